@@ -1,0 +1,92 @@
+//! Which URLs may be an endpoint.
+
+use url::{Host, Url};
+
+use crate::error::Error;
+
+/// Parses an endpoint: absolute, https (plain http to loopback only, unless asked for), without
+/// fragment or user info; a query is kept
+/// ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1),
+/// [§3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)).
+pub(super) fn parse(text: &str, plain_http: bool) -> Result<Url, Error> {
+    // The URL itself is not repeated in the error: its query may hold a secret.
+    let url = Url::parse(text).map_err(|error| {
+        Error::config(format!(
+            "the token endpoint is not an absolute URL ({error}); give one such as https://provider.example/token"
+        ))
+    })?;
+    let fault = match url.scheme() {
+        "https" => None,
+        "http" if plain_http || is_loopback(&url) => None,
+        "http" => Some(
+            "it is plain http, which would show the client's secrets to the network; use https",
+        ),
+        _ => Some("its scheme is not https"),
+    };
+    let fault = fault
+        .or_else(|| {
+            url.fragment().map(|_| "it has a fragment (#…), which is never sent; leave it out")
+        })
+        .or_else(|| {
+            let user_info = !url.username().is_empty() || url.password().is_some();
+            user_info.then_some(
+                "it has user info before the host; pass credentials with OAuthClient::secret",
+            )
+        });
+    match fault {
+        None => Ok(url),
+        Some(fault) => Err(Error::config(format!("the token endpoint cannot be used: {fault}"))),
+    }
+}
+
+/// Whether the URL's host is this machine: 127.0.0.0/8, `::1` or `localhost`.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_an_endpoint() {
+        for good in [
+            "https://a.example/token",
+            "https://a.example/token?t=1",
+            "http://127.0.0.1:9/token",
+            "http://127.8.8.8/token",
+            "http://[::1]:9/token",
+            "http://localhost:9/token",
+        ] {
+            assert_eq!(parse(good, false).unwrap().as_str(), good);
+        }
+        assert!(parse("http://a.example/token", true).is_ok());
+    }
+
+    #[test]
+    fn what_may_not_and_why() {
+        for (bad, why) in [
+            ("", "relative URL without a base"),
+            ("/token", "relative URL without a base"),
+            ("https://", "empty host"),
+            ("https://a b/", "invalid international domain name"),
+            ("http://a.example/token", "plain http"),
+            ("http://127.0.0.1.evil.example/", "plain http"),
+            ("http://[::ffff:127.0.0.1]/", "plain http"),
+            ("ftp://127.0.0.1/", "scheme is not https"),
+            ("https://a.example/token#x", "fragment"),
+            ("https://user:pw@a.example/token", "user info"),
+            ("https://user@a.example/token", "user info"),
+        ] {
+            let error = parse(bad, false).unwrap_err();
+            assert!(error.is_config(), "{bad}");
+            assert!(error.to_string().contains(why), "{bad}: {error}");
+            assert!(!error.to_string().contains("pw"), "{bad}: {error}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! `OAuthClient`: what the provider knows this application by.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use reqwest_middleware::ClientWithMiddleware;
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::{BasicEncoding, ClientAuthentication, TokenRequest, endpoint};
+use crate::clock::Clock;
+use crate::error::{BoxError, Error};
+use crate::wire::Rules;
+
+/// The client's registration with a provider, and the provider's token endpoint
+/// ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
+///
+/// Cheap to clone; clones share connections and what was detected. Methods take and return it by
+/// value, so set it up before you share it.
+///
+/// ```
+/// use reqwest_oauth2::OAuthClient;
+///
+/// let app = OAuthClient::new("foo", "https://provider.com/token")?.secret("potato");
+/// # Ok::<(), reqwest_oauth2::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct OAuthClient(Arc<Settings>);
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) id: String,
+    pub(super) secret: Option<SecretString>,
+    pub(super) token_url: Url,
+    pub(super) authentication: Option<ClientAuthentication>,
+    pub(super) basic_encoding: BasicEncoding,
+    pub(super) refresh_params: Vec<(String, String)>,
+    pub(super) timeout: Duration,
+    pub(super) response_limit: usize,
+    pub(super) rules: Rules,
+    pub(super) clock: Clock,
+    http: Option<ClientWithMiddleware>,
+    /// Built at the first token request, where the application gave none.
+    own_http: Arc<OnceLock<ClientWithMiddleware>>,
+    /// `Detect` found that the body is where this endpoint wants the credentials.
+    wants_post: Arc<AtomicBool>,
+}
+
+/// Limits that hold unless set otherwise.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const RESPONSE_LIMIT: usize = 1024 * 1024;
+
+impl OAuthClient {
+    /// A client with its id and the provider's token endpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where the URL is not absolute, not https (loopback excepted), or has a
+    /// fragment or user info
+    /// ([RFC 6749 §3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)).
+    pub fn new(client_id: impl Into<String>, token_url: impl AsRef<str>) -> Result<Self, Error> {
+        Ok(Self::with_url(client_id.into(), endpoint::parse(token_url.as_ref(), false)?))
+    }
+
+    /// As [`new`](Self::new), for a token endpoint that is spoken to over plain http inside a mesh
+    /// that encrypts by itself. Anyone between here and there who can read the traffic reads the
+    /// client's secret and the tokens
+    /// ([RFC 6749 §10.3](https://www.rfc-editor.org/rfc/rfc6749#section-10.3)).
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), plain http excepted.
+    pub fn new_over_plain_http(
+        client_id: impl Into<String>,
+        token_url: impl AsRef<str>,
+    ) -> Result<Self, Error> {
+        Ok(Self::with_url(client_id.into(), endpoint::parse(token_url.as_ref(), true)?))
+    }
+
+    fn with_url(id: String, token_url: Url) -> Self {
+        Self(Arc::new(Settings {
+            id,
+            secret: None,
+            token_url,
+            authentication: None,
+            basic_encoding: BasicEncoding::default(),
+            refresh_params: Vec::new(),
+            timeout: TIMEOUT,
+            response_limit: RESPONSE_LIMIT,
+            rules: Rules::default(),
+            clock: Clock::default(),
+            http: None,
+            own_http: Arc::default(),
+            wants_post: Arc::default(),
+        }))
+    }
+
+    fn with(mut self, edit: impl FnOnce(&mut Settings)) -> Self {
+        edit(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// The client's secret. It is sent as HTTP Basic unless
+    /// [`authentication`](Self::authentication) says otherwise
+    /// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
+    pub fn secret(self, secret: impl Into<String>) -> Self {
+        let secret = SecretString::from(secret.into());
+        self.with(|settings| settings.secret = Some(secret))
+    }
+
+    /// How the client authenticates
+    /// ([RFC 6749 §2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)). By default
+    /// [`ClientSecretBasic`](ClientAuthentication::ClientSecretBasic) with a secret,
+    /// [`None`](ClientAuthentication::None) without.
+    pub fn authentication(self, method: ClientAuthentication) -> Self {
+        self.with(|settings| {
+            settings.authentication = Some(method);
+            settings.wants_post = Arc::default();
+        })
+    }
+
+    /// How id and secret are encoded for HTTP Basic
+    /// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
+    pub fn basic_encoding(self, encoding: BasicEncoding) -> Self {
+        self.with(|settings| settings.basic_encoding = encoding)
+    }
+
+    /// An extra parameter of every refresh request (requests-oauthlib's `auto_refresh_kwargs`),
+    /// such as `scope` or `resource`; may be called again, also with the same name. It goes to the
+    /// token endpoint and nowhere else, and never overrides a parameter of the protocol
+    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
+    pub fn refresh_param(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let pair = (name.into(), value.into());
+        self.with(|settings| settings.refresh_params.push(pair))
+    }
+
+    /// The HTTP client for token requests: its proxy, TLS settings and middleware (tracing, say)
+    /// apply. Build it with [`reqwest::redirect::Policy::none`]: an answer that came by way of a
+    /// redirect is refused, but only after the redirect was followed. By default one is built
+    /// that follows none and waits at most 10 seconds for a connection.
+    pub fn http(self, http: impl Into<ClientWithMiddleware>) -> Self {
+        let http = http.into();
+        self.with(|settings| settings.http = Some(http))
+    }
+
+    /// The total time that one token request may take, from connecting to the last byte of the
+    /// answer. 30 seconds by default.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.with(|settings| settings.timeout = timeout)
+    }
+
+    /// The longest answer, in bytes after decompression, that is read. 1 MiB by default.
+    pub fn response_limit(self, bytes: usize) -> Self {
+        self.with(|settings| settings.response_limit = bytes)
+    }
+
+    /// A token type that this provider means Bearer by, such as eBay's `User Access Token`;
+    /// compared exactly. Any other type than Bearer is refused
+    /// ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)).
+    pub fn accept_token_type(self, token_type: impl Into<String>) -> Self {
+        let token_type = token_type.into();
+        self.with(|settings| settings.rules.bearer_types.push(token_type))
+    }
+
+    /// Maps the members of every answer of the token endpoint before they are read
+    /// (requests-oauthlib's compliance hooks), for providers that nest or rename them.
+    pub fn map_response(
+        self,
+        hook: impl Fn(Map<String, Value>) -> Map<String, Value> + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|settings| settings.rules.hook = Some(Arc::new(hook)))
+    }
+
+    /// The wall clock that deadlines are counted by, for tests. By default the system's.
+    pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.with_clock(Clock::new(now))
+    }
+
+    pub(crate) fn with_clock(self, clock: Clock) -> Self {
+        self.with(|settings| settings.clock = clock)
+    }
+
+    /// A token request with the given `grant_type`, for grants of your own
+    /// ([RFC 6749 §4.5](https://www.rfc-editor.org/rfc/rfc6749#section-4.5)).
+    pub fn token_request(&self, grant_type: impl Into<String>) -> TokenRequest<'_> {
+        TokenRequest::new(&self.0, grant_type.into())
+    }
+
+    /// The client id ([RFC 6749 §2.2](https://www.rfc-editor.org/rfc/rfc6749#section-2.2)).
+    pub fn client_id(&self) -> &str {
+        &self.0.id
+    }
+
+    pub(crate) fn clock_ref(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    pub(crate) fn refresh_params(&self) -> &[(String, String)] {
+        &self.0.refresh_params
+    }
+
+    /// Whether the client can prove who it is.
+    pub(crate) fn is_confidential(&self) -> bool {
+        self.0.method() != ClientAuthentication::None
+    }
+}
+
+impl Settings {
+    pub(super) fn method(&self) -> ClientAuthentication {
+        match (self.authentication, &self.secret) {
+            (Some(method), _) => method,
+            (None, Some(_)) => ClientAuthentication::ClientSecretBasic,
+            (None, None) => ClientAuthentication::None,
+        }
+    }
+
+    pub(super) fn http(&self) -> Result<&ClientWithMiddleware, Error> {
+        if let Some(http) = self.http.as_ref().or_else(|| self.own_http.get()) {
+            return Ok(http);
+        }
+        let built = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build()
+            .map_err(|error| {
+                let source: BoxError = error.without_url().into();
+                Error::config(format!(
+                    "no HTTP client for token requests could be built ({source}); check reqwest's TLS features or pass one to OAuthClient::http"
+                ))
+            })?;
+        Ok(self.own_http.get_or_init(|| built.into()))
+    }
+
+    pub(super) fn wants_post(&self) -> bool {
+        self.wants_post.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn remember_post(&self) {
+        self.wants_post.store(true, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for OAuthClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = &*self.0;
+        f.debug_struct("OAuthClient")
+            .field("client_id", &settings.id)
+            .field(
+                "token_endpoint",
+                &format_args!("{}", settings.token_url.origin().ascii_serialization()),
+            )
+            .field("authentication", &settings.method())
+            .field("secret", &settings.secret.as_ref().map(|_| "[redacted]"))
+            .field("timeout", &settings.timeout)
+            .field("response_limit", &settings.response_limit)
+            .field("rules", &settings.rules)
+            .field("clock", &settings.clock)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,65 @@
+//! Client credentials ([RFC 6749 §4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)).
+
+use async_trait::async_trait;
+
+use super::{Grant, GrantContext};
+use crate::error::Error;
+use crate::token::Token;
+
+/// The client acting for itself
+/// ([RFC 6749 §4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)).
+///
+/// ```
+/// use reqwest_oauth2::{ClientCredentials, OAuthClient, Session};
+///
+/// let app = OAuthClient::new("foo", "https://provider.com/token")?.secret("potato");
+/// let session = Session::builder(app).grant(ClientCredentials::new().scope("read")).build();
+/// # Ok::<(), reqwest_oauth2::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct ClientCredentials {
+    scope: Option<String>,
+    extra: Vec<(String, String)>,
+}
+
+impl ClientCredentials {
+    /// Without a scope: the provider grants its default.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The scope to ask for: names separated by spaces
+    /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = Some(scope.into());
+        self
+    }
+
+    /// An extra parameter of the token request, such as `audience` or `resource`.
+    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.extra.push((name.into(), value.into()));
+        self
+    }
+}
+
+#[async_trait]
+impl Grant for ClientCredentials {
+    async fn token(&self, context: &GrantContext<'_>) -> Result<Token, Error> {
+        let client = context.client()?;
+        // "The client credentials grant type MUST only be used by confidential clients."
+        let asserted = self.extra.iter().any(|(name, _)| name == "client_assertion");
+        if !client.is_confidential() && !asserted {
+            return Err(Error::config(
+                "client credentials need a client that authenticates itself; set OAuthClient::secret",
+            ));
+        }
+        let mut request = client.token_request("client_credentials");
+        for (name, value) in &self.extra {
+            request = request.extra(name, value);
+        }
+        if let Some(scope) = &self.scope {
+            request = request.param("scope", scope);
+        }
+        request.send().await
+    }
+}

@@ -1,0 +1,18 @@
+//! Refreshing an access token ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
+
+use crate::client::OAuthClient;
+use crate::error::Error;
+use crate::token::Token;
+
+/// Presents the refresh token once; what the answer leaves out is kept from `old`.
+pub(crate) async fn refresh(
+    client: &OAuthClient,
+    old: &Token,
+    refresh_token: &str,
+) -> Result<Token, Error> {
+    let mut request = client.token_request("refresh_token").param("refresh_token", refresh_token);
+    for (name, value) in client.refresh_params() {
+        request = request.extra(name, value);
+    }
+    Ok(request.send().await?.succeeding(old))
+}

@@ -1,0 +1,84 @@
+//! Keeps OAuth 2 bearer tokens fresh for `reqwest`: a
+//! [`reqwest_middleware`] layer that puts the token on each request, renews it before its deadline
+//! or on a 401, and hands every new token to your saver before any request uses it.
+//!
+//! ```no_run
+//! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+//! use reqwest_oauth2::{OAuthClient, Session, Token};
+//!
+//! let app = OAuthClient::new("foo", "https://provider.com/token")?.secret("potato");
+//! let token: Token = serde_json::from_str(&std::fs::read_to_string("token.json")?)?;
+//! let session = Session::builder(app)
+//!     .token(token)
+//!     .on_refresh(|token: Token| async move {
+//!         tokio::fs::write("token.json", serde_json::to_vec(&token)?).await?;
+//!         Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+//!     })
+//!     .build();
+//! let http = reqwest_middleware::ClientBuilder::new(reqwest::Client::new())
+//!     .with(session.middleware(["https://provider.com"])?) // the only origins that see the token
+//!     .build();
+//! let response = http.get("https://provider.com/secret").send().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Scope of this crate
+//!
+//! It is an OAuth 2 *client's* token layer ([RFC 6749](https://www.rfc-editor.org/rfc/rfc6749),
+//! [RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)). It is not an OAuth server, does not
+//! validate tokens for resource servers, and shows nobody a login page.
+//!
+//! # What it promises
+//!
+//! - **Freshness.** `expires_in` becomes an absolute deadline, counted from before the token
+//!   request was sent. From *due* (late in the lifetime, jittered) a token is renewed in the
+//!   background while requests go on with it; only an *expired* one makes them wait. A 401 that a
+//!   new token may cure renews and sends the request again, once.
+//! - **Nothing lost.** Any number of requests cause one token request. A renewal, once begun, is
+//!   finished and saved whoever goes away. A new token is saved before it is used; if saving fails
+//!   it is used from memory while saving is tried again. A refresh token that the provider did not
+//!   replace is kept.
+//! - **Failure.** What only a new login cures is one clear error and no further token request. What
+//!   may pass is tried again with backoff, `Retry-After` honoured, and nobody notices while the old
+//!   token is valid. Every wait and every size is bounded.
+//! - **Nobody else.** The token goes to the listed origins, over TLS (loopback excepted). No secret
+//!   is in any `Debug`, error or log line; what held one is wiped when dropped.
+//!
+//! # Errors
+//!
+//! Everything fallible returns [`Error`]. Through a `reqwest_middleware` client it arrives as
+//! `reqwest_middleware::Error::Middleware`; [`Error::find_in`] gets it out.
+//!
+//! # Features
+//!
+//! - `testing`: an OAuth 2 provider on loopback (the module `testing`), for your tests as for ours.
+//!
+//! TLS is the application's choice: enable one of reqwest's TLS features, such as `rustls`, in your
+//! own `Cargo.toml`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod challenge;
+mod client;
+mod clock;
+mod error;
+mod grant;
+mod middleware;
+mod origin;
+mod saver;
+mod secret;
+mod session;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
+mod token;
+mod wire;
+
+pub use client::{BasicEncoding, ClientAuthentication, OAuthClient, TokenRequest};
+pub use error::{BoxError, Error};
+pub use grant::{ClientCredentials, Grant, GrantContext};
+pub use middleware::OAuthMiddleware;
+pub use origin::Origins;
+pub use saver::TokenSaver;
+pub use session::{KeepFresh, Session, SessionBuilder, TokenUpdated, Updates};
+pub use token::Token;

@@ -1,0 +1,35 @@
+//! `TokenSaver`: where new tokens go before anyone uses them.
+
+use std::future::Future;
+
+use async_trait::async_trait;
+
+use crate::error::BoxError;
+use crate::token::Token;
+
+/// Saves each new token, called before any request carries it (requests-oauthlib's
+/// `token_updater`).
+///
+/// Any closure `Fn(Token) -> Future<Output = Result<(), E>>` is one. It runs in a task of its own,
+/// never twice at once for one session, and is called again, with backoff, until it succeeds or a
+/// newer token takes the place of the one it could not save. A call that has not returned after a
+/// minute is dropped and made again. Its error's text must not hold secrets.
+///
+/// A saver that blocks a thread should do so in `tokio::task::spawn_blocking`.
+#[async_trait]
+pub trait TokenSaver: Send + Sync + 'static {
+    /// Saves the token, in place of the one saved before.
+    async fn save(&self, token: Token) -> Result<(), BoxError>;
+}
+
+#[async_trait]
+impl<F, Fut, E> TokenSaver for F
+where
+    F: Fn(Token) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), E>> + Send,
+    E: Into<BoxError>,
+{
+    async fn save(&self, token: Token) -> Result<(), BoxError> {
+        self(token).await.map_err(Into::into)
+    }
+}

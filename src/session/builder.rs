@@ -1,0 +1,141 @@
+//! `SessionBuilder`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::Session;
+use super::core::{Config, Core};
+use super::freshness::Policy;
+use super::ledger::Backoff;
+use crate::client::OAuthClient;
+use crate::clock::Clock;
+use crate::grant::Grant;
+use crate::saver::TokenSaver;
+use crate::token::Token;
+
+/// How long a renewal waits for the saver before requests go on with the unsaved token.
+const SAVE_WAIT: Duration = Duration::from_secs(5);
+/// How long a grant of the application may take.
+const GRANT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Sets a [`Session`] up.
+#[must_use = "a builder does nothing until `build`"]
+pub struct SessionBuilder {
+    config: Config,
+    token: Option<Token>,
+}
+
+impl SessionBuilder {
+    pub(super) fn new(client: Option<OAuthClient>) -> Self {
+        let clock =
+            client.as_ref().map_or_else(Clock::default, |client| client.clock_ref().clone());
+        let config = Config {
+            client,
+            grant: None,
+            saver: None,
+            policy: Policy::default(),
+            backoff: Backoff::default(),
+            manual: false,
+            strict_saving: false,
+            save_wait: SAVE_WAIT,
+            grant_timeout: GRANT_TIMEOUT,
+            clock,
+        };
+        Self { config, token: None }
+    }
+
+    /// The token that the application has stored; one that has expired is renewed before the
+    /// first use. It is not handed to the saver: it came from there.
+    pub fn token(mut self, token: Token) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Where a token comes from when there is no refresh token, or none that is still accepted:
+    /// [`ClientCredentials`](crate::ClientCredentials), or the application's own.
+    pub fn grant(mut self, grant: impl Grant) -> Self {
+        self.config.grant = Some(Arc::new(grant));
+        self
+    }
+
+    /// What saves each new token before any request carries it: a closure
+    /// `|token| async move { … }` that returns a `Result<(), E>`, or a [`TokenSaver`].
+    pub fn on_refresh(mut self, saver: impl TokenSaver) -> Self {
+        self.config.saver = Some(Arc::new(saver));
+        self
+    }
+
+    /// Renew only when told to: an expired token is an error
+    /// ([`Error::is_expired`](crate::Error::is_expired)), a 401 is returned as it is, and
+    /// [`Session::refresh`] is the application's to call.
+    pub fn manual(mut self) -> Self {
+        self.config.manual = true;
+        self
+    }
+
+    /// Requests get the saver's error rather than a token that is not saved. The token is kept;
+    /// saving is tried again, and no second token is asked for.
+    pub fn strict_saving(mut self) -> Self {
+        self.config.strict_saving = true;
+        self
+    }
+
+    /// How long a renewal waits for the saver before requests go on with the new token while
+    /// saving continues. 5 seconds by default.
+    pub fn save_wait(mut self, wait: Duration) -> Self {
+        self.config.save_wait = wait;
+        self
+    }
+
+    /// How long before its deadline a token is renewed in the background; jittered by a quarter
+    /// either way, and at most half of the lifetime. By default a fifth of the lifetime, but at
+    /// least 10 seconds and at most 5 minutes.
+    pub fn refresh_lead(mut self, lead: Duration) -> Self {
+        self.config.policy.lead = Some(lead);
+        self
+    }
+
+    /// How long before its deadline a token is no longer used, against clocks that differ; at most
+    /// a tenth of the lifetime. 10 seconds by default.
+    pub fn expiry_margin(mut self, margin: Duration) -> Self {
+        self.config.policy.margin = Some(margin);
+        self
+    }
+
+    /// The shortest and the longest wait between attempts while renewing or saving fails. 1 and 30
+    /// seconds by default; a provider's `Retry-After` goes before, up to an hour.
+    pub fn backoff(mut self, shortest: Duration, longest: Duration) -> Self {
+        self.config.backoff = Backoff { shortest, longest: longest.max(shortest) };
+        self
+    }
+
+    /// How long a [`Grant`] may take. 60 seconds by default. A refresh has its own limit,
+    /// [`OAuthClient::timeout`].
+    pub fn grant_timeout(mut self, timeout: Duration) -> Self {
+        self.config.grant_timeout = timeout;
+        self
+    }
+
+    /// The wall clock that deadlines are measured by, for tests. By default the client's.
+    pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        let clock = Clock::new(now);
+        self.config.client = self.config.client.map(|client| client.with_clock(clock.clone()));
+        self.config.clock = clock;
+        self
+    }
+
+    /// The session. Nothing is sent and nothing is spawned.
+    pub fn build(self) -> Session {
+        Session(Arc::new(Core::new(self.config, self.token)))
+    }
+}
+
+impl fmt::Debug for SessionBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionBuilder")
+            .field("client", &self.config.client)
+            .field("token", &self.token)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! Renewal while idle: a task that sleeps until the token is due.
+//!
+//! It holds the session weakly and between looks only; the renewal itself is the session's flight.
+//! The deadline is wall-clock and a sleep is not, so it looks again at least every half minute:
+//! a machine that was suspended finds out.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::core::Core;
+use super::freshness::Stage;
+
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// The clock may not have passed the due time by much when a sleep ends.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
+
+/// Keeps a session's token fresh while no request does, until dropped; from
+/// [`Session::keep_fresh`](crate::Session::keep_fresh). Dropping it does not cut a renewal off.
+#[must_use = "the token is kept fresh until this is dropped"]
+pub struct KeepFresh(AbortHandle);
+
+impl KeepFresh {
+    pub(super) fn start(core: &Arc<Core>, runtime: &tokio::runtime::Handle) -> Self {
+        Self(runtime.spawn(keep_fresh(Arc::downgrade(core))).abort_handle())
+    }
+}
+
+impl Drop for KeepFresh {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl fmt::Debug for KeepFresh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeepFresh").finish_non_exhaustive()
+    }
+}
+
+async fn keep_fresh(core: Weak<Core>) {
+    loop {
+        let (mut updates, wait) = {
+            let Some(core) = core.upgrade() else { return };
+            let updates = core.subscribe();
+            (updates, look(&core).await)
+        };
+        // A token that the application sets ends the wait; so does the end of the session.
+        tokio::select! {
+            () = wait.over() => {}
+            changed = updates.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// What to wait for.
+enum Wait {
+    For(Duration),
+    Until(Instant),
+    /// For a new token.
+    Update,
+}
+
+impl Wait {
+    async fn over(self) {
+        match self {
+            Self::For(time) => sleep(time.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)).await,
+            Self::Until(instant) => sleep_until(instant).await,
+            Self::Update => std::future::pending().await,
+        }
+    }
+}
+
+/// Renews if it is time to, and says when to look again.
+async fn look(core: &Arc<Core>) -> Wait {
+    let snapshot = core.current.load_full();
+    let now = core.config.clock.now();
+    if snapshot.freshness.stage(now) == Stage::Fresh {
+        return Wait::For(snapshot.freshness.due.duration_since(now).unwrap_or_default());
+    }
+    match core.renewed(snapshot.generation).await {
+        Ok(_) => Wait::For(Duration::ZERO),
+        Err(_) => match core.ledger().failure.as_ref().map(|failure| failure.retry_at) {
+            Some(Some(at)) => Wait::Until(at),
+            Some(None) => Wait::Update,
+            // Nothing to renew with, or a runtime that is going away.
+            None => Wait::For(LONGEST_SLEEP),
+        },
+    }
+}

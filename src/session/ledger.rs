@@ -1,0 +1,224 @@
+//! What a session remembers between renewals: the flight under way, a token not yet in use, the
+//! last failure.
+//!
+//! Held behind one `std::sync::Mutex`, for a few instructions at a time, never across an await.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use retry_policies::policies::ExponentialBackoff;
+use retry_policies::{Jitter, RetryDecision, RetryPolicy};
+use tokio::time::Instant;
+
+use super::Snapshot;
+use super::flight::Flight;
+use crate::error::{Disposition, Error};
+use crate::token::Token;
+
+/// The longest that a provider's `Retry-After` keeps us from asking.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// `None`: another token took the place of the one the flight was for.
+pub(crate) type Landing = Result<Option<Arc<Snapshot>>, Error>;
+
+#[derive(Default)]
+pub(crate) struct Ledger {
+    pub(crate) flight: Option<Flight<Landing>>,
+    /// A token that is the session's next, but not yet in use: its save has not ended. A flight
+    /// that was cut off leaves it here for the next one, which then presents no refresh token.
+    pub(crate) received: Option<Received>,
+    pub(crate) failure: Option<Failure>,
+    /// An answer to the present refresh token was lost.
+    pub(crate) lost_answer: bool,
+    /// Raised by each token that the application sets; a flight of an older one is void.
+    pub(crate) epoch: u64,
+    pub(crate) quiet: Quiet,
+}
+
+/// A token on its way to being used.
+#[derive(Clone)]
+pub(crate) struct Received {
+    pub(crate) token: Arc<Token>,
+    /// The application set it; otherwise a renewal brought it.
+    pub(crate) given: bool,
+}
+
+/// A failed renewal, remembered until the next attempt is permitted.
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// Failed attempts in a row.
+    pub(crate) attempts: u32,
+    /// When the next attempt is permitted; `None`: not before a new token is set.
+    pub(crate) retry_at: Option<Instant>,
+}
+
+impl Ledger {
+    /// The failure that forbids an attempt now.
+    pub(crate) fn forbidding(&self) -> Option<&Failure> {
+        self.failure
+            .as_ref()
+            .filter(|failure| failure.retry_at.is_none_or(|at| Instant::now() < at))
+    }
+
+    /// Forgets what led to the token that is now in use.
+    pub(crate) fn landed(&mut self) {
+        self.flight = None;
+        self.received = None;
+        self.failure = None;
+        self.lost_answer = false;
+    }
+
+    /// Remembers a failed attempt.
+    pub(crate) fn fail(&mut self, error: Error, backoff: &Backoff) {
+        let attempts =
+            self.failure.as_ref().map_or(0, |failure| failure.attempts).saturating_add(1);
+        let wait = match error.disposition() {
+            Disposition::Final => None,
+            Disposition::Misconfigured => Some(backoff.misconfigured(attempts)),
+            Disposition::Transient => Some(
+                backoff
+                    .transient(attempts)
+                    .max(error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER)),
+            ),
+        };
+        let retry_at = wait.map(|wait| Instant::now() + wait);
+        self.failure = Some(Failure { error, attempts, retry_at });
+    }
+}
+
+/// Bounds of the wait between attempts; exponential, with jitter, by the crate that reqwest-retry
+/// uses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Backoff {
+    pub(crate) shortest: Duration,
+    pub(crate) longest: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { shortest: Duration::from_secs(1), longest: Duration::from_secs(30) }
+    }
+}
+
+impl Backoff {
+    pub(crate) fn transient(&self, attempts: u32) -> Duration {
+        wait(self.shortest, self.longest, Jitter::Bounded, attempts)
+    }
+
+    /// Somebody has to mend something first: a minute, up to ten.
+    fn misconfigured(&self, attempts: u32) -> Duration {
+        wait(
+            Duration::from_secs(60).max(self.shortest),
+            Duration::from_secs(600).max(self.longest),
+            Jitter::None,
+            attempts,
+        )
+    }
+}
+
+/// The wait after the given number of attempts, which is at least one.
+fn wait(shortest: Duration, longest: Duration, jitter: Jitter, attempts: u32) -> Duration {
+    let policy = ExponentialBackoff::builder()
+        .retry_bounds(shortest, longest.max(shortest))
+        .jitter(jitter)
+        .base(2)
+        .build_with_max_retries(u32::MAX);
+    // The exponent is capped: the policy multiplies before it takes the minimum.
+    match policy.should_retry(SystemTime::UNIX_EPOCH, attempts.saturating_sub(1).min(16)) {
+        RetryDecision::Retry { execute_after } => execute_after
+            .duration_since(SystemTime::now())
+            .unwrap_or_default()
+            .clamp(shortest, longest.max(shortest)),
+        RetryDecision::DoNotRetry => longest,
+    }
+}
+
+/// Keeps 401s from renewing, after a renewal has not helped against them.
+#[derive(Default)]
+pub(crate) struct Quiet {
+    until: Option<Instant>,
+    times: u32,
+}
+
+impl Quiet {
+    pub(crate) fn is_on(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// A minute, doubled each time in a row, up to an hour.
+    pub(crate) fn extend(&mut self) {
+        if !self.is_on() {
+            self.times = self.times.saturating_add(1);
+            let wait =
+                wait(Duration::from_secs(60), Duration::from_secs(3600), Jitter::None, self.times);
+            self.until = Some(Instant::now() + wait);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Kind, Rejection};
+    use http::StatusCode;
+
+    fn refused(status: u16, retry_after: Option<u64>) -> Error {
+        Error::new(Kind::Rejected(Rejection {
+            status: StatusCode::from_u16(status).unwrap(),
+            code: (status == 401).then(|| "invalid_client".to_owned()),
+            description: None,
+            uri: None,
+            retry_after: retry_after.map(Duration::from_secs),
+        }))
+    }
+
+    fn waits(ledger: &Ledger) -> Option<Duration> {
+        ledger.failure.as_ref().unwrap().retry_at.map(|at| at - Instant::now())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn backoff_doubles_within_its_bounds_and_honours_retry_after() {
+        let backoff = Backoff::default();
+        let mut ledger = Ledger::default();
+        for expected in [1, 2, 4, 8, 16, 30, 30] {
+            ledger.fail(refused(503, None), &backoff);
+            let wait = waits(&ledger).unwrap();
+            // `Jitter::Bounded` lies between the shortest wait and the step.
+            assert!(
+                wait >= Duration::from_secs(1) && wait <= Duration::from_secs(expected),
+                "{wait:?} {expected}"
+            );
+        }
+        ledger.fail(refused(429, Some(120)), &backoff);
+        assert_eq!(waits(&ledger), Some(Duration::from_secs(120)));
+        ledger.fail(refused(429, Some(1_000_000)), &backoff);
+        assert_eq!(waits(&ledger), Some(LONGEST_RETRY_AFTER));
+        ledger.fail(refused(400, None), &backoff);
+        assert_eq!(waits(&ledger), None);
+        assert!(ledger.forbidding().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_misconfigured_client_asks_again_after_a_minute_and_not_sooner() {
+        let mut ledger = Ledger::default();
+        ledger.fail(refused(401, None), &Backoff::default());
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert!(ledger.forbidding().is_some());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(ledger.forbidding().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn quiet_lasts_a_minute_then_two() {
+        let mut quiet = Quiet::default();
+        assert!(!quiet.is_on());
+        for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
+            quiet.extend();
+            quiet.extend();
+            tokio::time::advance(Duration::from_secs(60 * minutes - 1)).await;
+            assert!(quiet.is_on(), "{minutes}");
+            tokio::time::advance(Duration::from_secs(2)).await;
+            assert!(!quiet.is_on(), "{minutes}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! One user's token, kept fresh.
+//!
+//! `freshness` is pure; `flight` is the single-flight cell and knows nothing of OAuth; `core` holds
+//! the state; `renewal` is the task that replaces it; `outbox` is the saver's.
+
+mod builder;
+mod core;
+mod flight;
+mod freshness;
+mod handle;
+mod keep_fresh;
+mod ledger;
+mod outbox;
+mod rejection;
+mod renewal;
+mod snapshot;
+mod updates;
+
+pub use builder::SessionBuilder;
+pub use handle::Session;
+pub use keep_fresh::KeepFresh;
+pub(crate) use snapshot::Snapshot;
+pub use updates::{TokenUpdated, Updates};

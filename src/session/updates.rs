@@ -1,0 +1,52 @@
+//! Learning of new tokens: requests-oauthlib's second way, where the update is offered.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::token::Token;
+
+/// New tokens of a session, as they come into use; from
+/// [`Session::subscribe`](crate::Session::subscribe).
+pub struct Updates(pub(super) watch::Receiver<Option<Arc<Token>>>);
+
+impl Updates {
+    /// Waits for the next new token; `None` once the session is gone. If several came since the
+    /// last call, only the newest is returned.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: nothing is missed by dropping the future.
+    pub async fn next(&mut self) -> Option<Token> {
+        loop {
+            self.0.changed().await.ok()?;
+            if let Some(token) = &*self.0.borrow_and_update() {
+                return Some(Token::clone(token));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Updates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Updates").finish_non_exhaustive()
+    }
+}
+
+/// The extension that the first response after a renewal carries: the new token, for applications
+/// that save it without a saver (requests-oauthlib's `TokenUpdated`).
+///
+/// ```no_run
+/// # async fn f(http: reqwest_middleware::ClientWithMiddleware) -> Result<(), Box<dyn std::error::Error>> {
+/// use reqwest_oauth2::TokenUpdated;
+///
+/// let response = http.get("https://provider.com/secret").send().await?;
+/// if let Some(TokenUpdated(token)) = response.extensions().get() {
+///     std::fs::write("token.json", serde_json::to_vec(token)?)?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct TokenUpdated(pub Token);

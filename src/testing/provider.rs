@@ -1,0 +1,136 @@
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::builder::ProviderBuilder;
+use super::config::Config;
+use super::counts::Counts;
+use super::grant::SCOPE;
+use super::request::{ApiRequest, TokenRequest};
+use super::response;
+use super::server::Server;
+use super::shared::Shared;
+
+/// A running OAuth 2 authorization server and protected API.
+///
+/// This is a handle: clones share one server, which stops when the last of them
+/// is dropped.
+///
+/// Once a token request has arrived in full it is served to the end, even if
+/// the client closes the connection meanwhile.
+#[derive(Clone)]
+pub struct Provider {
+    pub(super) shared: Arc<Shared>,
+    server: Arc<Server>,
+}
+
+impl Provider {
+    /// Starts a provider with the default configuration.
+    ///
+    /// # Errors
+    ///
+    /// Fails when no loopback port can be bound.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a Tokio runtime.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Configures a provider before it starts.
+    pub fn builder() -> ProviderBuilder {
+        ProviderBuilder::default()
+    }
+
+    pub(super) fn with_config(config: Config) -> io::Result<Self> {
+        let shared = Arc::new(Shared::new(config));
+        let server = Arc::new(Server::start(Arc::clone(&shared))?);
+        Ok(Self { shared, server })
+    }
+
+    /// The origin, such as `http://127.0.0.1:49152`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// The URL of the token endpoint.
+    #[must_use]
+    pub fn token_url(&self) -> String {
+        self.origin() + "/token"
+    }
+
+    /// The URL of the protected API; every path below it belongs to it too.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        self.origin() + "/api"
+    }
+
+    /// The token response of a new family, as if a user had just logged in.
+    ///
+    /// It changes none of the [`Counts`].
+    #[must_use]
+    pub fn log_in(&self) -> Value {
+        let config = &self.shared.config;
+        let now = config.clock.now();
+        let issued = self.shared.lock().store.begin(SCOPE, true, config, now);
+        response::token_json(issued, config)
+    }
+
+    /// What has been counted so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.shared.counts()
+    }
+
+    /// The last 10,000 requests to the token endpoint, in order of arrival.
+    #[must_use]
+    pub fn token_requests(&self) -> Vec<TokenRequest> {
+        self.shared.lock().token_requests.to_vec()
+    }
+
+    /// The last 10,000 requests to the API, in order of arrival.
+    #[must_use]
+    pub fn api_requests_seen(&self) -> Vec<ApiRequest> {
+        self.shared.lock().api_requests.to_vec()
+    }
+
+    /// Waits until [`Counts::token_requests`] is at least `n`.
+    pub async fn token_requests_reach(&self, n: u64) {
+        let reached = |counts: &Counts| counts.token_requests >= n;
+        self.shared.counts_reach(reached).await;
+    }
+
+    /// Waits until [`Counts::api_requests`] is at least `n`.
+    pub async fn api_requests_reach(&self, n: u64) {
+        let reached = |counts: &Counts| counts.api_requests >= n;
+        self.shared.counts_reach(reached).await;
+    }
+
+    /// Whether the API would take this access token now; what
+    /// [`reject_all`](Self::reject_all) says does not matter here.
+    #[must_use]
+    pub fn accepts_access_token(&self, token: &str) -> bool {
+        let now = self.shared.config.clock.now();
+        self.shared.lock().store.accepts_access(token, now)
+    }
+
+    /// Whether this refresh token is the current one of a family that is not
+    /// revoked.
+    #[must_use]
+    pub fn accepts_refresh_token(&self, token: &str) -> bool {
+        self.shared.lock().store.accepts_refresh(token)
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider")
+            .field("origin", &self.origin())
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,34 @@
+use http::StatusCode;
+
+/// Why the token endpoint refused a request (RFC 6749 §5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    InvalidRequest,
+    InvalidClient,
+    InvalidGrant,
+    /// `invalid_grant` as well, but a family was revoked for it.
+    ReuseDetected,
+    InvalidScope,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+}
+
+impl Refusal {
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant | Self::ReuseDetected => "invalid_grant",
+            Self::InvalidScope => "invalid_scope",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+        }
+    }
+
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidClient => StatusCode::UNAUTHORIZED,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The token: what the provider gave, with an absolute deadline.
+
+mod lifetime;
+mod stored;
+mod value;
+
+pub(crate) use lifetime::Lifetime;
+pub(crate) use stored::date;
+pub(crate) use value::Parts;
+pub use value::Token;

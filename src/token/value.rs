@@ -1,0 +1,179 @@
+//! `Token`.
+//!
+//! Invariants: the access token can stand in a header; the type is Bearer; the deadline lies
+//! between 1970 and 9999.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+
+use crate::clock;
+use crate::error::Error;
+use crate::secret;
+
+/// A bearer token with its refresh token and its absolute deadline.
+///
+/// The answer of [RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1), with
+/// `expires_in` turned into an instant, counted from the moment before the token request was sent.
+///
+/// `Debug` shows no secret. Serialising with serde does: that is how a token is stored. The JSON
+/// form is that of requests-oauthlib and Authlib (`expires_at` as seconds since 1970, a number);
+/// what they or Go's x/oauth2 (`expiry`, RFC 3339) wrote is read as it is, and a stored token that
+/// has only a negative `expires_in` is expired when loaded. A stored token with only a positive
+/// `expires_in` counts from the moment it is loaded, as in requests-oauthlib.
+///
+/// ```
+/// use reqwest_oauth2::Token;
+///
+/// let token: Token = serde_json::from_str(
+///     r#"{"access_token": "abc", "refresh_token": "def", "token_type": "Bearer", "expires_in": "-30"}"#,
+/// )?;
+/// assert!(token.expires_at().unwrap() < chrono::DateTime::from(std::time::SystemTime::now()));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Token(Parts);
+
+/// The members of a token, before and after the check that makes them a [`Token`].
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) access_token: SecretString,
+    pub(crate) token_type: String,
+    pub(crate) refresh_token: Option<SecretString>,
+    pub(crate) scope: Option<String>,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+    /// Seconds from the token request to the deadline, where they are known.
+    pub(crate) lifetime: Option<i64>,
+    pub(crate) extra: Map<String, Value>,
+}
+
+impl Token {
+    /// A token that is only an access token: no refresh token, lifetime unknown.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where the text cannot stand in an `Authorization` header: empty, or
+    /// with characters other than printable ASCII
+    /// ([RFC 6749 Appendix A.12](https://www.rfc-editor.org/rfc/rfc6749#appendix-A.12)).
+    pub fn new(access_token: impl Into<String>) -> Result<Self, Error> {
+        Self::checked(Parts {
+            access_token: SecretString::from(access_token.into()),
+            token_type: "Bearer".to_owned(),
+            refresh_token: None,
+            scope: None,
+            expires_at: None,
+            lifetime: None,
+            extra: Map::new(),
+        })
+    }
+
+    pub(crate) fn checked(mut parts: Parts) -> Result<Self, Error> {
+        if !secret::is_access_token(parts.access_token.expose_secret()) {
+            return Err(Error::config(
+                "the access token is empty or has characters that cannot stand in a header; pass it exactly as the provider gave it",
+            ));
+        }
+        if !parts.token_type.eq_ignore_ascii_case("bearer") {
+            return Err(Error::config(format!(
+                "the token type is {:?}, not Bearer; see OAuthClient::accept_token_type if the provider means Bearer by it",
+                crate::wire::shown(&parts.token_type, 40)
+            )));
+        }
+        parts.expires_at = parts.expires_at.map(clock::clamp);
+        Ok(Self(parts))
+    }
+
+    /// The same token with a refresh token.
+    pub fn with_refresh_token(mut self, refresh_token: impl Into<String>) -> Self {
+        let text = refresh_token.into();
+        self.0.refresh_token = (!text.is_empty()).then(|| SecretString::from(text));
+        self
+    }
+
+    /// The same token with an absolute deadline (to the nanosecond; between 1970 and 9999).
+    pub fn with_expires_at(mut self, expires_at: DateTime<Utc>) -> Self {
+        self.0.expires_at = Some(clock::clamp(expires_at));
+        self.0.lifetime = None;
+        self
+    }
+
+    /// The same token with a scope: names separated by spaces
+    /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+    pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
+        self.0.scope = Some(scope.into());
+        self
+    }
+
+    /// The access token ([RFC 6749 §1.4](https://www.rfc-editor.org/rfc/rfc6749#section-1.4)).
+    /// A secret.
+    pub fn access_token(&self) -> &str {
+        self.0.access_token.expose_secret()
+    }
+
+    /// The token type, as the provider wrote it: some spelling of `Bearer`
+    /// ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)).
+    pub fn token_type(&self) -> &str {
+        &self.0.token_type
+    }
+
+    /// The refresh token ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
+    /// A secret.
+    pub fn refresh_token(&self) -> Option<&str> {
+        self.0.refresh_token.as_ref().map(ExposeSecret::expose_secret)
+    }
+
+    /// The granted scope, where the provider named one; otherwise it is what was asked for
+    /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+    pub fn scope(&self) -> Option<&str> {
+        self.0.scope.as_deref()
+    }
+
+    /// When the access token expires; `None` where the provider did not say
+    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
+    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
+        self.0.expires_at
+    }
+
+    /// The members of the answer that this crate does not know, such as `id_token`.
+    pub fn extra(&self) -> &Map<String, Value> {
+        &self.0.extra
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.0
+    }
+
+    pub(crate) fn lifetime(&self) -> Option<i64> {
+        self.0.lifetime
+    }
+
+    /// This token as the successor of `old`: what the answer left out stays as it was.
+    ///
+    /// "The authorization server MAY issue a new refresh token, in which case the client MUST
+    /// discard the old refresh token and replace it with the new refresh token."
+    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6))
+    pub(crate) fn succeeding(mut self, old: &Token) -> Self {
+        if self.0.refresh_token.is_none() {
+            self.0.refresh_token.clone_from(&old.0.refresh_token);
+        }
+        if self.0.scope.is_none() {
+            self.0.scope.clone_from(&old.0.scope);
+        }
+        self
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("access_token", &"[redacted]")
+            .field("token_type", &self.0.token_type)
+            .field("refresh_token", &self.0.refresh_token.as_ref().map(|_| "[redacted]"))
+            .field("scope", &self.0.scope)
+            .field("expires_at", &self.0.expires_at)
+            .field("extra", &self.0.extra.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}

@@ -1,0 +1,235 @@
+//! Status, body and time of the request, read as a token.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use super::body::{self, Body};
+use super::{masked, shown};
+use crate::clock;
+use crate::error::{Error, Kind, Rejection};
+use crate::token::{self, Lifetime, Parts, Token};
+
+/// Longest `error` code, description and excerpt that an error carries, in characters.
+const CODE: usize = 60;
+const DESCRIPTION: usize = 300;
+const EXCERPT: usize = 120;
+
+/// An answer of the token endpoint.
+pub(crate) struct Reply<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: &'a [u8],
+    /// The moment before the request was sent: `expires_in` counts from here.
+    pub(crate) sent_at: DateTime<Utc>,
+    /// What was sent, and so may be echoed, and must not be shown.
+    pub(crate) secrets: &'a [&'a str],
+}
+
+type Hook = Arc<dyn Fn(Map<String, Value>) -> Map<String, Value> + Send + Sync>;
+
+/// What the application knows of its provider.
+#[derive(Clone, Default)]
+pub(crate) struct Rules {
+    /// Token types that mean Bearer.
+    pub(crate) bearer_types: Vec<String>,
+    /// Maps the members of an answer before they are read.
+    pub(crate) hook: Option<Hook>,
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules")
+            .field("bearer_types", &self.bearer_types)
+            .field("hook", &self.hook.is_some())
+            .finish()
+    }
+}
+
+/// Reads the answer ([RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749#section-5)).
+pub(crate) fn read_token(reply: &Reply<'_>, rules: &Rules) -> Result<Token, Error> {
+    let body = match (body::read(reply.body), &rules.hook) {
+        (Body::Members(members), Some(hook)) => Body::Members(hook(members)),
+        (body, _) => body,
+    };
+    let members = match body {
+        Body::Members(members) => {
+            if let Some(rejection) = rejection(reply, Some(&members)) {
+                return Err(Error::new(Kind::Rejected(rejection)));
+            }
+            members
+        }
+        Body::Empty | Body::Other(_) => {
+            if let Some(rejection) = rejection(reply, None) {
+                return Err(Error::new(Kind::Rejected(rejection)));
+            }
+            let reason = match body {
+                // Broken JSON may hold half a token.
+                Body::Other(text) if text.starts_with(['{', '[', '"']) => {
+                    "it is not a JSON object, or not a whole one".to_owned()
+                }
+                Body::Other(text) => {
+                    format!(
+                        "it is neither JSON nor a form; it begins {:?}",
+                        masked(&text, EXCERPT, reply.secrets)
+                    )
+                }
+                _ => "it is empty".to_owned(),
+            };
+            return Err(malformed(reply, reason));
+        }
+    };
+    if !reply.status.is_success() {
+        return Err(malformed(
+            reply,
+            "token requests follow no redirect; configure the token endpoint's final URL"
+                .to_owned(),
+        ));
+    }
+    token(reply, rules, members)
+}
+
+/// Whether the answer is a refusal, whatever its status
+/// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+fn rejection(reply: &Reply<'_>, members: Option<&Map<String, Value>>) -> Option<Rejection> {
+    let text = |name: &str| match members?.get(name)? {
+        Value::String(text) if !text.trim().is_empty() => Some(text.as_str()),
+        _ => None,
+    };
+    let by_status = reply.status.is_client_error() || reply.status.is_server_error();
+    // Facebook's and Google's APIs put an object where the code belongs.
+    let object = members.and_then(|members| members.get("error")).is_some_and(Value::is_object);
+    let code = match text("error") {
+        Some(code) => Some(masked(code, CODE, reply.secrets)),
+        None if by_status || object => {
+            (reply.status == StatusCode::UNAUTHORIZED).then(|| "invalid_client".to_owned())
+        }
+        None => return None,
+    };
+    Some(Rejection {
+        status: reply.status,
+        code,
+        description: text("error_description").map(|text| masked(text, DESCRIPTION, reply.secrets)),
+        uri: text("error_uri").map(|text| masked(text, DESCRIPTION, reply.secrets)),
+        retry_after: reply.retry_after,
+    })
+}
+
+fn token(
+    reply: &Reply<'_>,
+    rules: &Rules,
+    mut members: Map<String, Value>,
+) -> Result<Token, Error> {
+    let names = || {
+        let names: Vec<String> = members.keys().take(8).map(|name| shown(name, 30)).collect();
+        names.join(", ")
+    };
+    let access_token = match members.get("access_token") {
+        Some(Value::String(text)) if crate::secret::is_access_token(text) => {
+            SecretString::from(text.as_str())
+        }
+        None => {
+            let reason = format!("access_token is missing; its members are: {}", names());
+            return Err(malformed(reply, reason));
+        }
+        Some(Value::String(text)) if !text.is_empty() => {
+            let reason = "access_token has characters that cannot stand in a header";
+            return Err(malformed(reply, reason.to_owned()));
+        }
+        Some(_) => {
+            return Err(malformed(reply, "access_token is not a string with text in it".to_owned()));
+        }
+    };
+    let token_type = match members.get("token_type") {
+        None | Some(Value::Null) => Cow::Borrowed("Bearer"),
+        Some(Value::String(text)) if text.is_empty() => Cow::Borrowed("Bearer"),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("bearer") => {
+            Cow::Borrowed(text.as_str())
+        }
+        Some(Value::String(text)) if rules.bearer_types.contains(text) => Cow::Borrowed("Bearer"),
+        // "The client MUST NOT use an access token if it does not understand the token type."
+        // https://www.rfc-editor.org/rfc/rfc6749#section-7.1
+        Some(other) => {
+            let named = other.as_str().map_or_else(|| other.to_string(), str::to_owned);
+            let reason = format!(
+                "its token type is {:?}, not Bearer (OAuthClient::accept_token_type if it means that)",
+                masked(&named, 40, reply.secrets)
+            );
+            return Err(malformed(reply, reason));
+        }
+    };
+    let refresh_token = match members.get("refresh_token") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) if text.is_empty() => None,
+        Some(Value::String(text)) if !text.contains(['\u{fffd}', '\0']) => {
+            Some(SecretString::from(text.as_str()))
+        }
+        Some(_) => {
+            return Err(malformed(reply, "refresh_token is not a legible string".to_owned()));
+        }
+    };
+    let token_type = token_type.into_owned();
+    let (expires_at, lifetime) = deadline(reply.sent_at, &members);
+    let scope = scope(members.remove("scope"));
+    for known in [
+        "access_token",
+        "token_type",
+        "refresh_token",
+        "expires_in",
+        "expires",
+        "expires_at",
+        "error",
+    ] {
+        members.remove(known);
+    }
+    Token::checked(Parts {
+        access_token,
+        token_type,
+        refresh_token,
+        scope,
+        expires_at,
+        lifetime,
+        extra: members,
+    })
+}
+
+/// `expires_in`; else its alias `expires` (old Facebook); else an absolute `expires_at`.
+fn deadline(
+    sent_at: DateTime<Utc>,
+    members: &Map<String, Value>,
+) -> (Option<DateTime<Utc>>, Option<i64>) {
+    let relative = ["expires_in", "expires"].into_iter().find_map(|name| members.get(name));
+    let Some(relative) = relative else {
+        return (members.get("expires_at").and_then(token::date), None);
+    };
+    let lifetime = Lifetime::read(relative);
+    if lifetime == Lifetime::NotANumber {
+        tracing::warn!("the token's expires_in is not a number: its lifetime counts as unknown");
+    }
+    let expires_at = lifetime.seconds().map(|seconds| clock::add_seconds(sent_at, seconds));
+    (expires_at, lifetime.seconds())
+}
+
+/// Scope names separated by spaces; an array is joined, commas are left alone
+/// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+pub(crate) fn scope(value: Option<Value>) -> Option<String> {
+    let text = match value? {
+        Value::String(text) => text,
+        Value::Array(names) => {
+            let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+            names.join(" ")
+        }
+        _ => return None,
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+fn malformed(reply: &Reply<'_>, reason: String) -> Error {
+    Error::new(Kind::Malformed { status: reply.status, reason })
+}

@@ -1,0 +1,88 @@
+//! Foreign text made fit to be shown in an error or a log.
+//!
+//! Invariant: the result has no control characters, no more than the given number of characters
+//! (and an ellipsis), none of the secrets given, and no run of characters long enough to be a token.
+
+/// A run of token characters at least this long is masked. An UUID, which providers put into
+/// descriptions as a trace id, has 36.
+const TOKEN_LIKE: usize = 40;
+
+/// A run with one of these in it is masked, however short.
+const TELLING: [&str; 7] =
+    ["token=", "code=", "secret=", "password=", "assertion=", "verifier=", "key="];
+
+/// The text, control characters escaped, capped.
+pub(crate) fn shown(text: &str, cap: usize) -> String {
+    let mut out = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == cap {
+            out.push('…');
+            break;
+        }
+        if is_visible(c) {
+            out.push(c);
+        } else {
+            out.extend(c.escape_default());
+        }
+    }
+    out
+}
+
+/// Neither a control character nor one that reorders or hides its neighbours.
+fn is_visible(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// [`shown`], with what may be a secret masked.
+pub(crate) fn masked(text: &str, cap: usize, secrets: &[&str]) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret, "[redacted]");
+    }
+    shown(&without_runs(&text), cap)
+}
+
+fn without_runs(text: &str) -> String {
+    let of_token = |c: char| c.is_ascii_alphanumeric() || "-._~+/=%".contains(c);
+    let mut out = String::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let run = rest.find(|c| !of_token(c)).unwrap_or(rest.len());
+        let lower = rest[..run].to_ascii_lowercase();
+        let secret = run >= TOKEN_LIKE || TELLING.iter().any(|name| lower.contains(name));
+        out.push_str(if secret { "[redacted]" } else { &rest[..run] });
+        rest = &rest[run..];
+        let gap = rest.find(of_token).unwrap_or(rest.len());
+        out.push_str(&rest[..gap]);
+        rest = &rest[gap..];
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_are_escaped_and_length_is_capped() {
+        assert_eq!(shown("a\u{1b}[31mb\r\n\u{202e}é", 99), r"a\u{1b}[31mb\r\n\u{202e}é");
+        assert_eq!(shown("abcdef", 3), "abc…");
+        assert_eq!(shown("abc", 3), "abc");
+    }
+
+    #[test]
+    fn secrets_and_token_like_runs_are_masked_and_trace_ids_are_not() {
+        let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0";
+        assert_eq!(
+            masked(
+                &format!(
+                    "bad {token}, pw potato; ?a=b&Code=x; trace 01234567-89ab-cdef-0123-456789abcdef"
+                ),
+                200,
+                &["potato", ""]
+            ),
+            "bad [redacted], pw [redacted]; ?a=b&[redacted]; trace 01234567-89ab-cdef-0123-456789abcdef"
+        );
+    }
+}

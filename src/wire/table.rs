@@ -1,0 +1,366 @@
+//! What token endpoints really send, a row each, with the exact outcome.
+
+use super::*;
+use crate::error::{Disposition, Error};
+use crate::token::Token;
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+use serde_json::json;
+
+const SENT: i64 = 1_700_000_000;
+const LATEST: i64 = 253_402_300_799;
+
+fn sent_at() -> DateTime<Utc> {
+    DateTime::from_timestamp(SENT, 0).unwrap()
+}
+
+fn read_as(status: u16, body: &[u8], rules: &Rules) -> Result<Token, Error> {
+    let reply = Reply {
+        status: StatusCode::from_u16(status).unwrap(),
+        retry_after: None,
+        body,
+        sent_at: sent_at(),
+        secrets: &["s3cret"],
+    };
+    read_token(&reply, rules)
+}
+
+fn read(status: u16, body: impl AsRef<[u8]>) -> Result<Token, Error> {
+    read_as(status, body.as_ref(), &Rules::default())
+}
+
+/// A token with the given members besides the access token.
+#[track_caller]
+fn token_with(members: &str) -> Token {
+    let comma = if members.is_empty() { "" } else { "," };
+    let body = format!(r#"{{"access_token":"at"{comma}{members}}}"#);
+    let token = read(200, &body).unwrap_or_else(|error| panic!("{body}: {error}"));
+    assert_eq!(token.access_token(), "at");
+    token
+}
+
+#[test]
+fn expires_in_becomes_this_deadline() {
+    for (members, seconds) in [
+        (r#""expires_in":3600"#, Some(3600)),
+        (r#""expires_in":"3600""#, Some(3600)),
+        (r#""expires_in":" 60 ""#, Some(60)),
+        (r#""expires_in":"3600.5""#, Some(3600)),
+        (r#""expires_in":3600.9"#, Some(3600)),
+        (r#""expires_in":3.6e3"#, Some(3600)),
+        (r#""expires_in":-1"#, Some(-1)),
+        (r#""expires_in":"-30""#, Some(-30)),
+        (r#""expires_in":0"#, None),
+        (r#""expires_in":"0""#, None),
+        (r#""expires_in":0.0"#, None),
+        (r#""expires_in":null"#, None),
+        ("", None),
+        (r#""expires_in":"""#, None),
+        (r#""expires_in":{}"#, None),
+        (r#""expires_in":[]"#, None),
+        (r#""expires_in":true"#, None),
+        (r#""expires_in":"never""#, None),
+        (r#""expires_in":"inf""#, None),
+        (r#""expires_in":"NaN""#, None),
+        (r#""expires_in":2147483648"#, Some(2_147_483_648)),
+        (r#""expires_in":18446744073709551616"#, Some(LATEST - SENT)),
+        (r#""expires_in":1e30"#, Some(LATEST - SENT)),
+        (r#""expires_in":1e400"#, Some(LATEST - SENT)),
+        (r#""expires_in":"1e400""#, Some(LATEST - SENT)),
+        (r#""expires_in":-1e400"#, Some(-SENT)),
+        (r#""expires_in":-9223372036854775808"#, Some(-SENT)),
+        (r#""expires":60"#, Some(60)),
+        (r#""expires":"60""#, Some(60)),
+        (r#""expires":60,"expires_in":3600"#, Some(3600)),
+        (r#""expires_at":5,"expires_in":3600"#, Some(3600)),
+        (r#""expires_at":1700000060"#, Some(60)),
+        (r#""expires_in":60,"expires_in":3600"#, Some(3600)),
+    ] {
+        let expected = seconds.map(|s| DateTime::from_timestamp(SENT + s, 0).unwrap());
+        assert_eq!(token_with(members).expires_at(), expected, "{members}");
+    }
+}
+
+#[test]
+fn every_form_of_body_is_a_token() {
+    let bodies: [&[u8]; 10] = [
+        br#"{"access_token":"at"}"#,
+        b"access_token=at",
+        b"access_token=at&token_type=bearer&scope=a",
+        b"\n  {\"access_token\":\"at\"}\r\n",
+        b"\xef\xbb\xbf{\"access_token\":\"at\"}",
+        b"\xef\xbb\xbfaccess_token=at",
+        b"{\"access_token\":\"at\",\"name\":\"\xff\xfe\"}",
+        br#"{"access_token":"first","access_token":"at"}"#,
+        br#"{"access_token":"at","error":""}"#,
+        br#"{"access_token":"at","error":null}"#,
+    ];
+    for body in bodies {
+        for status in [200, 201, 203] {
+            let token = read(status, body).unwrap();
+            assert_eq!(token.access_token(), "at", "{}", String::from_utf8_lossy(body));
+            assert!(token.token_type().eq_ignore_ascii_case("bearer"));
+        }
+    }
+    let form = read(200, "access_token=at&expires=5108&scope=a+b").unwrap();
+    assert_eq!(form.expires_at().unwrap().timestamp(), SENT + 5108);
+    assert_eq!(form.scope(), Some("a b"));
+}
+
+#[test]
+fn token_types() {
+    for (members, expected) in [
+        ("", "Bearer"),
+        (r#""token_type":null"#, "Bearer"),
+        (r#""token_type":"""#, "Bearer"),
+        (r#""token_type":"Bearer""#, "Bearer"),
+        (r#""token_type":"bearer""#, "bearer"),
+        (r#""token_type":"BEARER""#, "BEARER"),
+        (r#""token_type":"bEARER""#, "bEARER"),
+    ] {
+        assert_eq!(token_with(members).token_type(), expected, "{members}");
+    }
+    for other in ["mac", "N_A", "User Access Token", "example", "DPoP"] {
+        let body = json!({"access_token": "2YotnFZFEjr1zCsicMWpAA", "token_type": other, "expires_in": 3600}).to_string();
+        let error = read(200, &body).unwrap_err();
+        assert!(error.is_malformed_response());
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the token endpoint's answer (status 200 OK) is not a token: its token type is {other:?}, not Bearer (OAuthClient::accept_token_type if it means that)"
+            )
+        );
+        let rules = Rules { bearer_types: vec![other.to_owned()], hook: None };
+        assert_eq!(read_as(200, body.as_bytes(), &rules).unwrap().token_type(), "Bearer");
+    }
+    assert!(
+        read(200, r#"{"access_token":"at","token_type":7}"#).unwrap_err().is_malformed_response()
+    );
+}
+
+#[test]
+fn refresh_tokens() {
+    for (members, expected) in [
+        ("", None),
+        (r#""refresh_token":"""#, None),
+        (r#""refresh_token":null"#, None),
+        (r#""refresh_token":"new""#, Some("new")),
+    ] {
+        let answer = token_with(members);
+        assert_eq!(answer.refresh_token(), expected, "{members}");
+        let old = Token::new("old").unwrap().with_refresh_token("kept").with_scope("a");
+        let renewed = answer.succeeding(&old);
+        assert_eq!(renewed.refresh_token(), Some(expected.unwrap_or("kept")), "{members}");
+        assert_eq!(renewed.scope(), Some("a"));
+        assert_eq!(
+            renewed.expires_at(),
+            None,
+            "an answer without a lifetime never keeps the old deadline"
+        );
+    }
+    for body in [
+        &br#"{"access_token":"at","refresh_token":5}"#[..],
+        b"{\"access_token\":\"at\",\"refresh_token\":\"\xff\"}",
+    ] {
+        assert!(read(200, body).unwrap_err().is_malformed_response());
+    }
+}
+
+#[test]
+fn scopes() {
+    for (members, expected) in [
+        ("", None),
+        (r#""scope":null"#, None),
+        (r#""scope":"""#, None),
+        (r#""scope":"a b""#, Some("a b")),
+        (r#""scope":"a,b""#, Some("a,b")),
+        (r#""scope":["a","b"]"#, Some("a b")),
+        (r#""scope":[]"#, None),
+        (r#""scope":7"#, None),
+    ] {
+        assert_eq!(token_with(members).scope(), expected, "{members}");
+    }
+}
+
+#[test]
+fn unknown_members_are_kept_through_save_and_load() {
+    let token = token_with(
+        r#""id_token":"e.y.J","team":{"id":7},"n":1e999,"expires_in":60,"scope":"s","refresh_token":"rt""#,
+    );
+    let extra = json!({"id_token": "e.y.J", "team": {"id": 7}, "n": "1e999"});
+    assert_eq!(json!(token.extra()), extra);
+    let loaded: Token = serde_json::from_str(&serde_json::to_string(&token).unwrap()).unwrap();
+    assert_eq!(json!(loaded.extra()), extra);
+    assert_eq!(loaded.expires_at(), token.expires_at());
+    assert_eq!((loaded.scope(), loaded.refresh_token()), (Some("s"), Some("rt")));
+}
+
+#[test]
+fn large_tokens_are_fine() {
+    let large = "a".repeat(8 * 1024);
+    let body = json!({"access_token": large, "refresh_token": large}).to_string();
+    assert_eq!(read(200, body).unwrap().access_token(), large);
+}
+
+#[test]
+fn refusals() {
+    use Disposition::{Final, Misconfigured, Transient};
+    let html = "<html><body>nope</body></html>";
+    for (status, body, code, disposition) in [
+        (400, r#"{"error":"invalid_grant"}"#, Some("invalid_grant"), Final),
+        (
+            200,
+            r#"{"error":"bad_refresh_token","error_description":"x"}"#,
+            Some("bad_refresh_token"),
+            Final,
+        ),
+        (
+            200,
+            r#"{"ok":false,"error":"invalid_refresh_token"}"#,
+            Some("invalid_refresh_token"),
+            Final,
+        ),
+        (200, "error=bad_verification_code", Some("bad_verification_code"), Final),
+        (400, r#"{"errors":[{"errorType":"invalid_grant"}],"success":false}"#, None, Final),
+        (400, r#"{"access_token":"at","token_type":"bearer"}"#, None, Final),
+        (400, "", None, Final),
+        (403, "", None, Final),
+        (404, html, None, Final),
+        (400, r#"{"error":"invalid_code"}"#, Some("invalid_code"), Final),
+        (400, r#"{"error":{"message":"m","type":"OAuthException","code":190}}"#, None, Final),
+        (200, r#"{"error":{"message":"m"}}"#, None, Final),
+        (401, "", Some("invalid_client"), Misconfigured),
+        (401, html, Some("invalid_client"), Misconfigured),
+        (401, r#"{"error":"invalid_client"}"#, Some("invalid_client"), Misconfigured),
+        (401, r#"{"error":"invalid_grant"}"#, Some("invalid_grant"), Final),
+        (
+            400,
+            r#"{"error":"unsupported_grant_type"}"#,
+            Some("unsupported_grant_type"),
+            Misconfigured,
+        ),
+        (408, "", None, Transient),
+        (425, "", None, Transient),
+        (429, html, None, Transient),
+        (500, "", None, Transient),
+        (502, html, None, Transient),
+        (503, r#"{"error":"temporarily_unavailable"}"#, Some("temporarily_unavailable"), Transient),
+    ] {
+        let error = read(status, body).unwrap_err();
+        assert_eq!(error.status().unwrap().as_u16(), status, "{body}");
+        assert_eq!(error.code(), code, "{status} {body}");
+        assert_eq!(error.disposition(), disposition, "{status} {body}");
+        assert!(!error.is_malformed_response(), "{status} {body}");
+    }
+}
+
+#[test]
+fn descriptions_are_escaped_capped_and_masked() {
+    let body = json!({
+        "error": "invalid_grant",
+        "error_description": format!("no \u{1b}[31m s3cret\n{}", "x ".repeat(400)),
+        "error_uri": "",
+    });
+    let error = read(400, body.to_string()).unwrap_err();
+    let description = error.description().unwrap();
+    assert!(description.starts_with(r"no \u{1b}[31m [redacted]\nx x "), "{description}");
+    assert_eq!(error.error_uri(), None);
+    assert!(error.to_string().len() < 1_000);
+    assert!(!format!("{error} {error:?}").contains("s3cret"));
+}
+
+#[test]
+fn unusable_answers() {
+    let deep =
+        format!(r#"{{"access_token":"at","x":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    for (status, body, reason) in [
+        (
+            200,
+            "<html><form action='?a=b&access_token=zz'>",
+            "it is neither JSON nor a form; it begins \"<html><form action='?a=b&[redacted]'>\"",
+        ),
+        (200, "", "it is empty"),
+        (200, " \r\n", "it is empty"),
+        (204, "", "it is empty"),
+        (200, "null", "it is neither JSON nor a form; it begins \"null\""),
+        (200, "[]", "it is not a JSON object, or not a whole one"),
+        (200, "\"at\"", "it is not a JSON object, or not a whole one"),
+        (200, "a=b&c=s3cret", "it is neither JSON nor a form; it begins \"a=b&c=[redacted]\""),
+        (200, r#"{"access_token":"at""#, "it is not a JSON object, or not a whole one"),
+        (200, "{}", "access_token is missing; its members are: "),
+        (
+            200,
+            r#"{"ok":true,"authed_user":{"access_token":"xoxp"}}"#,
+            "access_token is missing; its members are: authed_user, ok",
+        ),
+        (
+            200,
+            r#"{"data":{"access_token":"at"}}"#,
+            "access_token is missing; its members are: data",
+        ),
+        (
+            200,
+            r#"{"accessToken":"at","expiresIn":5}"#,
+            "access_token is missing; its members are: accessToken, expiresIn",
+        ),
+        (
+            200,
+            r#"{"errors":[{"errorType":"x"}]}"#,
+            "access_token is missing; its members are: errors",
+        ),
+        (200, r#"{"access_token":""}"#, "access_token is not a string with text in it"),
+        (200, r#"{"access_token":null}"#, "access_token is not a string with text in it"),
+        (200, r#"{"access_token":123}"#, "access_token is not a string with text in it"),
+        (
+            200,
+            r#"{"access_token":"a\r\nX: y"}"#,
+            "access_token has characters that cannot stand in a header",
+        ),
+        (
+            200,
+            r#"{"access_token":"a\u0000"}"#,
+            "access_token has characters that cannot stand in a header",
+        ),
+        (
+            200,
+            r#"{"access_token":"é"}"#,
+            "access_token has characters that cannot stand in a header",
+        ),
+        (302, "", "it is empty"),
+        (
+            307,
+            r#"{"access_token":"at"}"#,
+            "token requests follow no redirect; configure the token endpoint's final URL",
+        ),
+    ] {
+        let error = read(status, body).unwrap_err();
+        assert!(error.is_malformed_response(), "{status} {body}: {error}");
+        assert_eq!(error.status().unwrap().as_u16(), status);
+        let prefix = format!(
+            "the token endpoint's answer (status {}) is not a token: ",
+            StatusCode::from_u16(status).unwrap()
+        );
+        assert_eq!(error.to_string(), prefix + reason, "{status} {body}");
+        assert!(error.is_transient());
+    }
+    assert!(read(200, deep).unwrap_err().is_malformed_response());
+}
+
+#[test]
+fn a_hook_maps_what_the_provider_nests_or_names_otherwise() {
+    let rules = Rules {
+        hook: Some(std::sync::Arc::new(|mut members| match members.remove("authed_user") {
+            Some(serde_json::Value::Object(user)) => user,
+            _ => members,
+        })),
+        ..Rules::default()
+    };
+    let token = read_as(
+        200,
+        br#"{"ok":true,"authed_user":{"access_token":"xoxp","expires_in":60}}"#,
+        &rules,
+    )
+    .unwrap();
+    assert_eq!(token.access_token(), "xoxp");
+    assert_eq!(token.expires_at().unwrap().timestamp(), SENT + 60);
+}
