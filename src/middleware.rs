@@ -115,10 +115,10 @@ fn finish(mut response: Response, snapshot: &Snapshot) -> Response {
     if response.status() != StatusCode::UNAUTHORIZED {
         snapshot.accept();
     }
-    if snapshot.offer() {
-        if let Some(token) = snapshot.token() {
-            response.extensions_mut().insert(TokenUpdated((**token).clone()));
-        }
+    if snapshot.offer()
+        && let Some(token) = snapshot.token()
+    {
+        response.extensions_mut().insert(TokenUpdated((**token).clone()));
     }
     response
 }

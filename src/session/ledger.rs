@@ -138,6 +138,8 @@ fn wait(shortest: Duration, longest: Duration, jitter: Jitter, attempts: u32) ->
 pub(crate) struct Quiet {
     until: Option<Instant>,
     times: u32,
+    /// The token whose rejection brought it about.
+    generation: u64,
 }
 
 impl Quiet {
@@ -145,9 +147,15 @@ impl Quiet {
         self.until.is_some_and(|until| Instant::now() < until)
     }
 
+    /// Whether it was brought about by that token, be it over or not.
+    pub(crate) fn was_for(&self, generation: u64) -> bool {
+        self.times > 0 && self.generation == generation
+    }
+
     /// A minute, doubled each time in a row, up to an hour.
-    pub(crate) fn extend(&mut self) {
+    pub(crate) fn extend(&mut self, generation: u64) {
         if !self.is_on() {
+            self.generation = generation;
             self.times = self.times.saturating_add(1);
             let wait =
                 wait(Duration::from_secs(60), Duration::from_secs(3600), Jitter::None, self.times);
@@ -213,8 +221,9 @@ mod tests {
         let mut quiet = Quiet::default();
         assert!(!quiet.is_on());
         for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
-            quiet.extend();
-            quiet.extend();
+            quiet.extend(minutes);
+            quiet.extend(99);
+            assert!(quiet.was_for(minutes) && !quiet.was_for(99));
             tokio::time::advance(Duration::from_secs(60 * minutes - 1)).await;
             assert!(quiet.is_on(), "{minutes}");
             tokio::time::advance(Duration::from_secs(2)).await;

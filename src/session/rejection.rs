@@ -44,11 +44,12 @@ impl Core {
         if self.config.manual || !self.can_renew(&current) || ledger.quiet.is_on() {
             return false;
         }
-        if sent.origin == Origin::RenewedAfterRejection && !sent.is_accepted() {
+        let unproven = sent.origin == Origin::RenewedAfterRejection && !sent.is_accepted();
+        if unproven && !ledger.quiet.was_for(sent.generation) {
             tracing::warn!(
                 "a token renewed because of a 401 was rejected too; 401s renew nothing for a while"
             );
-            ledger.quiet.extend();
+            ledger.quiet.extend(sent.generation);
             return false;
         }
         if !current.rejected {
@@ -65,7 +66,7 @@ impl Core {
         }
         let mut ledger = self.ledger();
         if rejected {
-            ledger.quiet.extend();
+            ledger.quiet.extend(sent.generation);
         } else {
             ledger.quiet = Quiet::default();
         }

@@ -143,7 +143,10 @@ fn token(
             return Err(malformed(reply, reason.to_owned()));
         }
         Some(_) => {
-            return Err(malformed(reply, "access_token is not a string with text in it".to_owned()));
+            return Err(malformed(
+                reply,
+                "access_token is not a string with text in it".to_owned(),
+            ));
         }
     };
     let token_type = match members.get("token_type") {

@@ -50,3 +50,125 @@ async fn the_deadline_counts_from_before_the_token_request() {
         serde_json::from_str(&serde_json::to_string(&world.saved.last()).unwrap()).unwrap();
     assert_eq!(loaded.expires_at(), token.expires_at());
 }
+
+#[tokio::test]
+async fn a_due_token_serves_while_one_renewal_runs_in_the_background() {
+    let world = World::new().await;
+    let old = world.token();
+    let session = world.saving().token(old.clone()).build();
+    let http = world.http(&session);
+    world.clock.forward(3500.0);
+    let hold = world.provider.hold();
+    for _ in 0..5 {
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+    }
+    world.provider.token_requests_reach(1).await;
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    assert_eq!(world.shown(), vec![old.access_token(); 6]);
+    let mut updates = session.subscribe();
+    drop(hold);
+    let new = updates.next().await.unwrap();
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    assert_eq!(world.shown().last().unwrap(), new.access_token());
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn a_request_waits_only_once_the_token_has_expired() {
+    let world = World::new().await;
+    let session = world.session().token(world.token()).build();
+    let http = world.http(&session);
+    let hold = world.provider.hold();
+    // A tenth of the lifetime at most ten seconds: 3590 s.
+    world.clock.forward(3_589.999_999);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    world.clock.forward(0.000_001);
+    let waiting = world.get(&http);
+    tokio::pin!(waiting);
+    tokio::select! {
+        biased;
+        _ = &mut waiting => panic!("it did not wait"),
+        () = world.provider.token_requests_reach(1) => {}
+    }
+    assert_eq!(world.provider.counts().api_requests, 1);
+    drop(hold);
+    assert_eq!(waiting.await.unwrap(), 200);
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn a_token_of_unknown_lifetime_is_used_until_a_401() {
+    let world = World::with(|p| p.no_expires_in()).await;
+    let session = world.session().token(world.expired_token()).build();
+    let http = world.http(&session);
+    for _ in 0..3 {
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+        // Longer than a token lives, were it known.
+        world.clock.forward(1000.0);
+    }
+    assert_eq!(session.token().await.unwrap().expires_at(), None);
+    assert_eq!(world.provider.counts().token_requests, 1);
+    world.clock.forward(3600.0);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    assert_eq!(world.provider.counts().token_requests, 2);
+    assert_eq!(world.provider.counts().api_unauthorized, 1);
+}
+
+#[tokio::test]
+async fn a_token_issued_as_already_expired_is_not_renewed_in_a_loop() {
+    for expires_in in ["-1", "\"-30\"", "-9223372036854775808"] {
+        let world = World::new().await;
+        let access = world.token();
+        world.provider.fail_next(reqwest_oauth2::testing::Fault::Reply {
+            status: 200,
+            content_type: "application/json".to_owned(),
+            body: format!(
+                r#"{{"access_token":"{}","expires_in":{expires_in}}}"#,
+                access.access_token()
+            ),
+        });
+        let session = world.session().token(world.expired_token()).build();
+        let http = world.http(&session);
+        for _ in 0..5 {
+            assert_eq!(world.get(&http).await.unwrap(), 200);
+        }
+        assert_eq!(world.provider.counts().token_requests, 1, "{expires_in}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_forward_costs_one_renewal() {
+    let world = World::new().await;
+    let session = world.session().token(world.token()).build();
+    let http = world.http(&session);
+    world.clock.forward(86_400.0 * 400.0);
+    for _ in 0..5 {
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+    }
+    assert_eq!(world.provider.counts().token_requests, 1);
+    assert_eq!(world.provider.counts().reuse_detected, 0);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_back_heals_by_a_401() {
+    let world = World::new().await;
+    let session = world.session().token(world.token()).build();
+    let http = world.http(&session);
+    world.clock.back(86_400.0);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    assert_eq!(world.provider.counts().token_requests, 0);
+    // The hour is over by the provider's count; by ours a day and an hour are left.
+    world.provider.revoke_access_tokens();
+    for _ in 0..5 {
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+    }
+    assert_eq!(world.provider.counts().token_requests, 1);
+    world.clock.forward(86_400.0);
+    for _ in 0..5 {
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+    }
+    assert_eq!(world.provider.counts().token_requests, 2);
+    // And right to the epoch, where no deadline can be negative.
+    world.clock.back(1_800_000_000.0);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+}

@@ -1,6 +1,17 @@
 //! Everything over loopback HTTP, against the embedded provider.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
+mod authentication;
+mod bounds;
+mod cancellation;
+mod failure;
 mod freshness;
+mod grants;
+mod origins;
 mod provider;
+mod rejection;
+mod runtime;
+mod saving;
+mod single_flight;
 mod support;
+mod ways;

@@ -2,6 +2,7 @@
 //! layer.
 
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::StatusCode;
@@ -84,9 +85,8 @@ impl World {
 
     /// A token of a new login, with an hour to live.
     pub fn token(&self) -> Token {
-        token(&self.provider.log_in())
-            .with_expires_at(self.clock.now().into())
-            .with_expires_at((self.clock.now() + Duration::from_secs(3600)).into())
+        let expires_at = self.clock.now() + Duration::from_secs(3600);
+        token(&self.provider.log_in()).with_expires_at(expires_at.into())
     }
 
     /// A token of a new login that has just expired.
@@ -146,6 +146,20 @@ pub fn token(response: &serde_json::Value) -> Token {
 #[track_caller]
 pub fn ours(error: &reqwest_middleware::Error) -> reqwest_oauth2::Error {
     reqwest_oauth2::Error::find_in(error).unwrap_or_else(|| panic!("not ours: {error:?}")).clone()
+}
+
+/// Polls the future the given number of times, then drops it where it stands.
+pub async fn polled<F: Future>(times: usize, future: F) -> Option<F::Output> {
+    let (mut future, mut polls) = (Box::pin(future), 0);
+    std::future::poll_fn(move |context| {
+        polls += 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if polls == times => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// Moves the timers of the test's (single-threaded) runtime on.

@@ -1,0 +1,192 @@
+//! Client authentication, and what goes into a token request.
+
+use reqwest_oauth2::testing::{Fault, TokenRequest};
+use reqwest_oauth2::{ClientAuthentication, ClientCredentials, OAuthClient, Session};
+
+use crate::support::World;
+
+fn pairs(request: &TokenRequest) -> Vec<(&str, &str)> {
+    request.params.iter().map(|(name, value)| (&**name, &**value)).collect()
+}
+
+#[tokio::test]
+async fn basic_is_the_default_with_a_secret() {
+    let world = World::new().await;
+    let session = world.session().token(world.expired_token()).build();
+    session.refresh().await.unwrap();
+    let requests = world.provider.token_requests();
+    assert_eq!(requests[0].authorization.as_deref(), Some("Basic Zm9vOnBvdGF0bw=="));
+    assert_eq!(requests[0].content_type.as_deref(), Some("application/x-www-form-urlencoded"));
+    let names: Vec<_> = requests[0].params.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["grant_type", "refresh_token"]);
+    assert_eq!(requests[0].param("grant_type"), Some("refresh_token"));
+}
+
+#[tokio::test]
+async fn post_puts_id_and_secret_into_the_body_and_nowhere_else() {
+    let world = World::with(|p| p.auth_methods(false, true)).await;
+    let app = world.app().authentication(ClientAuthentication::ClientSecretPost);
+    app.token_request("client_credentials").send().await.unwrap();
+    let requests = world.provider.token_requests();
+    assert_eq!(requests[0].authorization, None);
+    assert_eq!(requests[0].query, None);
+    assert_eq!(
+        pairs(&requests[0]),
+        [("grant_type", "client_credentials"), ("client_id", "foo"), ("client_secret", "potato")]
+    );
+}
+
+#[tokio::test]
+async fn a_public_client_sends_its_id() {
+    let world = World::with(|p| p.public_client("cli")).await;
+    let app = OAuthClient::new("cli", world.provider.token_url() + "?t=1").unwrap();
+    let token = world.expired_token();
+    let session =
+        Session::builder(app.clone()).token(token.clone()).clock(world.clock.reader()).build();
+    session.refresh().await.unwrap();
+    let requests = world.provider.token_requests();
+    assert_eq!(requests[0].query.as_deref(), Some("t=1"));
+    assert_eq!(
+        pairs(&requests[0]),
+        [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token.refresh_token().unwrap()),
+            ("client_id", "cli")
+        ]
+    );
+    // It has nothing to get a token of its own with, and is not sent to try.
+    let session = Session::builder(app).grant(ClientCredentials::new()).build();
+    assert!(session.token().await.unwrap_err().is_config());
+    assert_eq!(world.provider.token_requests().len(), 1);
+}
+
+#[tokio::test]
+async fn detection_finds_the_method_once_and_presents_the_refresh_token_to_no_one_twice() {
+    for (basic, post, requests) in [(true, false, 1), (false, true, 2), (true, true, 1)] {
+        let world = World::with(|p| p.auth_methods(basic, post)).await;
+        let app = world.app().authentication(ClientAuthentication::Detect);
+        let session = |app: OAuthClient| {
+            Session::builder(app).token(world.expired_token()).clock(world.clock.reader()).build()
+        };
+        session(app.clone()).refresh().await.unwrap();
+        assert_eq!(world.provider.counts().token_requests, requests);
+        // Remembered by the client and its clones.
+        session(app.clone()).refresh().await.unwrap();
+        let counts = world.provider.counts();
+        assert_eq!((counts.token_requests, counts.reuse_detected), (requests + 1, 0));
+    }
+}
+
+#[tokio::test]
+async fn detection_stops_at_any_other_answer() {
+    for fault in [
+        Fault::OAuthError { status: 400, code: "invalid_grant".to_owned() },
+        Fault::OAuthError { status: 400, code: "unauthorized_client".to_owned() },
+        Fault::Status(400),
+        Fault::Status(503),
+        Fault::Garbage,
+    ] {
+        let world = World::new().await;
+        world.provider.fail_always(fault.clone());
+        let app = world.app().authentication(ClientAuthentication::Detect);
+        assert!(app.token_request("client_credentials").send().await.is_err());
+        assert_eq!(world.provider.counts().token_requests, 1, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn extra_parameters_go_to_the_refresh_and_override_nothing() {
+    let world = World::new().await;
+    let token = world.expired_token();
+    let app = world
+        .app()
+        .refresh_param("client_id", "foo")
+        .refresh_param("scope", "read")
+        .refresh_param("resource", "https://a.example")
+        .refresh_param("resource", "https://b.example")
+        .refresh_param("grant_type", "password")
+        .refresh_param("refresh_token", "mine");
+    world.provider.fail_next(Fault::OAuthError { status: 503, code: "server_error".to_owned() });
+    let session =
+        Session::builder(app.clone()).token(token.clone()).clock(world.clock.reader()).build();
+    let http = world.http(&session);
+    // Nothing of an API request reaches the token endpoint.
+    let request = http.post(world.provider.api_url() + "?q=1").body("scope=x").send();
+    assert!(request.await.is_err());
+    let requests = world.provider.token_requests();
+    assert_eq!(
+        pairs(&requests[0]),
+        [
+            ("client_id", "foo"),
+            ("scope", "read"),
+            ("resource", "https://a.example"),
+            ("resource", "https://b.example"),
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token.refresh_token().unwrap()),
+        ]
+    );
+    assert_eq!(requests[0].query, None);
+    // Nor do they go with any other grant.
+    app.token_request("client_credentials").send().await.unwrap();
+    assert_eq!(pairs(&world.provider.token_requests()[1]), [("grant_type", "client_credentials")]);
+}
+
+#[tokio::test]
+async fn two_ways_of_authentication_in_one_request_are_an_error_before_it_is_sent() {
+    let world = World::new().await;
+    let app = world.app().refresh_param("client_secret", "potato");
+    let session =
+        Session::builder(app).token(world.expired_token()).clock(world.clock.reader()).build();
+    let error = session.refresh().await.unwrap_err();
+    assert!(error.is_config() && error.to_string().contains("ClientSecretPost"), "{error}");
+    assert_eq!(world.provider.counts().token_requests, 0);
+}
+
+#[tokio::test]
+async fn a_method_that_needs_a_secret_says_so() {
+    let world = World::new().await;
+    for method in [
+        ClientAuthentication::ClientSecretBasic,
+        ClientAuthentication::ClientSecretPost,
+        ClientAuthentication::Detect,
+    ] {
+        let app =
+            OAuthClient::new("foo", world.provider.token_url()).unwrap().authentication(method);
+        let error = app.token_request("client_credentials").send().await.unwrap_err();
+        assert!(error.is_config() && error.to_string().contains("OAuthClient::secret"));
+    }
+    assert_eq!(world.provider.counts().token_requests, 0);
+}
+
+#[tokio::test]
+async fn the_applications_own_http_client_and_its_middleware_carry_token_requests() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    struct Count(Arc<AtomicUsize>);
+    #[async_trait::async_trait]
+    impl reqwest_middleware::Middleware for Count {
+        async fn handle(
+            &self,
+            request: reqwest::Request,
+            extensions: &mut http::Extensions,
+            next: reqwest_middleware::Next<'_>,
+        ) -> reqwest_middleware::Result<reqwest::Response> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            next.run(request, extensions).await
+        }
+    }
+    let world = World::new().await;
+    let seen = Arc::new(AtomicUsize::new(0));
+    let own = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .unwrap();
+    let own = reqwest_middleware::ClientBuilder::new(own).with(Count(seen.clone())).build();
+    let session = Session::builder(world.app().http(own))
+        .clock(world.clock.reader())
+        .token(world.expired_token())
+        .build();
+    session.refresh().await.unwrap();
+    assert_eq!(seen.load(Ordering::SeqCst), 1);
+}

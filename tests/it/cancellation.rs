@@ -1,0 +1,144 @@
+//! G5: a renewal, once begun, finishes and is saved even if every caller is dropped.
+
+use std::time::Duration;
+
+use reqwest_oauth2::testing::Fault;
+
+use crate::support::{World, polled};
+
+#[tokio::test]
+async fn a_caller_dropped_at_any_await_point_loses_nothing() {
+    for polls in 1.. {
+        let world = World::new().await;
+        let session = world.saving().token(world.expired_token()).build();
+        let http = world.http(&session);
+        let finished = polled(polls, world.get(&http)).await.is_some();
+        session.shutdown().await.unwrap();
+        assert_eq!(world.saved.count(), 1, "dropped at poll {polls}");
+        assert!(world.provider.accepts_refresh_token(world.saved.last().refresh_token().unwrap()));
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+        let counts = world.provider.counts();
+        assert_eq!(
+            (counts.token_requests, counts.reuse_detected),
+            (1, 0),
+            "dropped at poll {polls}"
+        );
+        if finished {
+            assert!(polls > 2, "the request was never interrupted");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_caller_dropped_at_any_await_point_of_a_401_loses_nothing() {
+    for polls in 1.. {
+        let world = World::new().await;
+        let session = world.saving().token(world.token()).build();
+        let http = world.http(&session);
+        world.provider.revoke_access_tokens();
+        let finished = polled(polls, world.get(&http)).await.is_some();
+        session.shutdown().await.unwrap();
+        assert_eq!(world.get(&http).await.unwrap(), 200, "dropped at poll {polls}");
+        let counts = world.provider.counts();
+        assert_eq!(
+            (counts.token_requests, counts.reuse_detected),
+            (1, 0),
+            "dropped at poll {polls}"
+        );
+        if finished {
+            assert!(polls > 3, "the request was never interrupted");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_caller_dropped_while_the_provider_answers() {
+    let world = World::new().await;
+    let session = world.saving().token(world.expired_token()).build();
+    let hold = world.provider.hold();
+    let callers: Vec<_> = (0..10)
+        .map(|_| {
+            let session = session.clone();
+            tokio::spawn(async move { session.token().await })
+        })
+        .collect();
+    world.provider.token_requests_reach(1).await;
+    for caller in callers {
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled());
+    }
+    drop(hold);
+    session.shutdown().await.unwrap();
+    assert!(world.provider.accepts_refresh_token(world.saved.last().refresh_token().unwrap()));
+    assert_eq!(session.token().await.unwrap().access_token(), world.saved.last().access_token());
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_does_not_cut_a_renewal_off() {
+    let world = World::new().await;
+    let session = world.saving().token(world.expired_token()).build();
+    let hold = world.provider.hold();
+    assert!(polled(1, session.refresh()).await.is_none());
+    drop(session);
+    world.provider.token_requests_reach(1).await;
+    drop(hold);
+    while world.saved.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(world.provider.accepts_refresh_token(world.saved.last().refresh_token().unwrap()));
+}
+
+#[tokio::test]
+async fn set_token_dropped_at_its_first_await_is_saved_and_used() {
+    let world = World::new().await;
+    let session = world.saving().build();
+    let token = world.token();
+    assert!(polled(1, session.set_token(token.clone())).await.is_none());
+    session.shutdown().await.unwrap();
+    assert_eq!(world.saved.access_tokens(), [token.access_token()]);
+    assert_eq!(session.token().await.unwrap().access_token(), token.access_token());
+    assert_eq!(world.provider.counts().token_requests, 0);
+}
+
+#[tokio::test]
+async fn an_answer_cut_off_after_the_rotation_is_asked_for_once_more_within_the_grace() {
+    let world = World::with(|p| p.grace(Duration::from_secs(30))).await;
+    world.provider.fail_next(Fault::CutAfter);
+    let session = world.saving().token(world.expired_token()).build();
+    let http = world.http(&session);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (2, 0));
+    assert!(world.provider.accepts_refresh_token(world.saved.last().refresh_token().unwrap()));
+}
+
+#[tokio::test]
+async fn an_answer_lost_without_grace_is_final_and_the_error_says_so() {
+    let world = World::new().await;
+    world.provider.fail_next(Fault::CutAfter);
+    let session = world.saving().token(world.expired_token()).build();
+    for _ in 0..3 {
+        let error = session.token().await.unwrap_err();
+        assert!(error.is_reauthorization_required() && error.answer_was_lost());
+        assert_eq!(error.code(), Some("invalid_grant"));
+        assert_eq!(
+            error.to_string(),
+            "reauthorization required: the provider no longer accepts what the session renews with; obtain a new token (for a person: send them through the login again) and pass it to Session::set_token. The answer to an earlier renewal had been lost on the way, so the provider may already have replaced this refresh token"
+        );
+    }
+    assert_eq!(world.provider.counts().token_requests, 2);
+    assert_eq!(world.saved.count(), 0);
+}
+
+#[tokio::test]
+async fn a_request_cut_off_before_the_rotation_is_made_once_more() {
+    let world = World::new().await;
+    world.provider.fail_next(Fault::CutBefore);
+    let session = world.saving().token(world.expired_token()).build();
+    assert!(session.token().await.is_ok());
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (2, 0));
+}

@@ -1,0 +1,148 @@
+//! Grants: client credentials, and the application's own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use reqwest_oauth2::{ClientCredentials, Error, Grant, GrantContext, Session, Token};
+
+use crate::support::{World, pass};
+
+#[tokio::test]
+async fn client_credentials_fetch_at_the_first_request_and_again_at_expiry() {
+    let world = World::new().await;
+    let session =
+        world.saving().grant(ClientCredentials::new().scope("read").param("audience", "x")).build();
+    let http = world.http(&session);
+    assert_eq!(world.provider.counts().token_requests, 0);
+    for _ in 0..3 {
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+    }
+    let requests = world.provider.token_requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].param("grant_type"), Some("client_credentials"));
+    assert_eq!(requests[0].param("scope"), Some("read"));
+    assert_eq!(requests[0].param("audience"), Some("x"));
+    world.clock.forward(3600.0);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    assert_eq!(world.provider.counts().token_requests, 2);
+    assert_eq!(world.saved.count(), 2);
+}
+
+#[tokio::test]
+async fn a_grant_stands_in_for_a_refresh_token_that_is_no_longer_accepted() {
+    let world = World::with(|p| p.issue_refresh_token_for_client_credentials(true)).await;
+    let session = world.saving().grant(ClientCredentials::new()).build();
+    session.token().await.unwrap();
+    world.clock.forward(3600.0);
+    session.token().await.unwrap();
+    world.provider.revoke_families();
+    world.clock.forward(3600.0);
+    let token = session.token().await.unwrap();
+    assert!(world.provider.accepts_access_token(token.access_token()));
+    let grants: Vec<_> = world
+        .provider
+        .token_requests()
+        .iter()
+        .map(|r| r.param("grant_type").unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        grants,
+        ["client_credentials", "refresh_token", "refresh_token", "client_credentials"]
+    );
+}
+
+#[tokio::test]
+async fn an_applications_own_source_needs_no_client() {
+    let world = World::new().await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (counter, provider) = (calls.clone(), world.provider.clone());
+    let session = Session::from_grant(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        let response = provider.log_in();
+        async move { Token::new(response["access_token"].as_str().unwrap()) }
+    })
+    .clock(world.clock.reader())
+    .build();
+    let http = world.http(&session);
+    for _ in 0..3 {
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    world.provider.revoke_access_tokens();
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+    assert_eq!(world.provider.counts().token_requests, 0);
+}
+
+#[tokio::test]
+async fn an_own_grant_may_use_the_client_and_see_the_token_before() {
+    struct Password;
+    #[async_trait::async_trait]
+    impl Grant for Password {
+        async fn token(&self, context: &GrantContext<'_>) -> Result<Token, Error> {
+            assert!(context.previous().is_none());
+            let request = context.client()?.token_request("password");
+            request.param("username", "johndoe").param("password", "A3ddj3w").send().await
+        }
+    }
+    let world = World::new().await;
+    let session = world.session().grant(Password).build();
+    assert!(world.provider.accepts_access_token(session.token().await.unwrap().access_token()));
+    let error = Session::from_grant(Password).build().token().await.unwrap_err();
+    assert!(error.is_config() && error.to_string().contains("Session::builder"), "{error}");
+}
+
+/// A session whose grant fails as told; and the calls it has had.
+fn failing(fail: impl Fn() -> Error + Send + Sync + 'static) -> (Session, Arc<AtomicUsize>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = calls.clone();
+    let session = Session::from_grant(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        let error = fail();
+        async move { Err::<Token, _>(error) }
+    });
+    (session.build(), calls)
+}
+
+#[tokio::test]
+async fn an_own_grant_says_what_may_pass_and_what_will_not() {
+    let (session, calls) = failing(|| Error::transient("the vault is sealed"));
+    for _ in 0..3 {
+        let error = session.token().await.unwrap_err();
+        assert!(error.is_transient());
+        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the vault is sealed");
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    pass(30).await;
+    assert!(session.token().await.is_err());
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+
+    let (session, calls) = failing(|| Error::permanent("no such role"));
+    for _ in 0..3 {
+        assert!(session.token().await.unwrap_err().is_reauthorization_required());
+        pass(3600).await;
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_grant_that_panics_is_an_error_with_backoff() {
+    let (session, calls) = failing(|| panic!("on purpose"));
+    for _ in 0..3 {
+        let error = session.token().await.unwrap_err();
+        assert!(error.is_transient());
+        assert_eq!(error.to_string(), "the grant panicked; see the panic message on stderr");
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_grant_that_never_returns_is_given_up() {
+    let session = Session::from_grant(std::future::pending::<Result<Token, Error>>)
+        .grant_timeout(Duration::from_millis(10))
+        .build();
+    let error = session.token().await.unwrap_err();
+    assert!(error.is_timeout() && error.is_transient());
+    assert_eq!(error.to_string(), "the grant did not return a token within 10ms");
+}
