@@ -58,6 +58,11 @@
 //! own `Cargo.toml`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// The README's snippets are compiled, and run, as tests of the documentation.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod challenge;
 mod client;
 mod clock;
