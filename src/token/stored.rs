@@ -120,3 +120,139 @@ pub(crate) fn date(value: &Value) -> Option<DateTime<Utc>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::time::SystemTime;
+
+    fn load(stored: Value) -> Token {
+        serde_json::from_value(stored).unwrap()
+    }
+
+    fn epoch(token: &Token) -> Option<f64> {
+        #[allow(clippy::cast_precision_loss)]
+        token.expires_at().map(|date| date.timestamp_micros() as f64 / 1e6)
+    }
+
+    #[test]
+    fn what_other_libraries_wrote_loads_as_it_is() {
+        for (library, stored, expires_at, scope) in [
+            (
+                "requests-oauthlib",
+                json!({"access_token": "at", "refresh_token": "rt", "token_type": "Bearer", "expires_in": 3600,
+                       "expires_at": 1_700_000_000.5, "scope": ["a", "b"]}),
+                Some(1_700_000_000.5),
+                Some("a b"),
+            ),
+            (
+                "Authlib",
+                json!({"access_token": "at", "refresh_token": "rt", "token_type": "bearer", "expires_at": 1_700_000_000,
+                       "scope": "a b"}),
+                Some(1_700_000_000.0),
+                Some("a b"),
+            ),
+            (
+                "x/oauth2",
+                json!({"access_token": "at", "refresh_token": "rt", "token_type": "Bearer",
+                       "expiry": "2023-11-14T23:13:20.25+01:00"}),
+                Some(1_700_000_000.25),
+                None,
+            ),
+            (
+                "x/oauth2, never expiring",
+                json!({"access_token": "at", "refresh_token": "rt", "expiry": "0001-01-01T00:00:00Z"}),
+                None,
+                None,
+            ),
+            (
+                "a database's text column",
+                json!({"access_token": "at", "refresh_token": "rt", "expires_at": "1700000000"}),
+                Some(1_700_000_000.0),
+                None,
+            ),
+            (
+                "nulls",
+                json!({"access_token": "at", "refresh_token": "rt", "token_type": null, "expires_at": null, "scope": null}),
+                None,
+                None,
+            ),
+        ] {
+            let token = load(stored);
+            assert_eq!(
+                (token.access_token(), token.refresh_token()),
+                ("at", Some("rt")),
+                "{library}"
+            );
+            assert_eq!(epoch(&token), expires_at, "{library}");
+            assert_eq!(token.scope(), scope, "{library}");
+            assert!(token.extra().is_empty(), "{library}");
+        }
+    }
+
+    #[test]
+    fn a_relative_lifetime_counts_from_the_load() {
+        for (expires_in, seconds) in [(json!("-30"), -30), (json!(-1), -1), (json!(3600), 3600)] {
+            let before = clock::to_date(SystemTime::now());
+            let deadline =
+                load(json!({"access_token": "at", "expires_in": expires_in})).expires_at().unwrap();
+            let after = clock::to_date(SystemTime::now());
+            assert!(clock::add_seconds(before, seconds) <= deadline, "{expires_in}");
+            assert!(deadline <= clock::add_seconds(after, seconds), "{expires_in}");
+        }
+        assert!(load(json!({"access_token": "at", "expires_in": 0})).expires_at().is_none());
+    }
+
+    #[test]
+    fn deadlines_out_of_range_saturate() {
+        for (stored, expected) in [
+            (json!(1e30), 253_402_300_799),
+            (json!(-1e30), 0),
+            (json!(u64::MAX), 253_402_300_799),
+            (json!("9999-12-31T23:59:59Z"), 253_402_300_799),
+            (json!("1e30"), 253_402_300_799),
+        ] {
+            let token = load(json!({"access_token": "at", "expires_at": stored}));
+            assert_eq!(token.expires_at().unwrap().timestamp(), expected, "{stored}");
+        }
+        for unreadable in [json!("soon"), json!("inf"), json!([]), json!(true)] {
+            assert!(
+                load(json!({"access_token": "at", "expires_at": unreadable}))
+                    .expires_at()
+                    .is_none()
+            );
+        }
+    }
+
+    #[test]
+    fn what_we_write_is_what_python_reads() {
+        let token = load(
+            json!({"access_token": "at", "refresh_token": "rt", "expires_at": 1_700_000_000,
+                                "expires_in": 60, "scope": "a", "id_token": "x", "expiry": "junk"}),
+        );
+        assert_eq!(
+            serde_json::to_value(&token).unwrap(),
+            json!({"access_token": "at", "token_type": "Bearer", "refresh_token": "rt", "scope": "a",
+                   "expires_at": 1_700_000_000, "expires_in": 60, "id_token": "x"})
+        );
+        let fraction = load(json!({"access_token": "at", "expires_at": 1_700_000_000.25}));
+        assert_eq!(serde_json::to_value(&fraction).unwrap()["expires_at"], json!(1_700_000_000.25));
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_with_a_reason() {
+        for (stored, reason) in [
+            (json!({}), "a stored token needs an access_token"),
+            (json!({"access_token": null}), "a stored token needs an access_token"),
+            (json!({"access_token": "a\nb"}), "cannot stand in a header"),
+            (
+                json!({"access_token": "at", "token_type": "mac"}),
+                "the token type is \"mac\", not Bearer",
+            ),
+        ] {
+            let error = serde_json::from_value::<Token>(stored.clone()).unwrap_err();
+            assert!(error.to_string().contains(reason), "{stored}: {error}");
+        }
+    }
+}

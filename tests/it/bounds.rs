@@ -1,7 +1,5 @@
 //! G10: time, size, redirects and TLS of token requests.
 
-use std::time::Duration;
-
 use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{OAuthClient, Session};
 
@@ -12,13 +10,19 @@ async fn a_token_request_ends_at_its_total_timeout_however_the_provider_dawdles(
     for fault in [Fault::Hang, Fault::Drip] {
         let world = World::new().await;
         world.provider.fail_always(fault.clone());
-        let app = world.app().timeout(Duration::from_millis(40));
-        let session =
-            Session::builder(app).clock(world.clock.reader()).token(world.expired_token()).build();
-        let error = session.token().await.unwrap_err();
-        assert!(error.is_timeout() && error.is_transient() && error.answer_was_lost(), "{fault:?}");
-        assert_eq!(error.to_string(), "no complete answer from the token endpoint within 40ms");
+        let session = world.session().token(world.expired_token()).build();
+        let waiting = tokio::spawn({
+            let session = session.clone();
+            async move { session.token().await.unwrap_err() }
+        });
         // Once, and once more within seconds; then not before the backoff.
+        world.provider.token_requests_reach(1).await;
+        pass(30).await;
+        world.provider.token_requests_reach(2).await;
+        pass(30).await;
+        let error = waiting.await.unwrap();
+        assert!(error.is_timeout() && error.is_transient() && error.answer_was_lost(), "{fault:?}");
+        assert_eq!(error.to_string(), "no complete answer from the token endpoint within 30s");
         assert!(session.token().await.is_err());
         assert_eq!(world.provider.counts().token_requests, 2, "{fault:?}");
         world.provider.recover();
