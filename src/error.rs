@@ -20,11 +20,15 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Clone)]
 pub struct Error(Arc<Kind>);
 
-/// What the token endpoint answered when it refused
-/// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+/// What an endpoint answered when it refused
+/// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2); from the authorization
+/// endpoint [§4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1)).
 #[derive(Debug)]
 pub(crate) struct Rejection {
-    pub(crate) status: StatusCode,
+    /// Such as "token endpoint".
+    pub(crate) endpoint: &'static str,
+    /// `None` where the refusal came with a redirect.
+    pub(crate) status: Option<StatusCode>,
     pub(crate) code: Option<String>,
     pub(crate) description: Option<String>,
     pub(crate) uri: Option<String>,
@@ -37,16 +41,16 @@ pub(crate) enum Kind {
     Config(String),
     #[error("{0}")]
     Rejected(Rejection),
-    #[error("the token endpoint's answer (status {status}) is not a token: {reason}")]
-    Malformed { status: StatusCode, reason: String },
-    #[error(
-        "the token endpoint cannot be reached; the token request was not sent and will be tried again"
-    )]
-    Unreachable(#[source] BoxError),
-    #[error("the connection to the token endpoint failed before its answer was complete")]
-    Lost(#[source] BoxError),
-    #[error("no complete answer from the token endpoint within {0:?}")]
-    Timeout(Duration),
+    #[error("the {endpoint}'s answer (status {status}) cannot be used: {reason}")]
+    Malformed { endpoint: &'static str, status: StatusCode, reason: String },
+    #[error("the {endpoint} cannot be reached; the request was not sent and may be made again")]
+    Unreachable { endpoint: &'static str, source: BoxError },
+    #[error("the connection to the {endpoint} failed before its answer was complete")]
+    Lost { endpoint: &'static str, source: BoxError },
+    #[error("no complete answer from the {endpoint} within {limit:?}")]
+    Timeout { endpoint: &'static str, limit: Duration },
+    #[error("the callback is not the answer to this login: {0}; begin the login again")]
+    Callback(&'static str),
     #[error(
         "reauthorization required: {why}; obtain a new token (for a person: send them through the login again) and pass it to Session::set_token{}",
         if *.lost { ". The answer to an earlier renewal had been lost on the way, so the provider may already have replaced this refresh token" } else { "" }
@@ -63,6 +67,8 @@ pub(crate) enum Kind {
     Expired,
     #[error("the new token could not be saved; it is kept in memory and saving is tried again")]
     Save(#[source] BoxError),
+    #[error("what was saved could not be deleted; it is tried again")]
+    Delete(#[source] BoxError),
     #[error("the new token was not saved within {0:?}; saving goes on")]
     SaveTimeout(Duration),
     #[error("the grant failed")]
@@ -152,14 +158,16 @@ impl Error {
     /// 408, 425, 429 and 5xx, unusable answers, a failed save.
     pub fn is_transient(&self) -> bool {
         match &*self.0 {
-            Kind::Config(_) | Kind::Reauthorization { .. } | Kind::Expired => false,
+            Kind::Config(_) | Kind::Reauthorization { .. } | Kind::Expired | Kind::Callback(_) => {
+                false
+            }
             _ => self.disposition() == Disposition::Transient,
         }
     }
 
     /// A time limit ran out.
     pub fn is_timeout(&self) -> bool {
-        matches!(*self.0, Kind::Timeout(_) | Kind::SaveTimeout(_) | Kind::GrantTimeout(_))
+        matches!(*self.0, Kind::Timeout { .. } | Kind::SaveTimeout(_) | Kind::GrantTimeout(_))
     }
 
     /// What the application passed in is wrong: a URL, an origin, a token with characters that
@@ -168,7 +176,15 @@ impl Error {
         matches!(*self.0, Kind::Config(_))
     }
 
-    /// The token endpoint answered, but not with a token that can be used.
+    /// What came back from the browser is not the answer to this login: wrong, missing or old
+    /// state, another issuer, a parameter twice
+    /// ([RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12)). Nothing was
+    /// sent; the login can be begun again.
+    pub fn is_callback(&self) -> bool {
+        matches!(*self.0, Kind::Callback(_))
+    }
+
+    /// The provider answered, but not with what can be used.
     pub fn is_malformed_response(&self) -> bool {
         matches!(*self.0, Kind::Malformed { .. })
     }
@@ -181,7 +197,7 @@ impl Error {
 
     /// The saver failed, panicked or took too long.
     pub fn is_save(&self) -> bool {
-        matches!(*self.0, Kind::Save(_) | Kind::SaveTimeout(_))
+        matches!(*self.0, Kind::Save(_) | Kind::Delete(_) | Kind::SaveTimeout(_))
     }
 
     /// The `error` code of the provider's answer, such as `invalid_grant`
@@ -202,11 +218,11 @@ impl Error {
         self.rejection()?.uri.as_deref()
     }
 
-    /// The HTTP status of the token endpoint's answer.
+    /// The HTTP status of the provider's answer.
     pub fn status(&self) -> Option<StatusCode> {
         match &*self.0 {
             Kind::Malformed { status, .. } => Some(*status),
-            _ => self.rejection().map(|r| r.status),
+            _ => self.rejection()?.status,
         }
     }
 
@@ -226,16 +242,16 @@ impl Error {
 
     /// The request may have reached the provider, and what it answered is not known.
     pub(crate) fn leaves_doubt(&self) -> bool {
-        matches!(*self.0, Kind::Lost(_) | Kind::Timeout(_))
+        matches!(*self.0, Kind::Lost { .. } | Kind::Timeout { .. })
             || matches!(&*self.0, Kind::Malformed { status, .. } if status.is_success())
     }
 
     pub(crate) fn disposition(&self) -> Disposition {
         match &*self.0 {
             Kind::Rejected(rejection) => rejection.disposition(),
-            Kind::Reauthorization { .. } | Kind::Grant { permanent: true, .. } => {
-                Disposition::Final
-            }
+            Kind::Reauthorization { .. }
+            | Kind::Callback(_)
+            | Kind::Grant { permanent: true, .. } => Disposition::Final,
             Kind::Config(_) => Disposition::Misconfigured,
             _ => Disposition::Transient,
         }
@@ -253,8 +269,9 @@ impl Error {
 impl Rejection {
     fn disposition(&self) -> Disposition {
         let code = self.code.as_deref().unwrap_or_default();
-        let later =
-            self.status.is_server_error() || matches!(self.status.as_u16(), 408 | 425 | 429);
+        let later = self.status.is_some_and(|status| {
+            status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
+        });
         if LATER.contains(&code) {
             Disposition::Transient
         } else if CLIENT_AT_FAULT.contains(&code) {
@@ -269,7 +286,10 @@ impl Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the token endpoint refused the request (status {})", self.status.as_u16())?;
+        write!(f, "the {} refused the request", self.endpoint)?;
+        if let Some(status) = self.status {
+            write!(f, " (status {})", status.as_u16())?;
+        }
         if let Some(code) = &self.code {
             write!(f, ": {code}")?;
         }
@@ -324,7 +344,8 @@ mod tests {
 
     fn rejected(status: u16, code: Option<&str>) -> Error {
         Error::new(Kind::Rejected(Rejection {
-            status: StatusCode::from_u16(status).unwrap(),
+            endpoint: "token endpoint",
+            status: Some(StatusCode::from_u16(status).unwrap()),
             code: code.map(str::to_owned),
             description: None,
             uri: None,

@@ -52,6 +52,7 @@
 //!
 //! # Features
 //!
+//! - `oauth2`: a token obtained with the `oauth2` or `openidconnect` crate becomes a [`Token`].
 //! - `testing`: an OAuth 2 provider on loopback (the module `testing`), for your tests as for ours.
 //!
 //! TLS is the application's choice: enable one of reqwest's TLS features, such as `rustls`, in your
@@ -68,8 +69,12 @@ mod client;
 mod clock;
 mod error;
 mod grant;
+mod login;
 mod middleware;
+#[cfg(feature = "oauth2")]
+mod oauth2;
 mod origin;
+pub mod presets;
 mod saver;
 mod secret;
 mod session;
@@ -79,9 +84,15 @@ pub mod testing;
 mod token;
 mod wire;
 
-pub use client::{BasicEncoding, ClientAuthentication, OAuthClient, TokenRequest};
+pub use client::{
+    BasicEncoding, ClientAuthentication, Introspection, OAuthClient, TokenKind, TokenRequest,
+};
 pub use error::{BoxError, Error};
-pub use grant::{ClientCredentials, Grant, GrantContext};
+pub use grant::{ClientCredentials, ExchangeToken, Grant, GrantContext, JwtBearer, TokenExchange};
+pub use login::{
+    AuthorizationRequest, DeviceAuthorization, DeviceLogin, ImplicitLogin, ImplicitRequest, Login,
+    Pkce,
+};
 pub use middleware::OAuthMiddleware;
 pub use origin::Origins;
 pub use saver::TokenSaver;

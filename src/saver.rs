@@ -1,6 +1,7 @@
 //! `TokenSaver`: where new tokens go before anyone uses them.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -20,6 +21,38 @@ use crate::token::Token;
 pub trait TokenSaver: Send + Sync + 'static {
     /// Saves the token, in place of the one saved before.
     async fn save(&self, token: Token) -> Result<(), BoxError>;
+
+    /// Deletes what was saved, after [`Session::sign_out`](crate::Session::sign_out). Does nothing
+    /// by default; a saver that is a closure gets one from
+    /// [`SessionBuilder::on_sign_out`](crate::SessionBuilder::on_sign_out).
+    async fn delete(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// A saver that deletes by a closure of its own.
+pub(crate) struct WithDelete<D> {
+    pub(crate) saver: Option<Arc<dyn TokenSaver>>,
+    pub(crate) delete: D,
+}
+
+#[async_trait]
+impl<D, Fut, E> TokenSaver for WithDelete<D>
+where
+    D: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), E>> + Send,
+    E: Into<BoxError>,
+{
+    async fn save(&self, token: Token) -> Result<(), BoxError> {
+        match &self.saver {
+            Some(saver) => saver.save(token).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn delete(&self) -> Result<(), BoxError> {
+        (self.delete)().await.map_err(Into::into)
+    }
 }
 
 #[async_trait]

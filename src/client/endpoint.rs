@@ -8,11 +8,11 @@ use crate::error::Error;
 /// fragment or user info; a query is kept
 /// ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1),
 /// [§3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)).
-pub(super) fn parse(text: &str, plain_http: bool) -> Result<Url, Error> {
+pub(super) fn parse(text: &str, name: &str, plain_http: bool) -> Result<Url, Error> {
     // The URL itself is not repeated in the error: its query may hold a secret.
     let url = Url::parse(text).map_err(|error| {
         Error::config(format!(
-            "the token endpoint is not an absolute URL ({error}); give one such as https://provider.example/token"
+            "the {name} is not an absolute URL ({error}); give one such as https://provider.example/token"
         ))
     })?;
     let fault = match url.scheme() {
@@ -35,7 +35,7 @@ pub(super) fn parse(text: &str, plain_http: bool) -> Result<Url, Error> {
         });
     match fault {
         None => Ok(url),
-        Some(fault) => Err(Error::config(format!("the token endpoint cannot be used: {fault}"))),
+        Some(fault) => Err(Error::config(format!("the {name} cannot be used: {fault}"))),
     }
 }
 
@@ -63,9 +63,9 @@ mod tests {
             "http://[::1]:9/token",
             "http://localhost:9/token",
         ] {
-            assert_eq!(parse(good, false).unwrap().as_str(), good);
+            assert_eq!(parse(good, "token endpoint", false).unwrap().as_str(), good);
         }
-        assert!(parse("http://a.example/token", true).is_ok());
+        assert!(parse("http://a.example/token", "token endpoint", true).is_ok());
     }
 
     #[test]
@@ -83,7 +83,7 @@ mod tests {
             ("https://user:pw@a.example/token", "user info"),
             ("https://user@a.example/token", "user info"),
         ] {
-            let error = parse(bad, false).unwrap_err();
+            let error = parse(bad, "token endpoint", false).unwrap_err();
             assert!(error.is_config(), "{bad}");
             assert!(error.to_string().contains(why), "{bad}: {error}");
             assert!(!error.to_string().contains("pw"), "{bad}: {error}");

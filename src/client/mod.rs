@@ -1,11 +1,22 @@
-//! The OAuth client: its registration, its token endpoint, and the one request that is sent there.
+//! The OAuth client: its registration, the provider's endpoints, and the one request that is sent
+//! there.
 
 mod authentication;
 mod endpoint;
+mod introspection;
+mod metadata;
+mod password;
+mod post;
 mod registration;
+mod revocation;
+mod token_kind;
 mod token_request;
 
 pub use authentication::{BasicEncoding, ClientAuthentication};
 pub(crate) use endpoint::is_loopback;
+pub use introspection::Introspection;
+pub(crate) use post::{Endpoint, Form};
 pub use registration::OAuthClient;
+pub(crate) use registration::{Endpoints, Issuer};
+pub use token_kind::TokenKind;
 pub use token_request::TokenRequest;

@@ -10,10 +10,11 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::post::{Endpoint, Form, post};
 use super::{BasicEncoding, ClientAuthentication, TokenRequest, endpoint};
 use crate::clock::Clock;
 use crate::error::{BoxError, Error};
-use crate::wire::Rules;
+use crate::wire::{Reply, Rules};
 
 /// The client's registration with a provider, and the provider's token endpoint
 /// ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
@@ -30,14 +31,37 @@ use crate::wire::Rules;
 #[derive(Clone)]
 pub struct OAuthClient(Arc<Settings>);
 
+/// The provider's endpoints, as far as they are known.
+#[derive(Clone)]
+pub(crate) struct Endpoints {
+    pub(crate) token: Url,
+    pub(crate) authorization: Option<Url>,
+    pub(crate) device_authorization: Option<Url>,
+    pub(crate) revocation: Option<Url>,
+    pub(crate) introspection: Option<Url>,
+    pub(crate) issuer: Option<Issuer>,
+}
+
+/// Who the provider says it is ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
+#[derive(Clone)]
+pub(crate) struct Issuer {
+    pub(crate) text: String,
+    /// Its callbacks carry `iss`
+    /// ([RFC 9207 §3](https://www.rfc-editor.org/rfc/rfc9207#section-3)).
+    pub(crate) in_callback: bool,
+}
+
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) id: String,
     pub(super) secret: Option<SecretString>,
-    pub(super) token_url: Url,
+    pub(super) endpoints: Endpoints,
     pub(super) authentication: Option<ClientAuthentication>,
+    /// What a client with a secret does unless told otherwise.
+    default_authentication: ClientAuthentication,
     pub(super) basic_encoding: BasicEncoding,
     pub(super) refresh_params: Vec<(String, String)>,
+    pub(super) authorization_params: Vec<(String, String)>,
     pub(super) timeout: Duration,
     pub(super) response_limit: usize,
     pub(super) rules: Rules,
@@ -50,9 +74,9 @@ pub(super) struct Settings {
 }
 
 /// Limits that hold unless set otherwise.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const RESPONSE_LIMIT: usize = 1024 * 1024;
+pub(super) const RESPONSE_LIMIT: usize = 1024 * 1024;
 
 impl OAuthClient {
     /// A client with its id and the provider's token endpoint.
@@ -63,7 +87,10 @@ impl OAuthClient {
     /// fragment or user info
     /// ([RFC 6749 §3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)).
     pub fn new(client_id: impl Into<String>, token_url: impl AsRef<str>) -> Result<Self, Error> {
-        Ok(Self::with_url(client_id.into(), endpoint::parse(token_url.as_ref(), false)?))
+        Ok(Self::with_url(
+            client_id.into(),
+            endpoint::parse(token_url.as_ref(), "token endpoint", false)?,
+        ))
     }
 
     /// As [`new`](Self::new), for a token endpoint that is spoken to over plain http inside a mesh
@@ -78,17 +105,32 @@ impl OAuthClient {
         client_id: impl Into<String>,
         token_url: impl AsRef<str>,
     ) -> Result<Self, Error> {
-        Ok(Self::with_url(client_id.into(), endpoint::parse(token_url.as_ref(), true)?))
+        let url = endpoint::parse(token_url.as_ref(), "token endpoint", true)?;
+        Ok(Self::with_url(client_id.into(), url))
     }
 
-    fn with_url(id: String, token_url: Url) -> Self {
+    fn with_url(id: String, token: Url) -> Self {
+        let endpoints = Endpoints {
+            token,
+            authorization: None,
+            device_authorization: None,
+            revocation: None,
+            introspection: None,
+            issuer: None,
+        };
+        Self::with_endpoints(id, endpoints)
+    }
+
+    pub(super) fn with_endpoints(id: String, endpoints: Endpoints) -> Self {
         Self(Arc::new(Settings {
             id,
             secret: None,
-            token_url,
+            endpoints,
             authentication: None,
+            default_authentication: ClientAuthentication::ClientSecretBasic,
             basic_encoding: BasicEncoding::default(),
             refresh_params: Vec::new(),
+            authorization_params: Vec::new(),
             timeout: TIMEOUT,
             response_limit: RESPONSE_LIMIT,
             rules: Rules::default(),
@@ -102,6 +144,58 @@ impl OAuthClient {
     fn with(mut self, edit: impl FnOnce(&mut Settings)) -> Self {
         edit(Arc::make_mut(&mut self.0));
         self
+    }
+
+    /// The authorization endpoint, where a person logs in
+    /// ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`], as [`new`](Self::new).
+    pub fn authorization_endpoint(self, url: impl AsRef<str>) -> Result<Self, Error> {
+        let url = endpoint::parse(url.as_ref(), "authorization endpoint", false)?;
+        Ok(self.with(|settings| settings.endpoints.authorization = Some(url)))
+    }
+
+    /// The device authorization endpoint
+    /// ([RFC 8628 §3.1](https://www.rfc-editor.org/rfc/rfc8628#section-3.1)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`], as [`new`](Self::new).
+    pub fn device_authorization_endpoint(self, url: impl AsRef<str>) -> Result<Self, Error> {
+        let url = endpoint::parse(url.as_ref(), "device authorization endpoint", false)?;
+        Ok(self.with(|settings| settings.endpoints.device_authorization = Some(url)))
+    }
+
+    /// The revocation endpoint
+    /// ([RFC 7009 §2](https://www.rfc-editor.org/rfc/rfc7009#section-2)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`], as [`new`](Self::new).
+    pub fn revocation_endpoint(self, url: impl AsRef<str>) -> Result<Self, Error> {
+        let url = endpoint::parse(url.as_ref(), "revocation endpoint", false)?;
+        Ok(self.with(|settings| settings.endpoints.revocation = Some(url)))
+    }
+
+    /// The introspection endpoint
+    /// ([RFC 7662 §2](https://www.rfc-editor.org/rfc/rfc7662#section-2)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`], as [`new`](Self::new).
+    pub fn introspection_endpoint(self, url: impl AsRef<str>) -> Result<Self, Error> {
+        let url = endpoint::parse(url.as_ref(), "introspection endpoint", false)?;
+        Ok(self.with(|settings| settings.endpoints.introspection = Some(url)))
+    }
+
+    /// The provider's issuer identifier: a callback that carries another `iss` is refused
+    /// ([RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207#section-2.4)).
+    /// [`discover`](Self::discover) sets it by itself.
+    pub fn issuer(self, issuer: impl Into<String>) -> Self {
+        let issuer = Issuer { text: issuer.into(), in_callback: false };
+        self.with(|settings| settings.endpoints.issuer = Some(issuer))
     }
 
     /// The client's secret. It is sent as HTTP Basic unless
@@ -136,6 +230,13 @@ impl OAuthClient {
     pub fn refresh_param(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let pair = (name.into(), value.into());
         self.with(|settings| settings.refresh_params.push(pair))
+    }
+
+    /// An extra parameter of every authorization request, such as Google's `access_type` =
+    /// `offline` ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
+    pub fn authorization_param(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let pair = (name.into(), value.into());
+        self.with(|settings| settings.authorization_params.push(pair))
     }
 
     /// The HTTP client for token requests: its proxy, TLS settings and middleware (tracing, say)
@@ -195,8 +296,31 @@ impl OAuthClient {
         &self.0.id
     }
 
+    /// POSTs to an endpoint, authenticated as this client.
+    pub(crate) async fn post<T>(
+        &self,
+        endpoint: Endpoint<'_>,
+        form: &Form,
+        read: impl Fn(&Reply<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        post(&self.0, endpoint, form, read).await
+    }
+
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.0.endpoints
+    }
+
     pub(crate) fn clock_ref(&self) -> &Clock {
         &self.0.clock
+    }
+
+    /// What a client with a secret does unless the application says otherwise: the provider's way.
+    pub(crate) fn default_authentication(self, method: ClientAuthentication) -> Self {
+        self.with(|settings| settings.default_authentication = method)
+    }
+
+    pub(crate) fn authorization_params(&self) -> &[(String, String)] {
+        &self.0.authorization_params
     }
 
     pub(crate) fn refresh_params(&self) -> &[(String, String)] {
@@ -213,7 +337,7 @@ impl Settings {
     pub(super) fn method(&self) -> ClientAuthentication {
         match (self.authentication, &self.secret) {
             (Some(method), _) => method,
-            (None, Some(_)) => ClientAuthentication::ClientSecretBasic,
+            (None, Some(_)) => self.default_authentication,
             (None, None) => ClientAuthentication::None,
         }
     }
@@ -222,17 +346,8 @@ impl Settings {
         if let Some(http) = self.http.as_ref().or_else(|| self.own_http.get()) {
             return Ok(http);
         }
-        let built = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build()
-            .map_err(|error| {
-                let source: BoxError = error.without_url().into();
-                Error::config(format!(
-                    "no HTTP client for token requests could be built ({source}); check reqwest's TLS features or pass one to OAuthClient::http"
-                ))
-            })?;
-        Ok(self.own_http.get_or_init(|| built.into()))
+        let built = own_http()?;
+        Ok(self.own_http.get_or_init(|| built))
     }
 
     pub(super) fn wants_post(&self) -> bool {
@@ -244,6 +359,20 @@ impl Settings {
     }
 }
 
+/// The HTTP client for those who bring none: no redirects, a bounded wait for a connection.
+pub(super) fn own_http() -> Result<ClientWithMiddleware, Error> {
+    let built = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .build();
+    built.map(Into::into).map_err(|error| {
+        let source: BoxError = error.without_url().into();
+        Error::config(format!(
+            "no HTTP client for token requests could be built ({source}); check reqwest's TLS features or pass one to OAuthClient::http"
+        ))
+    })
+}
+
 impl fmt::Debug for OAuthClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let settings = &*self.0;
@@ -251,7 +380,7 @@ impl fmt::Debug for OAuthClient {
             .field("client_id", &settings.id)
             .field(
                 "token_endpoint",
-                &format_args!("{}", settings.token_url.origin().ascii_serialization()),
+                &format_args!("{}", settings.endpoints.token.origin().ascii_serialization()),
             )
             .field("authentication", &settings.method())
             .field("secret", &settings.secret.as_ref().map(|_| "[redacted]"))

@@ -1,6 +1,7 @@
 //! `SessionBuilder`.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,8 +11,9 @@ use super::freshness::Policy;
 use super::ledger::Backoff;
 use crate::client::OAuthClient;
 use crate::clock::Clock;
+use crate::error::BoxError;
 use crate::grant::Grant;
-use crate::saver::TokenSaver;
+use crate::saver::{TokenSaver, WithDelete};
 use crate::token::Token;
 
 /// How long a renewal waits for the saver before requests go on with the unsaved token.
@@ -63,6 +65,19 @@ impl SessionBuilder {
     /// `|token| async move { … }` that returns a `Result<(), E>`, or a [`TokenSaver`].
     pub fn on_refresh(mut self, saver: impl TokenSaver) -> Self {
         self.config.saver = Some(Arc::new(saver));
+        self
+    }
+
+    /// What deletes the saved token after [`Session::sign_out`]: a closure `|| async move { … }`
+    /// that returns a `Result<(), E>`. To be called after [`on_refresh`](Self::on_refresh).
+    pub fn on_sign_out<F, Fut, E>(mut self, delete: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        let saver = self.config.saver.take();
+        self.config.saver = Some(Arc::new(WithDelete { saver, delete }));
         self
     }
 

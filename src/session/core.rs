@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use super::flight::{Crash, Flight};
 use super::freshness::{Policy, Stage};
 use super::ledger::{Backoff, Landing, Ledger, Received};
-use super::outbox::Outbox;
+use super::outbox::{Entry, FirstAttempt, Outbox};
 use super::renewal;
 use super::snapshot::{Origin, Snapshot, Terms};
 use crate::client::OAuthClient;
@@ -69,7 +69,7 @@ enum Boarding {
 impl Core {
     pub(super) fn new(config: Config, token: Option<Token>) -> Self {
         let core = Self {
-            current: ArcSwap::from_pointee(Snapshot::empty()),
+            current: ArcSwap::from_pointee(Snapshot::empty(0)),
             ledger: Mutex::default(),
             outbox: Arc::default(),
             config,
@@ -198,11 +198,31 @@ impl Core {
             let Some(flight) = flight else { break };
             let _ = flight.landed().await;
         }
-        let (Some((token, _)), Some(saver)) = (self.outbox.unsaved(), &self.config.saver) else {
-            return Ok(());
-        };
-        let attempt = self.outbox.put(&runtime()?, saver, self.config.backoff, token);
-        attempt.await.unwrap_or_else(|_| Err(Error::new(Kind::Runtime)))
+        match self.outbox.pending() {
+            Some((entry, _)) => self.done(self.put(entry)?).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Hands an entry to the saver, if there is one.
+    pub(super) fn put(&self, entry: Entry) -> Result<Option<FirstAttempt>, Error> {
+        let Some(saver) = &self.config.saver else { return Ok(None) };
+        Ok(Some(self.outbox.put(&runtime()?, saver, self.config.backoff, entry)))
+    }
+
+    /// The end of a first attempt, or of the patience for it.
+    pub(super) async fn done(&self, attempt: Option<FirstAttempt>) -> Result<(), Error> {
+        let Some(attempt) = attempt else { return Ok(()) };
+        let wait = self.config.save_wait;
+        match tokio::time::timeout(wait, attempt).await {
+            Ok(Ok(outcome)) => outcome,
+            // A newer entry took its place in the outbox.
+            Ok(Err(_)) => Ok(()),
+            Err(_) => {
+                tracing::warn!(waited = ?wait, "the saver is slow; saving goes on");
+                Err(Error::new(Kind::SaveTimeout(wait)))
+            }
+        }
     }
 
     pub(super) fn note_lost_answer(&self, epoch: u64) {

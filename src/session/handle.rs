@@ -114,11 +114,31 @@ impl Session {
     /// Why the present token is not saved yet: `None` when it is, or where there is no saver.
     /// Saving is tried again meanwhile.
     pub fn save_error(&self) -> Option<Error> {
-        self.0.outbox.unsaved()?.1
+        self.0.outbox.pending()?.1
     }
 
-    /// Waits for a renewal under way, and for a token that is not saved yet to be tried once more.
-    /// To be called before the runtime is shut down.
+    /// Ends the login: revokes the token with the provider
+    /// ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009); the refresh token where there is one,
+    /// where a [`revocation_endpoint`](OAuthClient::revocation_endpoint) is known), has what was
+    /// saved deleted ([`on_sign_out`](SessionBuilder::on_sign_out)), and stops renewing: from then
+    /// on requests get an error that asks for reauthorization, until
+    /// [`set_token`](Self::set_token).
+    ///
+    /// # Errors
+    ///
+    /// Where the provider did not revoke the token, it is still valid, and the session goes on with
+    /// it; try again, after [`Error::retry_after`] where the provider named it. [`Error::is_save`]
+    /// where the login has ended but what was saved is not deleted yet; it is tried again.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: the sign-out goes on without the caller.
+    pub async fn sign_out(&self) -> Result<(), Error> {
+        self.0.sign_out().await
+    }
+
+    /// Waits for a renewal under way, and for a token that is not saved yet to be tried once more
+    /// (as long as a renewal waits for the saver). To be called before the runtime is shut down.
     ///
     /// # Errors
     ///

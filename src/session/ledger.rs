@@ -172,7 +172,8 @@ mod tests {
 
     fn refused(status: u16, retry_after: Option<u64>) -> Error {
         Error::new(Kind::Rejected(Rejection {
-            status: StatusCode::from_u16(status).unwrap(),
+            endpoint: "token endpoint",
+            status: Some(StatusCode::from_u16(status).unwrap()),
             code: (status == 401).then(|| "invalid_client".to_owned()),
             description: None,
             uri: None,
@@ -201,6 +202,11 @@ mod tests {
         assert_eq!(waits(&ledger), Some(Duration::from_secs(120)));
         ledger.fail(refused(429, Some(1_000_000)), &backoff);
         assert_eq!(waits(&ledger), Some(LONGEST_RETRY_AFTER));
+        // A success in between begins the count anew.
+        ledger.landed();
+        assert!(ledger.failure.is_none());
+        ledger.fail(refused(503, None), &backoff);
+        assert_eq!(waits(&ledger), Some(Duration::from_secs(1)));
         ledger.fail(refused(400, None), &backoff);
         assert_eq!(waits(&ledger), None);
         assert!(ledger.forbidding().is_some());

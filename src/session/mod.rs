@@ -13,6 +13,7 @@ mod ledger;
 mod outbox;
 mod rejection;
 mod renewal;
+mod sign_out;
 mod snapshot;
 mod updates;
 

@@ -1,4 +1,5 @@
-//! `Outbox`: hands tokens to the saver, one at a time, until the newest is saved.
+//! `Outbox`: hands tokens to the saver, one at a time, until the newest is saved; after a sign-out
+//! it has what was saved deleted, in the same order.
 //!
 //! One worker at a time calls the saver, so an older token can never be written over a newer one.
 //! The worker is a detached flight: it outlives the renewal that started it. A token put in while
@@ -16,7 +17,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::flight::Flight;
 use super::ledger::Backoff;
-use crate::error::{BoxError, Error, Kind};
+use crate::error::{Error, Kind};
 use crate::saver::TokenSaver;
 use crate::token::Token;
 
@@ -39,25 +40,43 @@ struct Slot {
 }
 
 struct Unsaved {
-    token: Arc<Token>,
+    entry: Entry,
     first_attempt: Option<oneshot::Sender<Result<(), Error>>>,
 }
 
-/// The end of the first attempt to save a token.
+/// What the saver is to do.
+#[derive(Clone)]
+pub(crate) enum Entry {
+    Save(Arc<Token>),
+    /// Delete what was saved.
+    Delete,
+}
+
+impl Entry {
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Save(one), Self::Save(other)) => Arc::ptr_eq(one, other),
+            (Self::Delete, Self::Delete) => true,
+            _ => false,
+        }
+    }
+}
+
+/// The end of the first attempt at an entry.
 pub(crate) type FirstAttempt = oneshot::Receiver<Result<(), Error>>;
 
 impl Outbox {
-    /// Puts a token in, in place of any that still waits, and sees to it that a worker runs.
+    /// Puts an entry in, in place of any that still waits, and sees to it that a worker runs.
     pub(crate) fn put(
         self: &Arc<Self>,
         runtime: &Handle,
         saver: &Arc<dyn TokenSaver>,
         backoff: Backoff,
-        token: Arc<Token>,
+        entry: Entry,
     ) -> FirstAttempt {
         let (first_attempt, outcome) = oneshot::channel();
         let mut slot = self.slot();
-        slot.unsaved = Some(Unsaved { token, first_attempt: Some(first_attempt) });
+        slot.unsaved = Some(Unsaved { entry, first_attempt: Some(first_attempt) });
         if slot.worker.as_ref().is_some_and(Flight::is_running) {
             self.renewed.notify_one();
         } else {
@@ -67,29 +86,29 @@ impl Outbox {
         outcome
     }
 
-    /// The token that is not saved yet, and why.
-    pub(crate) fn unsaved(&self) -> Option<(Arc<Token>, Option<Error>)> {
+    /// What is not done yet, and why.
+    pub(crate) fn pending(&self) -> Option<(Entry, Option<Error>)> {
         let slot = self.slot();
         let unsaved = slot.unsaved.as_ref()?;
-        Some((unsaved.token.clone(), slot.error.clone()))
+        Some((unsaved.entry.clone(), slot.error.clone()))
     }
 
     async fn work(self: Arc<Self>, saver: Arc<dyn TokenSaver>, backoff: Backoff) {
         let mut failures = 0;
         loop {
-            let Some(token) = self.next() else { return };
-            let outcome = call(&*saver, &token).await;
+            let Some(entry) = self.next() else { return };
+            let outcome = call(&*saver, &entry).await;
             match &outcome {
-                Ok(()) => tracing::debug!("token saved"),
+                Ok(()) => tracing::debug!("the saver has done its work"),
                 Err(error) => {
                     tracing::error!(
                         error = error as &dyn std::error::Error,
-                        "token not saved, trying again"
+                        "the saver failed, trying again"
                     );
                 }
             }
             failures = if outcome.is_ok() { 0 } else { failures + 1 };
-            self.settle(&token, outcome);
+            self.settle(&entry, outcome);
             if failures > 0 {
                 let wait = tokio::time::sleep(backoff.transient(failures));
                 tokio::select! {
@@ -100,21 +119,19 @@ impl Outbox {
         }
     }
 
-    /// The token to save now; without one the worker is over, under the same lock.
-    fn next(&self) -> Option<Arc<Token>> {
+    /// What to do now; with nothing to do the worker is over, under the same lock.
+    fn next(&self) -> Option<Entry> {
         let mut slot = self.slot();
         if slot.unsaved.is_none() {
             slot.worker = None;
         }
-        slot.unsaved.as_ref().map(|unsaved| unsaved.token.clone())
+        slot.unsaved.as_ref().map(|unsaved| unsaved.entry.clone())
     }
 
-    /// Records the outcome of a call, if its token is still the one to save.
-    fn settle(&self, token: &Arc<Token>, outcome: Result<(), Error>) {
+    /// Records the outcome of a call, if its entry is still the one in place.
+    fn settle(&self, entry: &Entry, outcome: Result<(), Error>) {
         let mut slot = self.slot();
-        let Some(unsaved) =
-            slot.unsaved.as_mut().filter(|unsaved| Arc::ptr_eq(&unsaved.token, token))
-        else {
+        let Some(unsaved) = slot.unsaved.as_mut().filter(|unsaved| unsaved.entry.is(entry)) else {
             return;
         };
         let waiting = unsaved.first_attempt.take();
@@ -135,14 +152,22 @@ impl Outbox {
 }
 
 /// One call of the saver; a panic or a minute without an end is a failure.
-async fn call(saver: &dyn TokenSaver, token: &Arc<Token>) -> Result<(), Error> {
-    let call = AssertUnwindSafe(async { saver.save(Token::clone(token)).await }).catch_unwind();
-    match tokio::time::timeout(LONGEST_CALL, call).await {
-        Ok(Ok(Ok(()))) => Ok(()),
-        Ok(Ok(Err(source))) => Err(Error::new(Kind::Save(source))),
-        Ok(Err(_)) => {
-            Err(Error::new(Kind::Save(BoxError::from(Error::new(Kind::Panicked("the saver"))))))
+async fn call(saver: &dyn TokenSaver, entry: &Entry) -> Result<(), Error> {
+    let call = AssertUnwindSafe(async {
+        match entry {
+            Entry::Save(token) => saver.save(Token::clone(token)).await,
+            Entry::Delete => saver.delete().await,
         }
+    });
+    let failure = |source| {
+        Error::new(match entry {
+            Entry::Save(_) => Kind::Save(source),
+            Entry::Delete => Kind::Delete(source),
+        })
+    };
+    match tokio::time::timeout(LONGEST_CALL, call.catch_unwind()).await {
+        Ok(Ok(outcome)) => outcome.map_err(failure),
+        Ok(Err(_)) => Err(failure(Error::new(Kind::Panicked("the saver")).into())),
         Err(_) => Err(Error::new(Kind::SaveTimeout(LONGEST_CALL))),
     }
 }

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use super::core::{Core, runtime};
+use super::core::Core;
 use super::ledger::{Landing, Received};
+use super::outbox::Entry;
 use super::snapshot::{Origin, Snapshot};
 use crate::error::{Disposition, Error, Kind};
 use crate::grant::{self, GrantContext};
@@ -54,25 +55,9 @@ async fn save(core: &Core, epoch: u64, received: &Received) -> Result<(), Error>
             return Ok(());
         }
         ledger.received = Some(received.clone());
-        put(core, received.token.clone())?
+        core.put(Entry::Save(received.token.clone()))?
     };
-    let Some(attempt) = attempt else { return Ok(()) };
-    let wait = core.config.save_wait;
-    match tokio::time::timeout(wait, attempt).await {
-        Ok(Ok(outcome)) => outcome,
-        // A newer token took its place in the outbox.
-        Ok(Err(_)) => Ok(()),
-        Err(_) => {
-            tracing::warn!(waited = ?wait, "the saver is slow; saving goes on");
-            Err(Error::new(Kind::SaveTimeout(wait)))
-        }
-    }
-}
-
-/// Hands the token to the saver, if there is one.
-fn put(core: &Core, token: Arc<Token>) -> Result<Option<super::outbox::FirstAttempt>, Error> {
-    let Some(saver) = &core.config.saver else { return Ok(None) };
-    Ok(Some(core.outbox.put(&runtime()?, saver, core.config.backoff, token)))
+    core.done(attempt).await
 }
 
 fn publish(core: &Core, epoch: u64, Received { token, given }: Received) -> Landing {
@@ -161,5 +146,5 @@ async fn obtain(core: &Core, epoch: u64) -> Result<Token, Error> {
 
 /// The provider may have answered, and nobody heard: worth one more try at once.
 fn is_lost(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Lost(_) | Kind::Timeout(_))
+    matches!(error.kind(), Kind::Lost { .. } | Kind::Timeout { .. })
 }

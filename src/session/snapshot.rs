@@ -56,8 +56,8 @@ pub(crate) struct Terms {
 }
 
 impl Snapshot {
-    pub(crate) fn empty() -> Self {
-        Self::build(None, Freshness::expired(), 0, Origin::Given)
+    pub(crate) fn empty(generation: u64) -> Self {
+        Self::build(None, Freshness::expired(), generation, Origin::Given)
     }
 
     pub(crate) fn new(token: Arc<Token>, generation: u64, origin: Origin, terms: &Terms) -> Self {

@@ -30,7 +30,7 @@ use crate::secret;
 /// let token: Token = serde_json::from_str(
 ///     r#"{"access_token": "abc", "refresh_token": "def", "token_type": "Bearer", "expires_in": "-30"}"#,
 /// )?;
-/// assert!(token.expires_at().unwrap() < chrono::DateTime::from(std::time::SystemTime::now()));
+/// assert!(token.expires_at().unwrap() < chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone)]

@@ -8,5 +8,7 @@ mod shown;
 #[cfg(test)]
 mod table;
 
-pub(crate) use response::{Reply, Rules, read_token, scope};
+pub(crate) use response::{
+    Reply, Rules, malformed, read_members, read_token, rejection, scope, token,
+};
 pub(crate) use shown::{masked, shown};

@@ -21,8 +21,10 @@ const CODE: usize = 60;
 const DESCRIPTION: usize = 300;
 const EXCERPT: usize = 120;
 
-/// An answer of the token endpoint.
+/// An answer of an endpoint.
 pub(crate) struct Reply<'a> {
+    /// Such as "token endpoint", for errors.
+    pub(crate) endpoint: &'static str,
     pub(crate) status: StatusCode,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) body: &'a [u8],
@@ -52,52 +54,50 @@ impl fmt::Debug for Rules {
     }
 }
 
-/// Reads the answer ([RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749#section-5)).
+/// Reads the answer of a token endpoint
+/// ([RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749#section-5)).
 pub(crate) fn read_token(reply: &Reply<'_>, rules: &Rules) -> Result<Token, Error> {
+    let members = read_members(reply, rules)?;
+    token(reply, rules, members)
+}
+
+/// Reads an answer as members of a JSON object or a form; a refusal is its error.
+pub(crate) fn read_members(reply: &Reply<'_>, rules: &Rules) -> Result<Map<String, Value>, Error> {
     let body = match (body::read(reply.body), &rules.hook) {
         (Body::Members(members), Some(hook)) => Body::Members(hook(members)),
         (body, _) => body,
     };
-    let members = match body {
-        Body::Members(members) => {
-            if let Some(rejection) = rejection(reply, Some(&members)) {
-                return Err(Error::new(Kind::Rejected(rejection)));
-            }
-            members
-        }
-        Body::Empty | Body::Other(_) => {
-            if let Some(rejection) = rejection(reply, None) {
-                return Err(Error::new(Kind::Rejected(rejection)));
-            }
-            let reason = match body {
-                // Broken JSON may hold half a token.
-                Body::Other(text) if text.starts_with(['{', '[', '"']) => {
-                    "it is not a JSON object, or not a whole one".to_owned()
-                }
-                Body::Other(text) => {
-                    format!(
-                        "it is neither JSON nor a form; it begins {:?}",
-                        masked(&text, EXCERPT, reply.secrets)
-                    )
-                }
-                _ => "it is empty".to_owned(),
-            };
-            return Err(malformed(reply, reason));
-        }
+    let members = match &body {
+        Body::Members(members) => Some(members),
+        Body::Empty | Body::Other(_) => None,
     };
-    if !reply.status.is_success() {
-        return Err(malformed(
-            reply,
-            "token requests follow no redirect; configure the token endpoint's final URL"
-                .to_owned(),
-        ));
+    if let Some(rejection) = rejection(reply, members) {
+        return Err(Error::new(Kind::Rejected(rejection)));
     }
-    token(reply, rules, members)
+    match body {
+        Body::Members(members) if reply.status.is_success() => Ok(members),
+        Body::Members(_) => Err(malformed(
+            reply,
+            "these requests follow no redirect; configure the endpoint's final URL".to_owned(),
+        )),
+        Body::Empty => Err(malformed(reply, "it is empty".to_owned())),
+        // Broken JSON may hold half a token.
+        Body::Other(text) if text.starts_with(['{', '[', '"']) => {
+            Err(malformed(reply, "it is not a JSON object, or not a whole one".to_owned()))
+        }
+        Body::Other(text) => {
+            let excerpt = masked(&text, EXCERPT, reply.secrets);
+            Err(malformed(reply, format!("it is neither JSON nor a form; it begins {excerpt:?}")))
+        }
+    }
 }
 
 /// Whether the answer is a refusal, whatever its status
 /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
-fn rejection(reply: &Reply<'_>, members: Option<&Map<String, Value>>) -> Option<Rejection> {
+pub(crate) fn rejection(
+    reply: &Reply<'_>,
+    members: Option<&Map<String, Value>>,
+) -> Option<Rejection> {
     let text = |name: &str| match members?.get(name)? {
         Value::String(text) if !text.trim().is_empty() => Some(text.as_str()),
         _ => None,
@@ -113,7 +113,8 @@ fn rejection(reply: &Reply<'_>, members: Option<&Map<String, Value>>) -> Option<
         None => return None,
     };
     Some(Rejection {
-        status: reply.status,
+        endpoint: reply.endpoint,
+        status: Some(reply.status),
         code,
         description: text("error_description").map(|text| masked(text, DESCRIPTION, reply.secrets)),
         uri: text("error_uri").map(|text| masked(text, DESCRIPTION, reply.secrets)),
@@ -121,7 +122,8 @@ fn rejection(reply: &Reply<'_>, members: Option<&Map<String, Value>>) -> Option<
     })
 }
 
-fn token(
+/// Makes a token of the members of an answer; also of an implicit grant's fragment.
+pub(crate) fn token(
     reply: &Reply<'_>,
     rules: &Rules,
     mut members: Map<String, Value>,
@@ -233,6 +235,6 @@ pub(crate) fn scope(value: Option<Value>) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-fn malformed(reply: &Reply<'_>, reason: String) -> Error {
-    Error::new(Kind::Malformed { status: reply.status, reason })
+pub(crate) fn malformed(reply: &Reply<'_>, reason: String) -> Error {
+    Error::new(Kind::Malformed { endpoint: reply.endpoint, status: reply.status, reason })
 }

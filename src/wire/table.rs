@@ -16,6 +16,7 @@ fn sent_at() -> DateTime<Utc> {
 
 fn read_as(status: u16, body: &[u8], rules: &Rules) -> Result<Token, Error> {
     let reply = Reply {
+        endpoint: "token endpoint",
         status: StatusCode::from_u16(status).unwrap(),
         retry_after: None,
         body,
@@ -127,7 +128,7 @@ fn token_types() {
         assert_eq!(
             error.to_string(),
             format!(
-                "the token endpoint's answer (status 200 OK) is not a token: its token type is {other:?}, not Bearer (OAuthClient::accept_token_type if it means that)"
+                "the token endpoint's answer (status 200 OK) cannot be used: its token type is {other:?}, not Bearer (OAuthClient::accept_token_type if it means that)"
             )
         );
         let rules = Rules { bearer_types: vec![other.to_owned()], hook: None };
@@ -330,14 +331,14 @@ fn unusable_answers() {
         (
             307,
             r#"{"access_token":"at"}"#,
-            "token requests follow no redirect; configure the token endpoint's final URL",
+            "these requests follow no redirect; configure the endpoint's final URL",
         ),
     ] {
         let error = read(status, body).unwrap_err();
         assert!(error.is_malformed_response(), "{status} {body}: {error}");
         assert_eq!(error.status().unwrap().as_u16(), status);
         let prefix = format!(
-            "the token endpoint's answer (status {}) is not a token: ",
+            "the token endpoint's answer (status {}) cannot be used: ",
             StatusCode::from_u16(status).unwrap()
         );
         assert_eq!(error.to_string(), prefix + reason, "{status} {body}");

@@ -40,7 +40,7 @@ async fn an_endless_answer_ends_at_the_size_limit() {
     assert!(error.is_malformed_response() && error.is_transient());
     assert_eq!(
         error.to_string(),
-        "the token endpoint's answer (status 200 OK) is not a token: it is longer than 1048576 bytes (OAuthClient::response_limit)"
+        "the token endpoint's answer (status 200 OK) cannot be used: it is longer than 1048576 bytes (OAuthClient::response_limit)"
     );
     assert_eq!(world.provider.counts().token_requests, 1);
 }

@@ -103,7 +103,7 @@ async fn a_provider_that_refuses_connections_for_minutes_heals_when_it_returns()
             assert!(error.is_transient() && !error.answer_was_lost());
             assert_eq!(
                 error.to_string(),
-                "the token endpoint cannot be reached; the token request was not sent and will be tried again"
+                "the token endpoint cannot be reached; the request was not sent and may be made again"
             );
         }
         pass(30).await;

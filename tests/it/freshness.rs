@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use crate::support::World;
 
 #[tokio::test]
@@ -44,7 +46,10 @@ async fn the_deadline_counts_from_before_the_token_request() {
     world.clock.forward(45.0);
     drop(hold);
     let token = refresh.await.unwrap().unwrap();
-    assert_eq!(token.expires_at().unwrap(), (asked_at + Duration::from_secs(600)).into());
+    assert_eq!(
+        token.expires_at().unwrap(),
+        DateTime::<Utc>::from(asked_at + Duration::from_secs(600))
+    );
     // It survives the way through storage to the microsecond.
     let loaded: reqwest_oauth2::Token =
         serde_json::from_str(&serde_json::to_string(&world.saved.last()).unwrap()).unwrap();

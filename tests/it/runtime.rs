@@ -27,6 +27,24 @@ fn a_renewal_cut_off_with_its_runtime_is_made_anew_on_the_next() {
 }
 
 #[test]
+fn a_waiter_on_another_runtime_begins_anew_when_the_renewal_is_cut_off() {
+    let second = runtime();
+    let world = second.block_on(World::new());
+    let session = world.session().token(world.expired_token()).build();
+    let first = runtime();
+    first.block_on(async { assert!(polled(1, session.token()).await.is_none()) });
+    second.block_on(async {
+        let waiting = session.token();
+        tokio::pin!(waiting);
+        // It has joined the renewal of the first runtime, which then ends.
+        assert!(polled(1, &mut waiting).await.is_none());
+        first.shutdown_background();
+        assert!(world.provider.accepts_access_token(waiting.await.unwrap().access_token()));
+        assert_eq!(world.provider.counts().token_requests, 1);
+    });
+}
+
+#[test]
 fn a_token_received_before_the_runtime_went_away_is_saved_and_used_by_the_next() {
     let provider = runtime();
     let world = provider.block_on(World::new());

@@ -76,7 +76,8 @@ async fn no_request_carries_a_token_before_it_is_saved() {
         async move { request.send().await.unwrap().status() }
     });
     gated.entered().await;
-    // The provider has answered, the saver is at work, and the API has seen nothing.
+    // The provider has answered, the saver is at work, and the API sees nothing.
+    world.round_trips().await;
     assert_eq!(world.provider.counts().tokens_issued, 1);
     assert_eq!(world.provider.counts().api_requests, 0);
     gated.permits.add_permits(1);

@@ -123,6 +123,14 @@ impl World {
         Ok(http.get(self.provider.api_url()).send().await?.status())
     }
 
+    /// Lets whatever is on its way arrive: round trips to the provider, beside the session.
+    pub async fn round_trips(&self) {
+        let http = plain_http();
+        for _ in 0..10 {
+            http.get(self.provider.origin()).send().await.unwrap();
+        }
+    }
+
     /// The access tokens that the API was shown, in order of arrival.
     pub fn shown(&self) -> Vec<String> {
         let bearer = |request: reqwest_oauth2::testing::ApiRequest| {

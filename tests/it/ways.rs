@@ -108,6 +108,7 @@ async fn an_idle_session_is_kept_fresh_until_the_guard_is_dropped() {
     world.clock.forward(3500.0);
     pass(31).await;
     pass(31).await;
+    world.round_trips().await;
     assert_eq!(world.provider.counts().token_requests, 3);
 }
 

@@ -1,0 +1,136 @@
+//! What the benches share: the baseline to compare with, an answer without a network, targets.
+#![allow(dead_code, unreachable_pub)]
+
+use std::process::ExitCode;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, USER_AGENT};
+use http::{Extensions, HeaderName, Method};
+use reqwest::{Request, Response, ResponseBuilderExt};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next, Result};
+use reqwest_oauth2::{OAuthClient, Session, Token};
+
+/// The baseline: what an application would write that has one token for ever. It keeps a clone of
+/// the request for a replay, as any layer that answers a 401 must, and inserts a ready header.
+pub struct Constant(HeaderValue);
+
+impl Constant {
+    pub fn new(access_token: &str) -> Self {
+        let text = Bytes::from(format!("Bearer {access_token}").into_bytes());
+        let mut header = HeaderValue::from_maybe_shared(text).unwrap();
+        header.set_sensitive(true);
+        Self(header)
+    }
+}
+
+#[async_trait]
+impl Middleware for Constant {
+    async fn handle(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        let replay = request.try_clone();
+        request.headers_mut().insert(AUTHORIZATION, self.0.clone());
+        let response = next.run(request, extensions).await?;
+        drop(replay);
+        Ok(response)
+    }
+}
+
+/// The end of a chain without a network: 200, an empty body, and the URL that was asked for.
+pub struct Answer;
+
+#[async_trait]
+impl Middleware for Answer {
+    async fn handle(&self, request: Request, _: &mut Extensions, _: Next<'_>) -> Result<Response> {
+        let url = request.url().clone();
+        Ok(http::Response::builder().url(url).body(Bytes::new()).unwrap().into())
+    }
+}
+
+/// The access token of the chains without a network.
+pub const ACCESS_TOKEN: &str = "ya29.A0ARrdaM-k9Vq7GzY2pL4mN8sT1uW5xZ0bC3dF6hJ";
+
+/// The layer under test or the baseline, and nothing else before the answer.
+pub fn chain(layer: impl Middleware) -> ClientWithMiddleware {
+    ClientBuilder::new(plain_http()).with(layer).with(Answer).build()
+}
+
+/// The layer under test, with an hour left.
+pub fn layer() -> impl Middleware {
+    let app = OAuthClient::new("foo", "https://provider.example/token").unwrap().secret("potato");
+    let token = Token::new(ACCESS_TOKEN)
+        .unwrap()
+        .with_refresh_token("1//0gLu8rT5yQ2wE9aS6dF3gH7jK1lZ4xC")
+        .with_expires_at(
+            (std::time::SystemTime::now() + std::time::Duration::from_secs(3600)).into(),
+        );
+    Session::builder(app).token(token).build().middleware(["https://api.example"]).unwrap()
+}
+
+/// What the chains without a network are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// No body, three headers.
+    Get,
+    /// A buffered body of 1 KiB, three headers.
+    Post,
+}
+
+impl Shape {
+    pub const ALL: [Self; 2] = [Self::Get, Self::Post];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET, 3 headers",
+            Self::Post => "POST, 3 headers, 1 KiB",
+        }
+    }
+
+    /// The request that each round sends a clone of.
+    pub fn request(self) -> Request {
+        let method = if self == Self::Get { Method::GET } else { Method::POST };
+        let url = "https://api.example/v1/users/me/messages?page=2".parse().unwrap();
+        let mut request = Request::new(method, url);
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static("bench/1.0"));
+        let id = HeaderName::from_static("x-request-id");
+        headers.insert(id, HeaderValue::from_static("7f3c0a52-9d1e-4b8a-b7de-0c6a"));
+        if self == Self::Post {
+            *request.body_mut() = Some(vec![b'x'; 1024].into());
+        }
+        request
+    }
+}
+
+/// A client for loopback: no proxy of the machine, and no certificates to load.
+pub fn plain_http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
+}
+
+/// What a bench must show; a miss makes `cargo bench` fail.
+#[derive(Default)]
+pub struct Targets {
+    missed: usize,
+}
+
+impl Targets {
+    pub fn check(&mut self, met: bool, target: &str) {
+        println!("{} {target}", if met { "met:   " } else { "MISSED:" });
+        self.missed += usize::from(!met);
+    }
+
+    pub fn exit(self) -> ExitCode {
+        println!();
+        if self.missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

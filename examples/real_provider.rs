@@ -1,0 +1,274 @@
+//! One request to the API of a real provider: `cargo run --example real_provider`.
+//!
+//! Everything comes from the environment; run it without, and it says what it needs. It prints no
+//! secret.
+
+use std::fs;
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use reqwest::Url;
+use reqwest::header::WWW_AUTHENTICATE;
+use reqwest_middleware::ClientBuilder;
+use reqwest_oauth2::{BoxError, ClientAuthentication, ClientCredentials, Error, OAuthClient};
+use reqwest_oauth2::{Session, Token, TokenSaver};
+
+const USAGE: &str = "\
+One GET request with a token of a real provider. Set in the environment:
+
+  OAUTH_TOKEN_URL      the provider's token endpoint
+  OAUTH_CLIENT_ID      what the provider knows this application by
+  OAUTH_API_URL        what to GET; its origin is the only one that sees the token
+  OAUTH_CLIENT_SECRET  (optional) not for a public client
+  OAUTH_AUTH_METHOD    (optional) basic, post, none or detect; by default detect with a secret,
+                       none without
+  OAUTH_TOKEN_FILE     (optional) a token as requests-oauthlib stores it, in JSON; each new token
+                       is written back to it
+  OAUTH_REFRESH_TOKEN  (optional) where the file does not exist yet, or none is given
+  OAUTH_SCOPE          (optional) the scope to ask for
+
+Without OAUTH_TOKEN_FILE and OAUTH_REFRESH_TOKEN the client acts for itself (client credentials).";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let settings = match Settings::from_environment() {
+        Ok(settings) => settings,
+        Err(faults) => {
+            eprintln!("{USAGE}\n\n{}", faults.join("\n"));
+            return ExitCode::from(2);
+        }
+    };
+    match run(settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What an application does.
+async fn run(settings: Settings) -> Result<(), BoxError> {
+    let mut app = OAuthClient::new(settings.client_id, settings.token_url)?;
+    app = app.authentication(settings.authentication);
+    if let Some(secret) = settings.client_secret {
+        app = app.secret(secret);
+    }
+    let mut grant = ClientCredentials::new();
+    if let Some(scope) = settings.scope {
+        grant = grant.scope(&scope);
+        app = app.refresh_param("scope", scope);
+    }
+
+    let stored = match (&settings.token_file, settings.refresh_token) {
+        (Some(file), Some(_)) if file.0.exists() => Some(file.load()?),
+        // A session starts from a token: one that has expired, so that its text is never sent.
+        (_, Some(refresh_token)) => {
+            let expired = Token::new("unused")?.with_expires_at(UNIX_EPOCH.into());
+            Some(expired.with_refresh_token(refresh_token))
+        }
+        (Some(file), None) => Some(file.load()?),
+        (None, None) => None,
+    };
+    let mut builder = Session::builder(app);
+    builder = match stored.clone() {
+        Some(token) => builder.token(token),
+        None => builder.grant(grant),
+    };
+    if let Some(file) = settings.token_file.clone() {
+        file.check()?;
+        builder = builder.on_refresh(file);
+    }
+    let session = builder.build();
+    let origin = settings.api_url.origin().ascii_serialization();
+    let api = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
+    let http = ClientBuilder::new(api).with(session.middleware([&*origin])?).build();
+
+    let response = match http.get(settings.api_url).send().await {
+        Ok(response) => response,
+        Err(error) => {
+            // A token that came although the request failed must not be lost.
+            session.shutdown().await?;
+            return Err(error.without_url().into());
+        }
+    };
+    println!("{origin} answered {}", response.status());
+    if let Some(challenge) = response.headers().get(WWW_AUTHENTICATE) {
+        println!("it challenged: {challenge:?}");
+    }
+
+    let token = session.token().await?;
+    session.shutdown().await?; // what is renewed is saved
+    match token.expires_at() {
+        Some(deadline) => {
+            let left = deadline - chrono::DateTime::from(SystemTime::now());
+            let (date, left) = (deadline.format("%Y-%m-%d %H:%M:%S"), left.num_seconds());
+            println!("the token expires at {date} UTC, in {left} s");
+        }
+        None => println!("when the token expires, the provider did not say"),
+    }
+    let refresh_token = stored.as_ref().and_then(Token::refresh_token);
+    let renewed = stored.as_ref().is_none_or(|old| old.access_token() != token.access_token());
+    match settings.token_file {
+        _ if !renewed => println!("it is the stored one"),
+        Some(TokenFile(path)) => println!("it is new, and saved to {}", path.display()),
+        None if token.refresh_token() == refresh_token => println!("it is new, and not saved"),
+        None => println!(
+            "it is new, and not saved; its refresh token, also new, is lost now: set OAUTH_TOKEN_FILE"
+        ),
+    }
+    Ok(())
+}
+
+/// The saver, and where the stored token comes from.
+#[derive(Clone)]
+struct TokenFile(PathBuf);
+
+#[async_trait::async_trait]
+impl TokenSaver for TokenFile {
+    async fn save(&self, token: Token) -> Result<(), BoxError> {
+        let (path, json) = (self.0.clone(), serde_json::to_vec(&token)?);
+        Ok(tokio::task::spawn_blocking(move || replace(&path, &json)).await??)
+    }
+}
+
+impl TokenFile {
+    /// Better known before the provider gives out a token that cannot be kept.
+    fn check(&self) -> Result<(), BoxError> {
+        match create_beside(&self.0).and_then(|(_, temporary)| fs::remove_file(temporary)) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(format!("{} could not be saved: {error}", self.0.display()).into()),
+        }
+    }
+
+    fn load(&self) -> Result<Token, BoxError> {
+        let shown = self.0.display();
+        let json = fs::read(&self.0).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => format!("there is no {shown} yet: set OAUTH_REFRESH_TOKEN once"),
+            _ => format!("{shown} cannot be read: {error}"),
+        })?;
+        // Where it went wrong, and no more: the text of the error may repeat what is in the file.
+        serde_json::from_slice(&json).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            format!("{shown} holds no token in JSON (line {line}, column {column})").into()
+        })
+    }
+}
+
+/// Puts the new content in the place of the old in one step: no crash leaves half a token.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let (mut file, temporary) = create_beside(path)?;
+    let written = file
+        .write_all(content)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// An empty file in the same directory, for the eyes of its owner only.
+fn create_beside(path: &Path) -> io::Result<(fs::File, PathBuf)> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    Ok((options.open(&temporary)?, temporary))
+}
+
+/// The error with everything it came from, and what to do.
+fn report(error: BoxError) {
+    eprintln!("error: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        eprintln!("  because: {cause}");
+        source = cause.source();
+    }
+    let through_the_client = error.downcast_ref::<reqwest_middleware::Error>();
+    if let Some(ours) = through_the_client.and_then(Error::find_in).or(error.downcast_ref()) {
+        eprintln!("what to do: {}", remedy(ours));
+    } else if through_the_client.is_some() {
+        eprintln!("what to do: check OAUTH_API_URL and the network");
+    }
+}
+
+fn remedy(error: &Error) -> &'static str {
+    match error.code() {
+        Some("invalid_client" | "unauthorized_client") => {
+            "check OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET and OAUTH_AUTH_METHOD"
+        }
+        Some("invalid_scope") => "check OAUTH_SCOPE",
+        Some("invalid_request") => "check OAUTH_TOKEN_URL and OAUTH_AUTH_METHOD",
+        _ if error.is_reauthorization_required() => {
+            "log in at the provider again; then put the new token into OAUTH_TOKEN_FILE, or remove the file and set OAUTH_REFRESH_TOKEN"
+        }
+        _ if error.is_save() => {
+            "see that OAUTH_TOKEN_FILE can be written to; the old token in it may be void by now"
+        }
+        _ if error.is_malformed_response() => "check that OAUTH_TOKEN_URL is the token endpoint",
+        _ if error.is_config() => "change the setting that the error names",
+        _ if error.is_transient() => "check the network and OAUTH_TOKEN_URL, or try again later",
+        _ => "ask the provider what this answer means",
+    }
+}
+
+struct Settings {
+    token_url: String,
+    client_id: String,
+    client_secret: Option<String>,
+    authentication: ClientAuthentication,
+    token_file: Option<TokenFile>,
+    refresh_token: Option<String>,
+    scope: Option<String>,
+    api_url: Url,
+}
+
+impl Settings {
+    /// The settings, or what is wrong with them.
+    fn from_environment() -> Result<Self, Vec<String>> {
+        let get = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let required = ["OAUTH_TOKEN_URL", "OAUTH_CLIENT_ID", "OAUTH_API_URL"];
+        let missing = required.into_iter().filter(|name| get(name).is_none());
+        let mut faults: Vec<String> = missing.map(|name| format!("missing: {name}")).collect();
+        let client_secret = get("OAUTH_CLIENT_SECRET");
+        let renewable = ["OAUTH_CLIENT_SECRET", "OAUTH_TOKEN_FILE", "OAUTH_REFRESH_TOKEN"];
+        if renewable.into_iter().all(|name| get(name).is_none()) {
+            faults.push(format!("missing: one of {}", renewable.join(", ")));
+        }
+        let authentication = match get("OAUTH_AUTH_METHOD").as_deref() {
+            Some("basic") => ClientAuthentication::ClientSecretBasic,
+            Some("post") => ClientAuthentication::ClientSecretPost,
+            Some("detect") => ClientAuthentication::Detect,
+            None if client_secret.is_some() => ClientAuthentication::Detect,
+            None | Some("none") => ClientAuthentication::None,
+            Some(_) => {
+                faults.push("wrong: OAUTH_AUTH_METHOD is not basic, post, none or detect".into());
+                ClientAuthentication::None
+            }
+        };
+        let api_url = get("OAUTH_API_URL").unwrap_or_default();
+        match Url::parse(&api_url) {
+            Ok(api_url) if faults.is_empty() => Ok(Self {
+                token_url: get("OAUTH_TOKEN_URL").unwrap_or_default(),
+                client_id: get("OAUTH_CLIENT_ID").unwrap_or_default(),
+                client_secret,
+                authentication,
+                token_file: get("OAUTH_TOKEN_FILE").map(|path| TokenFile(path.into())),
+                refresh_token: get("OAUTH_REFRESH_TOKEN"),
+                scope: get("OAUTH_SCOPE"),
+                api_url,
+            }),
+            Err(error) if !api_url.is_empty() => {
+                faults.push(format!("wrong: OAUTH_API_URL is no URL ({error})"));
+                Err(faults)
+            }
+            _ => Err(faults),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Token introspection ([RFC 7662](https://www.rfc-editor.org/rfc/rfc7662)).
+
+use serde_json::{Map, Value};
+
+use super::post::{Endpoint, Form};
+use super::{OAuthClient, TokenKind};
+use crate::error::Error;
+use crate::wire::{Rules, malformed, read_members};
+
+/// What the provider says of a token
+/// ([RFC 7662 §2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2)).
+///
+/// It holds for the moment of the answer: nothing here is cached, and an answer must not be used
+/// past the token's `exp` ([§4](https://www.rfc-editor.org/rfc/rfc7662#section-4)).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Introspection {
+    /// Whether the token is active. An inactive one is no error.
+    pub active: bool,
+    /// Every other member: `scope`, `client_id`, `username`, `exp` (seconds since 1970), `sub`, …
+    pub members: Map<String, Value>,
+}
+
+impl OAuthClient {
+    /// Asks the provider about a token
+    /// ([RFC 7662 §2.1](https://www.rfc-editor.org/rfc/rfc7662#section-2.1)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] without an
+    /// [`introspection_endpoint`](Self::introspection_endpoint); [`Error::is_malformed_response`]
+    /// where `active` is no boolean; otherwise as [`TokenRequest::send`](crate::TokenRequest::send).
+    pub async fn introspect(&self, token: &str, kind: TokenKind) -> Result<Introspection, Error> {
+        let Some(url) = &self.endpoints().introspection else {
+            return Err(Error::config(
+                "no introspection endpoint is known; set it with OAuthClient::introspection_endpoint, or use OAuthClient::discover",
+            ));
+        };
+        let mut form = Form::default();
+        form.own("token", token);
+        form.own("token_type_hint", kind.hint());
+        let endpoint = Endpoint { name: "introspection endpoint", url };
+        self.post(endpoint, &form, |reply| {
+            let mut members = read_members(reply, &Rules::default())?;
+            match members.remove("active") {
+                Some(Value::Bool(active)) => Ok(Introspection { active, members }),
+                _ => Err(malformed(reply, "its member active is not a boolean".to_owned())),
+            }
+        })
+        .await
+    }
+}

@@ -1,0 +1,49 @@
+//! Token revocation ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)).
+
+use super::post::{Endpoint, Form};
+use super::{OAuthClient, TokenKind};
+use crate::error::{Error, Kind};
+use crate::wire::{malformed, rejection};
+
+impl OAuthClient {
+    /// Tells the provider that the token is no longer needed
+    /// ([RFC 7009 §2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.1)). Revoking a refresh
+    /// token ends the whole login with most providers. A token that the provider does not know is
+    /// no error ([§2.2](https://www.rfc-editor.org/rfc/rfc7009#section-2.2)).
+    ///
+    /// See [`Session::sign_out`](crate::Session::sign_out) for a session's own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] without a [`revocation_endpoint`](Self::revocation_endpoint). After
+    /// any other error the token must be taken to be still valid; [`Error::retry_after`] says when
+    /// to try again, where the provider did
+    /// ([§2.2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.2.1)).
+    pub async fn revoke(&self, token: &str, kind: TokenKind) -> Result<(), Error> {
+        let Some(url) = &self.endpoints().revocation else {
+            return Err(Error::config(
+                "no revocation endpoint is known; set it with OAuthClient::revocation_endpoint, or use OAuthClient::discover",
+            ));
+        };
+        let mut form = Form::default();
+        form.own("token", token);
+        form.own("token_type_hint", kind.hint());
+        let endpoint = Endpoint { name: "revocation endpoint", url };
+        // "The content of the response body is ignored by the client as all necessary information
+        // is conveyed in the response code."
+        self.post(endpoint, &form, |reply| {
+            if reply.status.is_success() {
+                return Ok(());
+            }
+            let members = crate::wire::read_members(reply, &crate::wire::Rules::default());
+            Err(match (members, rejection(reply, None)) {
+                (Err(error), _) => error,
+                (Ok(_), Some(rejection)) => Error::new(Kind::Rejected(rejection)),
+                (Ok(_), None) => {
+                    malformed(reply, "it is neither a success nor a refusal".to_owned())
+                }
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,82 @@
+//! JWT bearer ([RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523#section-2.1)).
+
+use std::fmt;
+use std::future::Future;
+
+use async_trait::async_trait;
+
+use super::assertion::Source;
+use super::{Grant, GrantContext};
+use crate::error::{BoxError, Error};
+use crate::token::Token;
+
+/// A signed assertion in exchange for a token
+/// ([RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523#section-2.1)).
+///
+/// The assertion comes from the application's closure, which is asked anew for every token (so that
+/// `jti` and `exp` are fresh) and may sign with whatever it likes.
+///
+/// ```
+/// # async fn sign() -> Result<String, std::io::Error> { Ok(String::new()) }
+/// use reqwest_oauth2::{JwtBearer, OAuthClient, Session};
+///
+/// let app = OAuthClient::new("foo", "https://provider.com/token")?;
+/// let grant = JwtBearer::new(|| async { sign().await }).scope("read");
+/// let session = Session::builder(app).grant(grant).build();
+/// # Ok::<(), reqwest_oauth2::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct JwtBearer {
+    assertion: Source<String>,
+    scope: Option<String>,
+    extra: Vec<(String, String)>,
+}
+
+impl JwtBearer {
+    /// With a closure that gives a signed assertion.
+    pub fn new<F, Fut, E>(assertion: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<String, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        Self { assertion: Source::new(assertion), scope: None, extra: Vec::new() }
+    }
+
+    /// The scope to ask for: names separated by spaces
+    /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = Some(scope.into());
+        self
+    }
+
+    /// An extra parameter of the token request.
+    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.extra.push((name.into(), value.into()));
+        self
+    }
+}
+
+#[async_trait]
+impl Grant for JwtBearer {
+    async fn token(&self, context: &GrantContext<'_>) -> Result<Token, Error> {
+        let assertion = self.assertion.get().await?;
+        let mut request = context
+            .client()?
+            .token_request("urn:ietf:params:oauth:grant-type:jwt-bearer")
+            .param("assertion", assertion);
+        for (name, value) in &self.extra {
+            request = request.extra(name, value);
+        }
+        if let Some(scope) = &self.scope {
+            request = request.scope(scope);
+        }
+        request.send().await
+    }
+}
+
+impl fmt::Debug for JwtBearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtBearer").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,173 @@
+//! Token exchange ([RFC 8693](https://www.rfc-editor.org/rfc/rfc8693)).
+
+use std::fmt;
+use std::future::Future;
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::assertion::Source;
+use super::{Grant, GrantContext};
+use crate::error::{BoxError, Error};
+use crate::token::Token;
+
+/// A token to present in an exchange, with its type
+/// ([RFC 8693 §3](https://www.rfc-editor.org/rfc/rfc8693#section-3)).
+#[derive(Clone)]
+pub struct ExchangeToken {
+    token: SecretString,
+    token_type: String,
+}
+
+impl ExchangeToken {
+    /// An OAuth 2 access token: `urn:ietf:params:oauth:token-type:access_token`.
+    pub fn access_token(token: impl Into<String>) -> Self {
+        Self::of_type(token, "urn:ietf:params:oauth:token-type:access_token")
+    }
+
+    /// A JWT: `urn:ietf:params:oauth:token-type:jwt`.
+    pub fn jwt(token: impl Into<String>) -> Self {
+        Self::of_type(token, "urn:ietf:params:oauth:token-type:jwt")
+    }
+
+    /// Of any type.
+    pub fn of_type(token: impl Into<String>, token_type: impl Into<String>) -> Self {
+        Self { token: SecretString::from(token.into()), token_type: token_type.into() }
+    }
+}
+
+/// A token in exchange for another
+/// ([RFC 8693 §2.1](https://www.rfc-editor.org/rfc/rfc8693#section-2.1)).
+///
+/// What is presented comes from the application's closures, asked anew for every token.
+#[derive(Clone)]
+pub struct TokenExchange {
+    subject: Source<ExchangeToken>,
+    actor: Option<Source<ExchangeToken>>,
+    scope: Option<String>,
+    requested_token_type: Option<String>,
+    targets: Vec<(&'static str, String)>,
+    extra: Vec<(String, String)>,
+}
+
+impl TokenExchange {
+    /// With a closure that gives the subject token: whose access is asked for.
+    pub fn new<F, Fut, E>(subject: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<ExchangeToken, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        Self {
+            subject: Source::new(subject),
+            actor: None,
+            scope: None,
+            requested_token_type: None,
+            targets: Vec::new(),
+            extra: Vec::new(),
+        }
+    }
+
+    /// With a closure that gives the actor token: who acts for the subject.
+    pub fn actor<F, Fut, E>(mut self, actor: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<ExchangeToken, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.actor = Some(Source::new(actor));
+        self
+    }
+
+    /// A resource that the token is for, an absolute URI without fragment; may be called again
+    /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)). One that is none is an
+    /// error of the renewal.
+    pub fn resource(mut self, resource: impl Into<String>) -> Self {
+        self.targets.push(("resource", resource.into()));
+        self
+    }
+
+    /// The name of a service that the token is for; may be called again.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.targets.push(("audience", audience.into()));
+        self
+    }
+
+    /// The type of token to ask for. It has to be one that is sent as a bearer token.
+    pub fn requested_token_type(mut self, token_type: impl Into<String>) -> Self {
+        self.requested_token_type = Some(token_type.into());
+        self
+    }
+
+    /// The scope to ask for: names separated by spaces
+    /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = Some(scope.into());
+        self
+    }
+
+    /// An extra parameter of the token request.
+    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.extra.push((name.into(), value.into()));
+        self
+    }
+}
+
+#[async_trait]
+impl Grant for TokenExchange {
+    async fn token(&self, context: &GrantContext<'_>) -> Result<Token, Error> {
+        for (_, resource) in self.targets.iter().filter(|(name, _)| *name == "resource") {
+            if Url::parse(resource).is_ok_and(|url| url.fragment().is_none()) {
+                continue;
+            }
+            return Err(Error::config(
+                "a resource of a token exchange is not an absolute URI without fragment",
+            ));
+        }
+        let subject = self.subject.get().await?;
+        let mut request = context
+            .client()?
+            .token_request("urn:ietf:params:oauth:grant-type:token-exchange")
+            .param("subject_token", subject.token.expose_secret())
+            .param("subject_token_type", subject.token_type);
+        if let Some(actor) = &self.actor {
+            let actor = actor.get().await?;
+            request = request
+                .param("actor_token", actor.token.expose_secret())
+                .param("actor_token_type", actor.token_type);
+        }
+        for (name, value) in &self.targets {
+            request = request.param(name, value);
+        }
+        if let Some(token_type) = &self.requested_token_type {
+            request = request.param("requested_token_type", token_type);
+        }
+        if let Some(scope) = &self.scope {
+            request = request.scope(scope);
+        }
+        for (name, value) in &self.extra {
+            request = request.extra(name, value);
+        }
+        // A token of type `N_A` is none to be sent to anyone: reading the answer has refused it.
+        request.send().await
+    }
+}
+
+impl fmt::Debug for ExchangeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExchangeToken")
+            .field("token_type", &self.token_type)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for TokenExchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenExchange")
+            .field("scope", &self.scope)
+            .field("targets", &self.targets)
+            .field("actor", &self.actor.is_some())
+            .finish_non_exhaustive()
+    }
+}

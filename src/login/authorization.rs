@@ -1,0 +1,216 @@
+//! Authorization code with PKCE ([RFC 6749 §4.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1),
+//! [RFC 7636](https://www.rfc-editor.org/rfc/rfc7636)).
+
+use std::fmt;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::Pkce;
+use super::callback::{Callback, Part};
+use super::login_state::{Choices, LoginState, exposed, joined};
+use super::pkce::random;
+use crate::client::OAuthClient;
+use crate::error::{Error, Kind};
+use crate::token::Token;
+
+impl OAuthClient {
+    /// A login by a person in a browser: authorization code with PKCE
+    /// ([RFC 6749 §4.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] without an
+    /// [`authorization_endpoint`](Self::authorization_endpoint), and where the redirect URI is not
+    /// absolute, has a fragment
+    /// ([§3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2)), or is plain http and not
+    /// to loopback.
+    pub fn authorization_code(
+        &self,
+        redirect_uri: impl Into<String>,
+    ) -> Result<AuthorizationRequest, Error> {
+        let choices = Choices::new(self, redirect_uri.into())?;
+        Ok(AuthorizationRequest { choices, pkce: Pkce::default() })
+    }
+}
+
+/// A request to the authorization endpoint for a code
+/// ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)).
+#[derive(Clone)]
+#[must_use = "an authorization request does nothing until `begin`"]
+pub struct AuthorizationRequest {
+    choices: Choices,
+    pkce: Pkce,
+}
+
+impl AuthorizationRequest {
+    /// The scope to ask for: names separated by spaces
+    /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.choices.scope = Some(scope.into());
+        self
+    }
+
+    /// The scope to ask for, as a list of names.
+    pub fn scopes<I>(self, names: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        self.scope(joined(names))
+    }
+
+    /// An extra parameter, such as `access_type` = `offline` or `prompt` = `consent`
+    /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
+    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.choices.params.push((name.into(), value.into()));
+        self
+    }
+
+    /// Another method of proof than `S256`
+    /// ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
+    pub fn pkce(mut self, pkce: Pkce) -> Self {
+        self.pkce = pkce;
+        self
+    }
+
+    /// How long the person may take. 10 minutes by default.
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.choices.lifetime = lifetime;
+        self
+    }
+
+    /// The URL to send the browser to, and what to remember until it comes back. Each call is
+    /// another login, with a state and a verifier of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where an extra parameter is one of the protocol's own, or the scope has
+    /// characters that no scope may have.
+    pub fn begin(&self) -> Result<Login, Error> {
+        let verifier = random();
+        let challenge = self.pkce.challenge(&verifier);
+        let state = match &challenge {
+            Some((challenge, method)) => self.choices.begin(
+                "code",
+                &[("code_challenge", challenge), ("code_challenge_method", method)],
+            )?,
+            None => self.choices.begin("code", &[])?,
+        };
+        Ok(Login { state, verifier: challenge.map(|_| verifier) })
+    }
+}
+
+impl fmt::Debug for AuthorizationRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationRequest")
+            .field("redirect_uri", &self.choices.redirect_uri)
+            .field("scope", &self.choices.scope)
+            .field("pkce", &self.pkce)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A login under way: to be kept, bound to the browser that began it (in its session), until the
+/// callback comes, and then used once
+/// ([RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12)).
+///
+/// Serialises, secrets included, so that the callback may land on another process. `Debug` shows
+/// no secret.
+#[derive(Clone, Serialize, Deserialize)]
+#[must_use = "a login does nothing until the browser is sent to its URL and it is finished"]
+pub struct Login {
+    #[serde(flatten)]
+    state: LoginState,
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed_option")]
+    verifier: Option<SecretString>,
+}
+
+fn exposed_option<S: serde::Serializer>(
+    secret: &Option<SecretString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(secret) => exposed(secret, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+impl Login {
+    /// Where to send the browser
+    /// ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)). It holds the
+    /// state: do not log it.
+    pub fn url(&self) -> &str {
+        self.state.url.as_str()
+    }
+
+    /// The state: a key to find this login by when its callback comes. A secret.
+    pub fn state(&self) -> &str {
+        self.state.state.expose_secret()
+    }
+
+    /// Finishes the login with what the browser brought back: the whole callback URL
+    /// (requests-oauthlib's `authorization_response`), or the part of it that a framework gives,
+    /// from the path or the query on. Checks the state, the issuer and the error, then exchanges
+    /// the code, once
+    /// ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
+    ///
+    /// The client is the one that the login was begun with.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_callback`] where this is not the answer to this login; the provider's own error,
+    /// such as `access_denied`, with its [`code`](Error::code); the errors of
+    /// [`TokenRequest::send`](crate::TokenRequest::send). None of them leaves anything to clean up.
+    ///
+    /// # Cancellation
+    ///
+    /// A code can be used once: after a dropped call the login has to be begun again.
+    pub async fn finish(
+        self,
+        client: &OAuthClient,
+        callback: impl AsRef<str>,
+    ) -> Result<Token, Error> {
+        let callback = Callback::parse(callback.as_ref(), Part::Query, &self.state.redirect_uri)?;
+        self.state.check(client, &callback)?;
+        match callback.get("code") {
+            Some(code) => self.exchange(client, code).await,
+            None => Err(Error::new(Kind::Callback("it has neither a code nor an error"))),
+        }
+    }
+
+    /// Finishes the login with a bare code (the Lokalise SDK's `token(code)`), for applications
+    /// that have compared the [`state`](Self::state) themselves.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish).
+    pub async fn finish_with_code(
+        self,
+        client: &OAuthClient,
+        code: impl AsRef<str>,
+    ) -> Result<Token, Error> {
+        self.state.check_client(client)?;
+        self.exchange(client, code.as_ref()).await
+    }
+
+    async fn exchange(self, client: &OAuthClient, code: &str) -> Result<Token, Error> {
+        let mut request = client
+            .token_request("authorization_code")
+            .param("code", code)
+            .param("redirect_uri", self.state.redirect_uri);
+        if let Some(verifier) = &self.verifier {
+            request = request.param("code_verifier", verifier.expose_secret());
+        }
+        request.send().await
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login")
+            .field("redirect_uri", &self.state.redirect_uri)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,232 @@
+//! Device authorization ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)): a login on another
+//! device, for programs without a browser.
+
+use std::fmt;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+use tokio::time::{Instant, sleep};
+
+use crate::client::{Endpoint, Form, OAuthClient};
+use crate::error::{Error, Kind, Rejection};
+use crate::token::{Lifetime, Token};
+use crate::wire::{Reply, Rules, malformed, read_members};
+
+const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// "If no value is provided, clients MUST use 5 as the default."
+/// ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2))
+const INTERVAL: Duration = Duration::from_secs(5);
+/// What a `slow_down` adds, for this and every later request
+/// ([RFC 8628 §3.5](https://www.rfc-editor.org/rfc/rfc8628#section-3.5)).
+const SLOWER: Duration = Duration::from_secs(5);
+/// Bounds of what a provider may make us wait.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(300);
+const LONGEST_LIFE: i64 = 24 * 3600;
+/// For providers that leave the lifetime out.
+const LIFE: i64 = 600;
+
+impl OAuthClient {
+    /// A login on another device
+    /// ([RFC 8628](https://www.rfc-editor.org/rfc/rfc8628)).
+    pub fn device_authorization(&self) -> DeviceAuthorization {
+        DeviceAuthorization { client: self.clone(), scope: None, params: Vec::new() }
+    }
+}
+
+/// A request to the device authorization endpoint
+/// ([RFC 8628 §3.1](https://www.rfc-editor.org/rfc/rfc8628#section-3.1)).
+#[derive(Clone)]
+#[must_use = "a device authorization does nothing until `begin` is awaited"]
+pub struct DeviceAuthorization {
+    client: OAuthClient,
+    scope: Option<String>,
+    params: Vec<(String, String)>,
+}
+
+impl DeviceAuthorization {
+    /// The scope to ask for: names separated by spaces
+    /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = Some(scope.into());
+        self
+    }
+
+    /// An extra parameter.
+    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.params.push((name.into(), value.into()));
+        self
+    }
+
+    /// Asks for the codes. To be called when the person has asked to log in, not before
+    /// ([RFC 8628 §3.1](https://www.rfc-editor.org/rfc/rfc8628#section-3.1)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] without a
+    /// [`device_authorization_endpoint`](OAuthClient::device_authorization_endpoint); otherwise as
+    /// [`TokenRequest::send`](crate::TokenRequest::send).
+    pub async fn begin(self) -> Result<DeviceLogin, Error> {
+        let Some(url) = &self.client.endpoints().device_authorization else {
+            return Err(Error::config(
+                "no device authorization endpoint is known; set it with OAuthClient::device_authorization_endpoint, or use OAuthClient::discover",
+            ));
+        };
+        let endpoint = Endpoint { name: "device authorization endpoint", url };
+        let mut form = Form::default();
+        for (name, value) in &self.params {
+            form.extra(name, value);
+        }
+        if let Some(scope) = &self.scope {
+            form.own("scope", scope);
+        }
+        let began = Instant::now();
+        self.client.post(endpoint, &form, |reply| read(reply, &self.client, began)).await
+    }
+}
+
+/// Reads the answer ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2)).
+fn read(reply: &Reply<'_>, client: &OAuthClient, began: Instant) -> Result<DeviceLogin, Error> {
+    let mut members = read_members(reply, &Rules::default())?;
+    let text =
+        |name: &str| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let needed = |names: &[&str]| {
+        let found = names.iter().find_map(|name| text(name)).map(str::to_owned);
+        found.ok_or_else(|| malformed(reply, format!("{} is missing", names[0])))
+    };
+    let seconds = |name: &str| members.get(name).and_then(|value| Lifetime::read(value).seconds());
+    let interval = seconds("interval")
+        .and_then(|s| u64::try_from(s).ok())
+        .map_or(INTERVAL, Duration::from_secs);
+    let life = seconds("expires_in").unwrap_or(LIFE).clamp(0, LONGEST_LIFE);
+    let (user_code, device_code) = (needed(&["user_code"])?, needed(&["device_code"])?);
+    // Google wrote it so before there was an RFC.
+    let verification_uri = needed(&["verification_uri", "verification_url"])?;
+    let verification_uri_complete = text("verification_uri_complete").map(str::to_owned);
+    members.remove("device_code");
+    Ok(DeviceLogin {
+        client: client.clone(),
+        user_code,
+        verification_uri,
+        verification_uri_complete,
+        device_code: device_code.into(),
+        interval: interval.min(LONGEST_INTERVAL),
+        expires_at: began + Duration::from_secs(life.unsigned_abs()),
+        members,
+    })
+}
+
+/// A login on another device, under way.
+#[must_use = "show the user code, then await `wait`"]
+pub struct DeviceLogin {
+    client: OAuthClient,
+    user_code: String,
+    verification_uri: String,
+    verification_uri_complete: Option<String>,
+    device_code: SecretString,
+    interval: Duration,
+    expires_at: Instant,
+    members: Map<String, Value>,
+}
+
+impl DeviceLogin {
+    /// The code that the person types in; always to be shown
+    /// ([RFC 8628 §3.3.1](https://www.rfc-editor.org/rfc/rfc8628#section-3.3.1)).
+    pub fn user_code(&self) -> &str {
+        &self.user_code
+    }
+
+    /// Where the person types it in
+    /// ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2)).
+    pub fn verification_uri(&self) -> &str {
+        &self.verification_uri
+    }
+
+    /// The same with the code in it, for a QR code or a link
+    /// ([RFC 8628 §3.3.1](https://www.rfc-editor.org/rfc/rfc8628#section-3.3.1)).
+    pub fn verification_uri_complete(&self) -> Option<&str> {
+        self.verification_uri_complete.as_deref()
+    }
+
+    /// How long the person has left.
+    pub fn expires_in(&self) -> Duration {
+        self.expires_at.saturating_duration_since(Instant::now())
+    }
+
+    /// The members of the provider's answer, such as Microsoft's `message`; without the device
+    /// code, which is a secret.
+    pub fn members(&self) -> &Map<String, Value> {
+        &self.members
+    }
+
+    /// Waits until the person has agreed, asking as often as the provider allows: every 5 seconds
+    /// unless it says otherwise, 5 seconds slower after each `slow_down`, and half as often after
+    /// each request that got no answer
+    /// ([RFC 8628 §3.5](https://www.rfc-editor.org/rfc/rfc8628#section-3.5)).
+    ///
+    /// # Errors
+    ///
+    /// `access_denied` and `expired_token` as the provider's [`code`](Error::code), the latter also
+    /// where the time is over without its word; any other refusal.
+    ///
+    /// # Cancellation
+    ///
+    /// Drop the future to give up. It may be called again; a token that the provider had just
+    /// issued is then lost, and the person has to agree again.
+    pub async fn wait(&mut self) -> Result<Token, Error> {
+        loop {
+            if self.expires_in() <= self.interval {
+                sleep(self.expires_in()).await;
+                return Err(expired());
+            }
+            sleep(self.interval).await;
+            let request = self
+                .client
+                .token_request(GRANT_TYPE)
+                .param("device_code", self.device_code.expose_secret());
+            let error = match request.send().await {
+                Ok(token) => return Ok(token),
+                Err(error) => error,
+            };
+            match error.code() {
+                Some("authorization_pending") => {}
+                Some("slow_down") => self.interval += SLOWER,
+                None if error.is_transient() => {
+                    let wait = self.interval * 2;
+                    self.interval =
+                        wait.max(error.retry_after().unwrap_or_default()).min(LONGEST_INTERVAL);
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+}
+
+fn expired() -> Error {
+    Error::new(Kind::Rejected(Rejection {
+        endpoint: "token endpoint",
+        status: None,
+        code: Some("expired_token".to_owned()),
+        description: Some("the user code has expired; begin the login again".to_owned()),
+        uri: None,
+        retry_after: None,
+    }))
+}
+
+impl fmt::Debug for DeviceAuthorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceAuthorization")
+            .field("client", &self.client)
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for DeviceLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceLogin")
+            .field("verification_uri", &self.verification_uri)
+            .field("interval", &self.interval)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,109 @@
+//! Providers' endpoints and quirks, so that only the client id has to be filled in.
+//!
+//! | provider | credentials | what else makes it work |
+//! |---|---|---|
+//! | [`lokalise`] | body | a refresh brings no refresh token: the old one is kept |
+//! | [`google`] | body | `access_type=offline` asks for a refresh token; it comes with the first consent only, so ask with `prompt=consent` when it was lost |
+//! | [`github`] | body | errors come with status 200; OAuth apps get no refresh token and no lifetime |
+//! | [`microsoft`] | body | the scope `offline_access` asks for a refresh token |
+//! | [`slack`] | body | the type is `bot` or `user`; a person's token comes nested |
+//!
+//! For providers that publish metadata, [`OAuthClient::discover`] finds the same by itself.
+
+use serde_json::{Map, Value};
+
+use crate::client::{ClientAuthentication, OAuthClient};
+use crate::error::Error;
+
+/// Lokalise: its SDKs' `auth` is [`OAuthClient::authorization_code`], their `token(code)` is
+/// [`Login::finish_with_code`](crate::Login::finish_with_code), their `refresh` a
+/// [`Session`](crate::Session)'s own.
+///
+/// # Errors
+///
+/// None in practice: the URLs are constants.
+pub fn lokalise(client_id: impl Into<String>) -> Result<OAuthClient, Error> {
+    preset(
+        client_id.into(),
+        "https://app.lokalise.com/oauth2/auth",
+        "https://app.lokalise.com/oauth2/token",
+    )
+}
+
+/// Google.
+///
+/// # Errors
+///
+/// None in practice: the URLs are constants.
+pub fn google(client_id: impl Into<String>) -> Result<OAuthClient, Error> {
+    let client = preset(
+        client_id.into(),
+        "https://accounts.google.com/o/oauth2/v2/auth",
+        "https://oauth2.googleapis.com/token",
+    )?;
+    Ok(client
+        .device_authorization_endpoint("https://oauth2.googleapis.com/device/code")?
+        .revocation_endpoint("https://oauth2.googleapis.com/revoke")?
+        .issuer("https://accounts.google.com")
+        .authorization_param("access_type", "offline"))
+}
+
+/// GitHub: OAuth apps, and GitHub apps acting for a person.
+///
+/// # Errors
+///
+/// None in practice: the URLs are constants.
+pub fn github(client_id: impl Into<String>) -> Result<OAuthClient, Error> {
+    let client = preset(
+        client_id.into(),
+        "https://github.com/login/oauth/authorize",
+        "https://github.com/login/oauth/access_token",
+    )?;
+    client.device_authorization_endpoint("https://github.com/login/device/code")
+}
+
+/// Microsoft's identity platform; the tenant is `common`, `organizations`, `consumers`, a domain or
+/// an id.
+///
+/// # Errors
+///
+/// [`Error::is_config`] where the tenant has other characters than letters, digits, `-` and `.`.
+pub fn microsoft(tenant: &str, client_id: impl Into<String>) -> Result<OAuthClient, Error> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+    if tenant.is_empty() || !tenant.bytes().all(plain) {
+        return Err(Error::config(
+            "the tenant is `common`, `organizations`, `consumers`, a domain or an id",
+        ));
+    }
+    let base = format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0");
+    let client = preset(client_id.into(), &format!("{base}/authorize"), &format!("{base}/token"))?;
+    client.device_authorization_endpoint(format!("{base}/devicecode"))
+}
+
+/// Slack, version 2. Where the answer has no bot token, the person's own (`authed_user`) is taken.
+///
+/// # Errors
+///
+/// None in practice: the URLs are constants.
+pub fn slack(client_id: impl Into<String>) -> Result<OAuthClient, Error> {
+    let client = preset(
+        client_id.into(),
+        "https://slack.com/oauth/v2/authorize",
+        "https://slack.com/api/oauth.v2.access",
+    )?;
+    Ok(client.accept_token_type("bot").accept_token_type("user").map_response(unnest_slack_user))
+}
+
+fn unnest_slack_user(mut members: Map<String, Value>) -> Map<String, Value> {
+    if !members.contains_key("access_token")
+        && let Some(Value::Object(user)) = members.remove("authed_user")
+    {
+        members.extend(user);
+    }
+    members
+}
+
+fn preset(client_id: String, authorization: &str, token: &str) -> Result<OAuthClient, Error> {
+    let client = OAuthClient::new(client_id, token)?.authorization_endpoint(authorization)?;
+    Ok(client.default_authentication(ClientAuthentication::ClientSecretPost))
+}
