@@ -118,7 +118,7 @@ fn millis(time: Duration) -> f64 {
 async fn series(provider: &Provider, layer: impl Middleware, duration: Duration) -> Series {
     let watch = Arc::new(Watch::default());
     let client = ClientBuilder::new(support::plain_http())
-        .with(Entrance(watch.clone()))
+        .with(Entrance)
         .with(layer)
         .with(Exit(watch.clone()))
         .build();
@@ -177,7 +177,7 @@ struct Passage {
     polls: Arc<AtomicU32>,
 }
 
-struct Entrance(Arc<Watch>);
+struct Entrance;
 
 #[async_trait]
 impl Middleware for Entrance {

@@ -52,7 +52,7 @@ pub(crate) enum Kind {
     #[error("the callback is not the answer to this login: {0}; begin the login again")]
     Callback(&'static str),
     #[error(
-        "reauthorization required: {why}; obtain a new token (for a person: send them through the login again) and pass it to Session::set_token{}",
+        "reauthorization required: {why}; obtain a new token (for a person: send them through the login again) and pass it to Session::set_token, or correct the grant{}",
         if *.lost { ". The answer to an earlier renewal had been lost on the way, so the provider may already have replaced this refresh token" } else { "" }
     )]
     Reauthorization {
@@ -137,14 +137,23 @@ impl Error {
         Self::new(Kind::Grant { permanent: true, source: source.into() })
     }
 
-    /// The error of this crate within an error of a `reqwest_middleware` client, if it is one;
-    /// also where another layer (such as reqwest-retry) has wrapped it.
-    pub fn find_in(error: &reqwest_middleware::Error) -> Option<&Self> {
-        let reqwest_middleware::Error::Middleware(inner) = error else { return None };
-        inner.chain().find_map(|cause| {
-            let within = cause.downcast_ref::<reqwest_middleware::Error>();
-            cause.downcast_ref().or_else(|| within.and_then(Self::find_in))
-        })
+    /// The error of this crate within another: that of a `reqwest_middleware` client, also where
+    /// another layer (such as reqwest-retry) or a `Box<dyn Error>` has wrapped it.
+    pub fn find_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(ours) = error.downcast_ref() {
+                return Some(ours);
+            }
+            // It passes its inner error's source on as its own, and the inner error by.
+            if let Some(reqwest_middleware::Error::Middleware(inner)) = error.downcast_ref()
+                && let Some(ours) = inner.chain().find_map(|cause| Self::find_in(cause))
+            {
+                return Some(ours);
+            }
+            next = error.source();
+        }
+        None
     }
 
     /// Only a new token helps: the provider refused the refresh token (`invalid_grant`), or
@@ -389,7 +398,7 @@ mod tests {
         assert_eq!(error.status().unwrap(), 400);
         assert_eq!(
             error.to_string(),
-            "reauthorization required: the provider refused the refresh token; obtain a new token (for a person: send them through the login again) and pass it to Session::set_token"
+            "reauthorization required: the provider refused the refresh token; obtain a new token (for a person: send them through the login again) and pass it to Session::set_token, or correct the grant"
         );
         let source = error.source().unwrap();
         assert_eq!(
@@ -403,6 +412,16 @@ mod tests {
     fn comes_back_out_of_a_middleware_error() {
         let through: reqwest_middleware::Error = Error::new(Kind::Expired).into();
         assert!(Error::find_in(&through).unwrap().is_expired());
+        // As another layer wraps it, and as a service returns it.
+        #[derive(Debug, thiserror::Error)]
+        #[error("after 3 attempts")]
+        struct Wrapped(#[source] reqwest_middleware::Error);
+        let twice =
+            reqwest_middleware::Error::middleware(Wrapped(Error::new(Kind::Expired).into()));
+        assert!(Error::find_in(&twice).unwrap().is_expired());
+        let boxed: BoxError = Box::new(twice);
+        assert!(Error::find_in(&*boxed).unwrap().is_expired());
+        assert!(Error::find_in(&std::io::Error::other("none")).is_none());
         assert_eq!(
             through.to_string(),
             "the access token has expired and this session renews only when told to; call Session::refresh"

@@ -28,7 +28,8 @@ use crate::session::{Session, Snapshot, TokenUpdated};
 ///   ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)), renews and sends the
 ///   request again, once. A request whose body is a stream is sent once, and its 401 is returned.
 ///
-/// Any other request passes unchanged. Errors of the renewal come as
+/// Any other request passes unchanged. A token for plain http on loopback goes through the
+/// application's own client, and so through its proxy, if it has one. Errors of the renewal come as
 /// [`reqwest_middleware::Error::Middleware`]; see [`Error::find_in`](crate::Error::find_in).
 ///
 /// Put retrying layers outside this one (before it, in `ClientBuilder::with`), so that each attempt
@@ -55,12 +56,12 @@ impl OAuthMiddleware {
     ) -> Result<Response> {
         let core = &self.session.0;
         if verdict(response.headers()) != Verdict::NewTokenMayHelp {
-            return Ok(response);
+            return Ok(finish(response, &sent));
         }
         let Some(renewed) = core.rejected(&sent, replay.is_some()).await? else {
-            return Ok(response);
+            return Ok(finish(response, &sent));
         };
-        let Some(mut replay) = replay else { return Ok(response) };
+        let Some(mut replay) = replay else { return Ok(finish(response, &sent)) };
         // The connection is free for the replay once the 401 is gone.
         drop(response);
         authorize(&mut replay, &renewed);
@@ -98,15 +99,15 @@ impl Middleware for OAuthMiddleware {
         // what answered has not seen it, and its 401 says nothing of it.
         let asked = replay.as_ref().map(Request::url).or(streamed_to.as_ref());
         if asked.is_none_or(|asked| asked.origin() != response.url().origin()) {
-            return Ok(response);
+            return Ok(finish(response, &snapshot));
         }
         Box::pin(self.again(response, snapshot, replay, extensions, next)).await
     }
 }
 
 fn authorize(request: &mut Request, snapshot: &Snapshot) {
-    if let Some(bearer) = &snapshot.bearer {
-        request.headers_mut().insert(AUTHORIZATION, bearer.header.clone());
+    if let Some(header) = &snapshot.header {
+        request.headers_mut().insert(AUTHORIZATION, header.clone());
     }
 }
 

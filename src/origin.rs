@@ -128,6 +128,15 @@ from_lists! {
     [] Vec<String>,
 }
 
+/// The origin of the URL; its path, its query and its fragment do not matter.
+impl TryFrom<&Url> for Origins {
+    type Error = Error;
+
+    fn try_from(url: &Url) -> Result<Self, Error> {
+        Self::new([url.origin().ascii_serialization()])
+    }
+}
+
 impl TryFrom<&str> for Origins {
     type Error = Error;
 
@@ -220,6 +229,8 @@ mod tests {
             assert!(error.is_config() && error.to_string().contains(why), "{text}: {error}");
             assert!(!error.to_string().contains("hunter2"));
         }
+        let base = url("https://api.example/v1?a#b");
+        assert!(Origins::try_from(&base).unwrap().allow(&base));
         assert!(
             Origins::new_over_plain_http(["http://api.example"])
                 .unwrap()

@@ -38,7 +38,8 @@ impl OAuthClient {
         issuer: impl AsRef<str>,
         client_id: impl Into<String>,
     ) -> Result<Self, Error> {
-        Self::discover_with(issuer, client_id, own_http()?).await
+        let http = own_http(&endpoint::parse(issuer.as_ref(), "issuer", false)?)?;
+        Self::discover_with(issuer, client_id, http).await
     }
 
     /// As [`discover`](Self::discover), with an HTTP client of the application's, which is also

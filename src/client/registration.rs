@@ -242,7 +242,8 @@ impl OAuthClient {
     /// The HTTP client for token requests: its proxy, TLS settings and middleware (tracing, say)
     /// apply. Build it with [`reqwest::redirect::Policy::none`]: an answer that came by way of a
     /// redirect is refused, but only after the redirect was followed. By default one is built
-    /// that follows none and waits at most 10 seconds for a connection.
+    /// that follows none, waits at most 10 seconds for a connection, and uses the environment's
+    /// proxy unless the token endpoint is on loopback.
     pub fn http(self, http: impl Into<ClientWithMiddleware>) -> Self {
         let http = http.into();
         self.with(|settings| settings.http = Some(http))
@@ -346,7 +347,7 @@ impl Settings {
         if let Some(http) = self.http.as_ref().or_else(|| self.own_http.get()) {
             return Ok(http);
         }
-        let built = own_http()?;
+        let built = own_http(&self.endpoints.token)?;
         Ok(self.own_http.get_or_init(|| built))
     }
 
@@ -359,12 +360,16 @@ impl Settings {
     }
 }
 
-/// The HTTP client for those who bring none: no redirects, a bounded wait for a connection.
-pub(super) fn own_http() -> Result<ClientWithMiddleware, Error> {
-    let built = reqwest::Client::builder()
+/// The HTTP client for those who bring none: no redirects, a bounded wait for a connection. What
+/// goes to loopback goes there, and not in plain text to a proxy of the environment.
+pub(super) fn own_http(endpoint: &Url) -> Result<ClientWithMiddleware, Error> {
+    let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .build();
+        .connect_timeout(CONNECT_TIMEOUT);
+    if endpoint::is_loopback(endpoint) {
+        builder = builder.no_proxy();
+    }
+    let built = builder.build();
     built.map(Into::into).map_err(|error| {
         let source: BoxError = error.without_url().into();
         Error::config(format!(

@@ -28,7 +28,8 @@ impl ClientCredentials {
         Self::default()
     }
 
-    /// The scope to ask for: names separated by spaces
+    /// The scope to ask for, also when the grant is asked again (a refresh token, where the
+    /// provider gave one, has its own: [`refresh_param`](crate::OAuthClient::refresh_param)): names separated by spaces
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = Some(scope.into());

@@ -47,10 +47,17 @@ impl SessionBuilder {
         Self { config, token: None }
     }
 
-    /// The token that the application has stored; one that has expired is renewed before the
-    /// first use. It is not handed to the saver: it came from there.
-    pub fn token(mut self, token: Token) -> Self {
-        self.token = Some(token);
+    /// The token that the application has stored, if it has one; one that has expired is renewed
+    /// before the first use. It is not handed to the saver: it came from there.
+    pub fn token(mut self, token: impl Into<Option<Token>>) -> Self {
+        self.token = token.into();
+        self
+    }
+
+    /// Begins with a refresh token and no access token: the first request renews
+    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
+    pub fn refresh_token(mut self, refresh_token: impl Into<String>) -> Self {
+        self.token = Some(Token::only_refresh_token(refresh_token.into()));
         self
     }
 
@@ -62,8 +69,22 @@ impl SessionBuilder {
     }
 
     /// What saves each new token before any request carries it: a closure
-    /// `|token| async move { … }` that returns a `Result<(), E>`, or a [`TokenSaver`].
-    pub fn on_refresh(mut self, saver: impl TokenSaver) -> Self {
+    /// `|token| async move { … }`, or an `async fn(Token)`, that returns a `Result<(), E>`. See
+    /// [`TokenSaver`] for how it is called.
+    ///
+    /// A provider may have replaced the refresh token by the time it is called for the first time:
+    /// make sure when you start that what it writes to can be written to.
+    pub fn on_refresh<F, Fut, E>(self, save: F) -> Self
+    where
+        F: Fn(Token) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        self.saver(save)
+    }
+
+    /// As [`on_refresh`](Self::on_refresh), with a [`TokenSaver`] of the application's own.
+    pub fn saver(mut self, saver: impl TokenSaver) -> Self {
         self.config.saver = Some(Arc::new(saver));
         self
     }

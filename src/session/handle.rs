@@ -34,6 +34,8 @@ impl Session {
     /// The layer for a `reqwest_middleware` client: it puts this session's token on requests to
     /// the listed origins (`"https://api.example"`), and on no others. See [`Origins`].
     ///
+    /// A `&Url` stands for its origin, whatever its path.
+    ///
     /// # Errors
     ///
     /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
@@ -60,6 +62,13 @@ impl Session {
             Some(token) => Ok(Token::clone(token)),
             None => Err(Error::config("the access token cannot stand in a header")),
         }
+    }
+
+    /// The present token as it is, expired or not, without any renewal; `None` where there is none
+    /// yet.
+    pub fn current(&self) -> Option<Token> {
+        let snapshot = self.0.current.load();
+        snapshot.header.as_ref().and(snapshot.token()).map(|token| Token::clone(token))
     }
 
     /// Renews now, or joins the renewal under way, and returns the new token

@@ -27,8 +27,9 @@ pub(crate) enum Origin {
 }
 
 pub(crate) struct Snapshot {
-    /// `None`: there is no token yet; then `freshness` is expired.
-    pub(crate) bearer: Option<Bearer>,
+    /// What requests carry; `None` where there is no access token, and then `freshness` is expired.
+    pub(crate) header: Option<HeaderValue>,
+    token: Option<Arc<Token>>,
     pub(crate) freshness: Freshness,
     /// Counts the tokens of the session; the same for the same token.
     pub(crate) generation: u64,
@@ -41,12 +42,6 @@ pub(crate) struct Snapshot {
     offered: AtomicBool,
 }
 
-#[derive(Clone)]
-pub(crate) struct Bearer {
-    pub(crate) header: HeaderValue,
-    pub(crate) token: Arc<Token>,
-}
-
 /// What decides when a token is due.
 pub(crate) struct Terms {
     pub(crate) policy: Policy,
@@ -57,21 +52,23 @@ pub(crate) struct Terms {
 
 impl Snapshot {
     pub(crate) fn empty(generation: u64) -> Self {
-        Self::build(None, Freshness::expired(), generation, Origin::Given)
+        Self::build(None, None, Freshness::expired(), generation, Origin::Given)
     }
 
     pub(crate) fn new(token: Arc<Token>, generation: u64, origin: Origin, terms: &Terms) -> Self {
         let freshness = freshness(&token, origin, terms);
-        // A `Token` has been checked: its access token can stand in a header.
-        let bearer =
-            secret::bearer_header(token.access_token()).map(|header| Bearer { header, token });
-        Self::build(bearer, freshness, generation, origin)
+        // A token without an access token is a session's that began with a refresh token alone.
+        // Any other has been checked: its access token can stand in a header.
+        let access_token = Some(token.access_token()).filter(|text| !text.is_empty());
+        let header = access_token.and_then(secret::bearer_header);
+        Self::build(header, Some(token), freshness, generation, origin)
     }
 
     /// The same token, not to be used again.
     pub(crate) fn reject(&self) -> Self {
+        let (header, token) = (self.header.clone(), self.token.clone());
         let mut rejected =
-            Self::build(self.bearer.clone(), Freshness::expired(), self.generation, self.origin);
+            Self::build(header, token, Freshness::expired(), self.generation, self.origin);
         rejected.rejected = true;
         rejected.accepted = AtomicBool::new(self.is_accepted());
         rejected.offered = AtomicBool::new(self.offered.load(Ordering::Relaxed));
@@ -79,13 +76,15 @@ impl Snapshot {
     }
 
     fn build(
-        bearer: Option<Bearer>,
+        header: Option<HeaderValue>,
+        token: Option<Arc<Token>>,
         freshness: Freshness,
         generation: u64,
         origin: Origin,
     ) -> Self {
         Self {
-            bearer,
+            header,
+            token,
             freshness,
             generation,
             rejected: false,
@@ -96,7 +95,7 @@ impl Snapshot {
     }
 
     pub(crate) fn token(&self) -> Option<&Arc<Token>> {
-        self.bearer.as_ref().map(|bearer| &bearer.token)
+        self.token.as_ref()
     }
 
     pub(crate) fn refresh_token(&self) -> Option<&str> {

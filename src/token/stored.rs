@@ -52,7 +52,11 @@ impl Serialize for Token {
 
 impl<'de> Deserialize<'de> for Token {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut members = Map::deserialize(deserializer)?;
+        // Not straight into a map: its error would show what stands in the place of one, and that
+        // may be the bare token.
+        let Value::Object(mut members) = Value::deserialize(deserializer)? else {
+            return Err(D::Error::custom("a stored token is a JSON object"));
+        };
         let access_token = match members.remove("access_token") {
             Some(Value::String(text)) => SecretString::from(text),
             _ => return Err(D::Error::custom("a stored token needs an access_token")),
@@ -243,6 +247,8 @@ mod tests {
     #[test]
     fn what_is_no_token_is_refused_with_a_reason() {
         for (stored, reason) in [
+            (json!("s3cret"), "a stored token is a JSON object"),
+            (json!(["s3cret"]), "a stored token is a JSON object"),
             (json!({}), "a stored token needs an access_token"),
             (json!({"access_token": null}), "a stored token needs an access_token"),
             (json!({"access_token": "a\nb"}), "cannot stand in a header"),
@@ -253,6 +259,7 @@ mod tests {
         ] {
             let error = serde_json::from_value::<Token>(stored.clone()).unwrap_err();
             assert!(error.to_string().contains(reason), "{stored}: {error}");
+            assert!(!error.to_string().contains("s3cret"), "{stored}: {error}");
         }
     }
 }

@@ -69,6 +69,20 @@ impl Token {
         })
     }
 
+    /// What a session begins with that was given a refresh token and nothing else: it has no access
+    /// token, and is never sent.
+    pub(crate) fn only_refresh_token(refresh_token: String) -> Self {
+        Self(Parts {
+            access_token: SecretString::default(),
+            token_type: "Bearer".to_owned(),
+            refresh_token: Some(SecretString::from(refresh_token)),
+            scope: None,
+            expires_at: Some(DateTime::UNIX_EPOCH),
+            lifetime: None,
+            extra: Map::new(),
+        })
+    }
+
     pub(crate) fn checked(mut parts: Parts) -> Result<Self, Error> {
         if !secret::is_access_token(parts.access_token.expose_secret()) {
             return Err(Error::config(
@@ -78,7 +92,7 @@ impl Token {
         if !parts.token_type.eq_ignore_ascii_case("bearer") {
             return Err(Error::config(format!(
                 "the token type is {:?}, not Bearer; see OAuthClient::accept_token_type if the provider means Bearer by it",
-                crate::wire::shown(&parts.token_type, 40)
+                crate::wire::named(&parts.token_type)
             )));
         }
         parts.expires_at = parts.expires_at.map(clock::clamp);

@@ -11,4 +11,4 @@ mod table;
 pub(crate) use response::{
     Reply, Rules, malformed, read_members, read_token, rejection, scope, token,
 };
-pub(crate) use shown::{masked, shown};
+pub(crate) use shown::{masked, named, shown};

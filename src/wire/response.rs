@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::body::{self, Body};
-use super::{masked, shown};
+use super::{masked, named, shown};
 use crate::clock;
 use crate::error::{Error, Kind, Rejection};
 use crate::token::{self, Lifetime, Parts, Token};
@@ -161,10 +161,10 @@ pub(crate) fn token(
         // "The client MUST NOT use an access token if it does not understand the token type."
         // https://www.rfc-editor.org/rfc/rfc6749#section-7.1
         Some(other) => {
-            let named = other.as_str().map_or_else(|| other.to_string(), str::to_owned);
+            let text = other.as_str().map_or_else(|| other.to_string(), str::to_owned);
             let reason = format!(
                 "its token type is {:?}, not Bearer (OAuthClient::accept_token_type if it means that)",
-                masked(&named, 40, reply.secrets)
+                named(&text)
             );
             return Err(malformed(reply, reason));
         }

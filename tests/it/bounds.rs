@@ -136,3 +136,30 @@ fn a_token_that_cannot_stand_in_a_header_is_refused_where_it_is_made_and_where_i
         assert!(error.to_string().contains("cannot stand in a header"), "{error}");
     }
 }
+
+/// In a process of its own, for the proxy of the environment is read once.
+#[test]
+fn a_token_request_to_loopback_passes_by_the_environments_proxy() {
+    if std::env::var_os("HTTP_PROXY").is_some() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let world = World::new().await;
+            world.session().token(world.expired_token()).build().refresh().await.unwrap();
+        });
+        return;
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let this = std::env::current_exe().unwrap();
+    let status = std::process::Command::new(this)
+        .args(["--exact", "bounds::a_token_request_to_loopback_passes_by_the_environments_proxy"])
+        .env("HTTP_PROXY", &proxy)
+        .env("http_proxy", &proxy)
+        .env("NO_PROXY", "")
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    assert!(listener.accept().is_err(), "the proxy was spoken to");
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use reqwest_oauth2::{Session, SessionBuilder, Token};
+use reqwest_oauth2::{SessionBuilder, Token};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::support::{Saved, World, ours, pass};
@@ -351,9 +351,9 @@ async fn a_token_saver_may_be_a_type_of_the_applications_own() {
     }
     let world = World::new().await;
     let notify = Arc::new(Notify::new());
-    let session: Session = world
+    let session = world
         .session()
-        .on_refresh(Own(world.saved.clone(), notify.clone()))
+        .saver(Own(world.saved.clone(), notify.clone()))
         .token(world.expired_token())
         .build();
     session.refresh().await.unwrap();

@@ -51,6 +51,34 @@ async fn automatic_with_the_update_offered_on_one_response() {
 }
 
 #[tokio::test]
+async fn the_update_is_offered_on_a_401_too() {
+    let world = World::new().await;
+    for challenge in ["Bearer error=insufficient_scope", "Bearer"] {
+        let session = world.session().token(world.expired_token()).build();
+        let http = world.http(&session);
+        world.provider.reject_all(true);
+        world.provider.challenge(Some(challenge));
+        let response = http.get(world.provider.api_url()).send().await.unwrap();
+        assert_eq!(response.status(), 401);
+        let TokenUpdated(token) = response.extensions().get().expect(challenge);
+        assert_eq!(token.access_token(), session.current().unwrap().access_token());
+    }
+}
+
+#[tokio::test]
+async fn a_session_may_begin_with_a_refresh_token_alone() {
+    let world = World::new().await;
+    let refresh_token = world.token().refresh_token().unwrap().to_owned();
+    let session = world.saving().refresh_token(refresh_token).build();
+    assert!(session.current().is_none());
+    let http = world.http(&session);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    assert_eq!(world.saved.last().access_token(), session.current().unwrap().access_token());
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.api_requests), (1, 1));
+}
+
+#[tokio::test]
 async fn a_token_that_the_application_gave_is_not_offered_back() {
     let world = World::new().await;
     let session = world.session().token(world.token()).build();
