@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::{StatusCode, redirect::Policy};
+use reqwest::StatusCode;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_oauth2::testing::{Fault, Provider};
 use reqwest_oauth2::{BoxError, OAuthClient, Session, Token, Updates};
@@ -21,12 +21,12 @@ async fn main() -> Result<(), BoxError> {
     std::fs::File::create_new(&*FILE)?; // so that nobody else's file is written to
 
     // This machine is not reached through a proxy; elsewhere this is `reqwest::Client::new()`.
-    let direct = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build()?;
+    let direct = reqwest::Client::builder().no_proxy().build()?;
 
     // What an application does: a token, a session that saves, a client with the layer.
     let token: Token = serde_json::from_value(provider.log_in())?; // or as it was stored
     line(format!("logged in: token {} lives 3 s", number(&token)));
-    let app = OAuthClient::new("foo", provider.token_url())?.secret("potato").http(direct.clone());
+    let app = OAuthClient::new("foo", provider.token_url())?.secret("potato");
     let session = Session::builder(app)
         .token(token)
         .on_refresh(save)

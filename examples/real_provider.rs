@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use reqwest::Url;
 use reqwest::header::WWW_AUTHENTICATE;
@@ -62,29 +62,22 @@ async fn run(settings: Settings) -> Result<(), BoxError> {
         app = app.refresh_param("scope", scope);
     }
 
-    let stored = match (&settings.token_file, settings.refresh_token) {
-        (Some(file), Some(_)) if file.0.exists() => Some(file.load()?),
-        // A session starts from a token: one that has expired, so that its text is never sent.
-        (_, Some(refresh_token)) => {
-            let expired = Token::new("unused")?.with_expires_at(UNIX_EPOCH.into());
-            Some(expired.with_refresh_token(refresh_token))
-        }
-        (Some(file), None) => Some(file.load()?),
-        (None, None) => None,
-    };
     let mut builder = Session::builder(app);
-    builder = match stored.clone() {
-        Some(token) => builder.token(token),
-        None => builder.grant(grant),
+    builder = match (&settings.token_file, settings.refresh_token) {
+        (Some(file), Some(_)) if file.0.exists() => builder.token(file.load()?),
+        (_, Some(refresh_token)) => builder.refresh_token(refresh_token),
+        (Some(file), None) => builder.token(file.load()?),
+        (None, None) => builder.grant(grant),
     };
     if let Some(file) = settings.token_file.clone() {
         file.check()?;
-        builder = builder.on_refresh(file);
+        builder = builder.saver(file);
     }
     let session = builder.build();
+    let before = session.current();
     let origin = settings.api_url.origin().ascii_serialization();
     let api = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
-    let http = ClientBuilder::new(api).with(session.middleware([&*origin])?).build();
+    let http = ClientBuilder::new(api).with(session.middleware(&settings.api_url)?).build();
 
     let response = match http.get(settings.api_url).send().await {
         Ok(response) => response,
@@ -109,14 +102,13 @@ async fn run(settings: Settings) -> Result<(), BoxError> {
         }
         None => println!("when the token expires, the provider did not say"),
     }
-    let refresh_token = stored.as_ref().and_then(Token::refresh_token);
-    let renewed = stored.as_ref().is_none_or(|old| old.access_token() != token.access_token());
+    let renewed = before.is_none_or(|old| old.access_token() != token.access_token());
     match settings.token_file {
         _ if !renewed => println!("it is the stored one"),
         Some(TokenFile(path)) => println!("it is new, and saved to {}", path.display()),
-        None if token.refresh_token() == refresh_token => println!("it is new, and not saved"),
+        None if token.refresh_token().is_none() => println!("it is new, and not saved"),
         None => println!(
-            "it is new, and not saved; its refresh token, also new, is lost now: set OAUTH_TOKEN_FILE"
+            "it is new, and not saved; if its refresh token is new too, that is lost now: set OAUTH_TOKEN_FILE"
         ),
     }
     Ok(())
@@ -190,10 +182,9 @@ fn report(error: BoxError) {
         eprintln!("  because: {cause}");
         source = cause.source();
     }
-    let through_the_client = error.downcast_ref::<reqwest_middleware::Error>();
-    if let Some(ours) = through_the_client.and_then(Error::find_in).or(error.downcast_ref()) {
+    if let Some(ours) = Error::find_in(&*error) {
         eprintln!("what to do: {}", remedy(ours));
-    } else if through_the_client.is_some() {
+    } else if error.is::<reqwest_middleware::Error>() {
         eprintln!("what to do: check OAUTH_API_URL and the network");
     }
 }
