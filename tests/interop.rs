@@ -12,29 +12,33 @@ use std::time::{Duration, Instant};
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
-use reqwest_oauth2::{ClientAuthentication, ClientCredentials, OAuthClient, Session, Token};
+use reqwest_oauth2::{
+    ClientAuthentication, ClientCredentials, Login, OAuthClient, Session, Token, TokenKind,
+};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
+const TESTS: usize = 7;
 const TASKS: usize = 32;
 const EXPIRIES: usize = 12;
+const REDIRECT_URI: &str = "http://127.0.0.1:4711/cb";
 
 fn main() {
     match std::env::var("OIDC_ISSUER") {
         Ok(issuer) => {
             tokio::runtime::Runtime::new().unwrap().block_on(run(&Server::new(issuer)));
-            println!("3 passed, 0 failed, 0 skipped");
+            println!("{TESTS} passed, 0 failed, 0 skipped");
         }
         Err(_) if std::env::var_os("REQUIRE_INTEROP").is_some() => {
             println!(
                 "the interop test needs the server: tests/interop/run cargo test --test interop"
             );
-            println!("0 passed, 3 failed, 0 skipped");
+            println!("0 passed, {TESTS} failed, 0 skipped");
             std::process::exit(1);
         }
         Err(_) => {
             println!("skipped, for it needs Node: tests/interop/run cargo test --test interop");
-            println!("0 passed, 0 failed, 3 skipped");
+            println!("0 passed, 0 failed, {TESTS} skipped");
         }
     }
 }
@@ -43,6 +47,10 @@ async fn run(server: &Server) {
     many_tasks_over_many_expiries(server).await;
     credentials_with_reserved_characters(server).await;
     detection_and_a_dead_login(server).await;
+    a_public_client_logs_in_and_out(server).await;
+    a_login_that_is_refused(server).await;
+    a_login_on_another_device(server).await;
+    introspection_and_revocation(server).await;
 }
 
 /// Requests of many tasks, over a dozen lifetimes of the token.
@@ -114,6 +122,82 @@ async fn detection_and_a_dead_login(server: &Server) {
     assert!(error.is_reauthorization_required());
     assert_eq!(error.code(), Some("invalid_grant"));
     println!("ok: detection, and a dead login");
+}
+
+/// Authorization code with PKCE and discovery; a code is good for one use; signing out ends it.
+async fn a_public_client_logs_in_and_out(server: &Server) {
+    let app = server.discover("cli").await;
+    let login =
+        app.authorization_code(REDIRECT_URI).unwrap().scopes(["openid", "email"]).begin().unwrap();
+    // The callback may land on another process.
+    let stored = serde_json::to_string(&login).unwrap();
+    let callback = server.browse(login.url()).await;
+    let token = login.finish(&app, &callback).await.unwrap();
+    assert_eq!(token.scope(), Some("openid email"));
+    assert!(token.extra().contains_key("id_token"));
+
+    let deleted = Arc::new(AtomicU64::new(0));
+    let session = Session::builder(app.clone())
+        .token(token.clone())
+        .on_sign_out({
+            let deleted = deleted.clone();
+            move || {
+                deleted.fetch_add(1, Ordering::SeqCst);
+                async { Ok::<(), std::io::Error>(()) }
+            }
+        })
+        .build();
+    let http = server.http(&session);
+    assert_eq!(http.get(format!("{}/me", server.issuer)).send().await.unwrap().status(), 200);
+    let last = session.refresh().await.unwrap();
+    session.sign_out().await.unwrap();
+    assert_eq!(deleted.load(Ordering::SeqCst), 1);
+    assert!(!server.is_valid(last.refresh_token().unwrap()).await);
+    assert!(session.token().await.unwrap_err().is_reauthorization_required());
+
+    let again: Login = serde_json::from_str(&stored).unwrap();
+    let error = again.finish(&app, &callback).await.unwrap_err();
+    assert_eq!(error.code(), Some("invalid_grant"));
+    println!("ok: a public client logs in and out");
+}
+
+async fn a_login_that_is_refused(server: &Server) {
+    let app = server.discover("cli").await;
+    let request =
+        app.authorization_code(REDIRECT_URI).unwrap().scope("openid").param("login_hint", "deny");
+    let login = request.begin().unwrap();
+    let callback = server.browse(login.url()).await;
+    let error = login.finish(&app, &callback).await.unwrap_err();
+    assert_eq!(error.code(), Some("access_denied"));
+    assert!(!error.is_transient());
+    println!("ok: a login that is refused");
+}
+
+async fn a_login_on_another_device(server: &Server) {
+    let app = server.discover("cli").await;
+    let mut login = app.device_authorization().scope("openid").begin().await.unwrap();
+    assert!(login.verification_uri().starts_with(&server.issuer));
+    let decide = format!("{}/device-decision?user_code={}", server.issuer, login.user_code());
+    let (token, decided) = tokio::join!(login.wait(), server.plain.post(decide).send());
+    assert_eq!(decided.unwrap().status(), 204);
+    let session = Session::builder(app).token(token.unwrap()).build();
+    let http = server.http(&session);
+    assert_eq!(http.get(format!("{}/me", server.issuer)).send().await.unwrap().status(), 200);
+    println!("ok: a login on another device");
+}
+
+async fn introspection_and_revocation(server: &Server) {
+    let app = server.discover("web").await.secret("web-secret-for-tests-only");
+    let token = server.log_in("web", "web-secret-for-tests-only").await;
+    let (access, refresh) = (token.access_token(), token.refresh_token().unwrap());
+    let before = app.introspect(access, TokenKind::AccessToken).await.unwrap();
+    assert!(before.active);
+    assert_eq!(before.members["client_id"], "web");
+    app.revoke(refresh, TokenKind::RefreshToken).await.unwrap();
+    assert!(!app.introspect(refresh, TokenKind::RefreshToken).await.unwrap().active);
+    // A token that the server does not know is no error.
+    app.revoke("unknown", TokenKind::RefreshToken).await.unwrap();
+    println!("ok: introspection and revocation");
 }
 
 /// Tasks that send requests one after the other until told to stop.
@@ -215,21 +299,31 @@ impl Server {
         ClientBuilder::new(self.plain.clone()).with(layer).build()
     }
 
-    /// The authorization code flow as a browser goes through it.
+    async fn discover(&self, client: &str) -> OAuthClient {
+        OAuthClient::discover(&self.issuer, client).await.unwrap()
+    }
+
     async fn log_in(&self, client: &str, secret: &str) -> Token {
-        const REDIRECT_URI: &str = "http://127.0.0.1:4711/cb";
-        let mut url = url::Url::parse(&format!("{}/auth", self.issuer)).unwrap();
-        url.query_pairs_mut()
-            .append_pair("client_id", client)
-            .append_pair("redirect_uri", REDIRECT_URI)
-            .append_pair("response_type", "code")
-            .append_pair("scope", "openid email");
+        let app = self.discover(client).await.secret(secret);
+        let app = match client {
+            "web-post" => app.authentication(ClientAuthentication::ClientSecretPost),
+            _ => app,
+        };
+        let request = app.authorization_code(REDIRECT_URI).unwrap().scope("openid email");
+        let login = request.begin().unwrap();
+        let callback = self.browse(login.url()).await;
+        login.finish(&app, callback).await.unwrap()
+    }
+
+    /// Goes where a browser goes, until it comes back to us.
+    async fn browse(&self, url: &str) -> String {
+        let mut url = url::Url::parse(url).unwrap();
         let mut cookies = BTreeMap::new();
         for _ in 0..5 {
             let cookie: Vec<String> =
                 cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            let response =
-                self.plain.get(url.clone()).header(COOKIE, cookie.join("; ")).send().await.unwrap();
+            let request = self.plain.get(url.clone()).header(COOKIE, cookie.join("; "));
+            let response = request.send().await.unwrap();
             for cookie in response.headers().get_all(SET_COOKIE) {
                 let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
                 let (name, value) = pair.split_once('=').unwrap();
@@ -237,11 +331,7 @@ impl Server {
             }
             url = url.join(response.headers()[LOCATION].to_str().unwrap()).unwrap();
             if url.as_str().starts_with(REDIRECT_URI) {
-                let code =
-                    url.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
-                let app = self.app(client, secret);
-                let request = app.token_request("authorization_code").param("code", code);
-                return request.param("redirect_uri", REDIRECT_URI).send().await.unwrap();
+                return url.into();
             }
         }
         panic!("the login did not come to an end: {url}");
