@@ -61,9 +61,16 @@ async fn main() -> ExitCode {
 
     provider.fail_always(Fault::Status(503));
     let failed = expired(&provider, &http).await;
-    println!("\nThe token endpoint answers 503: {:.0} ms, ", millis(failed.time));
-    println!("{} errors, {} token requests:", failed.failed, failed.token_requests);
-    println!("{:?}\n", failed.errors);
+    println!(
+        "\n| the token endpoint answers 503 | token requests | errors | ms |\n|---|--:|--:|--:|"
+    );
+    println!(
+        "| {:?} | {} | {} | {:.0} |\n",
+        failed.errors,
+        failed.token_requests,
+        failed.failed,
+        millis(failed.time)
+    );
     let once = (failed.token_requests, failed.api_requests) == (1, 0);
     let all = failed.failed == u64::from(REQUESTS) && failed.errors.len() == 1;
     targets.check(once && all, "one token request, every request failed with the same error");

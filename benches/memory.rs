@@ -34,14 +34,14 @@ fn main() -> ExitCode {
     let mut targets = Targets::default();
     println!("\n## Memory\n");
     println!("| per request, valid token | constant | ours |\n|---|--:|--:|");
-    let mut equal = true;
+    let mut no_more = true;
     for shape in Shape::ALL {
         let constant = support::chain(Constant::new(support::ACCESS_TOKEN));
         let constant = runtime.block_on(per_request(&constant, shape));
         let ours = runtime.block_on(per_request(&support::chain(support::layer()), shape));
         println!("| {}: allocations | {} | {} |", shape.name(), constant.0, ours.0);
         println!("| {}: bytes | {} | {} |", shape.name(), constant.1, ours.1);
-        equal &= constant.0 == ours.0;
+        no_more &= ours.0 <= constant.0;
     }
     let constant = runtime.block_on(future_size(Constant::new(support::ACCESS_TOKEN)));
     let ours = runtime.block_on(future_size(support::layer()));
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         most = most.max(fresh).max(renewed);
     }
     println!();
-    targets.check(equal, "no allocation beyond the baseline's");
+    targets.check(no_more, "no allocation beyond the baseline's");
     let target = format!("at most {MOST_PER_SESSION} bytes per session beyond its tokens ({most})");
     targets.check(most <= MOST_PER_SESSION, &target);
     targets.exit()

@@ -158,7 +158,8 @@ impl Error {
 
     /// Only a new token helps: the provider refused the refresh token (`invalid_grant`), or
     /// there is nothing to renew with. No further token request is made until
-    /// [`Session::set_token`](crate::Session::set_token).
+    /// [`Session::set_token`](crate::Session::set_token)
+    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
     pub fn is_reauthorization_required(&self) -> bool {
         matches!(*self.0, Kind::Reauthorization { .. })
     }
@@ -193,13 +194,15 @@ impl Error {
         matches!(*self.0, Kind::Callback(_))
     }
 
-    /// The provider answered, but not with what can be used.
+    /// The provider answered, but not with what can be used
+    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn is_malformed_response(&self) -> bool {
         matches!(*self.0, Kind::Malformed { .. })
     }
 
     /// The token has expired in a session that renews only when told to
-    /// ([`SessionBuilder::manual`](crate::SessionBuilder::manual)).
+    /// ([`SessionBuilder::manual`](crate::SessionBuilder::manual))
+    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn is_expired(&self) -> bool {
         matches!(*self.0, Kind::Expired)
     }
@@ -227,7 +230,8 @@ impl Error {
         self.rejection()?.uri.as_deref()
     }
 
-    /// The HTTP status of the provider's answer.
+    /// The HTTP status of the provider's answer
+    /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
     pub fn status(&self) -> Option<StatusCode> {
         match &*self.0 {
             Kind::Malformed { status, .. } => Some(*status),
@@ -235,7 +239,8 @@ impl Error {
         }
     }
 
-    /// How long the provider asked us to wait (`Retry-After`).
+    /// How long the provider asked us to wait (`Retry-After`)
+    /// ([RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
     pub fn retry_after(&self) -> Option<Duration> {
         self.rejection()?.retry_after
     }

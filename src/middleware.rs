@@ -89,7 +89,8 @@ impl Middleware for OAuthMiddleware {
         };
         let replay = request.try_clone();
         // A request with a stream for a body has no clone; only then is its URL kept for itself.
-        let streamed_to = replay.is_none().then(|| request.url().clone());
+        // Boxed, so that the future of every other request stays small.
+        let streamed_to = replay.is_none().then(|| Box::new(request.url().clone()));
         authorize(&mut request, &snapshot);
         let response = next.clone().run(request, extensions).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
@@ -97,7 +98,7 @@ impl Middleware for OAuthMiddleware {
         }
         // Redirects are followed below us. One that left the origin lost the token on the way, so
         // what answered has not seen it, and its 401 says nothing of it.
-        let asked = replay.as_ref().map(Request::url).or(streamed_to.as_ref());
+        let asked = replay.as_ref().map(Request::url).or(streamed_to.as_deref());
         if asked.is_none_or(|asked| asked.origin() != response.url().origin()) {
             return Ok(finish(response, &snapshot));
         }

@@ -39,7 +39,8 @@ impl Origins {
     }
 
     /// As [`new`](Self::new), and plain http is allowed, for a mesh that encrypts by itself. Anyone
-    /// between here and there who can read the traffic reads the token.
+    /// between here and there who can read the traffic reads the token
+    /// ([RFC 6750 §5.3](https://www.rfc-editor.org/rfc/rfc6750#section-5.3)).
     ///
     /// # Errors
     ///
@@ -53,7 +54,8 @@ impl Origins {
     }
 
     /// Every https origin (and http to loopback): each server that a request names gets the token.
-    /// For clients that only ever call URLs of their own choosing.
+    /// For clients that only ever call URLs of their own choosing
+    /// ([RFC 6750 §5.2](https://www.rfc-editor.org/rfc/rfc6750#section-5.2)).
     pub fn any_origin() -> Self {
         Self { listed: Vec::new(), any: true, plain_http: false }
     }

@@ -107,3 +107,76 @@ fn preset(client_id: String, authorization: &str, token: &str) -> Result<OAuthCl
     let client = OAuthClient::new(client_id, token)?.authorization_endpoint(authorization)?;
     Ok(client.default_authentication(ClientAuthentication::ClientSecretPost))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_preset_has_its_endpoints() {
+        for (client, authorization, token, device, revocation) in [
+            (
+                lokalise("id"),
+                "https://app.lokalise.com/oauth2/auth",
+                "https://app.lokalise.com/oauth2/token",
+                None,
+                None,
+            ),
+            (
+                google("id"),
+                "https://accounts.google.com/o/oauth2/v2/auth",
+                "https://oauth2.googleapis.com/token",
+                Some("https://oauth2.googleapis.com/device/code"),
+                Some("https://oauth2.googleapis.com/revoke"),
+            ),
+            (
+                github("id"),
+                "https://github.com/login/oauth/authorize",
+                "https://github.com/login/oauth/access_token",
+                Some("https://github.com/login/device/code"),
+                None,
+            ),
+            (
+                microsoft("common", "id"),
+                "https://login.microsoftonline.com/common/oauth2/v2.0/authorize",
+                "https://login.microsoftonline.com/common/oauth2/v2.0/token",
+                Some("https://login.microsoftonline.com/common/oauth2/v2.0/devicecode"),
+                None,
+            ),
+            (
+                slack("id"),
+                "https://slack.com/oauth/v2/authorize",
+                "https://slack.com/api/oauth.v2.access",
+                None,
+                None,
+            ),
+        ] {
+            let client = client.unwrap();
+            let endpoints = client.endpoints();
+            let text = |url: &Option<url::Url>| url.as_ref().map(|url| url.as_str().to_owned());
+            assert_eq!(text(&endpoints.authorization).as_deref(), Some(authorization));
+            assert_eq!(endpoints.token.as_str(), token);
+            assert_eq!(text(&endpoints.device_authorization).as_deref(), device);
+            assert_eq!(text(&endpoints.revocation).as_deref(), revocation);
+        }
+        for tenant in ["", "a/b", "a b", "x?y", "x#y", "../evil"] {
+            assert!(microsoft(tenant, "id").unwrap_err().is_config(), "{tenant}");
+        }
+    }
+
+    #[test]
+    fn slacks_person_is_unnested_only_where_there_is_no_bot() {
+        let members = |value: Value| match value {
+            Value::Object(members) => unnest_slack_user(members),
+            _ => Map::new(),
+        };
+        let person = members(
+            json!({"ok": true, "authed_user": {"access_token": "xoxp", "token_type": "user"}}),
+        );
+        assert_eq!(person["access_token"], "xoxp");
+        let bot = members(json!({"access_token": "xoxb", "authed_user": {"access_token": "xoxp"}}));
+        assert_eq!(bot["access_token"], "xoxb");
+        assert_eq!(bot["authed_user"]["access_token"], "xoxp");
+    }
+}

@@ -46,10 +46,14 @@ pub struct Answer;
 #[async_trait]
 impl Middleware for Answer {
     async fn handle(&self, request: Request, _: &mut Extensions, _: Next<'_>) -> Result<Response> {
+        assert_eq!(request.headers().len(), HEADERS + 1, "the layer has added one header");
         let url = request.url().clone();
         Ok(http::Response::builder().url(url).body(Bytes::new()).unwrap().into())
     }
 }
+
+/// How many headers a request has before the layer.
+const HEADERS: usize = 3;
 
 /// The access token of the chains without a network.
 pub const ACCESS_TOKEN: &str = "ya29.A0ARrdaM-k9Vq7GzY2pL4mN8sT1uW5xZ0bC3dF6hJ";

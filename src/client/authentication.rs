@@ -32,7 +32,8 @@ pub enum ClientAuthentication {
     Detect,
 }
 
-/// How id and secret are encoded for HTTP Basic. Servers differ.
+/// How id and secret are encoded for HTTP Basic. Servers differ
+/// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum BasicEncoding {

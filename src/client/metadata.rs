@@ -43,7 +43,8 @@ impl OAuthClient {
     }
 
     /// As [`discover`](Self::discover), with an HTTP client of the application's, which is also
-    /// that of the token requests; see [`http`](Self::http).
+    /// that of the token requests; see [`http`](Self::http)
+    /// ([RFC 8414 §3](https://www.rfc-editor.org/rfc/rfc8414#section-3)).
     ///
     /// # Errors
     ///

@@ -269,7 +269,8 @@ impl OAuthClient {
     }
 
     /// Maps the members of every answer of the token endpoint before they are read
-    /// (requests-oauthlib's compliance hooks), for providers that nest or rename them.
+    /// (requests-oauthlib's compliance hooks), for providers that nest or rename them
+    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn map_response(
         self,
         hook: impl Fn(Map<String, Value>) -> Map<String, Value> + Send + Sync + 'static,

@@ -25,7 +25,8 @@ impl<'a> TokenRequest<'a> {
         Self { settings, form }
     }
 
-    /// A parameter of the grant. It wins over [`extra`](Self::extra) ones of the same name.
+    /// A parameter of the grant. It wins over [`extra`](Self::extra) ones of the same name
+    /// ([RFC 6749 §4.5](https://www.rfc-editor.org/rfc/rfc6749#section-4.5)).
     pub fn param(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.form.own(name, value);
         self
@@ -45,7 +46,8 @@ impl<'a> TokenRequest<'a> {
         self.param("scope", scope)
     }
 
-    /// Sends the request and reads the token from the answer.
+    /// Sends the request and reads the token from the answer
+    /// ([RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749#section-5)).
     ///
     /// # Errors
     ///

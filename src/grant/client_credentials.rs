@@ -23,7 +23,8 @@ pub struct ClientCredentials {
 }
 
 impl ClientCredentials {
-    /// Without a scope: the provider grants its default.
+    /// Without a scope: the provider grants its default
+    /// ([RFC 6749 §4.4.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.4.2)).
     pub fn new() -> Self {
         Self::default()
     }
@@ -36,7 +37,8 @@ impl ClientCredentials {
         self
     }
 
-    /// An extra parameter of the token request, such as `audience` or `resource`.
+    /// An extra parameter of the token request, such as `audience` or `resource`
+    /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extra.push((name.into(), value.into()));
         self

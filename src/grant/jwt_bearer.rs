@@ -33,7 +33,8 @@ pub struct JwtBearer {
 }
 
 impl JwtBearer {
-    /// With a closure that gives a signed assertion.
+    /// With a closure that gives a signed assertion
+    /// ([RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523#section-2.1)).
     pub fn new<F, Fut, E>(assertion: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -50,7 +51,8 @@ impl JwtBearer {
         self
     }
 
-    /// An extra parameter of the token request.
+    /// An extra parameter of the token request
+    /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extra.push((name.into(), value.into()));
         self

@@ -21,17 +21,20 @@ pub struct ExchangeToken {
 }
 
 impl ExchangeToken {
-    /// An OAuth 2 access token: `urn:ietf:params:oauth:token-type:access_token`.
+    /// An OAuth 2 access token: `urn:ietf:params:oauth:token-type:access_token`
+    /// ([RFC 8693 §3](https://www.rfc-editor.org/rfc/rfc8693#section-3)).
     pub fn access_token(token: impl Into<String>) -> Self {
         Self::of_type(token, "urn:ietf:params:oauth:token-type:access_token")
     }
 
-    /// A JWT: `urn:ietf:params:oauth:token-type:jwt`.
+    /// A JWT: `urn:ietf:params:oauth:token-type:jwt`
+    /// ([RFC 8693 §3](https://www.rfc-editor.org/rfc/rfc8693#section-3)).
     pub fn jwt(token: impl Into<String>) -> Self {
         Self::of_type(token, "urn:ietf:params:oauth:token-type:jwt")
     }
 
-    /// Of any type.
+    /// Of any type
+    /// ([RFC 8693 §3](https://www.rfc-editor.org/rfc/rfc8693#section-3)).
     pub fn of_type(token: impl Into<String>, token_type: impl Into<String>) -> Self {
         Self { token: SecretString::from(token.into()), token_type: token_type.into() }
     }
@@ -52,7 +55,8 @@ pub struct TokenExchange {
 }
 
 impl TokenExchange {
-    /// With a closure that gives the subject token: whose access is asked for.
+    /// With a closure that gives the subject token: whose access is asked for
+    /// ([RFC 8693 §2.1](https://www.rfc-editor.org/rfc/rfc8693#section-2.1)).
     pub fn new<F, Fut, E>(subject: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -69,7 +73,8 @@ impl TokenExchange {
         }
     }
 
-    /// With a closure that gives the actor token: who acts for the subject.
+    /// With a closure that gives the actor token: who acts for the subject
+    /// ([RFC 8693 §2.1](https://www.rfc-editor.org/rfc/rfc8693#section-2.1)).
     pub fn actor<F, Fut, E>(mut self, actor: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -88,13 +93,15 @@ impl TokenExchange {
         self
     }
 
-    /// The name of a service that the token is for; may be called again.
+    /// The name of a service that the token is for; may be called again
+    /// ([RFC 8693 §2.1](https://www.rfc-editor.org/rfc/rfc8693#section-2.1)).
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.targets.push(("audience", audience.into()));
         self
     }
 
-    /// The type of token to ask for. It has to be one that is sent as a bearer token.
+    /// The type of token to ask for. It has to be one that is sent as a bearer token
+    /// ([RFC 8693 §2.1](https://www.rfc-editor.org/rfc/rfc8693#section-2.1)).
     pub fn requested_token_type(mut self, token_type: impl Into<String>) -> Self {
         self.requested_token_type = Some(token_type.into());
         self
@@ -107,7 +114,8 @@ impl TokenExchange {
         self
     }
 
-    /// An extra parameter of the token request.
+    /// An extra parameter of the token request
+    /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extra.push((name.into(), value.into()));
         self

@@ -52,7 +52,8 @@ impl AuthorizationRequest {
         self
     }
 
-    /// The scope to ask for, as a list of names.
+    /// The scope to ask for, as a list of names
+    /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scopes<I>(self, names: I) -> Self
     where
         I: IntoIterator,
@@ -82,7 +83,8 @@ impl AuthorizationRequest {
     }
 
     /// The URL to send the browser to, and what to remember until it comes back. Each call is
-    /// another login, with a state and a verifier of its own.
+    /// another login, with a state and a verifier of its own
+    /// ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)).
     ///
     /// # Errors
     ///
@@ -145,7 +147,8 @@ impl Login {
         self.state.url.as_str()
     }
 
-    /// The state: a key to find this login by when its callback comes. A secret.
+    /// The state: a key to find this login by when its callback comes. A secret
+    /// ([RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12)).
     pub fn state(&self) -> &str {
         self.state.state.expose_secret()
     }
@@ -181,7 +184,8 @@ impl Login {
     }
 
     /// Finishes the login with a bare code (the Lokalise SDK's `token(code)`), for applications
-    /// that have compared the [`state`](Self::state) themselves.
+    /// that have compared the [`state`](Self::state) themselves
+    /// ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
     ///
     /// # Errors
     ///

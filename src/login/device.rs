@@ -52,7 +52,8 @@ impl DeviceAuthorization {
         self
     }
 
-    /// An extra parameter.
+    /// An extra parameter
+    /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.params.push((name.into(), value.into()));
         self
@@ -116,7 +117,8 @@ fn read(reply: &Reply<'_>, client: &OAuthClient, began: Instant) -> Result<Devic
     })
 }
 
-/// A login on another device, under way.
+/// A login on another device, under way
+/// ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2)).
 #[must_use = "show the user code, then await `wait`"]
 pub struct DeviceLogin {
     client: OAuthClient,
@@ -148,13 +150,15 @@ impl DeviceLogin {
         self.verification_uri_complete.as_deref()
     }
 
-    /// How long the person has left.
+    /// How long the person has left
+    /// ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2)).
     pub fn expires_in(&self) -> Duration {
         self.expires_at.saturating_duration_since(Instant::now())
     }
 
     /// The members of the provider's answer, such as Microsoft's `message`; without the device
-    /// code, which is a secret.
+    /// code, which is a secret
+    /// ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2)).
     pub fn members(&self) -> &Map<String, Value> {
         &self.members
     }

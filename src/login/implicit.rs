@@ -47,7 +47,8 @@ impl ImplicitRequest {
         self
     }
 
-    /// The scope to ask for, as a list of names.
+    /// The scope to ask for, as a list of names
+    /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scopes<I>(self, names: I) -> Self
     where
         I: IntoIterator,
@@ -62,7 +63,8 @@ impl ImplicitRequest {
         self
     }
 
-    /// The URL to send the browser to, and what to remember until it comes back.
+    /// The URL to send the browser to, and what to remember until it comes back
+    /// ([RFC 6749 §4.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.2.1)).
     ///
     /// # Errors
     ///
@@ -81,7 +83,8 @@ impl fmt::Debug for ImplicitRequest {
     }
 }
 
-/// An implicit login under way; see [`Login`](crate::Login).
+/// An implicit login under way; see [`Login`](crate::Login)
+/// ([RFC 6749 §4.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.2)).
 #[derive(Clone, Serialize, Deserialize)]
 #[must_use = "a login does nothing until the browser is sent to its URL and it is finished"]
 pub struct ImplicitLogin {
@@ -95,6 +98,12 @@ impl ImplicitLogin {
     /// state: do not log it.
     pub fn url(&self) -> &str {
         self.state.url.as_str()
+    }
+
+    /// The state: a key to find this login by when its callback comes. A secret
+    /// ([RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12)).
+    pub fn state(&self) -> &str {
+        self.state.state.expose_secret()
     }
 
     /// Takes the token from the fragment of the callback URL; servers do not see it, so a page has

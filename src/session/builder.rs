@@ -48,7 +48,8 @@ impl SessionBuilder {
     }
 
     /// The token that the application has stored, if it has one; one that has expired is renewed
-    /// before the first use. It is not handed to the saver: it came from there.
+    /// before the first use. It is not handed to the saver: it came from there
+    /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
     pub fn token(mut self, token: impl Into<Option<Token>>) -> Self {
         self.token = token.into();
         self
@@ -62,7 +63,8 @@ impl SessionBuilder {
     }
 
     /// Where a token comes from when there is no refresh token, or none that is still accepted:
-    /// [`ClientCredentials`](crate::ClientCredentials), or the application's own.
+    /// [`ClientCredentials`](crate::ClientCredentials), or the application's own
+    /// ([RFC 6749 §1.3](https://www.rfc-editor.org/rfc/rfc6749#section-1.3)).
     pub fn grant(mut self, grant: impl Grant) -> Self {
         self.config.grant = Some(Arc::new(grant));
         self
@@ -104,7 +106,8 @@ impl SessionBuilder {
 
     /// Renew only when told to: an expired token is an error
     /// ([`Error::is_expired`](crate::Error::is_expired)), a 401 is returned as it is, and
-    /// [`Session::refresh`] is the application's to call.
+    /// [`Session::refresh`] is the application's to call
+    /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
     pub fn manual(mut self) -> Self {
         self.config.manual = true;
         self
@@ -126,14 +129,16 @@ impl SessionBuilder {
 
     /// How long before its deadline a token is renewed in the background; jittered by a quarter
     /// either way, and at most half of the lifetime. By default a fifth of the lifetime, but at
-    /// least 10 seconds and at most 5 minutes.
+    /// least 10 seconds and at most 5 minutes
+    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn refresh_lead(mut self, lead: Duration) -> Self {
         self.config.policy.lead = Some(lead);
         self
     }
 
     /// How long before its deadline a token is no longer used, against clocks that differ; at most
-    /// a tenth of the lifetime. 10 seconds by default.
+    /// a tenth of the lifetime. 10 seconds by default
+    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn expiry_margin(mut self, margin: Duration) -> Self {
         self.config.policy.margin = Some(margin);
         self

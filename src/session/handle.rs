@@ -12,7 +12,8 @@ use crate::middleware::OAuthMiddleware;
 use crate::origin::Origins;
 use crate::token::Token;
 
-/// One login, or one service's own access: a token that is renewed and saved by itself.
+/// One login, or one service's own access: a token that is renewed and saved by itself
+/// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
 ///
 /// Cheap to clone; clones are the same session. Nothing runs in the background until the first
 /// renewal (or [`keep_fresh`](Self::keep_fresh)). Dropping the last handle cuts neither a running
@@ -32,7 +33,8 @@ impl Session {
     }
 
     /// The layer for a `reqwest_middleware` client: it puts this session's token on requests to
-    /// the listed origins (`"https://api.example"`), and on no others. See [`Origins`].
+    /// the listed origins (`"https://api.example"`), and on no others. See [`Origins`]
+    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
     ///
     /// A `&Url` stands for its origin, whatever its path.
     ///
@@ -48,7 +50,8 @@ impl Session {
     }
 
     /// A token that may be used now, for what is no HTTP request (websockets, gRPC metadata): at
-    /// once while it is valid, after a renewal where it has expired.
+    /// once while it is valid, after a renewal where it has expired
+    /// ([RFC 6749 §1.4](https://www.rfc-editor.org/rfc/rfc6749#section-1.4)).
     ///
     /// # Errors
     ///
@@ -91,7 +94,8 @@ impl Session {
     }
 
     /// Uses this token from now on, as after a new login: hands it to the saver, then puts it on
-    /// requests. Forgets a remembered failure; a renewal under way is void.
+    /// requests. Forgets a remembered failure; a renewal under way is void
+    /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
     ///
     /// # Errors
     ///

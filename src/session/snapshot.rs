@@ -12,7 +12,6 @@ use http::HeaderValue;
 
 use super::freshness::{Freshness, Policy};
 use crate::clock;
-use crate::secret;
 use crate::token::Token;
 
 /// Where the token of a snapshot came from.
@@ -57,10 +56,7 @@ impl Snapshot {
 
     pub(crate) fn new(token: Arc<Token>, generation: u64, origin: Origin, terms: &Terms) -> Self {
         let freshness = freshness(&token, origin, terms);
-        // A token without an access token is a session's that began with a refresh token alone.
-        // Any other has been checked: its access token can stand in a header.
-        let access_token = Some(token.access_token()).filter(|text| !text.is_empty());
-        let header = access_token.and_then(secret::bearer_header);
+        let header = token.header().cloned();
         Self::build(header, Some(token), freshness, generation, origin)
     }
 

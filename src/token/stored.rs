@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 use serde::de::Error as _;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -58,7 +59,9 @@ impl<'de> Deserialize<'de> for Token {
             return Err(D::Error::custom("a stored token is a JSON object"));
         };
         let access_token = match members.remove("access_token") {
-            Some(Value::String(text)) => SecretString::from(text),
+            Some(Value::String(text)) => {
+                Self::sendable(&Zeroizing::new(text)).map_err(D::Error::custom)?
+            }
             _ => return Err(D::Error::custom("a stored token needs an access_token")),
         };
         let token_type = text(&mut members, "token_type").unwrap_or_else(|| "Bearer".to_owned());

@@ -6,12 +6,14 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use http::HeaderValue;
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
+use super::AccessToken;
 use crate::clock;
 use crate::error::Error;
-use crate::secret;
 
 /// A bearer token with its refresh token and its absolute deadline.
 ///
@@ -39,7 +41,7 @@ pub struct Token(Parts);
 /// The members of a token, before and after the check that makes them a [`Token`].
 #[derive(Clone)]
 pub(crate) struct Parts {
-    pub(crate) access_token: SecretString,
+    pub(crate) access_token: AccessToken,
     pub(crate) token_type: String,
     pub(crate) refresh_token: Option<SecretString>,
     pub(crate) scope: Option<String>,
@@ -58,8 +60,9 @@ impl Token {
     /// with characters other than printable ASCII
     /// ([RFC 6749 Appendix A.12](https://www.rfc-editor.org/rfc/rfc6749#appendix-A.12)).
     pub fn new(access_token: impl Into<String>) -> Result<Self, Error> {
+        let text = Zeroizing::new(access_token.into());
         Self::checked(Parts {
-            access_token: SecretString::from(access_token.into()),
+            access_token: Self::sendable(&text)?,
             token_type: "Bearer".to_owned(),
             refresh_token: None,
             scope: None,
@@ -73,7 +76,7 @@ impl Token {
     /// token, and is never sent.
     pub(crate) fn only_refresh_token(refresh_token: String) -> Self {
         Self(Parts {
-            access_token: SecretString::default(),
+            access_token: AccessToken::none(),
             token_type: "Bearer".to_owned(),
             refresh_token: Some(SecretString::from(refresh_token)),
             scope: None,
@@ -83,12 +86,16 @@ impl Token {
         })
     }
 
-    pub(crate) fn checked(mut parts: Parts) -> Result<Self, Error> {
-        if !secret::is_access_token(parts.access_token.expose_secret()) {
-            return Err(Error::config(
+    /// The text as an access token, or what is wrong with it.
+    pub(crate) fn sendable(text: &str) -> Result<AccessToken, Error> {
+        AccessToken::new(text).ok_or_else(|| {
+            Error::config(
                 "the access token is empty or has characters that cannot stand in a header; pass it exactly as the provider gave it",
-            ));
-        }
+            )
+        })
+    }
+
+    pub(crate) fn checked(mut parts: Parts) -> Result<Self, Error> {
         if !parts.token_type.eq_ignore_ascii_case("bearer") {
             return Err(Error::config(format!(
                 "the token type is {:?}, not Bearer; see OAuthClient::accept_token_type if the provider means Bearer by it",
@@ -99,14 +106,16 @@ impl Token {
         Ok(Self(parts))
     }
 
-    /// The same token with a refresh token.
+    /// The same token with a refresh token
+    /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
     pub fn with_refresh_token(mut self, refresh_token: impl Into<String>) -> Self {
         let text = refresh_token.into();
         self.0.refresh_token = (!text.is_empty()).then(|| SecretString::from(text));
         self
     }
 
-    /// The same token with an absolute deadline (to the nanosecond; between 1970 and 9999).
+    /// The same token with an absolute deadline (to the nanosecond; between 1970 and 9999)
+    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn with_expires_at(mut self, expires_at: DateTime<Utc>) -> Self {
         self.0.expires_at = Some(clock::clamp(expires_at));
         self.0.lifetime = None;
@@ -123,7 +132,7 @@ impl Token {
     /// The access token ([RFC 6749 §1.4](https://www.rfc-editor.org/rfc/rfc6749#section-1.4)).
     /// A secret.
     pub fn access_token(&self) -> &str {
-        self.0.access_token.expose_secret()
+        self.0.access_token.text()
     }
 
     /// The token type, as the provider wrote it: some spelling of `Bearer`
@@ -150,9 +159,15 @@ impl Token {
         self.0.expires_at
     }
 
-    /// The members of the answer that this crate does not know, such as `id_token`.
+    /// The members of the answer that this crate does not know, such as `id_token`
+    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn extra(&self) -> &Map<String, Value> {
         &self.0.extra
+    }
+
+    /// What requests carry; `None` without an access token.
+    pub(crate) fn header(&self) -> Option<&HeaderValue> {
+        self.0.access_token.header()
     }
 
     pub(crate) fn parts(&self) -> &Parts {

@@ -14,7 +14,7 @@ use super::body::{self, Body};
 use super::{masked, named, shown};
 use crate::clock;
 use crate::error::{Error, Kind, Rejection};
-use crate::token::{self, Lifetime, Parts, Token};
+use crate::token::{self, AccessToken, Lifetime, Parts, Token};
 
 /// Longest `error` code, description and excerpt that an error carries, in characters.
 const CODE: usize = 60;
@@ -133,24 +133,12 @@ pub(crate) fn token(
         names.join(", ")
     };
     let access_token = match members.get("access_token") {
-        Some(Value::String(text)) if crate::secret::is_access_token(text) => {
-            SecretString::from(text.as_str())
-        }
-        None => {
-            let reason = format!("access_token is missing; its members are: {}", names());
-            return Err(malformed(reply, reason));
-        }
-        Some(Value::String(text)) if !text.is_empty() => {
-            let reason = "access_token has characters that cannot stand in a header";
-            return Err(malformed(reply, reason.to_owned()));
-        }
-        Some(_) => {
-            return Err(malformed(
-                reply,
-                "access_token is not a string with text in it".to_owned(),
-            ));
-        }
+        None => Err(format!("access_token is missing; its members are: {}", names())),
+        Some(Value::String(text)) if !text.is_empty() => AccessToken::new(text)
+            .ok_or_else(|| "access_token has characters that cannot stand in a header".to_owned()),
+        Some(_) => Err("access_token is not a string with text in it".to_owned()),
     };
+    let access_token = access_token.map_err(|reason| malformed(reply, reason))?;
     let token_type = match members.get("token_type") {
         None | Some(Value::Null) => Cow::Borrowed("Bearer"),
         Some(Value::String(text)) if text.is_empty() => Cow::Borrowed("Bearer"),
