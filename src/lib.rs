@@ -50,6 +50,19 @@
 //! Everything fallible returns [`Error`]. Through a `reqwest_middleware` client it arrives as
 //! `reqwest_middleware::Error::Middleware`; [`Error::find_in`] gets it out.
 //!
+//! # Runtime
+//!
+//! A Tokio runtime with I/O and time enabled. Nothing is spawned until the first renewal (or
+//! [`Session::keep_fresh`]); what is then spawned finishes whoever goes away, and
+//! [`Session::shutdown`] waits for it.
+//!
+//! # Getting the first token
+//!
+//! [`OAuthClient::authorization_code`], [`OAuthClient::device_authorization`], the grants
+//! ([`ClientCredentials`], [`JwtBearer`], [`TokenExchange`]), and for providers that know no better
+//! [`OAuthClient::implicit`] and [`OAuthClient::password`]. [`OAuthClient::discover`] and
+//! [`presets`] know the endpoints.
+//!
 //! # Features
 //!
 //! - `oauth2`: a token obtained with the `oauth2` or `openidconnect` crate becomes a [`Token`].
@@ -63,6 +76,9 @@
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../docs/requests-oauthlib.md")]
+struct ComingFromRequestsOauthlib;
 
 mod challenge;
 mod client;

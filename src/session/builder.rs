@@ -47,11 +47,11 @@ impl SessionBuilder {
         Self { config, token: None }
     }
 
-    /// The token that the application has stored, if it has one; one that has expired is renewed
+    /// The token that the application has stored; one that has expired is renewed
     /// before the first use. It is not handed to the saver: it came from there
     /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
-    pub fn token(mut self, token: impl Into<Option<Token>>) -> Self {
-        self.token = token.into();
+    pub fn token(mut self, token: Token) -> Self {
+        self.token = Some(token);
         self
     }
 

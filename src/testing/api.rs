@@ -8,7 +8,7 @@ use super::request::ApiRequest;
 use super::response;
 use super::route::Cut;
 use super::shared::{Challenge, Shared, Verdict};
-use super::token::pause;
+use super::suffer::pause;
 
 /// How much of an API request's body is recorded.
 const KEPT_BODY: usize = 64 * 1024;

@@ -9,7 +9,7 @@ use super::provider::Provider;
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct ProviderBuilder {
-    config: Config,
+    pub(super) config: Config,
 }
 
 impl ProviderBuilder {
@@ -99,7 +99,8 @@ impl ProviderBuilder {
         self
     }
 
-    /// The clock for token lifetimes and grace: [`SystemTime::now`] by default.
+    /// The clock for every lifetime, grace and interval: [`SystemTime::now`] by
+    /// default.
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.config.clock = Clock::new(now);
         self

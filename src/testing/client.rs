@@ -22,8 +22,15 @@ impl Client {
         self.secret.is_none()
     }
 
-    /// Checks who sent `request`.
-    pub(super) fn authenticate(&self, request: &TokenRequest) -> Result<(), Refusal> {
+    /// Checks the form of `request`, then who sent it.
+    pub(super) fn admit(&self, request: &TokenRequest) -> Result<(), Refusal> {
+        if !request.is_form() || request.has_repeated_param() {
+            return Err(Refusal::InvalidRequest);
+        }
+        self.authenticate(request)
+    }
+
+    fn authenticate(&self, request: &TokenRequest) -> Result<(), Refusal> {
         let id = request.given("client_id");
         let secret = request.given("client_secret");
         if let Some(header) = &request.authorization {

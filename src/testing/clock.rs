@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Where the provider reads the time that token lifetimes and grace depend on.
+/// Where the provider reads the time that lifetimes, grace and intervals depend on.
 #[derive(Clone)]
 pub(super) struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 

@@ -1,7 +1,11 @@
 use std::time::Duration;
 
+use super::assertions::Assertions;
 use super::client::Client;
 use super::clock::Clock;
+use super::devices::DeviceFlow;
+use super::discovery::Discovery;
+use super::login::Login;
 
 /// Everything a builder decides; it does not change while the provider runs.
 #[derive(Clone, Debug)]
@@ -14,6 +18,11 @@ pub(super) struct Config {
     pub(super) grace: Duration,
     pub(super) client: Client,
     pub(super) client_credentials_refresh: bool,
+    pub(super) login: Login,
+    pub(super) device: DeviceFlow,
+    pub(super) discovery: Discovery,
+    /// `None` if the builder has not said which.
+    pub(super) assertions: Option<Assertions>,
     pub(super) token_delay: Duration,
     pub(super) api_delay: Duration,
     pub(super) clock: Clock,
@@ -29,6 +38,10 @@ impl Default for Config {
             grace: Duration::ZERO,
             client: Client::default(),
             client_credentials_refresh: false,
+            login: Login::default(),
+            device: DeviceFlow::default(),
+            discovery: Discovery::default(),
+            assertions: None,
             token_delay: Duration::ZERO,
             api_delay: Duration::ZERO,
             clock: Clock::default(),

@@ -1,6 +1,8 @@
 use http::HeaderValue;
 
+use super::denial::Denial;
 use super::fault::Fault;
+use super::faults::RevocationFault;
 use super::hold::Hold;
 use super::provider::Provider;
 use super::shared::Challenge;
@@ -21,7 +23,13 @@ impl Provider {
         self.shared.lock().faults.set_always(fault);
     }
 
-    /// Clears the faults, those queued and the one set for every request.
+    /// Makes every request for metadata suffer this, until [`recover`](Self::recover).
+    pub fn fail_metadata(&self, fault: Fault) {
+        self.shared.lock().faults.metadata = Some(fault);
+    }
+
+    /// Clears the faults, those queued and those set for every request, and
+    /// everything else that is queued for a next request.
     pub fn recover(&self) {
         self.shared.lock().faults.clear();
     }
@@ -65,5 +73,59 @@ impl Provider {
             Some(_) => Challenge::Absent,
         };
         self.shared.lock().challenge = challenge;
+    }
+
+    /// Queues a refusal: the next authorization request in order is answered with
+    /// this error at once (RFC 6749 §4.1.2.1), log-in page or not.
+    pub fn deny_next_authorization(&self, error: &str, description: Option<&str>) {
+        let denial = Denial::new(error, description);
+        self.shared.lock().faults.denials.push_back(denial);
+    }
+
+    /// Queues an edit of the parameters of the next callback, `state` and `iss`
+    /// included, before they are encoded. Without any left, the redirect goes to
+    /// the bare redirect URI.
+    pub fn tamper_next_callback(
+        &self,
+        edit: impl FnOnce(&mut Vec<(String, String)>) + Send + 'static,
+    ) {
+        self.shared.lock().faults.tampers.push_back(Box::new(edit));
+    }
+
+    /// The user approves the device that shows this user code, in any case, with
+    /// or without the dash. Whether there was one that waited for it.
+    pub fn approve_device(&self, user_code: &str) -> bool {
+        self.decide_device(user_code, true)
+    }
+
+    /// The same, but the user denies.
+    pub fn deny_device(&self, user_code: &str) -> bool {
+        self.decide_device(user_code, false)
+    }
+
+    fn decide_device(&self, user_code: &str, approved: bool) -> bool {
+        let now = self.shared.config.clock.now();
+        self.shared.lock().devices.decide(user_code, approved, now)
+    }
+
+    /// Answers one more poll of a device with `slow_down`, whatever the user has
+    /// decided; it makes the interval five seconds longer (RFC 8628 §3.5).
+    pub fn slow_down_next_poll(&self) {
+        self.shared.lock().faults.slow_downs += 1;
+    }
+
+    /// Queues a failure: the next revocation request is answered with this
+    /// status, an empty body and, if there is one, this `Retry-After`
+    /// (RFC 7009 §2.2.1). Nothing is revoked.
+    pub fn fail_next_revocation(&self, status: u16, retry_after: Option<&str>) {
+        let retry_after = retry_after.map(str::to_owned);
+        let fault = RevocationFault { status, retry_after };
+        self.shared.lock().faults.revocations.push_back(fault);
+    }
+
+    /// Queues an answer: the next introspection request gets 200 with this body
+    /// as JSON, whatever it asks.
+    pub fn answer_next_introspection(&self, body: String) {
+        self.shared.lock().faults.introspections.push_back(body);
     }
 }

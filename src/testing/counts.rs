@@ -16,6 +16,14 @@ pub struct Counts {
     /// How often a retired refresh token was presented and its family revoked
     /// for it. A family is counted once.
     pub reuse_detected: u64,
+    /// Every `POST` that arrived at the revocation endpoint, also those that
+    /// failed.
+    pub revocations: u64,
+    /// Every `GET` that arrived where metadata of the
+    /// [issuer](super::Provider::issuer) may be, also those answered with 404
+    /// because of [`ProviderBuilder::discovery`](super::ProviderBuilder::discovery)
+    /// and those that a [`Fault`](super::Fault) ruined.
+    pub metadata_requests: u64,
     /// Every request that arrived at the API.
     pub api_requests: u64,
     /// API requests with a live access token.

@@ -1,10 +1,11 @@
 use std::fmt;
 use std::time::Duration;
 
-/// How the token endpoint misbehaves for one request.
+/// How the token endpoint, or the metadata, misbehaves for one request.
 ///
-/// See [`Provider::fail_next`](super::Provider::fail_next) and
-/// [`Provider::fail_always`](super::Provider::fail_always).
+/// See [`Provider::fail_next`](super::Provider::fail_next),
+/// [`Provider::fail_always`](super::Provider::fail_always) and
+/// [`Provider::fail_metadata`](super::Provider::fail_metadata).
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Fault {

@@ -1,12 +1,30 @@
 use std::collections::VecDeque;
 
+use super::callback::Params;
+use super::denial::Denial;
 use super::fault::Fault;
 
-/// The faults that token requests will take.
-#[derive(Debug, Default)]
+/// Changes the parameters of a callback.
+pub(super) type Tamper = Box<dyn FnOnce(&mut Params) + Send>;
+
+/// Everything that is to go wrong, or to go differently.
+#[derive(Default)]
 pub(super) struct Faults {
     queued: VecDeque<Fault>,
     always: Option<Fault>,
+    pub(super) denials: VecDeque<Denial>,
+    pub(super) tampers: VecDeque<Tamper>,
+    /// How many polls of the device flow are answered with `slow_down`.
+    pub(super) slow_downs: u32,
+    pub(super) revocations: VecDeque<RevocationFault>,
+    pub(super) introspections: VecDeque<String>,
+    pub(super) metadata: Option<Fault>,
+}
+
+/// How the revocation endpoint fails for one request (RFC 7009 §2.2.1).
+pub(super) struct RevocationFault {
+    pub(super) status: u16,
+    pub(super) retry_after: Option<String>,
 }
 
 impl Faults {
@@ -22,7 +40,7 @@ impl Faults {
         *self = Self::default();
     }
 
-    /// The fault for the request that has just arrived.
+    /// The fault for the token request that has just arrived.
     pub(super) fn take(&mut self) -> Option<Fault> {
         self.queued.pop_front().or_else(|| self.always.clone())
     }

@@ -2,14 +2,24 @@
 //!
 //! [`Provider`] runs inside the test process and speaks real HTTP on a loopback
 //! port that the system picks. It has a token endpoint (RFC 6749 §3.2) with
-//! refresh token rotation and reuse detection (RFC 9700 §2.2.2 and §4.14.2), a
-//! protected API that takes bearer tokens (RFC 6750), a record of every request
-//! it saw, and [`Fault`]s that make the token endpoint misbehave on request.
+//! refresh token rotation and reuse detection (RFC 9700 §2.2.2 and §4.14.2), the
+//! endpoints around it, a protected API that takes bearer tokens (RFC 6750), a
+//! record of the requests that these two saw, and [`Fault`]s that make the
+//! provider misbehave on request.
 //!
 //! | Path | What answers |
 //! |---|---|
-//! | `/token` | the token endpoint: `refresh_token`, `client_credentials` and `password` grants |
+//! | `/authorize` | the authorization endpoint: codes, with or without PKCE (RFC 7636), and implicit |
+//! | `/device_authorization` | the device authorization endpoint (RFC 8628) |
+//! | `/token` | the token endpoint |
+//! | `/revoke` | the revocation endpoint (RFC 7009) |
+//! | `/introspect` | the introspection endpoint (RFC 7662) |
+//! | `/.well-known/…` | the metadata (RFC 8414), that of OpenID Connect Discovery included |
 //! | `/api` and everything below | the protected API, any method |
+//!
+//! The grants are `authorization_code`, `refresh_token`, `client_credentials`,
+//! `password`, those of the device flow and of JWT bearer (RFC 7523), and token
+//! exchange (RFC 8693).
 //!
 //! The client is `foo` with the secret `potato`, and the user is `johndoe` with
 //! the password `A3ddj3w`. [`ProviderBuilder`] changes the client and much else.
@@ -19,27 +29,51 @@
 //! as long as it runs.
 
 mod api;
+mod assertions;
+mod authorization;
+mod authorize;
 mod builder;
+mod callback;
 mod client;
 mod clock;
+mod code_challenge;
+mod codes;
 mod config;
 mod control;
 mod counts;
+mod decision;
+mod denial;
+mod device;
+mod devices;
+mod discovery;
+mod exchange;
 mod fault;
 mod faults;
+mod form;
 mod grant;
 mod hold;
+mod introspection;
 mod log;
+mod login;
+mod metadata;
+mod options;
+mod owner;
+mod page;
 mod payload;
 mod provider;
+mod redirect_uri;
 mod refusal;
 mod request;
 mod response;
+mod revocation;
 mod route;
 mod server;
 mod shared;
 mod store;
+mod suffer;
 mod token;
+mod urls;
+mod user;
 
 pub use builder::ProviderBuilder;
 pub use counts::Counts;

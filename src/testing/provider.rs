@@ -8,9 +8,10 @@ use super::builder::ProviderBuilder;
 use super::config::Config;
 use super::counts::Counts;
 use super::grant::SCOPE;
+use super::owner::Owner;
 use super::request::{ApiRequest, TokenRequest};
 use super::response;
-use super::server::Server;
+use super::server::{self, Server};
 use super::shared::Shared;
 
 /// A running OAuth 2 authorization server and protected API.
@@ -23,7 +24,8 @@ use super::shared::Shared;
 #[derive(Clone)]
 pub struct Provider {
     pub(super) shared: Arc<Shared>,
-    server: Arc<Server>,
+    /// Runs as long as it is kept.
+    _server: Arc<Server>,
 }
 
 impl Provider {
@@ -46,27 +48,11 @@ impl Provider {
     }
 
     pub(super) fn with_config(config: Config) -> io::Result<Self> {
-        let shared = Arc::new(Shared::new(config));
-        let server = Arc::new(Server::start(Arc::clone(&shared))?);
-        Ok(Self { shared, server })
-    }
-
-    /// The origin, such as `http://127.0.0.1:49152`.
-    #[must_use]
-    pub fn origin(&self) -> String {
-        format!("http://{}", self.server.address())
-    }
-
-    /// The URL of the token endpoint.
-    #[must_use]
-    pub fn token_url(&self) -> String {
-        self.origin() + "/token"
-    }
-
-    /// The URL of the protected API; every path below it belongs to it too.
-    #[must_use]
-    pub fn api_url(&self) -> String {
-        self.origin() + "/api"
+        let listener = server::bind()?;
+        let origin = format!("http://{}", listener.local_addr()?);
+        let shared = Arc::new(Shared::new(config, origin));
+        let server = Server::start(listener, Arc::clone(&shared));
+        Ok(Self { shared, _server: Arc::new(server) })
     }
 
     /// The token response of a new family, as if a user had just logged in.
@@ -76,7 +62,7 @@ impl Provider {
     pub fn log_in(&self) -> Value {
         let config = &self.shared.config;
         let now = config.clock.now();
-        let issued = self.shared.lock().store.begin(SCOPE, true, config, now);
+        let issued = self.shared.lock().store.begin(SCOPE, Owner::User, true, config, now);
         response::token_json(issued, config)
     }
 

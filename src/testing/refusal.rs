@@ -1,6 +1,7 @@
 use http::StatusCode;
 
-/// Why the token endpoint refused a request (RFC 6749 §5.2).
+/// Why the token endpoint refused a request (RFC 6749 §5.2, RFC 8628 §3.5 and
+/// RFC 8693 §2.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     InvalidRequest,
@@ -11,6 +12,11 @@ pub(super) enum Refusal {
     InvalidScope,
     UnauthorizedClient,
     UnsupportedGrantType,
+    InvalidTarget,
+    AuthorizationPending,
+    SlowDown,
+    AccessDenied,
+    ExpiredToken,
 }
 
 impl Refusal {
@@ -22,6 +28,11 @@ impl Refusal {
             Self::InvalidScope => "invalid_scope",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidTarget => "invalid_target",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::AccessDenied => "access_denied",
+            Self::ExpiredToken => "expired_token",
         }
     }
 

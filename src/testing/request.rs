@@ -5,6 +5,8 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::request::Parts;
 use url::form_urlencoded;
 
+use super::refusal::Refusal;
+
 /// A request that arrived at the token endpoint.
 ///
 /// Its `Debug` output shows the grant type and the names of the parameters, and
@@ -55,9 +57,18 @@ impl TokenRequest {
         })
     }
 
+    /// The same, where it must be there.
+    pub(super) fn required(&self, name: &str) -> Result<&str, Refusal> {
+        self.given(name).ok_or(Refusal::InvalidRequest)
+    }
+
+    /// Whether a parameter is repeated that must not be (RFC 6749 §3.2): all but
+    /// `resource` and `audience` (RFC 8693 §2.1).
     pub(super) fn has_repeated_param(&self) -> bool {
         let mut names = HashSet::new();
-        !self.params.iter().all(|(name, _)| names.insert(name))
+        let mut single =
+            self.params.iter().filter(|(name, _)| !["resource", "audience"].contains(&&**name));
+        !single.all(|(name, _)| names.insert(name))
     }
 }
 

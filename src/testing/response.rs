@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
@@ -75,14 +77,23 @@ pub(super) fn token(outcome: Result<Issued, Refusal>, config: &Config) -> Respon
             not_stored(&mut response);
             response
         }
-        Err(refusal) => {
-            let mut response = error(refusal.status(), refusal.code());
-            if refusal == Refusal::InvalidClient {
-                set(&mut response, WWW_AUTHENTICATE, r#"Basic realm="provider""#);
-            }
-            response
-        }
+        Err(refusal) => refused(refusal),
     }
+}
+
+/// The answer to a form that was refused.
+pub(super) fn refused(refusal: Refusal) -> Response<Payload> {
+    let mut response = error(refusal.status(), refusal.code());
+    if refusal == Refusal::InvalidClient {
+        set(&mut response, WWW_AUTHENTICATE, r#"Basic realm="provider""#);
+    }
+    response
+}
+
+pub(super) fn method_not_allowed(allow: &str) -> Response<Payload> {
+    let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
+    set(&mut response, ALLOW, allow);
+    response
 }
 
 /// The members of a successful token response (RFC 6749 §5.1).
@@ -93,12 +104,10 @@ pub(super) fn token_json(issued: Issued, config: &Config) -> Value {
         "scope": issued.scope,
     });
     if config.send_expires_in {
-        let lifetime = config.lifetime;
-        answer["expires_in"] = if lifetime.subsec_nanos() == 0 {
-            json!(lifetime.as_secs())
-        } else {
-            json!(lifetime.as_secs_f64())
-        };
+        answer["expires_in"] = seconds(config.lifetime);
+    }
+    if issued.exchanged {
+        answer["issued_token_type"] = json!("urn:ietf:params:oauth:token-type:access_token");
     }
     if let Some(refresh_token) = issued.refresh_token {
         answer["refresh_token"] = json!(refresh_token);
@@ -106,7 +115,17 @@ pub(super) fn token_json(issued: Issued, config: &Config) -> Value {
     answer
 }
 
-fn not_stored(response: &mut Response<Payload>) {
+/// An integer if these are whole seconds, and a fraction otherwise.
+pub(super) fn seconds(duration: Duration) -> Value {
+    if duration.subsec_nanos() == 0 {
+        json!(duration.as_secs())
+    } else {
+        json!(duration.as_secs_f64())
+    }
+}
+
+/// The headers that keep an answer out of caches (RFC 6749 §5.1).
+pub(super) fn not_stored(response: &mut Response<Payload>) {
     set(response, CACHE_CONTROL, "no-store");
     set(response, PRAGMA, "no-cache");
 }

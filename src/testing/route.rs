@@ -6,7 +6,7 @@ use hyper::body::Incoming;
 
 use super::payload::Payload;
 use super::shared::Shared;
-use super::{api, response, token};
+use super::{api, authorize, device, introspection, metadata, response, revocation, token};
 
 /// Ends the connection without an answer.
 #[derive(Debug)]
@@ -25,7 +25,15 @@ pub(super) async fn route(
     shared: &Shared,
     request: Request<Incoming>,
 ) -> Result<Response<Payload>, Cut> {
-    match request.uri().path() {
+    let path = request.uri().path();
+    if let Some(served) = shared.config.discovery.serves(path) {
+        return metadata::endpoint(shared, served, request).await;
+    }
+    match path {
+        "/authorize" => authorize::endpoint(shared, request).await,
+        "/device_authorization" => device::endpoint(shared, request).await,
+        "/introspect" => introspection::endpoint(shared, request).await,
+        "/revoke" => revocation::endpoint(shared, request).await,
         "/token" => token::endpoint(shared, request).await,
         path if is_api(path) => api::endpoint(shared, request).await,
         _ => Ok(response::empty(StatusCode::NOT_FOUND)),

@@ -1,5 +1,5 @@
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,22 +22,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// The running server; it stops, connections included, when this is dropped.
 #[derive(Debug)]
 pub(super) struct Server {
-    address: SocketAddr,
     task: AbortHandle,
 }
 
 impl Server {
-    pub(super) fn start(shared: Arc<Shared>) -> io::Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-        let listener = socket.listen(BACKLOG)?;
-        let address = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, shared)).abort_handle();
-        Ok(Self { address, task })
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+    pub(super) fn start(listener: TcpListener, shared: Arc<Shared>) -> Self {
+        Self { task: tokio::spawn(accept(listener, shared)).abort_handle() }
     }
 }
 
@@ -45,6 +35,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// A free loopback port.
+pub(super) fn bind() -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    socket.listen(BACKLOG)
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {

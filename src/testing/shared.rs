@@ -3,11 +3,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use http::HeaderValue;
 use tokio::sync::watch;
 
+use super::authorization::Authorization;
+use super::callback::{Callback, Params};
+use super::codes::Codes;
 use super::config::Config;
 use super::counts::Counts;
+use super::devices::Devices;
 use super::fault::Fault;
-use super::faults::Faults;
-use super::grant;
+use super::faults::{Faults, RevocationFault};
+use super::grant::Grant;
 use super::hold::Gate;
 use super::log::Log;
 use super::refusal::Refusal;
@@ -18,6 +22,7 @@ use super::store::{Issued, Store};
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) config: Config,
+    pub(super) origin: String,
     pub(super) token_gate: Gate,
     pub(super) api_gate: Gate,
     state: Mutex<State>,
@@ -30,6 +35,8 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) store: Store,
+    pub(super) codes: Codes,
+    pub(super) devices: Devices,
     pub(super) faults: Faults,
     pub(super) token_requests: Log<TokenRequest>,
     pub(super) api_requests: Log<ApiRequest>,
@@ -53,8 +60,13 @@ pub(super) enum Verdict {
 }
 
 impl Shared {
-    pub(super) fn new(config: Config) -> Self {
-        Self { config, ..Self::default() }
+    pub(super) fn new(config: Config, origin: String) -> Self {
+        Self { config, origin, ..Self::default() }
+    }
+
+    /// The issuer identifier (RFC 8414 §2).
+    pub(super) fn issuer(&self) -> String {
+        self.origin.clone() + &self.config.discovery.issuer_path
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -82,17 +94,39 @@ impl Shared {
     /// Serves a token request and counts the outcome.
     pub(super) fn issue(&self, request: &TokenRequest) -> Result<Issued, Refusal> {
         let now = self.config.clock.now();
+        let grant = Grant::read(request, &self.config)?;
+        let is_refresh = matches!(grant, Grant::RefreshToken { .. });
         let mut state = self.lock();
-        let outcome = grant::serve(request, &mut state.store, &self.config, now);
+        let outcome = grant.serve(&mut state, &self.config, now);
         self.counts.send_modify(|counts| match outcome {
             Ok(_) => {
                 counts.tokens_issued += 1;
-                counts.refreshes += u64::from(grant::is_refresh(request));
+                counts.refreshes += u64::from(is_refresh);
             }
             Err(Refusal::ReuseDetected) => counts.reuse_detected += 1,
             Err(_) => {}
         });
         outcome
+    }
+
+    /// Grants what the user has agreed to.
+    pub(super) fn authorize(&self, asked: Authorization) -> (Callback, Params) {
+        let now = self.config.clock.now();
+        asked.grant(&mut self.lock(), &self.config, now)
+    }
+
+    /// Counts a revocation request and takes the fault it must suffer.
+    pub(super) fn revocation_arrived(&self) -> Option<RevocationFault> {
+        let mut state = self.lock();
+        self.counts.send_modify(|counts| counts.revocations += 1);
+        state.faults.revocations.pop_front()
+    }
+
+    /// Counts a request for metadata and takes the fault it must suffer.
+    pub(super) fn metadata_arrived(&self) -> Option<Fault> {
+        let state = self.lock();
+        self.counts.send_modify(|counts| counts.metadata_requests += 1);
+        state.faults.metadata.clone()
     }
 
     /// Records an API request and judges its access token.

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::config::Config;
+use super::owner::Owner;
 use super::refusal::Refusal;
 
 /// What one successful grant gave to the client.
@@ -13,6 +14,18 @@ pub(super) struct Issued {
     pub(super) access_token: String,
     pub(super) refresh_token: Option<String>,
     pub(super) scope: String,
+    /// Which family the tokens belong to.
+    pub(super) family: usize,
+    /// Whether this answers a token exchange (RFC 8693).
+    pub(super) exchanged: bool,
+}
+
+/// A token that is accepted now.
+pub(super) struct Live<'a> {
+    pub(super) is_access: bool,
+    pub(super) scope: &'a str,
+    pub(super) owner: Owner,
+    pub(super) expires: Option<SystemTime>,
 }
 
 /// Every token issued so far.
@@ -29,11 +42,13 @@ struct Family {
     /// The refresh token that is not retired.
     current: Option<String>,
     scope: String,
+    owner: Owner,
     revoked: bool,
 }
 
 struct AccessToken {
     family: usize,
+    scope: String,
     /// `None` if the lifetime is beyond what the clock can tell.
     expires: Option<SystemTime>,
 }
@@ -48,6 +63,7 @@ impl Store {
     pub(super) fn begin(
         &mut self,
         scope: &str,
+        owner: Owner,
         with_refresh: bool,
         config: &Config,
         now: SystemTime,
@@ -57,12 +73,15 @@ impl Store {
         self.families.push(Family {
             current: current.clone(),
             scope: scope.to_owned(),
+            owner,
             revoked: false,
         });
         Issued {
-            access_token: self.new_access(family, config, now),
+            access_token: self.new_access(family, scope, config, now),
             refresh_token: current,
             scope: scope.to_owned(),
+            family,
+            exchanged: false,
         }
     }
 
@@ -102,19 +121,43 @@ impl Store {
             }
             refresh_token = Some(next);
         }
-        Ok(Issued { access_token: self.new_access(index, config, now), refresh_token, scope })
+        let access_token = self.new_access(index, &scope, config, now);
+        Ok(Issued { access_token, refresh_token, scope, family: index, exchanged: false })
     }
 
     pub(super) fn accepts_access(&self, token: &str, now: SystemTime) -> bool {
-        self.access.get(token).is_some_and(|entry| {
-            let expired = entry.expires.is_some_and(|expires| expires <= now);
-            !expired && self.is_live(entry.family)
-        })
+        self.live(token, now).is_some_and(|live| live.is_access)
     }
 
     pub(super) fn accepts_refresh(&self, token: &str) -> bool {
-        let entry = self.refresh.get(token);
-        entry.is_some_and(|entry| entry.retired.is_none() && self.is_live(entry.family))
+        self.live_refresh(token).is_some()
+    }
+
+    /// What is known of an access or a refresh token that is accepted now.
+    pub(super) fn live(&self, token: &str, now: SystemTime) -> Option<Live<'_>> {
+        let Some(AccessToken { family, scope, expires }) = self.access.get(token) else {
+            return self.live_refresh(token);
+        };
+        if expires.is_some_and(|expires| expires <= now) {
+            return None;
+        }
+        let owner = self.live_family(*family)?.owner;
+        Some(Live { is_access: true, scope, owner, expires: *expires })
+    }
+
+    /// Revokes a refresh token with its family, or an access token alone
+    /// (RFC 7009 §2.1).
+    pub(super) fn revoke(&mut self, token: &str) {
+        match self.refresh.get(token) {
+            Some(entry) => self.revoke_family(entry.family),
+            None => _ = self.access.remove(token),
+        }
+    }
+
+    pub(super) fn revoke_family(&mut self, family: usize) {
+        if let Some(family) = self.families.get_mut(family) {
+            family.revoked = true;
+        }
     }
 
     pub(super) fn revoke_access_tokens(&mut self) {
@@ -128,14 +171,26 @@ impl Store {
         self.access.clear();
     }
 
-    fn is_live(&self, family: usize) -> bool {
-        self.families.get(family).is_some_and(|family| !family.revoked)
+    fn live_refresh(&self, token: &str) -> Option<Live<'_>> {
+        let entry = self.refresh.get(token).filter(|entry| entry.retired.is_none())?;
+        let family = self.live_family(entry.family)?;
+        Some(Live { is_access: false, scope: &family.scope, owner: family.owner, expires: None })
     }
 
-    fn new_access(&mut self, family: usize, config: &Config, now: SystemTime) -> String {
+    fn live_family(&self, family: usize) -> Option<&Family> {
+        self.families.get(family).filter(|family| !family.revoked)
+    }
+
+    fn new_access(
+        &mut self,
+        family: usize,
+        scope: &str,
+        config: &Config,
+        now: SystemTime,
+    ) -> String {
         let token = self.new_token("at");
         let expires = now.checked_add(config.lifetime);
-        self.access.insert(token.clone(), AccessToken { family, expires });
+        self.access.insert(token.clone(), AccessToken { family, scope: scope.to_owned(), expires });
         token
     }
 
@@ -146,7 +201,8 @@ impl Store {
         token
     }
 
-    fn new_token(&mut self, kind: &str) -> String {
+    /// A random text that was not there before.
+    pub(super) fn new_token(&mut self, kind: &str) -> String {
         self.serial += 1;
         let random = fastrand::u128(..).to_be_bytes();
         let random = URL_SAFE_NO_PAD.encode(random);

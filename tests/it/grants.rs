@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use reqwest_oauth2::{ClientCredentials, Error, Grant, GrantContext, Session, Token};
+use reqwest_oauth2::{
+    ClientCredentials, Error, ExchangeToken, Grant, GrantContext, JwtBearer, Session, Token,
+    TokenExchange,
+};
 
 use crate::support::{World, pass};
 
@@ -145,4 +148,93 @@ async fn a_grant_that_never_returns_is_given_up() {
     let error = session.token().await.unwrap_err();
     assert!(error.is_timeout() && error.is_transient());
     assert_eq!(error.to_string(), "the grant did not return a token within 10ms");
+}
+
+#[tokio::test]
+async fn a_jwt_bearer_session_asks_for_a_new_assertion_for_every_token() {
+    let world =
+        World::with(|p| p.accept_assertions(|assertion| assertion.starts_with("signed-"))).await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = calls.clone();
+    let grant = JwtBearer::new(move || {
+        let jti = counter.fetch_add(1, Ordering::SeqCst);
+        async move { Ok::<_, Error>(format!("signed-{jti}")) }
+    });
+    let session = world.saving().grant(grant.scope("read").param("audience", "x")).build();
+    let http = world.http(&session);
+    for _ in 0..2 {
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+        world.clock.forward(3600.0);
+    }
+    let requests = world.provider.token_requests();
+    assert_eq!(requests.len(), 2);
+    for (jti, request) in requests.iter().enumerate() {
+        assert_eq!(
+            request.param("grant_type"),
+            Some("urn:ietf:params:oauth:grant-type:jwt-bearer")
+        );
+        assert_eq!(request.param("assertion"), Some(&*format!("signed-{jti}")));
+        assert_eq!((request.param("scope"), request.param("audience")), (Some("read"), Some("x")));
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_that_cannot_be_made_may_pass_and_one_that_is_refused_does_not() {
+    let world = World::with(|p| p.accept_assertions(|_| false)).await;
+    let failing = JwtBearer::new(|| async { Err::<String, _>(std::io::Error::other("no key")) });
+    let error = world.session().grant(failing).build().token().await.unwrap_err();
+    assert!(error.is_transient());
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "no key");
+    let refused = JwtBearer::new(|| async { Ok::<_, Error>("unsigned".to_owned()) });
+    let error = world.session().grant(refused).build().token().await.unwrap_err();
+    assert!(error.is_reauthorization_required());
+    assert!(!format!("{error:?}").contains("unsigned"));
+}
+
+#[tokio::test]
+async fn token_exchange_presents_subject_and_actor_with_their_types() {
+    let world = World::with(|p| p.accept_assertions(|_| true)).await;
+    let subject = world.token().access_token().to_owned();
+    let grant = TokenExchange::new(move || {
+        let subject = subject.clone();
+        async move { Ok::<_, Error>(ExchangeToken::access_token(subject)) }
+    })
+    .resource("https://backend.example.com/api")
+    .resource("https://other.example.com")
+    .audience("backend");
+    let with_actor = grant.clone().actor(|| async { Ok::<_, Error>(ExchangeToken::jwt("a.b.c")) });
+    for (grant, actor_type) in
+        [(grant, None), (with_actor, Some("urn:ietf:params:oauth:token-type:jwt"))]
+    {
+        let token = world.session().grant(grant).build().token().await.unwrap();
+        assert!(world.provider.accepts_access_token(token.access_token()));
+        let request = world.provider.token_requests().pop().unwrap();
+        let all = |name: &str| -> Vec<String> {
+            request.params.iter().filter(|(n, _)| n == name).map(|(_, v)| v.clone()).collect()
+        };
+        assert_eq!(all("grant_type"), ["urn:ietf:params:oauth:grant-type:token-exchange"]);
+        assert_eq!(all("subject_token_type"), ["urn:ietf:params:oauth:token-type:access_token"]);
+        assert_eq!(
+            all("resource"),
+            ["https://backend.example.com/api", "https://other.example.com"]
+        );
+        assert_eq!(all("audience"), ["backend"]);
+        assert_eq!(request.param("actor_token_type"), actor_type);
+        assert_eq!(request.param("actor_token"), actor_type.map(|_| "a.b.c"));
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_is_refused_is_named_and_one_that_is_none_is_not_sent() {
+    let world = World::with(|p| p.accept_assertions(|_| true)).await;
+    let grant = || TokenExchange::new(|| async { Ok::<_, Error>(ExchangeToken::jwt("a.b.c")) });
+    let session = world.session().grant(grant().audience("nowhere")).build();
+    let error = session.token().await.unwrap_err();
+    assert_eq!(error.code(), Some("invalid_target"));
+    assert!(!error.is_reauthorization_required());
+    for resource in ["https://a.example/#x", "/relative"] {
+        let session = world.session().grant(grant().resource(resource)).build();
+        assert!(session.token().await.unwrap_err().is_config(), "{resource}");
+    }
+    assert_eq!(world.provider.counts().token_requests, 1);
 }

@@ -49,6 +49,16 @@ pub async fn call(provider: &Provider, token: &str) -> Response {
     call.send().await.unwrap()
 }
 
+/// A POST of the default client to another endpoint than the token endpoint.
+pub fn post(url: String, params: &[(&str, &str)]) -> RequestBuilder {
+    let post = http().post(url).header(CONTENT_TYPE, FORM).body(form(params));
+    post.basic_auth("foo", Some("potato"))
+}
+
+pub fn assert_error(answer: &Answer, error: &str) {
+    assert_eq!((answer.0, &answer.1["error"]), (400, &error.into()), "{answer:?}");
+}
+
 pub fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap().to_owned()
 }

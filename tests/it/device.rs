@@ -1,0 +1,156 @@
+//! Device authorization: a login on another device.
+
+use std::time::Duration;
+
+use reqwest_oauth2::testing::{Fault, ProviderBuilder};
+use reqwest_oauth2::{DeviceLogin, OAuthClient};
+
+use crate::support::{World, pass, polled};
+
+async fn begin(set_up: impl FnOnce(ProviderBuilder) -> ProviderBuilder) -> (World, DeviceLogin) {
+    let world = World::with(set_up).await;
+    let login = app(&world).device_authorization().scope("read").begin().await.unwrap();
+    (world, login)
+}
+
+fn app(world: &World) -> OAuthClient {
+    world.app().device_authorization_endpoint(world.provider.device_authorization_url()).unwrap()
+}
+
+/// Waits in a task of its own; each call of `polls` lets one interval pass.
+macro_rules! waiting {
+    ($login:ident) => {
+        tokio::spawn(async move {
+            let mut login = $login;
+            login.wait().await
+        })
+    };
+}
+
+#[tokio::test]
+async fn codes_for_display_then_polls_until_the_person_agrees() {
+    let (world, login) = begin(|p| p.device_interval(None)).await;
+    assert!(login.verification_uri().starts_with("http"));
+    assert!(login.verification_uri_complete().unwrap().contains(login.user_code()));
+    assert!(!login.members().contains_key("device_code"));
+    assert!(login.expires_in() > Duration::from_secs(500));
+    let user_code = login.user_code().to_owned();
+    assert!(!format!("{login:?}").contains(&user_code));
+    let waiting = waiting!(login);
+    tokio::task::yield_now().await;
+    for polls in 1..=3 {
+        // No interval in the answer: five seconds.
+        pass(4).await;
+        world.round_trips().await;
+        assert_eq!(world.provider.counts().token_requests, polls - 1);
+        pass(1).await;
+        world.provider.token_requests_reach(polls).await;
+        world.round_trips().await;
+    }
+    world.provider.approve_device(&user_code);
+    pass(5).await;
+    let token = waiting.await.unwrap().unwrap();
+    assert!(world.provider.accepts_access_token(token.access_token()));
+    assert_eq!(world.provider.counts().token_requests, 4);
+    let last = world.provider.token_requests().pop().unwrap();
+    assert_eq!(last.param("grant_type"), Some("urn:ietf:params:oauth:grant-type:device_code"));
+}
+
+#[tokio::test]
+async fn slow_down_adds_five_seconds_for_good() {
+    let (world, login) = begin(|p| p.device_interval(Some(Duration::from_secs(1)))).await;
+    world.provider.slow_down_next_poll();
+    let waiting = waiting!(login);
+    tokio::task::yield_now().await;
+    for (polls, interval) in [(1, 1), (2, 6), (3, 6), (4, 6)] {
+        pass(interval - 1).await;
+        world.round_trips().await;
+        assert_eq!(world.provider.counts().token_requests, polls - 1, "poll {polls}");
+        pass(1).await;
+        world.provider.token_requests_reach(polls).await;
+        world.round_trips().await;
+    }
+    waiting.abort();
+}
+
+#[tokio::test]
+async fn a_request_without_an_answer_doubles_the_interval() {
+    let (world, login) = begin(|p| p.device_interval(Some(Duration::from_secs(2)))).await;
+    world.provider.fail_next(Fault::Status(503));
+    let waiting = waiting!(login);
+    tokio::task::yield_now().await;
+    for (polls, interval) in [(1, 2), (2, 4), (3, 4)] {
+        pass(interval - 1).await;
+        world.round_trips().await;
+        assert_eq!(world.provider.counts().token_requests, polls - 1, "poll {polls}");
+        pass(1).await;
+        world.provider.token_requests_reach(polls).await;
+        world.round_trips().await;
+    }
+    waiting.abort();
+}
+
+#[tokio::test]
+async fn a_refusal_ends_the_waiting() {
+    let (world, login) = begin(|p| p).await;
+    world.provider.deny_device(login.user_code());
+    let waiting = waiting!(login);
+    tokio::task::yield_now().await;
+    pass(5).await;
+    assert_eq!(waiting.await.unwrap().unwrap_err().code(), Some("access_denied"));
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn a_code_that_expires_ends_the_waiting_without_the_providers_word() {
+    let (world, login) = begin(|p| p.device_lifetime(Duration::from_secs(12))).await;
+    let waiting = waiting!(login);
+    tokio::task::yield_now().await;
+    for polls in 1..=2 {
+        pass(5).await;
+        world.provider.token_requests_reach(polls).await;
+        world.round_trips().await;
+    }
+    pass(2).await;
+    let error = waiting.await.unwrap().unwrap_err();
+    assert_eq!(error.code(), Some("expired_token"));
+    assert_eq!(
+        error.to_string(),
+        "the token endpoint refused the request: expired_token: the user code has expired; begin the login again"
+    );
+    assert_eq!(world.provider.counts().token_requests, 2);
+}
+
+#[tokio::test]
+async fn waiting_can_be_given_up_and_taken_up() {
+    let (world, mut login) = begin(|p| p).await;
+    assert!(polled(1, login.wait()).await.is_none());
+    pass(5).await;
+    world.round_trips().await;
+    assert_eq!(world.provider.counts().token_requests, 0, "dropped, it asks nothing");
+    world.provider.approve_device(login.user_code());
+    let waiting = waiting!(login);
+    tokio::task::yield_now().await;
+    pass(5).await;
+    assert!(waiting.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn an_answer_that_lacks_what_is_needed_names_it() {
+    let world = World::new().await;
+    // The token endpoint answers in its place: no codes in it.
+    let app = world.app().device_authorization_endpoint(world.provider.token_url()).unwrap();
+    world.provider.fail_next(Fault::Reply {
+        status: 200,
+        content_type: String::new(),
+        body: r#"{"user_code":"ABCD"}"#.to_owned(),
+    });
+    let error = app.device_authorization().begin().await.unwrap_err();
+    assert!(error.is_malformed_response());
+    assert_eq!(
+        error.to_string(),
+        "the device authorization endpoint's answer (status 200 OK) cannot be used: device_code is missing"
+    );
+    let error = world.app().device_authorization().begin().await.unwrap_err();
+    assert!(error.is_config() && error.to_string().contains("device_authorization_endpoint"));
+}

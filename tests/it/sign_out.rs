@@ -1,0 +1,183 @@
+//! Revocation, introspection, and the end of a login.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use reqwest_oauth2::testing::Fault;
+use reqwest_oauth2::{OAuthClient, Session, Token, TokenKind};
+
+use crate::support::{World, ours, pass, polled};
+
+fn app(world: &World) -> OAuthClient {
+    let app = world.app().revocation_endpoint(world.provider.revocation_url()).unwrap();
+    app.introspection_endpoint(world.provider.introspection_url()).unwrap()
+}
+
+/// A session whose saver remembers what it was told, deletions included.
+fn session(world: &World) -> (Session, Arc<AtomicUsize>) {
+    let deletions = Arc::new(AtomicUsize::new(0));
+    let (saved, counter) = (world.saved.clone(), deletions.clone());
+    let session = Session::builder(app(world))
+        .clock(world.clock.reader())
+        .token(world.token())
+        .on_refresh(move |token: Token| {
+            saved.push(token);
+            async { Ok::<(), std::io::Error>(()) }
+        })
+        .on_sign_out(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+            async { Ok::<(), std::io::Error>(()) }
+        })
+        .build();
+    (session, deletions)
+}
+
+#[tokio::test]
+async fn signing_out_revokes_deletes_and_stops_renewing() {
+    let world = World::new().await;
+    let (session, deletions) = session(&world);
+    let token = session.refresh().await.unwrap();
+    let http = world.http(&session);
+    session.sign_out().await.unwrap();
+    assert_eq!(deletions.load(Ordering::SeqCst), 1);
+    assert!(!world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    assert!(!world.provider.accepts_access_token(token.access_token()));
+    assert!(session.current().is_none());
+    for _ in 0..3 {
+        let error = ours(&world.get(&http).await.unwrap_err());
+        assert!(error.is_reauthorization_required());
+        assert!(error.to_string().contains("the session has signed out"), "{error}");
+        pass(3600).await;
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.api_requests, counts.revocations), (1, 0, 1));
+    // Another login begins anew.
+    session.set_token(world.token()).await.unwrap();
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_leaves_the_login_as_it_was() {
+    let world = World::new().await;
+    let (session, deletions) = session(&world);
+    let http = world.http(&session);
+    world.provider.fail_next_revocation(503, Some("120"));
+    let error = session.sign_out().await.unwrap_err();
+    assert_eq!(error.status().unwrap(), 503);
+    assert_eq!(error.retry_after().unwrap().as_secs(), 120);
+    assert!(error.is_transient());
+    assert_eq!(deletions.load(Ordering::SeqCst), 0);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    world.clock.forward(3600.0);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    session.sign_out().await.unwrap();
+    assert_eq!(deletions.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn signing_out_waits_for_a_renewal_and_revokes_what_it_brought() {
+    let world = World::new().await;
+    let (session, deletions) = session(&world);
+    let hold = world.provider.hold();
+    assert!(polled(1, session.refresh()).await.is_none());
+    world.provider.token_requests_reach(1).await;
+    let signing_out = tokio::spawn({
+        let session = session.clone();
+        async move { session.sign_out().await }
+    });
+    tokio::task::yield_now().await;
+    drop(hold);
+    signing_out.await.unwrap().unwrap();
+    let renewed = world.saved.last();
+    assert!(!world.provider.accepts_refresh_token(renewed.refresh_token().unwrap()));
+    assert_eq!((world.saved.count(), deletions.load(Ordering::SeqCst)), (1, 1));
+    assert_eq!(world.provider.counts().reuse_detected, 0);
+}
+
+#[tokio::test]
+async fn a_sign_out_whose_caller_goes_away_is_carried_out() {
+    let world = World::new().await;
+    let (session, deletions) = session(&world);
+    assert!(polled(1, session.sign_out()).await.is_none());
+    session.shutdown().await.unwrap();
+    assert_eq!(deletions.load(Ordering::SeqCst), 1);
+    assert_eq!(world.provider.counts().revocations, 1);
+    assert!(session.token().await.is_err());
+}
+
+#[tokio::test]
+async fn without_a_revocation_endpoint_what_was_saved_is_deleted_all_the_same() {
+    let world = World::new().await;
+    let deletions = Arc::new(AtomicUsize::new(0));
+    let counter = deletions.clone();
+    let session = world
+        .session()
+        .token(world.token())
+        .on_sign_out(move || {
+            let call = counter.fetch_add(1, Ordering::SeqCst);
+            async move { if call == 0 { Err(std::io::Error::other("locked")) } else { Ok(()) } }
+        })
+        .build();
+    // The login has ended; the deletion is tried again.
+    let error = session.sign_out().await.unwrap_err();
+    assert!(error.is_save());
+    assert_eq!(error.to_string(), "what was saved could not be deleted; it is tried again");
+    assert!(session.token().await.unwrap_err().is_reauthorization_required());
+    session.shutdown().await.unwrap();
+    assert_eq!(deletions.load(Ordering::SeqCst), 2);
+    assert_eq!(world.provider.counts().revocations, 0);
+}
+
+#[tokio::test]
+async fn revocation() {
+    let world = World::new().await;
+    let app = app(&world);
+    let token = world.token();
+    app.revoke(token.access_token(), TokenKind::AccessToken).await.unwrap();
+    assert!(!world.provider.accepts_access_token(token.access_token()));
+    assert!(world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    app.revoke(token.refresh_token().unwrap(), TokenKind::RefreshToken).await.unwrap();
+    assert!(!world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    // A token that the provider does not know is no error.
+    app.revoke("unknown", TokenKind::RefreshToken).await.unwrap();
+    let error = app.secret("wrong").revoke("x", TokenKind::AccessToken).await.unwrap_err();
+    assert_eq!(error.code(), Some("invalid_client"));
+    let error = world.app().revoke("x", TokenKind::AccessToken).await.unwrap_err();
+    assert!(error.is_config() && error.to_string().contains("revocation_endpoint"), "{error}");
+    for bad in ["http://provider.example/revoke", "/revoke"] {
+        assert!(world.app().revocation_endpoint(bad).unwrap_err().is_config());
+    }
+}
+
+#[tokio::test]
+async fn the_body_of_a_successful_revocation_is_not_looked_at() {
+    let world = World::new().await;
+    let app = world.app().revocation_endpoint(world.provider.token_url()).unwrap();
+    world.provider.fail_next(Fault::Garbage);
+    app.revoke("x", TokenKind::AccessToken).await.unwrap();
+    let request = world.provider.token_requests().pop().unwrap();
+    let pairs: Vec<_> = request.params.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    assert_eq!(pairs, [("token", "x"), ("token_type_hint", "access_token")]);
+}
+
+#[tokio::test]
+async fn introspection() {
+    let world = World::new().await;
+    let app = app(&world);
+    let token = world.token();
+    let found = app.introspect(token.access_token(), TokenKind::AccessToken).await.unwrap();
+    assert!(found.active);
+    assert_eq!(found.members["client_id"], "foo");
+    let found = app.introspect("unknown", TokenKind::AccessToken).await.unwrap();
+    assert!(!found.active && found.members.is_empty());
+    for body in [r#"{"active":"true"}"#, r#"{"active":1}"#, "{}"] {
+        world.provider.answer_next_introspection(body.to_owned());
+        let error = app.introspect("x", TokenKind::AccessToken).await.unwrap_err();
+        assert!(
+            error.is_malformed_response() && error.to_string().contains("active is not a boolean"),
+            "{error}"
+        );
+    }
+    let error = world.app().introspect("x", TokenKind::AccessToken).await.unwrap_err();
+    assert!(error.is_config());
+}
