@@ -21,7 +21,7 @@ fn app(world: &World) -> OAuthClient {
 }
 
 /// Where the provider sends a browser that goes to the login.
-async fn browse(url: &str) -> String {
+pub async fn browse(url: &str) -> String {
     let http = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
@@ -163,7 +163,7 @@ async fn a_callback_that_is_not_the_answer_is_refused_before_anything_is_sent() 
     let world = World::with(|p| p.redirect_uri(REDIRECT_URI)).await;
     let app = app(&world).issuer(world.provider.origin());
     type Tamper = fn(&mut Vec<(String, String)>);
-    let cases: [(&str, Tamper, &str); 9] = [
+    let cases: [(&str, Tamper, &str); 10] = [
         ("wrong state", |p| set(p, "state", "wrong"), "its state is another"),
         ("no state", |p| p.retain(|(name, _)| name != "state"), "it has no state"),
         ("empty state", |p| set(p, "state", ""), "it has no state"),
@@ -183,6 +183,14 @@ async fn a_callback_that_is_not_the_answer_is_refused_before_anything_is_sent() 
             "it comes from another issuer",
         ),
         ("no code", |p| p.retain(|(name, _)| name != "code"), "it has neither a code nor an error"),
+        (
+            "an error of another issuer",
+            |p| {
+                set(p, "iss", "https://evil.example");
+                p.push(("error".into(), "access_denied".into()));
+            },
+            "it comes from another issuer",
+        ),
         (
             "an error with a wrong state",
             |p| {

@@ -12,6 +12,7 @@ mod grants;
 mod login;
 mod origins;
 mod provider;
+mod published;
 mod rejection;
 mod runtime;
 mod saving;
