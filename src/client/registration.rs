@@ -271,6 +271,25 @@ impl OAuthClient {
     /// Maps the members of every answer of the token endpoint before they are read
     /// (requests-oauthlib's compliance hooks), for providers that nest or rename them
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
+    ///
+    /// Fitbit, for one, puts its error codes into a list:
+    ///
+    /// ```
+    /// # fn f() -> Result<(), reqwest_oauth2::Error> {
+    /// use reqwest_oauth2::OAuthClient;
+    ///
+    /// let app = OAuthClient::new("foo", "https://api.fitbit.com/oauth2/token")?
+    ///     .secret("potato")
+    ///     .map_response(|mut members| {
+    ///         let code = members.get("errors").and_then(|errors| errors[0]["errorType"].as_str());
+    ///         if let Some(code) = code.map(str::to_owned) {
+    ///             members.insert("error".to_owned(), code.into());
+    ///         }
+    ///         members
+    ///     });
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn map_response(
         self,
         hook: impl Fn(Map<String, Value>) -> Map<String, Value> + Send + Sync + 'static,

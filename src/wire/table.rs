@@ -365,3 +365,19 @@ fn a_hook_maps_what_the_provider_nests_or_names_otherwise() {
     assert_eq!(token.access_token(), "xoxp");
     assert_eq!(token.expires_at().unwrap().timestamp(), SENT + 60);
 }
+
+#[test]
+fn a_hook_finds_the_error_code_where_the_provider_hides_it() {
+    let rules = Rules {
+        hook: Some(std::sync::Arc::new(|mut members| {
+            let code = members.get("errors").and_then(|errors| errors[0]["errorType"].as_str());
+            if let Some(code) = code.map(str::to_owned) {
+                members.insert("error".to_owned(), code.into());
+            }
+            members
+        })),
+        ..Rules::default()
+    };
+    let body = br#"{"errors":[{"errorType":"invalid_grant","message":"m"}],"success":false}"#;
+    assert_eq!(read_as(400, body, &rules).unwrap_err().code(), Some("invalid_grant"));
+}

@@ -10,6 +10,7 @@ mod failure;
 mod freshness;
 mod grants;
 mod login;
+mod lokalise;
 mod origins;
 mod provider;
 mod published;
