@@ -12,8 +12,8 @@ use reqwest_middleware::ClientWithMiddleware;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::post::answer;
-use super::registration::{RESPONSE_LIMIT, TIMEOUT, own_http};
+use super::answer::answer;
+use super::settings::{RESPONSE_LIMIT, TIMEOUT, own_http};
 use super::{Endpoints, Issuer, OAuthClient, endpoint};
 use crate::clock::Clock;
 use crate::error::{Error, Kind};

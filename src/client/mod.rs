@@ -1,6 +1,7 @@
 //! The OAuth client: its registration, the provider's endpoints, and the one request that is sent
 //! there.
 
+mod answer;
 mod authentication;
 mod endpoint;
 mod introspection;
@@ -9,6 +10,7 @@ mod password;
 mod post;
 mod registration;
 mod revocation;
+mod settings;
 mod token_kind;
 mod token_request;
 
@@ -17,6 +19,6 @@ pub(crate) use endpoint::is_loopback;
 pub use introspection::Introspection;
 pub(crate) use post::{Endpoint, Form};
 pub use registration::OAuthClient;
-pub(crate) use registration::{Endpoints, Issuer};
+pub(crate) use settings::{Endpoints, Issuer};
 pub use token_kind::TokenKind;
 pub use token_request::TokenRequest;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::post::{Endpoint, Form, post};
-use super::registration::Settings;
+use super::settings::Settings;
 use crate::error::Error;
 use crate::token::Token;
 use crate::wire::read_token;

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::wishes::Wishes;
 use super::{Grant, GrantContext};
 use crate::error::Error;
 use crate::token::Token;
@@ -18,8 +19,7 @@ use crate::token::Token;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct ClientCredentials {
-    scope: Option<String>,
-    extra: Vec<(String, String)>,
+    wishes: Wishes,
 }
 
 impl ClientCredentials {
@@ -30,17 +30,18 @@ impl ClientCredentials {
     }
 
     /// The scope to ask for, also when the grant is asked again (a refresh token, where the
-    /// provider gave one, has its own: [`refresh_param`](crate::OAuthClient::refresh_param)): names separated by spaces
+    /// provider gave one, has its own: [`refresh_param`](crate::OAuthClient::refresh_param)): names
+    /// separated by spaces
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.scope = Some(scope.into());
+        self.wishes.scope = Some(scope.into());
         self
     }
 
     /// An extra parameter of the token request, such as `audience` or `resource`
     /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.extra.push((name.into(), value.into()));
+        self.wishes.param(name, value);
         self
     }
 }
@@ -50,19 +51,13 @@ impl Grant for ClientCredentials {
     async fn token(&self, context: &GrantContext<'_>) -> Result<Token, Error> {
         let client = context.client()?;
         // "The client credentials grant type MUST only be used by confidential clients."
-        let asserted = self.extra.iter().any(|(name, _)| name == "client_assertion");
+        let asserted = self.wishes.extra.iter().any(|(name, _)| name == "client_assertion");
         if !client.is_confidential() && !asserted {
             return Err(Error::config(
                 "client credentials need a client that authenticates itself; set OAuthClient::secret",
             ));
         }
-        let mut request = client.token_request("client_credentials");
-        for (name, value) in &self.extra {
-            request = request.extra(name, value);
-        }
-        if let Some(scope) = &self.scope {
-            request = request.param("scope", scope);
-        }
-        request.send().await
+        let request = client.token_request("client_credentials");
+        self.wishes.put_on(request).send().await
     }
 }

@@ -6,6 +6,7 @@ use std::future::Future;
 use async_trait::async_trait;
 
 use super::assertion::Source;
+use super::wishes::Wishes;
 use super::{Grant, GrantContext};
 use crate::error::{BoxError, Error};
 use crate::token::Token;
@@ -28,8 +29,7 @@ use crate::token::Token;
 #[derive(Clone)]
 pub struct JwtBearer {
     assertion: Source<String>,
-    scope: Option<String>,
-    extra: Vec<(String, String)>,
+    wishes: Wishes,
 }
 
 impl JwtBearer {
@@ -41,20 +41,20 @@ impl JwtBearer {
         Fut: Future<Output = Result<String, E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        Self { assertion: Source::new(assertion), scope: None, extra: Vec::new() }
+        Self { assertion: Source::new(assertion), wishes: Wishes::default() }
     }
 
     /// The scope to ask for: names separated by spaces
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.scope = Some(scope.into());
+        self.wishes.scope = Some(scope.into());
         self
     }
 
     /// An extra parameter of the token request
     /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.extra.push((name.into(), value.into()));
+        self.wishes.param(name, value);
         self
     }
 }
@@ -63,22 +63,16 @@ impl JwtBearer {
 impl Grant for JwtBearer {
     async fn token(&self, context: &GrantContext<'_>) -> Result<Token, Error> {
         let assertion = self.assertion.get().await?;
-        let mut request = context
+        let request = context
             .client()?
             .token_request("urn:ietf:params:oauth:grant-type:jwt-bearer")
             .param("assertion", assertion);
-        for (name, value) in &self.extra {
-            request = request.extra(name, value);
-        }
-        if let Some(scope) = &self.scope {
-            request = request.scope(scope);
-        }
-        request.send().await
+        self.wishes.put_on(request).send().await
     }
 }
 
 impl fmt::Debug for JwtBearer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwtBearer").field("scope", &self.scope).finish_non_exhaustive()
+        f.debug_struct("JwtBearer").field("scope", &self.wishes.scope).finish_non_exhaustive()
     }
 }

@@ -6,6 +6,7 @@ mod context;
 mod jwt_bearer;
 mod refresh_token;
 mod token_exchange;
+mod wishes;
 
 pub use client_credentials::ClientCredentials;
 pub use context::{Grant, GrantContext};

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::assertion::Source;
+use super::wishes::Wishes;
 use super::{Grant, GrantContext};
 use crate::error::{BoxError, Error};
 use crate::token::Token;
@@ -48,10 +49,9 @@ impl ExchangeToken {
 pub struct TokenExchange {
     subject: Source<ExchangeToken>,
     actor: Option<Source<ExchangeToken>>,
-    scope: Option<String>,
+    wishes: Wishes,
     requested_token_type: Option<String>,
     targets: Vec<(&'static str, String)>,
-    extra: Vec<(String, String)>,
 }
 
 impl TokenExchange {
@@ -66,10 +66,9 @@ impl TokenExchange {
         Self {
             subject: Source::new(subject),
             actor: None,
-            scope: None,
+            wishes: Wishes::default(),
             requested_token_type: None,
             targets: Vec::new(),
-            extra: Vec::new(),
         }
     }
 
@@ -110,14 +109,14 @@ impl TokenExchange {
     /// The scope to ask for: names separated by spaces
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.scope = Some(scope.into());
+        self.wishes.scope = Some(scope.into());
         self
     }
 
     /// An extra parameter of the token request
     /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.extra.push((name.into(), value.into()));
+        self.wishes.param(name, value);
         self
     }
 }
@@ -151,14 +150,8 @@ impl Grant for TokenExchange {
         if let Some(token_type) = &self.requested_token_type {
             request = request.param("requested_token_type", token_type);
         }
-        if let Some(scope) = &self.scope {
-            request = request.scope(scope);
-        }
-        for (name, value) in &self.extra {
-            request = request.extra(name, value);
-        }
         // A token of type `N_A` is none to be sent to anyone: reading the answer has refused it.
-        request.send().await
+        self.wishes.put_on(request).send().await
     }
 }
 
@@ -173,7 +166,7 @@ impl fmt::Debug for ExchangeToken {
 impl fmt::Debug for TokenExchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenExchange")
-            .field("scope", &self.scope)
+            .field("scope", &self.wishes.scope)
             .field("targets", &self.targets)
             .field("actor", &self.actor.is_some())
             .finish_non_exhaustive()

@@ -85,7 +85,8 @@ async fn signing_out_waits_for_a_renewal_and_revokes_what_it_brought() {
         let session = session.clone();
         async move { session.sign_out().await }
     });
-    tokio::task::yield_now().await;
+    world.round_trips().await;
+    assert_eq!(world.provider.counts().revocations, 0);
     drop(hold);
     signing_out.await.unwrap().unwrap();
     let renewed = world.saved.last();

@@ -1,0 +1,156 @@
+//! `Answer`: a request sent, and all that came back of it.
+//!
+//! Invariants: never more than the limit of bytes held; no redirect; the moment before sending is
+//! noted, for a token's deadline counts from it. The caller bounds the time.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
+use reqwest::{Request, Response};
+use reqwest_middleware::ClientWithMiddleware;
+use secrecy::zeroize::Zeroizing;
+
+use crate::clock::{self, Clock};
+use crate::error::{BoxError, Error, Kind};
+use crate::wire::Reply;
+
+/// A whole answer.
+pub(super) struct Answer {
+    status: http::StatusCode,
+    retry_after: Option<Duration>,
+    body: Zeroizing<Vec<u8>>,
+    sent_at: chrono::DateTime<chrono::Utc>,
+}
+
+impl Answer {
+    pub(super) fn reply<'a>(&'a self, endpoint: &'static str, secrets: &'a [&'a str]) -> Reply<'a> {
+        Reply {
+            endpoint,
+            status: self.status,
+            retry_after: self.retry_after,
+            body: &self.body,
+            sent_at: self.sent_at,
+            secrets,
+        }
+    }
+}
+
+/// Sends the request and reads the answer up to the limit.
+pub(super) async fn answer(
+    http: &ClientWithMiddleware,
+    request: Request,
+    endpoint: &'static str,
+    limit: usize,
+    clock: &Clock,
+) -> Result<Answer, Error> {
+    let asked = request.url().clone();
+    let sent_at = clock::to_date(clock.now());
+    let response = http.execute(request).await.map_err(|error| send_error(error, endpoint))?;
+    let status = response.status();
+    // An application's own HTTP client may follow redirects; what lies behind one is not the
+    // endpoint that was configured.
+    if *response.url() != asked {
+        let reason = "the request was redirected; give OAuthClient::http a client with reqwest::redirect::Policy::none()";
+        return Err(Error::new(Kind::Malformed { endpoint, status, reason: reason.to_owned() }));
+    }
+    let retry_after = retry_after(response.headers(), sent_at);
+    let body = read_body(response, endpoint, limit).await?;
+    Ok(Answer { status, retry_after, body, sent_at })
+}
+
+/// Reads the body up to the limit.
+async fn read_body(
+    mut response: Response,
+    endpoint: &'static str,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let status = response.status();
+    let mut body = Zeroizing::new(Vec::new());
+    loop {
+        let chunk = response.chunk().await.map_err(|error| {
+            Error::new(Kind::Lost { endpoint, source: error.without_url().into() })
+        })?;
+        match chunk {
+            None => return Ok(body),
+            Some(chunk) if body.len() + chunk.len() <= limit => body.extend_from_slice(&chunk),
+            Some(_) => {
+                let reason =
+                    format!("it is longer than {limit} bytes (OAuthClient::response_limit)");
+                return Err(Error::new(Kind::Malformed { endpoint, status, reason }));
+            }
+        }
+    }
+}
+
+/// Tells a request that was never sent from one whose answer was lost.
+fn send_error(error: reqwest_middleware::Error, endpoint: &'static str) -> Error {
+    let error = error.without_url();
+    let of_reqwest = match &error {
+        reqwest_middleware::Error::Reqwest(error) => Some(error),
+        reqwest_middleware::Error::Middleware(error) => {
+            error.chain().find_map(|cause| cause.downcast_ref())
+        }
+    };
+    let Some(of_reqwest) = of_reqwest else {
+        return Error::new(Kind::Lost { endpoint, source: error.into() });
+    };
+    if of_reqwest.is_builder() || no_tls(of_reqwest) {
+        return Error::config(format!(
+            "reqwest cannot send to the {endpoint}; for https enable one of its TLS features, such as `rustls`, in your Cargo.toml",
+        ));
+    }
+    let sent = !of_reqwest.is_connect();
+    let source: BoxError = error.into();
+    Error::new(if sent {
+        Kind::Lost { endpoint, source }
+    } else {
+        Kind::Unreachable { endpoint, source }
+    })
+}
+
+/// reqwest without a TLS feature finds https no scheme it knows.
+fn no_tls(error: &reqwest::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if error.to_string().contains("scheme is not http") {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// `Retry-After`: seconds, or a date
+/// ([RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
+fn retry_after(headers: &HeaderMap, now: chrono::DateTime<chrono::Utc>) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = chrono::DateTime::parse_from_rfc2822(text).ok()?;
+    Some((date.to_utc() - now).to_std().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn retry_after_in_seconds_and_as_a_date() {
+        let now = chrono::DateTime::from_timestamp(784_111_717, 0).unwrap();
+        for (text, expected) in [
+            ("120", Some(120)),
+            ("0", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(60)),
+            ("Sun, 06 Nov 1994 08:47:37 GMT", Some(0)),
+            ("-1", None),
+            ("soon", None),
+            ("99999999999999999999999999", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{text}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `Settings`: all that an [`OAuthClient`](super::OAuthClient) knows.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use reqwest_middleware::ClientWithMiddleware;
+use secrecy::SecretString;
+use url::Url;
+
+use super::{BasicEncoding, ClientAuthentication, endpoint};
+use crate::clock::Clock;
+use crate::error::{BoxError, Error};
+use crate::wire::Rules;
+
+/// The provider's endpoints, as far as they are known.
+#[derive(Clone)]
+pub(crate) struct Endpoints {
+    pub(crate) token: Url,
+    pub(crate) authorization: Option<Url>,
+    pub(crate) device_authorization: Option<Url>,
+    pub(crate) revocation: Option<Url>,
+    pub(crate) introspection: Option<Url>,
+    pub(crate) issuer: Option<Issuer>,
+}
+
+/// Who the provider says it is ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
+#[derive(Clone)]
+pub(crate) struct Issuer {
+    pub(crate) text: String,
+    /// Its callbacks carry `iss`
+    /// ([RFC 9207 §3](https://www.rfc-editor.org/rfc/rfc9207#section-3)).
+    pub(crate) in_callback: bool,
+}
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) id: String,
+    pub(super) secret: Option<SecretString>,
+    pub(super) endpoints: Endpoints,
+    pub(super) authentication: Option<ClientAuthentication>,
+    /// What a client with a secret does unless told otherwise.
+    pub(super) default_authentication: ClientAuthentication,
+    pub(super) basic_encoding: BasicEncoding,
+    pub(super) refresh_params: Vec<(String, String)>,
+    pub(super) authorization_params: Vec<(String, String)>,
+    pub(super) timeout: Duration,
+    pub(super) response_limit: usize,
+    pub(super) rules: Rules,
+    pub(super) clock: Clock,
+    pub(super) http: Option<ClientWithMiddleware>,
+    /// Built at the first token request, where the application gave none.
+    pub(super) own_http: Arc<OnceLock<ClientWithMiddleware>>,
+    /// `Detect` found that the body is where this endpoint wants the credentials.
+    pub(super) wants_post: Arc<AtomicBool>,
+}
+
+/// Limits that hold unless set otherwise.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const RESPONSE_LIMIT: usize = 1024 * 1024;
+
+impl Settings {
+    pub(super) fn new(id: String, endpoints: Endpoints) -> Self {
+        Self {
+            id,
+            secret: None,
+            endpoints,
+            authentication: None,
+            default_authentication: ClientAuthentication::ClientSecretBasic,
+            basic_encoding: BasicEncoding::default(),
+            refresh_params: Vec::new(),
+            authorization_params: Vec::new(),
+            timeout: TIMEOUT,
+            response_limit: RESPONSE_LIMIT,
+            rules: Rules::default(),
+            clock: Clock::default(),
+            http: None,
+            own_http: Arc::default(),
+            wants_post: Arc::default(),
+        }
+    }
+
+    pub(super) fn method(&self) -> ClientAuthentication {
+        match (self.authentication, &self.secret) {
+            (Some(method), _) => method,
+            (None, Some(_)) => self.default_authentication,
+            (None, None) => ClientAuthentication::None,
+        }
+    }
+
+    pub(super) fn http(&self) -> Result<&ClientWithMiddleware, Error> {
+        if let Some(http) = self.http.as_ref().or_else(|| self.own_http.get()) {
+            return Ok(http);
+        }
+        let built = own_http(&self.endpoints.token)?;
+        Ok(self.own_http.get_or_init(|| built))
+    }
+
+    pub(super) fn wants_post(&self) -> bool {
+        self.wants_post.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn remember_post(&self) {
+        self.wants_post.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The HTTP client for those who bring none: no redirects, a bounded wait for a connection. What
+/// goes to loopback goes there, and not in plain text to a proxy of the environment.
+pub(super) fn own_http(endpoint: &Url) -> Result<ClientWithMiddleware, Error> {
+    let mut builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT);
+    if endpoint::is_loopback(endpoint) {
+        builder = builder.no_proxy();
+    }
+    let built = builder.build();
+    built.map(Into::into).map_err(|error| {
+        let source: BoxError = error.without_url().into();
+        Error::config(format!(
+            "no HTTP client for token requests could be built ({source}); check reqwest's TLS features or pass one to OAuthClient::http"
+        ))
+    })
+}
