@@ -225,9 +225,14 @@ impl Core {
         }
     }
 
-    pub(super) fn note_lost_answer(&self, epoch: u64) {
+    /// Notes whether an answer to the present refresh token may be lost; what was noted before.
+    pub(super) fn in_doubt(&self, epoch: u64, doubt: bool) -> bool {
         let mut ledger = self.ledger();
-        ledger.lost_answer |= ledger.epoch == epoch;
+        let before = ledger.lost_answer;
+        if ledger.epoch == epoch {
+            ledger.lost_answer = doubt;
+        }
+        before
     }
 
     pub(super) fn announce(&self, token: &Arc<Token>) {

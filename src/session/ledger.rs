@@ -28,7 +28,7 @@ pub(crate) struct Ledger {
     /// that was cut off leaves it here for the next one, which then presents no refresh token.
     pub(crate) received: Option<Received>,
     pub(crate) failure: Option<Failure>,
-    /// An answer to the present refresh token was lost.
+    /// An answer to the present refresh token was lost, or is still to come.
     pub(crate) lost_answer: bool,
     /// Raised by each token that the application sets; a flight of an older one is void.
     pub(crate) epoch: u64,

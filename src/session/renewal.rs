@@ -6,7 +6,8 @@
 //!
 //! A lost answer (cut connection, time-out) may hide a rotation. The same refresh token is then
 //! presented once more within a second, as servers with a grace window expect; what fails after
-//! that waits for the backoff. An `invalid_grant` that follows a lost answer says so.
+//! that waits for the backoff. An `invalid_grant` that follows a lost answer says so, also where the
+//! runtime went away with the request under way.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -112,13 +113,17 @@ async fn obtain(core: &Core, epoch: u64) -> Result<Token, Error> {
     };
     if let Some((client, token, refresh_token)) = refresh {
         tracing::debug!(generation = present.generation, "refreshing the token");
+        // In doubt until there is an answer, for this task may end with its runtime.
+        let in_doubt_before = core.in_doubt(epoch, true);
         let mut outcome = grant::refresh(client, token, refresh_token).await;
+        if !outcome.as_ref().is_err_and(is_lost) {
+            core.in_doubt(epoch, in_doubt_before);
+        }
         if let Some(lost) = outcome.as_ref().err().filter(|error| is_lost(error)) {
             tracing::warn!(
                 error = lost as &dyn std::error::Error,
                 "the answer was lost, refreshing once more"
             );
-            core.note_lost_answer(epoch);
             tokio::time::sleep(SECOND_TRY.mul_f64(rand::random_range(0.5..=1.5))).await;
             outcome = grant::refresh(client, token, refresh_token).await;
         }

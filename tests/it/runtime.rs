@@ -92,6 +92,32 @@ fn a_token_received_before_the_runtime_went_away_is_saved_and_used_by_the_next()
 }
 
 #[test]
+fn a_renewal_that_died_with_its_request_under_way_is_remembered_as_a_lost_answer() {
+    let provider = runtime();
+    let world = provider.block_on(World::new());
+    let session = world.saving().token(world.expired_token()).build();
+    let hold = world.provider.hold();
+    std::thread::scope(|scope| {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        scope.spawn(|| provider.block_on(stopped));
+        let first = runtime();
+        first.block_on(async {
+            assert!(polled(1, session.token()).await.is_none());
+            world.provider.token_requests_reach(1).await;
+        });
+        drop(first);
+        // The provider serves the request to its end, and rotates.
+        drop(hold);
+        runtime().block_on(async {
+            let error = session.token().await.unwrap_err();
+            assert!(error.is_reauthorization_required() && error.answer_was_lost(), "{error}");
+        });
+        stop.send(()).unwrap();
+    });
+    assert_eq!(world.saved.count(), 0);
+}
+
+#[test]
 fn waiters_of_a_runtime_that_ends_are_not_left_hanging() {
     let provider = runtime();
     let world = provider.block_on(World::new());
