@@ -94,6 +94,8 @@ impl Choices {
             query.extend_pairs(more);
         }
         let issuer = endpoints.issuer.as_ref();
+        let now = clock::to_date(self.client.clock_ref().now());
+        let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);
         Ok(LoginState {
             url,
             client_id: self.client.client_id().to_owned(),
@@ -102,7 +104,7 @@ impl Choices {
             state,
             issuer: issuer.map(|issuer| issuer.text.clone()),
             iss_required: issuer.is_some_and(|issuer| issuer.in_callback),
-            expires_at: clock::to_date(self.client.clock_ref().now() + self.lifetime).timestamp(),
+            expires_at: clock::add_seconds(now, lifetime).timestamp(),
         })
     }
 }

@@ -18,6 +18,8 @@ use crate::token::Token;
 
 /// How long a renewal waits for the saver before requests go on with the unsaved token.
 const SAVE_WAIT: Duration = Duration::from_secs(5);
+/// The longest wait between attempts that can be set.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(24 * 3600);
 /// How long a grant of the application may take.
 const GRANT_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -145,9 +147,11 @@ impl SessionBuilder {
     }
 
     /// The shortest and the longest wait between attempts while renewing or saving fails. 1 and 30
-    /// seconds by default; a provider's `Retry-After` goes before, up to an hour.
+    /// seconds by default, a day at most; a provider's `Retry-After` goes before, up to an hour.
     pub fn backoff(mut self, shortest: Duration, longest: Duration) -> Self {
-        self.config.backoff = Backoff { shortest, longest: longest.max(shortest) };
+        let shortest = shortest.min(LONGEST_BACKOFF);
+        let longest = longest.clamp(shortest, LONGEST_BACKOFF);
+        self.config.backoff = Backoff { shortest, longest };
         self
     }
 

@@ -137,6 +137,34 @@ fn a_token_that_cannot_stand_in_a_header_is_refused_where_it_is_made_and_where_i
     }
 }
 
+#[tokio::test]
+async fn durations_without_end_are_no_panic() {
+    let world = World::with(|p| p.redirect_uri("https://me.example/cb")).await;
+    let forever = std::time::Duration::MAX;
+    let app = world.app().timeout(forever);
+    let app = app.authorization_endpoint(world.provider.authorize_url()).unwrap();
+    let request = app.authorization_code("https://me.example/cb").unwrap().lifetime(forever);
+    let login = request.begin().unwrap();
+    let callback = crate::login::browse(login.url()).await;
+    let token = login.finish(&app, callback).await.unwrap();
+    let session = Session::builder(app)
+        .clock(world.clock.reader())
+        .token(token)
+        .refresh_lead(forever)
+        .expiry_margin(forever)
+        .save_wait(forever)
+        .grant_timeout(forever)
+        .backoff(forever, forever)
+        .on_refresh(|_| async { Ok::<(), std::io::Error>(()) })
+        .build();
+    session.refresh().await.unwrap();
+    world.provider.fail_always(Fault::Status(503));
+    for _ in 0..2 {
+        assert!(session.refresh().await.unwrap_err().is_transient());
+    }
+    assert_eq!(world.provider.counts().token_requests, 3);
+}
+
 /// In a process of its own, for the proxy of the environment is read once.
 #[test]
 fn a_token_request_to_loopback_passes_by_the_environments_proxy() {
