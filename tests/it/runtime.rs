@@ -108,6 +108,9 @@ fn a_renewal_that_died_with_its_request_under_way_is_remembered_as_a_lost_answer
         drop(first);
         // The provider serves the request to its end, and rotates.
         drop(hold);
+        while world.provider.counts().tokens_issued == 0 {
+            std::thread::yield_now();
+        }
         runtime().block_on(async {
             let error = session.token().await.unwrap_err();
             assert!(error.is_reauthorization_required() && error.answer_was_lost(), "{error}");
