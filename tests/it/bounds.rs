@@ -18,6 +18,8 @@ async fn a_token_request_ends_at_its_total_timeout_however_the_provider_dawdles(
         // Once, and once more within seconds; then not before the backoff.
         world.provider.token_requests_reach(1).await;
         pass(30).await;
+        tokio::task::yield_now().await;
+        pass(1).await;
         world.provider.token_requests_reach(2).await;
         pass(30).await;
         let error = waiting.await.unwrap();

@@ -59,11 +59,48 @@ impl Saved {
     }
 }
 
+/// While it lives, the runtime's timers stand still and I/O goes on; [`pass`] moves them. A machine
+/// that is slow can so not make a backoff or a time-out pass by itself.
+struct Frozen(Option<std::sync::mpsc::Sender<()>>);
+
+thread_local! {
+    static FROZEN: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+impl Frozen {
+    /// Only a runtime of one thread can be frozen.
+    fn new() -> Self {
+        let flavor = tokio::runtime::Handle::current().runtime_flavor();
+        if flavor != tokio::runtime::RuntimeFlavor::CurrentThread || FROZEN.replace(true) {
+            return Self(None);
+        }
+        tokio::time::pause();
+        // A paused clock jumps to the next timer when there is nothing else to do, but not while a
+        // blocking task runs.
+        let (end, ended) = std::sync::mpsc::channel();
+        tokio::task::spawn_blocking(move || ended.recv());
+        Self(Some(end))
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        if self.0.take().is_some() {
+            FROZEN.set(false);
+            if tokio::runtime::Handle::try_current().is_ok() {
+                tokio::time::resume();
+            }
+        }
+    }
+}
+
 /// A provider, the clock that it and its sessions live by, and what the saver was given.
 pub struct World {
     pub provider: Provider,
     pub clock: WallClock,
     pub saved: Saved,
+    /// Of two worlds in a test the first holds the time.
+    _frozen: Frozen,
 }
 
 impl World {
@@ -76,7 +113,7 @@ impl World {
         let clock = WallClock::new();
         let builder = set_up(Provider::builder().clock(clock.reader()));
         let provider = builder.start().await.unwrap();
-        Self { provider, clock, saved: Saved::default() }
+        Self { provider, clock, saved: Saved::default(), _frozen: Frozen::new() }
     }
 
     pub fn app(&self) -> OAuthClient {
@@ -172,7 +209,13 @@ pub async fn polled<F: Future>(times: usize, future: F) -> Option<F::Output> {
 
 /// Moves the timers of the test's (single-threaded) runtime on.
 pub async fn pass(seconds: u64) {
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(seconds)).await;
-    tokio::time::resume();
+    let frozen = FROZEN.get();
+    if !frozen {
+        tokio::time::pause();
+    }
+    // Timers have a grain of a millisecond.
+    tokio::time::advance(Duration::from_secs(seconds) + Duration::from_millis(1)).await;
+    if !frozen {
+        tokio::time::resume();
+    }
 }
