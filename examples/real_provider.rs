@@ -3,17 +3,22 @@
 //! Everything comes from the environment; run it without, and it says what it needs. It prints no
 //! secret.
 
-use std::fs;
-use std::io::{self, ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+#[path = "support/report.rs"]
+mod report;
+#[path = "support/token_file.rs"]
+mod token_file;
+
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use reqwest::Url;
 use reqwest::header::WWW_AUTHENTICATE;
 use reqwest_middleware::ClientBuilder;
+use reqwest_oauth2::Session;
 use reqwest_oauth2::{BoxError, ClientAuthentication, ClientCredentials, Error, OAuthClient};
-use reqwest_oauth2::{Session, Token, TokenSaver};
+
+use report::report;
+use token_file::TokenFile;
 
 const USAGE: &str = "\
 One GET request with a token of a real provider. Set in the environment:
@@ -43,7 +48,8 @@ async fn main() -> ExitCode {
     match run(settings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            report(error);
+            report(&error);
+            advise(&error);
             ExitCode::FAILURE
         }
     }
@@ -63,11 +69,15 @@ async fn run(settings: Settings) -> Result<(), BoxError> {
     }
 
     let mut builder = Session::builder(app);
-    builder = match (&settings.token_file, settings.refresh_token) {
-        (Some(file), Some(_)) if file.0.exists() => builder.token(file.load()?),
-        (_, Some(refresh_token)) => builder.refresh_token(refresh_token),
-        (Some(file), None) => builder.token(file.load()?),
-        (None, None) => builder.grant(grant),
+    let stored = settings.token_file.as_ref().map(TokenFile::load).transpose()?.flatten();
+    builder = match (stored, settings.refresh_token, &settings.token_file) {
+        (Some(token), _, _) => builder.token(token),
+        (None, Some(refresh_token), _) => builder.refresh_token(refresh_token),
+        (None, None, Some(TokenFile(path))) => {
+            let shown = path.display();
+            return Err(format!("there is no {shown} yet: set OAUTH_REFRESH_TOKEN once").into());
+        }
+        (None, None, None) => builder.grant(grant),
     };
     if let Some(file) = settings.token_file.clone() {
         file.check()?;
@@ -114,75 +124,9 @@ async fn run(settings: Settings) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The saver, and where the stored token comes from.
-#[derive(Clone)]
-struct TokenFile(PathBuf);
-
-#[async_trait::async_trait]
-impl TokenSaver for TokenFile {
-    async fn save(&self, token: Token) -> Result<(), BoxError> {
-        let (path, json) = (self.0.clone(), serde_json::to_vec(&token)?);
-        Ok(tokio::task::spawn_blocking(move || replace(&path, &json)).await??)
-    }
-}
-
-impl TokenFile {
-    /// Better known before the provider gives out a token that cannot be kept.
-    fn check(&self) -> Result<(), BoxError> {
-        match create_beside(&self.0).and_then(|(_, temporary)| fs::remove_file(temporary)) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(format!("{} could not be saved: {error}", self.0.display()).into()),
-        }
-    }
-
-    fn load(&self) -> Result<Token, BoxError> {
-        let shown = self.0.display();
-        let json = fs::read(&self.0).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => format!("there is no {shown} yet: set OAUTH_REFRESH_TOKEN once"),
-            _ => format!("{shown} cannot be read: {error}"),
-        })?;
-        // Where it went wrong, and no more: the text of the error may repeat what is in the file.
-        serde_json::from_slice(&json).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            format!("{shown} holds no token in JSON (line {line}, column {column})").into()
-        })
-    }
-}
-
-/// Puts the new content in the place of the old in one step: no crash leaves half a token.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let (mut file, temporary) = create_beside(path)?;
-    let written = file
-        .write_all(content)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written
-}
-
-/// An empty file in the same directory, for the eyes of its owner only.
-fn create_beside(path: &Path) -> io::Result<(fs::File, PathBuf)> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    Ok((options.open(&temporary)?, temporary))
-}
-
-/// The error with everything it came from, and what to do.
-fn report(error: BoxError) {
-    eprintln!("error: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        eprintln!("  because: {cause}");
-        source = cause.source();
-    }
-    if let Some(ours) = Error::find_in(&*error) {
+/// What to do about it.
+fn advise(error: &BoxError) {
+    if let Some(ours) = Error::find_in(&**error) {
         eprintln!("what to do: {}", remedy(ours));
     } else if error.is::<reqwest_middleware::Error>() {
         eprintln!("what to do: check OAUTH_API_URL and the network");

@@ -11,6 +11,7 @@ mod freshness;
 mod grants;
 mod login;
 mod lokalise;
+mod loopback;
 mod origins;
 mod provider;
 mod published;

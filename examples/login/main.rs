@@ -1,0 +1,270 @@
+//! A login from the command line, then a request with the token:
+//! `cargo run --example login -- --issuer https://accounts.example --client-id ID --get https://api.example/me`.
+//!
+//! Opens the browser and listens on loopback for its return; asks for a code on another device where
+//! that cannot work. The token goes into a file. Run again, it goes on with the saved token,
+//! refreshing it as needed; when the login has ended it asks for a new one.
+
+mod loopback;
+#[path = "../support/report.rs"]
+mod report;
+#[path = "../support/token_file.rs"]
+mod token_file;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use reqwest::Url;
+use reqwest_middleware::ClientBuilder;
+use reqwest_oauth2::{BoxError, Error, OAuthClient, Session, Token, TokenSaver as _, presets};
+
+use loopback::Loopback;
+use report::report;
+use token_file::TokenFile;
+
+/// How much of the API's answer is shown.
+const SHOWN: usize = 2000;
+
+/// Logs in with OAuth 2, saves the token, and GETs a URL with it.
+#[derive(Parser)]
+struct Args {
+    /// The provider, by its issuer URL: its metadata names the endpoints
+    #[arg(long, value_name = "URL", required_unless_present = "preset", conflicts_with = "preset")]
+    issuer: Option<String>,
+    /// The provider, by name
+    #[arg(long)]
+    preset: Option<Preset>,
+    /// What the provider knows this application by
+    #[arg(long, value_name = "ID")]
+    client_id: String,
+    /// The environment variable that holds the client secret, if there is one
+    #[arg(long, value_name = "VARIABLE")]
+    client_secret_env: Option<String>,
+    /// The scope to ask for, names separated by spaces
+    #[arg(long)]
+    scope: Option<String>,
+    /// An extra parameter of the authorization request, such as prompt=consent
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    params: Vec<(String, String)>,
+    /// What to GET with the token; its origin is the only one that sees it
+    #[arg(long, value_name = "URL")]
+    get: Option<Url>,
+    /// Where the token is saved [default: token-PROVIDER.json]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Log in on another device: shows a code to type in there
+    #[arg(long)]
+    device: bool,
+    /// Print the URL only
+    #[arg(long)]
+    no_browser: bool,
+    /// The port of http://127.0.0.1:PORT/cb, for providers that know only registered redirect URIs
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// How long the person may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    wait: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Preset {
+    Github,
+    Google,
+    Lokalise,
+    Microsoft,
+    Slack,
+}
+
+/// Why there was no login, where neither the provider nor the network is to blame.
+#[derive(Debug, thiserror::Error)]
+enum NoLogin {
+    #[error("nobody logged in within {0} seconds; run this again to begin anew")]
+    NobodyCame(u64),
+    #[error("interrupted; run this again to begin anew")]
+    Interrupted,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(&Args::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether the API answered as it should.
+async fn run(args: &Args) -> Result<bool, BoxError> {
+    let app = args.client().await?;
+    let file = args.token_file();
+    file.check()?;
+    let saved = file.load()?;
+    let continued = saved.is_some();
+    let token = match saved {
+        Some(token) => token,
+        None => logged_in(args, &app, &file).await?,
+    };
+    if continued {
+        println!("going on with the token in {}", file.0.display());
+    }
+    let session = Session::builder(app.clone()).token(token).saver(file.clone()).build();
+    let mut outcome = fetch(&session, args.get.as_ref()).await;
+    let ended =
+        |error: &BoxError| Error::find_in(&**error).is_some_and(Error::is_reauthorization_required);
+    if continued && outcome.as_ref().is_err_and(ended) {
+        println!("that login has ended");
+        session.set_token(logged_in(args, &app, &file).await?).await?;
+        outcome = fetch(&session, args.get.as_ref()).await;
+    }
+    session.shutdown().await?; // what is renewed is saved
+    outcome
+}
+
+/// A token of a person who logs in now, saved.
+async fn logged_in(args: &Args, app: &OAuthClient, file: &TokenFile) -> Result<Token, BoxError> {
+    let patience = Duration::from_secs(args.wait);
+    tokio::select! {
+        token = tokio::time::timeout(patience, log_in(args, app, file)) => {
+            let token = token.map_err(|_| NoLogin::NobodyCame(args.wait))??;
+            println!("logged in; the token is in {}", file.0.display());
+            Ok(token)
+        }
+        Ok(()) = tokio::signal::ctrl_c() => Err(NoLogin::Interrupted.into()),
+    }
+}
+
+async fn log_in(args: &Args, app: &OAuthClient, file: &TokenFile) -> Result<Token, BoxError> {
+    if args.device {
+        return log_in_elsewhere(args, app, file).await;
+    }
+    // Bound before the browser is sent off. Where that cannot be, or the provider knows no browser,
+    // there is still the other device.
+    let ready = Loopback::bind(args.port).await.map_err(BoxError::from).and_then(|loopback| {
+        let request = app.authorization_code(loopback.redirect_uri())?;
+        Ok((loopback, request))
+    });
+    let (loopback, mut request) = match ready {
+        Ok(ready) => ready,
+        Err(why) => {
+            eprintln!("no login with a browser here: {why}");
+            return log_in_elsewhere(args, app, file).await;
+        }
+    };
+    if let Some(scope) = &args.scope {
+        request = request.scope(scope);
+    }
+    for (name, value) in &args.params {
+        request = request.param(name, value);
+    }
+    let login = request.lifetime(Duration::from_secs(args.wait)).begin()?;
+    println!("to log in, open\n  {}", login.url());
+    if !args.no_browser
+        && let Err(error) = open::that_detached(login.url())
+    {
+        eprintln!(
+            "no browser could be opened ({error}); --device asks for a code on another device"
+        );
+    }
+    // Saved before the page says so.
+    loopback.answer(async |callback| save(file, login.finish(app, callback).await?).await).await
+}
+
+/// The device flow: the person logs in elsewhere, with a code.
+async fn log_in_elsewhere(
+    args: &Args,
+    app: &OAuthClient,
+    file: &TokenFile,
+) -> Result<Token, BoxError> {
+    let mut request = app.device_authorization();
+    if let Some(scope) = &args.scope {
+        request = request.scope(scope);
+    }
+    let mut login = request.begin().await?;
+    println!("to log in, open\n  {}", login.verification_uri());
+    println!("and type in\n  {}", login.user_code());
+    if let Some(url) = login.verification_uri_complete() {
+        println!("or open\n  {url}");
+    }
+    save(file, login.wait().await?).await
+}
+
+async fn save(file: &TokenFile, token: Token) -> Result<Token, BoxError> {
+    file.save(token.clone()).await?;
+    Ok(token)
+}
+
+/// One request to the API, if there is one to be made; else the token by itself.
+async fn fetch(session: &Session, url: Option<&Url>) -> Result<bool, BoxError> {
+    let Some(url) = url else {
+        let token = session.token().await?;
+        match token.expires_at() {
+            Some(deadline) => {
+                println!("it expires at {} UTC", deadline.format("%Y-%m-%d %H:%M:%S"))
+            }
+            None => println!("when it expires, the provider did not say"),
+        }
+        return Ok(true);
+    };
+    let api = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
+    let http = ClientBuilder::new(api).with(session.middleware(url)?).build();
+    let mut response =
+        http.get(url.clone()).send().await.map_err(reqwest_middleware::Error::without_url)?;
+    let status = response.status();
+    println!("the API answered {status}");
+    let mut body = Vec::new();
+    while body.len() < SHOWN
+        && let Some(chunk) = response.chunk().await?
+    {
+        body.extend_from_slice(&chunk);
+    }
+    body.truncate(SHOWN);
+    let text = String::from_utf8_lossy(&body);
+    println!("{}", text.replace(|c: char| c.is_control() && c != '\n', " "));
+    Ok(status.is_success())
+}
+
+impl Args {
+    async fn client(&self) -> Result<OAuthClient, BoxError> {
+        let id = &self.client_id;
+        let client = match (&self.issuer, self.preset) {
+            (Some(issuer), _) => OAuthClient::discover(issuer, id).await?,
+            (None, Some(Preset::Github)) => presets::github(id)?,
+            (None, Some(Preset::Google)) => presets::google(id)?,
+            (None, Some(Preset::Lokalise)) => presets::lokalise(id)?,
+            (None, Some(Preset::Microsoft)) => presets::microsoft("common", id)?,
+            (None, Some(Preset::Slack)) => presets::slack(id)?,
+            (None, None) => return Err("give --issuer or --preset".into()),
+        };
+        let Some(variable) = &self.client_secret_env else { return Ok(client) };
+        let secret = std::env::var(variable).map_err(|error| format!("{variable}: {error}"))?;
+        Ok(client.secret(secret))
+    }
+
+    /// A file for each provider: no refresh token is shown to another.
+    fn token_file(&self) -> TokenFile {
+        let provider =
+            match (&self.issuer, self.preset.and_then(|preset| preset.to_possible_value())) {
+                (Some(issuer), _) => {
+                    issuer.split_once("://").map_or(&**issuer, |(_, rest)| rest).to_owned()
+                }
+                (None, preset) => {
+                    preset.map(|preset| preset.get_name().to_owned()).unwrap_or_default()
+                }
+            };
+        let plain = provider
+            .trim_end_matches('/')
+            .replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
+        let default = || format!("token-{plain}.json").into();
+        TokenFile(self.token_file.clone().unwrap_or_else(default))
+    }
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("not of the form NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
