@@ -94,6 +94,7 @@ pub mod presets;
 mod saver;
 mod secret;
 mod session;
+pub mod store;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;

@@ -20,5 +20,6 @@ mod runtime;
 mod saving;
 mod sign_out;
 mod single_flight;
+mod stores;
 mod support;
 mod ways;

@@ -1,0 +1,70 @@
+//! `StoreError`.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::error::BoxError;
+
+/// What went wrong in a store. Its text names no key's user and holds no secret.
+#[derive(Debug)]
+pub struct StoreError {
+    kind: Kind,
+    source: BoxError,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Unavailable,
+    Corrupt,
+    Config,
+}
+
+impl StoreError {
+    /// The store cannot be reached, or has no room: it may work later.
+    pub fn unavailable(source: impl Into<BoxError>) -> Self {
+        Self { kind: Kind::Unavailable, source: source.into() }
+    }
+
+    /// What is stored cannot be read; it is left as it is.
+    pub fn corrupt(source: impl Into<BoxError>) -> Self {
+        Self { kind: Kind::Corrupt, source: source.into() }
+    }
+
+    /// The store is not set up: a table is missing, a permission, a key.
+    pub fn config(source: impl Into<BoxError>) -> Self {
+        Self { kind: Kind::Config, source: source.into() }
+    }
+
+    /// Whether it may work later.
+    pub fn is_unavailable(&self) -> bool {
+        self.kind == Kind::Unavailable
+    }
+
+    /// Whether what is stored cannot be read.
+    pub fn is_corrupt(&self) -> bool {
+        self.kind == Kind::Corrupt
+    }
+
+    /// Whether the store is not set up.
+    pub fn is_config(&self) -> bool {
+        self.kind == Kind::Config
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Unavailable => "the token store cannot be used now; it may work later",
+            Kind::Corrupt => {
+                "what the token store holds cannot be read; it is left as it is: restore it, or delete it and log in again"
+            }
+            Kind::Config => "the token store is not set up",
+        })
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}
