@@ -268,6 +268,12 @@ impl OAuthClient {
         &self.0.endpoints
     }
 
+    /// What the provider is told apart from others by: its issuer, else its token endpoint.
+    pub(crate) fn identity(&self) -> &str {
+        let endpoints = &self.0.endpoints;
+        endpoints.issuer.as_ref().map_or(endpoints.token.as_str(), |issuer| &issuer.text)
+    }
+
     pub(crate) fn clock_ref(&self) -> &Clock {
         &self.0.clock
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{BoxError, Error};
+use super::{BoxError, Error, StoreError};
 
 /// What an endpoint answered when it refused
 /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2); from the authorization
@@ -61,6 +61,12 @@ pub(crate) enum Kind {
     Delete(#[source] BoxError),
     #[error("the new token was not saved within {0:?}; saving goes on")]
     SaveTimeout(Duration),
+    #[error(transparent)]
+    Store(StoreError),
+    #[error(
+        "another process has been renewing this token for {0:?} and has not finished; try again"
+    )]
+    Busy(Duration),
     #[error("the grant failed")]
     Grant {
         permanent: bool,

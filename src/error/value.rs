@@ -121,6 +121,12 @@ impl Error {
         matches!(*self.0, Kind::Save(_) | Kind::Delete(_) | Kind::SaveTimeout(_))
     }
 
+    /// The [store](crate::store) failed, or what is in it cannot be read. Nothing was asked of the
+    /// provider.
+    pub fn is_store(&self) -> bool {
+        matches!(*self.0, Kind::Store(_))
+    }
+
     /// The `error` code of the provider's answer, such as `invalid_grant`
     /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
     pub fn code(&self) -> Option<&str> {
@@ -176,6 +182,7 @@ impl Error {
             | Kind::Callback(_)
             | Kind::Grant { permanent: true, .. } => Disposition::Final,
             Kind::Config(_) => Disposition::Misconfigured,
+            Kind::Store(error) if !error.is_unavailable() => Disposition::Misconfigured,
             _ => Disposition::Transient,
         }
     }

@@ -14,10 +14,13 @@ use crate::clock::Clock;
 use crate::error::BoxError;
 use crate::grant::Grant;
 use crate::saver::{TokenSaver, WithDelete};
+use crate::store::TokenStore;
 use crate::token::Token;
 
 /// How long a renewal waits for the saver before requests go on with the unsaved token.
 const SAVE_WAIT: Duration = Duration::from_secs(5);
+/// How long a lease of the store lasts, unless it is extended.
+const LEASE: Duration = Duration::from_secs(10);
 /// The longest wait between attempts that can be set.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(24 * 3600);
 /// How long a grant of the application may take.
@@ -27,6 +30,7 @@ const GRANT_TIMEOUT: Duration = Duration::from_secs(60);
 #[must_use = "a builder does nothing until `build`"]
 pub struct SessionBuilder {
     config: Config,
+    user: Arc<str>,
     token: Option<Token>,
 }
 
@@ -38,6 +42,9 @@ impl SessionBuilder {
             client,
             grant: None,
             saver: None,
+            store: None,
+            lease: LEASE,
+            unrecorded: false,
             policy: Policy::default(),
             backoff: Backoff::default(),
             manual: false,
@@ -46,7 +53,7 @@ impl SessionBuilder {
             grant_timeout: GRANT_TIMEOUT,
             clock,
         };
-        Self { config, token: None }
+        Self { config, user: "".into(), token: None }
     }
 
     /// The token that the application has stored; one that has expired is renewed
@@ -106,6 +113,38 @@ impl SessionBuilder {
         self
     }
 
+    /// Keeps the token of this user in a [store](crate::store) that other processes share, in place of
+    /// a saver. The session begins with what is stored, renews it under a lease, and takes what a
+    /// sibling has renewed ([RFC 9700 §4.14.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2)).
+    /// `user` is the application's own name for the user: an id that never changes. The stored token
+    /// counts, also where [`token`](Self::token) gave another; [`Session::set_token`] replaces it.
+    ///
+    /// While the store is down the token in memory serves until it expires; see
+    /// [`renew_unrecorded`](Self::renew_unrecorded) for what then.
+    pub fn store(mut self, store: impl TokenStore, user: impl Into<Arc<str>>) -> Self {
+        self.config.store = Some(Arc::new(store));
+        self.user = user.into();
+        self
+    }
+
+    /// How long siblings wait for this process, should it die while it renews the token. Extended
+    /// while it lives, so this need not be longer than a token request. 10 seconds by default, at
+    /// least 1.
+    pub fn lease(mut self, time: Duration) -> Self {
+        self.config.lease = time.max(Duration::from_secs(1));
+        self
+    }
+
+    /// Renew a token with a refresh token also while the [store](Self::store) is down, and record it
+    /// when it is back. By default such a renewal is an error ([`Error::is_store`](crate::Error::is_store)):
+    /// with a provider that rotates refresh tokens, siblings that go on to present the old one would
+    /// end the login ([RFC 9700 §4.14.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2)).
+    /// Tokens of a grant are always renewed.
+    pub fn renew_unrecorded(mut self) -> Self {
+        self.config.unrecorded = true;
+        self
+    }
+
     /// Renew only when told to: an expired token is an error
     /// ([`Error::is_expired`](crate::Error::is_expired)), a 401 is returned as it is, and
     /// [`Session::refresh`] is the application's to call
@@ -123,7 +162,7 @@ impl SessionBuilder {
     }
 
     /// How long a renewal waits for the saver before requests go on with the new token while
-    /// saving continues. 5 seconds by default.
+    /// saving continues, and how long a call of a store may take. 5 seconds by default.
     pub fn save_wait(mut self, wait: Duration) -> Self {
         self.config.save_wait = wait;
         self
@@ -172,7 +211,7 @@ impl SessionBuilder {
 
     /// The session. Nothing is sent and nothing is spawned.
     pub fn build(self) -> Session {
-        Session(Arc::new(Core::new(self.config, self.token)))
+        Session(Arc::new(Core::new(Arc::new(self.config), self.user, self.token)))
     }
 }
 

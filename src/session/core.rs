@@ -23,15 +23,18 @@ use tokio::sync::watch;
 
 use super::flight::{Crash, Flight};
 use super::freshness::{Policy, Stage};
-use super::ledger::{Backoff, Landing, Ledger, Received};
-use super::outbox::{Entry, FirstAttempt, Outbox};
+use super::ledger::{Backoff, Landing, Ledger, Received, Source};
+use super::outbox::{Destination, Entry, FirstAttempt, Outbox};
 use super::renewal;
+use super::shelf::Shelf;
 use super::snapshot::{Origin, Snapshot, Terms};
+use super::turn::Hold;
 use crate::client::OAuthClient;
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::grant::Grant;
 use crate::saver::TokenSaver;
+use crate::store::{TokenKey, TokenStore};
 use crate::token::Token;
 
 /// What the application chose; see [`SessionBuilder`](super::SessionBuilder).
@@ -39,6 +42,11 @@ pub(crate) struct Config {
     pub(crate) client: Option<OAuthClient>,
     pub(crate) grant: Option<Arc<dyn Grant>>,
     pub(crate) saver: Option<Arc<dyn TokenSaver>>,
+    pub(crate) store: Option<Arc<dyn TokenStore>>,
+    /// How long a sibling waits for this process, if it dies while it renews.
+    pub(crate) lease: Duration,
+    /// Renew rotating tokens also while the store cannot record them.
+    pub(crate) unrecorded: bool,
     pub(crate) policy: Policy,
     pub(crate) backoff: Backoff,
     pub(crate) manual: bool,
@@ -52,7 +60,9 @@ pub(crate) struct Core {
     pub(super) current: ArcSwap<Snapshot>,
     ledger: Mutex<Ledger>,
     pub(super) outbox: Arc<Outbox>,
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
+    /// Whose token it is, in the store.
+    user: Arc<str>,
     updates: OnceLock<watch::Sender<Option<Arc<Token>>>>,
 }
 
@@ -67,12 +77,13 @@ enum Boarding {
 }
 
 impl Core {
-    pub(super) fn new(config: Config, token: Option<Token>) -> Self {
+    pub(crate) fn new(config: Arc<Config>, user: Arc<str>, token: Option<Token>) -> Self {
         let core = Self {
             current: ArcSwap::from_pointee(Snapshot::empty(0)),
             ledger: Mutex::default(),
             outbox: Arc::default(),
             config,
+            user,
             updates: OnceLock::new(),
         };
         if let Some(token) = token {
@@ -168,6 +179,7 @@ impl Core {
 
     pub(super) fn can_renew(&self, snapshot: &Snapshot) -> bool {
         self.config.grant.is_some()
+            || self.config.store.is_some()
             || (self.config.client.is_some() && snapshot.refresh_token().is_some())
     }
 
@@ -178,7 +190,7 @@ impl Core {
             let mut ledger = self.ledger();
             let runtime = runtime()?;
             let epoch = ledger.epoch + 1;
-            let received = Received { token: Arc::new(token), given: true };
+            let received = Received { token: Arc::new(token), from: Source::Application };
             *ledger = Ledger { epoch, received: Some(received), ..Ledger::default() };
             let flight = Flight::launch(&runtime, renewal::renew(self.clone(), epoch));
             ledger.flight = Some(flight.clone());
@@ -199,15 +211,34 @@ impl Core {
             let _ = flight.landed().await;
         }
         match self.outbox.pending() {
-            Some((entry, _)) => self.done(self.put(entry)?).await,
+            Some((entry, _)) => self.done(self.put(entry, None)?).await,
             None => Ok(()),
         }
     }
 
-    /// Hands an entry to the saver, if there is one.
-    pub(super) fn put(&self, entry: Entry) -> Result<Option<FirstAttempt>, Error> {
-        let Some(saver) = &self.config.saver else { return Ok(None) };
-        Ok(Some(self.outbox.put(&runtime()?, saver, self.config.backoff, entry)))
+    /// This session's place in the store, if there is one.
+    pub(super) fn shelf(&self) -> Option<Shelf> {
+        let store = self.config.store.clone()?;
+        let (issuer, client_id) = match &self.config.client {
+            Some(client) => (client.identity(), client.client_id()),
+            None => ("", ""),
+        };
+        let key = TokenKey::new(issuer, client_id, &self.user);
+        Some(Shelf { store, key, patience: self.config.save_wait })
+    }
+
+    /// Hands an entry to the store or the saver, if there is one. The lease is kept until it is saved.
+    pub(super) fn put(
+        &self,
+        entry: Entry,
+        hold: Option<Hold>,
+    ) -> Result<Option<FirstAttempt>, Error> {
+        let destination = match (self.shelf(), &self.config.saver) {
+            (Some(shelf), _) => Destination::Store(shelf),
+            (None, Some(saver)) => Destination::Saver(saver.clone()),
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(self.outbox.put(&runtime()?, &destination, self.config.backoff, entry, hold)))
     }
 
     /// The end of a first attempt, or of the patience for it.

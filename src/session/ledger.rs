@@ -39,8 +39,15 @@ pub(crate) struct Ledger {
 #[derive(Clone)]
 pub(crate) struct Received {
     pub(crate) token: Arc<Token>,
-    /// The application set it; otherwise a renewal brought it.
-    pub(crate) given: bool,
+    pub(crate) from: Source,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The application set it.
+    Application,
+    /// A renewal brought it.
+    Renewal,
 }
 
 /// A failed renewal, remembered until the next attempt is permitted.
@@ -68,12 +75,13 @@ impl Ledger {
         self.lost_answer = false;
     }
 
-    /// Remembers a failed attempt.
-    pub(crate) fn fail(&mut self, error: Error, backoff: &Backoff) {
+    /// Remembers a failed attempt. Where siblings may bring a new token, even a final failure is
+    /// looked into again.
+    pub(crate) fn fail(&mut self, error: Error, backoff: &Backoff, siblings: bool) {
         let attempts =
             self.failure.as_ref().map_or(0, |failure| failure.attempts).saturating_add(1);
         let wait = match error.disposition() {
-            Disposition::Final => None,
+            Disposition::Final => siblings.then_some(backoff.shortest),
             Disposition::Misconfigured => Some(backoff.misconfigured(attempts)),
             Disposition::Transient => Some(
                 backoff
@@ -190,7 +198,7 @@ mod tests {
         let backoff = Backoff::default();
         let mut ledger = Ledger::default();
         for expected in [1, 2, 4, 8, 16, 30, 30] {
-            ledger.fail(refused(503, None), &backoff);
+            ledger.fail(refused(503, None), &backoff, false);
             let wait = waits(&ledger).unwrap();
             // `Jitter::Bounded` lies between the shortest wait and the step.
             assert!(
@@ -198,16 +206,16 @@ mod tests {
                 "{wait:?} {expected}"
             );
         }
-        ledger.fail(refused(429, Some(120)), &backoff);
+        ledger.fail(refused(429, Some(120)), &backoff, false);
         assert_eq!(waits(&ledger), Some(Duration::from_secs(120)));
-        ledger.fail(refused(429, Some(1_000_000)), &backoff);
+        ledger.fail(refused(429, Some(1_000_000)), &backoff, false);
         assert_eq!(waits(&ledger), Some(LONGEST_RETRY_AFTER));
         // A success in between begins the count anew.
         ledger.landed();
         assert!(ledger.failure.is_none());
-        ledger.fail(refused(503, None), &backoff);
+        ledger.fail(refused(503, None), &backoff, false);
         assert_eq!(waits(&ledger), Some(Duration::from_secs(1)));
-        ledger.fail(refused(400, None), &backoff);
+        ledger.fail(refused(400, None), &backoff, false);
         assert_eq!(waits(&ledger), None);
         assert!(ledger.forbidding().is_some());
     }
@@ -215,7 +223,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_misconfigured_client_asks_again_after_a_minute_and_not_sooner() {
         let mut ledger = Ledger::default();
-        ledger.fail(refused(401, None), &Backoff::default());
+        ledger.fail(refused(401, None), &Backoff::default(), false);
         tokio::time::advance(Duration::from_secs(59)).await;
         assert!(ledger.forbidding().is_some());
         tokio::time::advance(Duration::from_secs(2)).await;

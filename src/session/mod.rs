@@ -1,7 +1,8 @@
 //! One user's token, kept fresh.
 //!
 //! `freshness` is pure; `flight` is the single-flight cell and knows nothing of OAuth; `core` holds
-//! the state; `renewal` is the task that replaces it; `outbox` is the saver's.
+//! the state; `renewal` is the task that replaces it; `outbox` is the saver's. `shelf` is the session's
+//! place in a store that it shares, `turn` decides which of its siblings renews.
 
 mod builder;
 mod core;
@@ -13,8 +14,10 @@ mod ledger;
 mod outbox;
 mod rejection;
 mod renewal;
+mod shelf;
 mod sign_out;
 mod snapshot;
+mod turn;
 mod updates;
 
 pub use builder::SessionBuilder;

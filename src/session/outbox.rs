@@ -1,11 +1,14 @@
-//! `Outbox`: hands tokens to the saver, one at a time, until the newest is saved; after a sign-out
-//! it has what was saved deleted, in the same order.
+//! `Outbox`: hands tokens to the saver or the store, one at a time, until the newest is saved; after a
+//! sign-out it has what was saved deleted, in the same order.
 //!
 //! One worker at a time calls the saver, so an older token can never be written over a newer one.
 //! The worker is a detached flight: it outlives the renewal that started it. A token put in while
 //! a call runs takes the place of one that waits, and is saved next. A failed call is made again
 //! with backoff; a new token cuts the backoff short. If the runtime goes away, the token stays in
 //! the outbox and the next `put` on another runtime starts a new worker.
+//!
+//! With a store it also knows the version that the session's token replaces, and keeps the lease
+//! until the token is saved: a sibling must not present the refresh token that it replaces.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,8 +20,11 @@ use tokio::sync::{Notify, oneshot};
 
 use super::flight::Flight;
 use super::ledger::Backoff;
-use crate::error::{Error, Kind};
+use super::shelf::{Shelf, Shelved, Stored};
+use super::turn::Hold;
+use crate::error::{BoxError, Error, Kind};
 use crate::saver::TokenSaver;
+use crate::store::Version;
 use crate::token::Token;
 
 /// A call of the saver that takes longer is dropped and made again: it may hang for ever.
@@ -37,6 +43,19 @@ struct Slot {
     worker: Option<Flight<()>>,
     /// Why the unsaved token is not saved yet.
     error: Option<Error>,
+    /// What the store held when this session last knew.
+    version: Option<Version>,
+    /// What a sibling had put into the store before us.
+    lost_to: Option<Stored>,
+    /// The lease, until all is saved.
+    hold: Option<Hold>,
+}
+
+/// Where entries go.
+#[derive(Clone)]
+pub(crate) enum Destination {
+    Saver(Arc<dyn TokenSaver>),
+    Store(Shelf),
 }
 
 struct Unsaved {
@@ -48,6 +67,8 @@ struct Unsaved {
 #[derive(Clone)]
 pub(crate) enum Entry {
     Save(Arc<Token>),
+    /// Save what the application set, whatever a sibling has saved meanwhile.
+    Set(Arc<Token>),
     /// Delete what was saved.
     Delete,
 }
@@ -55,7 +76,9 @@ pub(crate) enum Entry {
 impl Entry {
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Save(one), Self::Save(other)) => Arc::ptr_eq(one, other),
+            (Self::Save(one) | Self::Set(one), Self::Save(other) | Self::Set(other)) => {
+                Arc::ptr_eq(one, other)
+            }
             (Self::Delete, Self::Delete) => true,
             _ => false,
         }
@@ -70,17 +93,20 @@ impl Outbox {
     pub(crate) fn put(
         self: &Arc<Self>,
         runtime: &Handle,
-        saver: &Arc<dyn TokenSaver>,
+        destination: &Destination,
         backoff: Backoff,
         entry: Entry,
+        hold: Option<Hold>,
     ) -> FirstAttempt {
         let (first_attempt, outcome) = oneshot::channel();
         let mut slot = self.slot();
         slot.unsaved = Some(Unsaved { entry, first_attempt: Some(first_attempt) });
+        slot.hold = hold.or(slot.hold.take());
+        slot.lost_to = None;
         if slot.worker.as_ref().is_some_and(Flight::is_running) {
             self.renewed.notify_one();
         } else {
-            let work = self.clone().work(saver.clone(), backoff);
+            let work = self.clone().work(destination.clone(), backoff);
             slot.worker = Some(Flight::launch(runtime, work));
         }
         outcome
@@ -93,13 +119,38 @@ impl Outbox {
         Some((unsaved.entry.clone(), slot.error.clone()))
     }
 
-    async fn work(self: Arc<Self>, saver: Arc<dyn TokenSaver>, backoff: Backoff) {
+    /// What the store held when this session last knew.
+    pub(crate) fn version(&self) -> Option<Version> {
+        self.slot().version
+    }
+
+    /// The store holds this, and the session's token replaces it.
+    pub(crate) fn learn(&self, version: Option<Version>) {
+        self.slot().version = version;
+    }
+
+    /// What the store holds is the session's token; what was not saved yet no longer counts.
+    pub(crate) fn adopt(&self, version: Version) {
+        let mut slot = self.slot();
+        slot.version = Some(version);
+        slot.unsaved = None;
+        slot.error = None;
+        slot.lost_to = None;
+        slot.hold = None;
+    }
+
+    /// What a sibling had put into the store before us; told once.
+    pub(crate) fn lost_to(&self) -> Option<Stored> {
+        self.slot().lost_to.take()
+    }
+
+    async fn work(self: Arc<Self>, destination: Destination, backoff: Backoff) {
         let mut failures = 0;
         loop {
-            let Some(entry) = self.next() else { return };
-            let outcome = call(&*saver, &entry).await;
+            let Some((entry, version)) = self.next() else { return };
+            let outcome = call(&destination, &entry, version).await;
             match &outcome {
-                Ok(()) => tracing::debug!("the saver has done its work"),
+                Ok(_) => tracing::debug!("the saver has done its work"),
                 Err(error) => {
                     tracing::error!(
                         error = error as &dyn std::error::Error,
@@ -120,25 +171,40 @@ impl Outbox {
     }
 
     /// What to do now; with nothing to do the worker is over, under the same lock.
-    fn next(&self) -> Option<Entry> {
+    fn next(&self) -> Option<(Entry, Option<Version>)> {
         let mut slot = self.slot();
         if slot.unsaved.is_none() {
             slot.worker = None;
         }
-        slot.unsaved.as_ref().map(|unsaved| unsaved.entry.clone())
+        let entry = slot.unsaved.as_ref().map(|unsaved| unsaved.entry.clone())?;
+        Some((entry, slot.version))
     }
 
     /// Records the outcome of a call, if its entry is still the one in place.
-    fn settle(&self, entry: &Entry, outcome: Result<(), Error>) {
+    fn settle(&self, entry: &Entry, outcome: Result<Option<Shelved>, Error>) {
         let mut slot = self.slot();
+        if let Ok(Some(Shelved::Saved(version))) = &outcome {
+            slot.version = Some(*version);
+        }
         let Some(unsaved) = slot.unsaved.as_mut().filter(|unsaved| unsaved.entry.is(entry)) else {
             return;
         };
         let waiting = unsaved.first_attempt.take();
-        slot.error = outcome.as_ref().err().cloned();
-        if outcome.is_ok() {
-            slot.unsaved = None;
-        }
+        let outcome = match outcome {
+            Ok(shelved) => {
+                if let Some(Shelved::Lost(stored)) = shelved {
+                    slot.lost_to = Some(stored);
+                }
+                slot.unsaved = None;
+                slot.hold = None;
+                slot.error = None;
+                Ok(())
+            }
+            Err(error) => {
+                slot.error = Some(error.clone());
+                Err(error)
+            }
+        };
         drop(slot);
         if let Some(waiting) = waiting {
             // Whoever waited may have gone on without.
@@ -151,17 +217,24 @@ impl Outbox {
     }
 }
 
-/// One call of the saver; a panic or a minute without an end is a failure.
-async fn call(saver: &dyn TokenSaver, entry: &Entry) -> Result<(), Error> {
+/// One call of the saver or the store; a panic or a minute without an end is a failure.
+async fn call(
+    destination: &Destination,
+    entry: &Entry,
+    version: Option<Version>,
+) -> Result<Option<Shelved>, Error> {
     let call = AssertUnwindSafe(async {
-        match entry {
-            Entry::Save(token) => saver.save(Token::clone(token)).await,
-            Entry::Delete => saver.delete().await,
+        match (destination, entry) {
+            (Destination::Saver(saver), Entry::Save(token) | Entry::Set(token)) => {
+                saver.save(Token::clone(token)).await.map(|()| None)
+            }
+            (Destination::Saver(saver), Entry::Delete) => saver.delete().await.map(|()| None),
+            (Destination::Store(shelf), entry) => shelve(shelf, entry, version).await,
         }
     });
     let failure = |source| {
         Error::new(match entry {
-            Entry::Save(_) => Kind::Save(source),
+            Entry::Save(_) | Entry::Set(_) => Kind::Save(source),
             Entry::Delete => Kind::Delete(source),
         })
     };
@@ -170,4 +243,17 @@ async fn call(saver: &dyn TokenSaver, entry: &Entry) -> Result<(), Error> {
         Ok(Err(_)) => Err(failure(Error::new(Kind::Panicked("the saver")).into())),
         Err(_) => Err(Error::new(Kind::SaveTimeout(LONGEST_CALL))),
     }
+}
+
+async fn shelve(
+    shelf: &Shelf,
+    entry: &Entry,
+    version: Option<Version>,
+) -> Result<Option<Shelved>, BoxError> {
+    let (token, anyway) = match entry {
+        Entry::Save(token) => (Some(&**token), false),
+        Entry::Set(token) => (Some(&**token), true),
+        Entry::Delete => (None, true),
+    };
+    Ok(Some(shelf.save(token, version, anyway).await?))
 }

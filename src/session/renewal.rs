@@ -1,5 +1,8 @@
 //! The renewal: what runs, detached, while requests wait or go on with the present token.
 //!
+//! With a store, first a sibling's token is looked for, and the renewal waits for its turn; see
+//! `turn`.
+//!
 //! Obtain, record as received (no await between the answer and that), save, publish. A renewal
 //! that is cut off after the answer leaves the token in the ledger, so the next one starts with
 //! saving it and presents no refresh token twice.
@@ -16,11 +19,14 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::core::Core;
-use super::ledger::{Landing, Received};
+use super::ledger::{Landing, Received, Source};
 use super::outbox::Entry;
+use super::shelf::{Shelf, Shelved, Stored};
 use super::snapshot::{Origin, Snapshot};
+use super::turn::{Hold, Turn, adoptable, turn};
 use crate::error::{Disposition, Error, Kind};
 use crate::grant::{self, GrantContext};
+use crate::store::Version;
 use crate::token::Token;
 
 /// The wait before a refresh whose answer was lost is made once more.
@@ -32,52 +38,146 @@ pub(super) async fn renew(core: Arc<Core>, epoch: u64) -> Landing {
         let ledger = core.ledger();
         ledger.received.clone().filter(|_| ledger.epoch == epoch)
     };
-    let received = match received {
-        Some(received) => received,
-        None => {
-            let obtained = AssertUnwindSafe(obtain(&core, epoch)).catch_unwind().await;
-            match obtained.unwrap_or_else(|_| Err(Error::new(Kind::Panicked("the grant")))) {
-                Ok(token) => Received { token: Arc::new(token), given: false },
-                Err(error) => return fail(&core, epoch, error),
+    match (received, core.shelf()) {
+        (Some(received), _) => settle(&core, epoch, received, None).await,
+        (None, Some(shelf)) => renew_in_turn(&core, epoch, &shelf).await,
+        (None, None) => {
+            let base = core.current.load().token().cloned();
+            match obtained(&core, epoch, base).await {
+                Ok(received) => settle(&core, epoch, received, None).await,
+                Err(error) => fail(&core, epoch, error),
             }
         }
-    };
-    match save(&core, epoch, &received).await {
-        Err(error) if core.config.strict_saving => fail(&core, epoch, error),
-        _ => publish(&core, epoch, received),
     }
 }
 
+/// Renews the stored token, unless a sibling has done so.
+async fn renew_in_turn(core: &Core, epoch: u64, shelf: &Shelf) -> Landing {
+    let (base, hold) = match turn(core, shelf).await {
+        Ok(Turn::Adopt(token, version)) => return adopt(core, epoch, token, version),
+        Ok(Turn::Renew(base, hold)) => (base, Some(hold)),
+        Err(error) if may_go_unrecorded(core, &error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "renewing without the store");
+            (core.current.load().token().cloned(), None)
+        }
+        Err(error) => return fail(core, epoch, error),
+    };
+    match obtained(core, epoch, base).await {
+        Ok(received) => settle(core, epoch, received, hold).await,
+        Err(error) if error.code() == Some("invalid_grant") => match winner(core, shelf).await {
+            Some((token, version)) => adopt(core, epoch, token, version),
+            None => fail(core, epoch, error),
+        },
+        Err(error) => fail(core, epoch, error),
+    }
+}
+
+/// Whether the token may be renewed although the store cannot record it. A refresh token that may
+/// rotate is not: the siblings would go on to present the old one.
+fn may_go_unrecorded(core: &Core, error: &Error) -> bool {
+    let known_dead =
+        core.ledger().failure.as_ref().is_some_and(|f| f.error.is_reauthorization_required());
+    let rotates = core.current.load().refresh_token().is_some();
+    let allowed = if rotates { core.config.unrecorded } else { core.config.grant.is_some() };
+    error.is_store() && allowed && !known_dead
+}
+
+/// The provider refused the refresh token: a sibling may have replaced it. If not, the siblings are
+/// told that the login has ended, so that none of them presents it again.
+async fn winner(core: &Core, shelf: &Shelf) -> Option<(Arc<Token>, Version)> {
+    let newer = |stored: &Stored| match adoptable(core, stored) {
+        Ok(Some(Turn::Adopt(token, version))) => Some((token, version)),
+        _ => None,
+    };
+    if let Some(winner) = newer(&shelf.load().await.ok()?) {
+        return Some(winner);
+    }
+    match shelf.save(None, core.outbox.version(), false).await.ok()? {
+        Shelved::Saved(version) => {
+            core.outbox.learn(Some(version));
+            None
+        }
+        Shelved::Lost(stored) => newer(&stored),
+    }
+}
+
+/// Saves, then uses.
+async fn settle(core: &Core, epoch: u64, received: Received, hold: Option<Hold>) -> Landing {
+    let saved = save(core, epoch, &received, hold).await;
+    match core.outbox.lost_to() {
+        Some(Stored::Token(token, version)) => return adopt(core, epoch, token, version),
+        Some(Stored::Ended(_) | Stored::Nothing) => {
+            let why = "the login was ended while its token was being renewed";
+            let error = Error::new(Kind::Reauthorization { why, lost: false, cause: None });
+            return fail(core, epoch, error);
+        }
+        None => {}
+    }
+    match saved {
+        Err(error) if core.config.strict_saving => fail(core, epoch, error),
+        _ => {
+            let from = match received.from {
+                Source::Application => Origin::Given,
+                Source::Renewal if core.current.load().rejected => Origin::RenewedAfterRejection,
+                Source::Renewal => Origin::Renewed,
+            };
+            publish(core, epoch, received.token, from, || {})
+        }
+    }
+}
+
+/// Uses what a sibling has put into the store.
+fn adopt(core: &Core, epoch: u64, token: Arc<Token>, version: Version) -> Landing {
+    publish(core, epoch, token, Origin::Adopted, || core.outbox.adopt(version))
+}
+
+async fn obtained(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Received, Error> {
+    let obtained = AssertUnwindSafe(obtain(core, epoch, base)).catch_unwind().await;
+    let token = obtained.unwrap_or_else(|_| Err(Error::new(Kind::Panicked("the grant"))))?;
+    Ok(Received { token: Arc::new(token), from: Source::Renewal })
+}
+
 /// Records the token as received and waits, within bounds, for its first save.
-async fn save(core: &Core, epoch: u64, received: &Received) -> Result<(), Error> {
+async fn save(
+    core: &Core,
+    epoch: u64,
+    received: &Received,
+    hold: Option<Hold>,
+) -> Result<(), Error> {
     let attempt = {
         let mut ledger = core.ledger();
         if ledger.epoch != epoch {
             return Ok(());
         }
         ledger.received = Some(received.clone());
-        core.put(Entry::Save(received.token.clone()))?
+        let token = received.token.clone();
+        let entry = match received.from {
+            Source::Application => Entry::Set(token),
+            Source::Renewal => Entry::Save(token),
+        };
+        core.put(entry, hold)?
     };
     core.done(attempt).await
 }
 
-fn publish(core: &Core, epoch: u64, Received { token, given }: Received) -> Landing {
+fn publish(
+    core: &Core,
+    epoch: u64,
+    token: Arc<Token>,
+    from: Origin,
+    before: impl FnOnce(),
+) -> Landing {
     let mut ledger = core.ledger();
     if ledger.epoch != epoch {
         return Ok(None);
     }
-    let before = core.current.load();
-    let origin = match (given, before.rejected) {
-        (true, _) => Origin::Given,
-        (false, false) => Origin::Renewed,
-        (false, true) => Origin::RenewedAfterRejection,
-    };
-    let snapshot =
-        Arc::new(Snapshot::new(token.clone(), before.generation + 1, origin, &core.terms()));
+    before();
+    let generation = core.current.load().generation + 1;
+    let snapshot = Arc::new(Snapshot::new(token.clone(), generation, from, &core.terms()));
     core.current.store(snapshot.clone());
     ledger.landed();
     drop(ledger);
-    tracing::debug!(generation = snapshot.generation, expires_at = ?token.expires_at(), "token in use");
+    tracing::debug!(generation, expires_at = ?token.expires_at(), ?from, "token in use");
     core.announce(&token);
     Ok(Some(snapshot))
 }
@@ -97,22 +197,22 @@ fn fail(core: &Core, epoch: u64, error: Error) -> Landing {
         tracing::warn!(error = &error as &dyn std::error::Error, "renewal failed");
         error
     };
-    ledger.fail(error.clone(), &core.config.backoff);
+    ledger.fail(error.clone(), &core.config.backoff, core.config.store.is_some());
     ledger.flight = None;
     Err(error)
 }
 
 /// A new token: by the refresh token where there is one, else by the session's grant. A grant also
 /// stands in for a refresh token that the provider no longer accepts.
-async fn obtain(core: &Core, epoch: u64) -> Result<Token, Error> {
-    let present = core.current.load_full();
+async fn obtain(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Token, Error> {
+    let base = base.as_deref();
     let config = &core.config;
-    let refresh = match (&config.client, present.token(), present.refresh_token()) {
+    let refresh = match (&config.client, base, base.and_then(Token::refresh_token)) {
         (Some(client), Some(token), Some(refresh_token)) => Some((client, token, refresh_token)),
         _ => None,
     };
     if let Some((client, token, refresh_token)) = refresh {
-        tracing::debug!(generation = present.generation, "refreshing the token");
+        tracing::debug!("refreshing the token");
         // In doubt until there is an answer, for this task may end with its runtime.
         let in_doubt_before = core.in_doubt(epoch, true);
         let mut outcome = grant::refresh(client, token, refresh_token).await;
@@ -139,10 +239,7 @@ async fn obtain(core: &Core, epoch: u64) -> Result<Token, Error> {
         return Err(Error::new(Kind::Reauthorization { why, lost: false, cause: None }));
     };
     tracing::debug!("asking the grant for a token");
-    let context = GrantContext {
-        client: config.client.as_ref(),
-        previous: present.token().map(|token| &**token),
-    };
+    let context = GrantContext { client: config.client.as_ref(), previous: base };
     match tokio::time::timeout(config.grant_timeout, grant.token(&context)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Error::new(Kind::GrantTimeout(config.grant_timeout))),

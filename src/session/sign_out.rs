@@ -8,12 +8,14 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::core::{Core, runtime};
 use super::flight::Flight;
 use super::ledger::{Failure, Landing, Ledger};
 use super::outbox::Entry;
 use super::snapshot::Snapshot;
+use super::turn::{self, Hold};
 use crate::client::TokenKind;
 use crate::error::{Error, Kind};
 
@@ -52,13 +54,16 @@ async fn sign_out(
 }
 
 async fn end(core: &Core, epoch: u64) -> Result<(), Error> {
-    if let Err(error) = revoke(core).await {
-        let mut ledger = core.ledger();
-        if ledger.epoch == epoch {
-            ledger.flight = None;
+    let hold = match revoke(core).await {
+        Ok(hold) => hold,
+        Err(error) => {
+            let mut ledger = core.ledger();
+            if ledger.epoch == epoch {
+                ledger.flight = None;
+            }
+            return Err(error);
         }
-        return Err(error);
-    }
+    };
     let attempt = {
         let mut ledger = core.ledger();
         if ledger.epoch != epoch {
@@ -67,27 +72,36 @@ async fn end(core: &Core, epoch: u64) -> Result<(), Error> {
         }
         let why = "the session has signed out";
         let error = Error::new(Kind::Reauthorization { why, lost: false, cause: None });
-        let failure = Some(Failure { error, attempts: 0, retry_at: None });
+        // Somebody may log in again through a sibling.
+        let siblings = core.config.store.is_some();
+        let retry_at = siblings.then(|| Instant::now() + core.config.backoff.shortest);
+        let failure = Some(Failure { error, attempts: 0, retry_at });
         *ledger = Ledger { epoch: epoch + 1, failure, ..Ledger::default() };
         let generation = core.current.load().generation + 1;
         core.current.store(Arc::new(Snapshot::empty(generation)));
-        core.put(Entry::Delete)?
+        core.put(Entry::Delete, hold)?
     };
     tracing::debug!("signed out");
     core.done(attempt).await
 }
 
-/// Revokes the refresh token, or the access token where there is none.
-async fn revoke(core: &Core) -> Result<(), Error> {
-    let present = core.current.load_full();
-    let Some(client) =
-        core.config.client.as_ref().filter(|client| client.endpoints().revocation.is_some())
-    else {
-        return Ok(());
+/// Revokes the refresh token, or the access token where there is none: those in the store, where
+/// siblings may have renewed them, with the lease that keeps these from doing so meanwhile.
+async fn revoke(core: &Core) -> Result<Option<Hold>, Error> {
+    let (token, hold) = match core.shelf() {
+        Some(shelf) => {
+            let (token, hold) = turn::last(core, &shelf).await?;
+            (token, Some(hold))
+        }
+        None => (core.current.load().token().cloned(), None),
     };
-    match (present.refresh_token(), present.token()) {
-        (Some(refresh_token), _) => client.revoke(refresh_token, TokenKind::RefreshToken).await,
-        (None, Some(token)) => client.revoke(token.access_token(), TokenKind::AccessToken).await,
-        (None, None) => Ok(()),
+    let client =
+        core.config.client.as_ref().filter(|client| client.endpoints().revocation.is_some());
+    if let (Some(client), Some(token)) = (client, token) {
+        match token.refresh_token() {
+            Some(refresh_token) => client.revoke(refresh_token, TokenKind::RefreshToken).await?,
+            None => client.revoke(token.access_token(), TokenKind::AccessToken).await?,
+        }
     }
+    Ok(hold)
 }

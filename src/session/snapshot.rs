@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 use http::HeaderValue;
+use sha2::{Digest, Sha256};
 
 use super::freshness::{Freshness, Policy};
 use crate::clock;
@@ -23,6 +24,14 @@ pub(crate) enum Origin {
     Renewed,
     /// A renewal brought it after the one before was rejected with a 401.
     RenewedAfterRejection,
+    /// Another process put it into the store.
+    Adopted,
+}
+
+impl Origin {
+    fn is_renewal(self) -> bool {
+        matches!(self, Self::Renewed | Self::RenewedAfterRejection)
+    }
 }
 
 pub(crate) struct Snapshot {
@@ -86,7 +95,7 @@ impl Snapshot {
             rejected: false,
             origin,
             accepted: AtomicBool::new(false),
-            offered: AtomicBool::new(origin == Origin::Given),
+            offered: AtomicBool::new(!origin.is_renewal()),
         }
     }
 
@@ -124,14 +133,27 @@ fn freshness(token: &Token, origin: Origin, terms: &Terms) -> Freshness {
     // A token that a provider has just issued is not expired, whatever it says: taken at its word
     // it would be renewed for every request. It is used until a 401.
     let claims_the_past = token.lifetime().is_some_and(|seconds| seconds <= 0);
-    if origin != Origin::Given && claims_the_past {
+    if origin.is_renewal() && claims_the_past {
         tracing::warn!(
             "the provider issued a token that had expired when it was issued: it is used until a 401"
         );
         return Freshness::unlimited();
     }
-    let jitter = rand::random_range(-1.0..=1.0);
-    Freshness::of(issued(token, deadline).unwrap_or(terms.now), deadline, terms.policy, jitter)
+    Freshness::of(
+        issued(token, deadline).unwrap_or(terms.now),
+        deadline,
+        terms.policy,
+        jitter(token),
+    )
+}
+
+/// Between -1 and 1, and the same for the same token wherever it is: were it drawn by each process
+/// that shares the token, the earliest of them would decide, and tokens be renewed the sooner the
+/// more processes there are.
+fn jitter(token: &Token) -> f64 {
+    let digest = Sha256::digest(token.access_token());
+    let draw = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+    f64::from(draw) / f64::from(u32::MAX) * 2.0 - 1.0
 }
 
 /// The moment the token's lifetime counts from, where it is known.

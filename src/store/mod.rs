@@ -10,7 +10,6 @@
 //! Correctness rests on the compare-and-swap of [`TokenStore::commit`]; the lease keeps siblings from
 //! asking the provider for the same thing twice.
 
-mod error;
 mod key;
 mod lease;
 mod memory;
@@ -20,7 +19,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use error::StoreError;
+pub use crate::error::StoreError;
 pub use key::TokenKey;
 pub use lease::Lease;
 pub use memory::MemoryStore;

@@ -65,8 +65,8 @@ impl fmt::Debug for Record {
 #[derive(Debug, Clone)]
 #[must_use = "a record that lost to another is not stored"]
 pub enum Committed {
-    /// The record is stored.
-    Saved,
+    /// The record is stored, under this version: its own, or another where the store makes its own.
+    Saved(Version),
     /// Another one is there, or nothing where there should be one; it was left as it is.
     Conflict(Option<Record>),
 }

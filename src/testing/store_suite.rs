@@ -70,7 +70,7 @@ impl<S: TokenStore> Suite<S> {
 
     async fn saved(&self, key: &TokenKey, replaces: Option<&Record>, record: &Record) {
         let committed = self.commit(key, replaces, record).await;
-        assert!(matches!(committed, Committed::Saved), "a commit that must win: {committed:?}");
+        assert!(matches!(committed, Committed::Saved(_)), "a commit that must win: {committed:?}");
     }
 
     async fn lease(&self, store: &S, key: &TokenKey, lease: &Lease) -> bool {
@@ -103,7 +103,7 @@ impl<S: TokenStore> Suite<S> {
         let (key, first, second, third) = (key(), record("1"), record("2"), record("3"));
         let in_place = |committed: Committed| match committed {
             Committed::Conflict(present) => present.map(|record| record.json().to_owned()),
-            Committed::Saved => panic!("a commit that must lose has won"),
+            Committed::Saved(_) => panic!("a commit that must lose has won"),
         };
         let lost = self.commit(&key, Some(&first), &second).await;
         assert_eq!(in_place(lost), None, "there is nothing to replace");
@@ -132,7 +132,7 @@ impl<S: TokenStore> Suite<S> {
             let mut in_place = Vec::new();
             for (rival, committed) in rivals.iter().zip(join_all(commits).await) {
                 match committed.unwrap_or_else(|error| panic!("commit: {error:?}")) {
-                    Committed::Saved => {
+                    Committed::Saved(_) => {
                         assert!(winner.is_none(), "two commits on the same version won");
                         winner = Some(rival.json().to_owned());
                     }

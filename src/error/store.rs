@@ -1,9 +1,8 @@
 //! `StoreError`.
 
-use std::error::Error;
 use std::fmt;
 
-use crate::error::BoxError;
+use super::{BoxError, Kind as ErrorKind};
 
 /// What went wrong in a store. Its text names no key's user and holds no secret.
 #[derive(Debug)]
@@ -63,8 +62,14 @@ impl fmt::Display for StoreError {
     }
 }
 
-impl Error for StoreError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&*self.source)
+    }
+}
+
+impl From<StoreError> for super::Error {
+    fn from(error: StoreError) -> Self {
+        Self::new(ErrorKind::Store(error))
     }
 }

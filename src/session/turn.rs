@@ -1,0 +1,158 @@
+//! Whose turn it is to renew, among the processes that share a store.
+//!
+//! # Concurrency
+//!
+//! - Read first: a sibling may have renewed the token already, and then it is adopted. Only who
+//!   finds nothing newer asks for the lease, and only who holds the lease, and has read once more
+//!   under it, presents the refresh token, the one that the store holds.
+//! - A [`Hold`] is a task that extends the lease while the renewal runs and while its token is not
+//!   saved yet, and then releases it. A process that dies takes its task with it: the lease ends by
+//!   itself, and a sibling takes over.
+//! - The lease is checked against the clock before the refresh token is presented. A process that
+//!   was stopped for longer than the lease asks anew.
+//! - Nothing here holds a lock or a connection of the store across the token request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+use super::core::{Core, runtime};
+use super::freshness::Stage;
+use super::outbox::Entry;
+use super::shelf::{Shelf, Stored};
+use super::snapshot::{Origin, Snapshot};
+use crate::error::{Error, Kind};
+use crate::store::{Lease, Version};
+use crate::token::Token;
+
+/// Between looks at whether a sibling has finished; doubled, and jittered by a half either way.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
+pub(super) enum Turn {
+    /// A sibling has renewed the token: this is it.
+    Adopt(Arc<Token>, Version),
+    /// Renew this one, under the lease.
+    Renew(Option<Arc<Token>>, Hold),
+}
+
+/// A lease that is kept until this is dropped, and released then.
+pub(crate) struct Hold {
+    _end: oneshot::Sender<()>,
+}
+
+/// Waits for the turn of this process to renew.
+pub(super) async fn turn(core: &Core, shelf: &Shelf) -> Result<Turn, Error> {
+    wait(core, shelf, |stored| adoptable(core, stored)).await
+}
+
+/// Waits for the turn of this process to end the login: its token, and the lease.
+pub(super) async fn last(core: &Core, shelf: &Shelf) -> Result<(Option<Arc<Token>>, Hold), Error> {
+    match wait(core, shelf, |_| Ok(None)).await? {
+        Turn::Renew(token, hold) => Ok((token, hold)),
+        // Not asked for.
+        Turn::Adopt(..) => Err(Error::new(Kind::Busy(Duration::ZERO))),
+    }
+}
+
+async fn wait(
+    core: &Core,
+    shelf: &Shelf,
+    adopt: impl Fn(&Stored) -> Result<Option<Turn>, Error>,
+) -> Result<Turn, Error> {
+    let lease = Lease::new(core.config.lease);
+    let patience = lease.ttl() * 3;
+    let began = Instant::now();
+    let mut look = FIRST_LOOK;
+    loop {
+        if let Some(turn) = adopt(&shelf.load().await?)? {
+            return Ok(turn);
+        }
+        let asked = Instant::now();
+        if shelf.lease(&lease).await? {
+            let hold = Hold::keep(shelf.clone(), lease.clone())?;
+            let stored = shelf.load().await?;
+            if let Some(turn) = adopt(&stored)? {
+                return Ok(turn);
+            }
+            if asked.elapsed() < lease.ttl() / 2 {
+                return Ok(Turn::Renew(base(core, stored), hold));
+            }
+        }
+        if began.elapsed() > patience {
+            return Err(Error::new(Kind::Busy(patience)));
+        }
+        sleep(look.mul_f64(rand::random_range(0.5..=1.5))).await;
+        look = (look * 2).min(LAST_LOOK);
+    }
+}
+
+/// The stored token, if it is another than ours, and may be used.
+pub(super) fn adoptable(core: &Core, stored: &Stored) -> Result<Option<Turn>, Error> {
+    let present = core.current.load();
+    let ours = core.outbox.version();
+    if unsaved(core, stored) {
+        return Ok(None);
+    }
+    let ended = |why| Error::new(Kind::Reauthorization { why, lost: false, cause: None });
+    match stored {
+        Stored::Ended(_) => Err(ended("the login has ended")),
+        Stored::Nothing if present.token().is_none() && core.config.grant.is_none() => {
+            Err(ended("no token is stored for this user"))
+        }
+        Stored::Token(token, version) if ours != Some(*version) => {
+            let same = present.token().is_some_and(|p| p.access_token() == token.access_token());
+            let freshness =
+                Snapshot::new(token.clone(), 0, Origin::Adopted, &core.terms()).freshness;
+            let serves = freshness.stage(core.config.clock.now()) != Stage::Expired;
+            Ok((!same && serves).then(|| Turn::Adopt(token.clone(), *version)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What to renew: the stored token, unless ours is newer since it could not be saved yet, or since
+/// the store has lost it.
+fn base(core: &Core, stored: Stored) -> Option<Arc<Token>> {
+    let unsaved = unsaved(core, &stored);
+    core.outbox.learn(stored.version());
+    match stored {
+        Stored::Token(token, _) if !unsaved => Some(token),
+        Stored::Ended(_) if !unsaved => None,
+        _ => core.current.load().token().cloned(),
+    }
+}
+
+/// Whether our token is yet to be put in the place of the stored one.
+fn unsaved(core: &Core, stored: &Stored) -> bool {
+    match core.outbox.pending() {
+        Some((Entry::Set(_), _)) => true,
+        Some((Entry::Save(_), _)) => core.outbox.version() == stored.version(),
+        Some((Entry::Delete, _)) | None => false,
+    }
+}
+
+impl Hold {
+    fn keep(shelf: Shelf, lease: Lease) -> Result<Self, Error> {
+        let (end, mut ended) = oneshot::channel();
+        runtime()?.spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = &mut ended => break,
+                    () = sleep(lease.ttl() / 3) => {
+                        if let Err(error) = shelf.lease(&lease).await {
+                            tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be extended");
+                        }
+                    }
+                }
+            }
+            // A lease that is not released ends by itself.
+            if let Err(error) = shelf.release(&lease).await {
+                tracing::debug!(error = &error as &dyn std::error::Error, "the lease could not be released");
+            }
+        });
+        Ok(Self { _end: end })
+    }
+}
