@@ -233,12 +233,17 @@ impl Core {
         entry: Entry,
         hold: Option<Hold>,
     ) -> Result<Option<FirstAttempt>, Error> {
+        let mut backoff = self.config.backoff;
         let destination = match (self.shelf(), &self.config.saver) {
-            (Some(shelf), _) => Destination::Store(shelf),
+            (Some(shelf), _) => {
+                // Siblings wait for it.
+                backoff.longest = backoff.longest.min(self.config.lease / 2).max(backoff.shortest);
+                Destination::Store(shelf)
+            }
             (None, Some(saver)) => Destination::Saver(saver.clone()),
             (None, None) => return Ok(None),
         };
-        Ok(Some(self.outbox.put(&runtime()?, &destination, self.config.backoff, entry, hold)))
+        Ok(Some(self.outbox.put(&runtime()?, &destination, backoff, entry, hold)))
     }
 
     /// The end of a first attempt, or of the patience for it.

@@ -76,7 +76,9 @@ impl Session {
 
     /// Renews now, or joins the renewal under way, and returns the new token
     /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). While an earlier failure
-    /// forbids an attempt, that failure is returned at once.
+    /// forbids an attempt, that failure is returned at once. With a
+    /// [store](SessionBuilder::store), a token that a sibling has put there since this session last
+    /// looked is taken instead.
     ///
     /// # Errors
     ///

@@ -56,11 +56,17 @@ async fn renew_in_turn(core: &Core, epoch: u64, shelf: &Shelf) -> Landing {
     let (base, hold) = match turn(core, shelf).await {
         Ok(Turn::Adopt(token, version)) => return adopt(core, epoch, token, version),
         Ok(Turn::Renew(base, hold)) => (base, Some(hold)),
-        Err(error) if may_go_unrecorded(core, &error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "renewing without the store");
-            (core.current.load().token().cloned(), None)
-        }
-        Err(error) => return fail(core, epoch, error),
+        Err(error) => match known_end(core) {
+            Some(end) => return fail(core, epoch, end),
+            None if may_go_unrecorded(core, &error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "renewing without the store"
+                );
+                (core.current.load().token().cloned(), None)
+            }
+            None => return fail(core, epoch, error),
+        },
     };
     match obtained(core, epoch, base).await {
         Ok(received) => settle(core, epoch, received, hold).await,
@@ -72,14 +78,19 @@ async fn renew_in_turn(core: &Core, epoch: u64, shelf: &Shelf) -> Landing {
     }
 }
 
+/// That the login had ended when there was last an answer.
+fn known_end(core: &Core) -> Option<Error> {
+    let ledger = core.ledger();
+    let error = &ledger.failure.as_ref()?.error;
+    error.is_reauthorization_required().then(|| error.clone())
+}
+
 /// Whether the token may be renewed although the store cannot record it. A refresh token that may
 /// rotate is not: the siblings would go on to present the old one.
 fn may_go_unrecorded(core: &Core, error: &Error) -> bool {
-    let known_dead =
-        core.ledger().failure.as_ref().is_some_and(|f| f.error.is_reauthorization_required());
     let rotates = core.current.load().refresh_token().is_some();
     let allowed = if rotates { core.config.unrecorded } else { core.config.grant.is_some() };
-    error.is_store() && allowed && !known_dead
+    error.is_store() && allowed
 }
 
 /// The provider refused the refresh token: a sibling may have replaced it. If not, the siblings are

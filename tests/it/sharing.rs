@@ -1,0 +1,594 @@
+//! Sessions that share a store, as those of several processes do (G7).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest_oauth2::store::{Committed, Lease, MemoryStore, Record, TokenKey, TokenStore};
+use reqwest_oauth2::testing::Fault;
+use reqwest_oauth2::{ClientCredentials, OAuthClient, Session, SessionBuilder, Token};
+
+use crate::support::{World, ours, pass, polled};
+use crate::troubled_store::Troubled;
+
+/// A provider, and a store that the sessions of its clients share.
+struct Fleet {
+    world: World,
+    store: Arc<Troubled>,
+}
+
+impl Fleet {
+    async fn new() -> Self {
+        Self::of(World::new().await)
+    }
+
+    fn of(world: World) -> Self {
+        Self { world, store: Arc::default() }
+    }
+
+    fn key(&self) -> TokenKey {
+        TokenKey::new(&self.world.provider.token_url(), "foo", "alice")
+    }
+
+    /// The session of another process: it knows what the store holds, and nothing else.
+    fn sibling(&self) -> Session {
+        self.builder().build()
+    }
+
+    fn builder(&self) -> SessionBuilder {
+        self.world.session().store(self.store.clone(), "alice")
+    }
+
+    /// Puts the token into the store, as after a login.
+    async fn signed_in(&self, token: Token) {
+        self.sibling().set_token(token).await.unwrap();
+    }
+
+    async fn stored(&self) -> Option<Token> {
+        let record = self.store.inner.load(&self.key()).await.unwrap()?;
+        serde_json::from_str(record.json()).unwrap()
+    }
+
+    fn token_requests(&self) -> u64 {
+        self.world.provider.counts().token_requests
+    }
+
+    /// Lets time pass, a little at a time, until the future is done.
+    async fn meanwhile<F: Future>(&self, future: F) -> F::Output {
+        let passing = async {
+            loop {
+                self.world.round_trips().await;
+                tokio::time::advance(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::select! {
+            output = future => output,
+            () = passing => unreachable!(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_begins_with_what_is_stored() {
+    let fleet = Fleet::new().await;
+    let token = fleet.world.token();
+    fleet.signed_in(token.clone()).await;
+    let session = fleet.sibling();
+    assert_eq!(session.token().await.unwrap().access_token(), token.access_token());
+    assert_eq!(fleet.token_requests(), 0);
+    assert_eq!(fleet.store.loads(), 1, "loaded once");
+    session.token().await.unwrap();
+    assert_eq!(fleet.store.loads(), 1, "and not again");
+    assert_eq!(fleet.store.leases(), 0);
+}
+
+#[tokio::test]
+async fn of_many_siblings_at_expiry_one_renews_and_the_others_take_its_token() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let sessions: Vec<_> = (0..20).map(|_| fleet.sibling()).collect();
+    let requests = sessions.iter().flat_map(|session| (0..5).map(|_| session.token()));
+    let tokens = fleet.meanwhile(futures_util::future::join_all(requests)).await;
+    let stored = fleet.stored().await.unwrap();
+    for token in tokens {
+        assert_eq!(token.unwrap().access_token(), stored.access_token());
+    }
+    let counts = fleet.world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (1, 0));
+}
+
+#[tokio::test]
+async fn a_due_token_is_looked_up_before_it_is_renewed() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    one.token().await.unwrap();
+    let old = other.token().await.unwrap();
+    fleet.world.clock.forward(3500.0); // due, and not yet expired
+    let new = one.refresh().await.unwrap();
+    let mut updates = other.subscribe();
+    assert_eq!(other.token().await.unwrap().access_token(), old.access_token(), "nobody waits");
+    assert_eq!(updates.next().await.unwrap().access_token(), new.access_token());
+    assert_eq!(fleet.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_401_is_looked_up_before_it_renews() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    one.token().await.unwrap();
+    other.token().await.unwrap();
+    let new = one.refresh().await.unwrap();
+    fleet.world.provider.revoke_access_tokens();
+    let newest = one.refresh().await.unwrap();
+    assert_ne!(new.access_token(), newest.access_token());
+    let http = fleet.world.http(&other);
+    assert_eq!(fleet.world.get(&http).await.unwrap(), 200);
+    assert_eq!(other.current().unwrap().access_token(), newest.access_token());
+    assert_eq!(fleet.token_requests(), 2, "the sibling's two, and none for the 401");
+}
+
+#[tokio::test]
+async fn the_refresh_token_presented_is_the_stored_one() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    one.token().await.unwrap();
+    other.token().await.unwrap();
+    one.refresh().await.unwrap();
+    fleet.world.clock.forward(7200.0); // both tokens have expired
+    other.token().await.unwrap();
+    one.token().await.unwrap();
+    let counts = fleet.world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (2, 0));
+}
+
+#[tokio::test]
+async fn a_refusal_is_looked_into_and_a_siblings_token_taken() {
+    let world = World::with(|provider| provider.reuse_detection(false)).await;
+    let fleet = Fleet::of(world);
+    fleet.signed_in(fleet.world.token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    one.token().await.unwrap();
+    other.token().await.unwrap();
+    let stale = fleet.store.inner.load(&fleet.key()).await.unwrap().unwrap();
+    let new = one.refresh().await.unwrap();
+    // A replica that lags behind, twice: before the lease, and under it.
+    fleet.store.lag(stale, 2);
+    let adopted = other.refresh().await.unwrap();
+    assert_eq!(adopted.access_token(), new.access_token());
+    assert_eq!(fleet.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn a_login_that_the_provider_has_ended_is_tried_by_one_process_only() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    fleet.world.provider.revoke_families();
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    let error = one.token().await.unwrap_err();
+    assert!(error.is_reauthorization_required());
+    assert_eq!(error.code(), Some("invalid_grant"));
+    for _ in 0..3 {
+        assert!(other.token().await.unwrap_err().is_reauthorization_required());
+        pass(60).await;
+    }
+    assert_eq!(fleet.token_requests(), 1);
+    // Whoever logs in again does so for all.
+    let token = fleet.world.token();
+    fleet.signed_in(token.clone()).await;
+    assert_eq!(one.token().await.unwrap().access_token(), token.access_token());
+    pass(60).await;
+    assert_eq!(other.token().await.unwrap().access_token(), token.access_token());
+}
+
+#[tokio::test]
+async fn signing_out_ends_it_for_all_and_signing_in_begins_it_anew() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    other.token().await.unwrap();
+    one.sign_out().await.unwrap();
+    assert!(one.token().await.unwrap_err().is_reauthorization_required());
+    fleet.world.clock.forward(3600.0);
+    assert!(other.token().await.unwrap_err().is_reauthorization_required());
+    assert!(other.refresh().await.is_err());
+    assert!(fleet.stored().await.is_none());
+    assert_eq!(fleet.token_requests(), 0);
+
+    let token = fleet.world.token();
+    other.set_token(token.clone()).await.unwrap();
+    pass(60).await;
+    assert_eq!(one.token().await.unwrap().access_token(), token.access_token());
+}
+
+#[tokio::test]
+async fn signing_out_revokes_what_a_sibling_has_renewed() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let app = fleet.world.app().revocation_endpoint(fleet.world.provider.revocation_url()).unwrap();
+    let clock = fleet.world.clock.reader();
+    let one = Session::builder(app).clock(clock).store(fleet.store.clone(), "alice").build();
+    one.token().await.unwrap();
+    let sibling = fleet.sibling();
+    let old = sibling.token().await.unwrap();
+    let newest = sibling.refresh().await.unwrap();
+    assert_ne!(newest.access_token(), old.access_token());
+    one.sign_out().await.unwrap();
+    let provider = &fleet.world.provider;
+    assert!(!provider.accepts_refresh_token(newest.refresh_token().unwrap()));
+    assert!(!provider.accepts_access_token(newest.access_token()));
+}
+
+#[tokio::test]
+async fn a_user_without_a_token_is_an_error_and_no_request() {
+    let fleet = Fleet::new().await;
+    let session = fleet.sibling();
+    let http = fleet.world.http(&session);
+    let error = ours(&fleet.world.get(&http).await.unwrap_err());
+    assert!(error.is_reauthorization_required(), "{error}");
+    let counts = fleet.world.provider.counts();
+    assert_eq!((counts.token_requests, counts.api_requests), (0, 0));
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_is_not_noticed_while_the_token_is_valid() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let session = fleet.sibling();
+    let token = session.token().await.unwrap();
+    fleet.store.down(true);
+    fleet.world.clock.forward(3500.0);
+    for _ in 0..3 {
+        assert_eq!(session.token().await.unwrap().access_token(), token.access_token());
+        fleet.world.round_trips().await;
+        pass(60).await;
+    }
+    fleet.world.clock.forward(100.0);
+    let error = session.token().await.unwrap_err();
+    assert!(error.is_store() && error.is_transient(), "{error}");
+    assert_eq!(fleet.token_requests(), 0, "nothing is renewed that cannot be recorded");
+    fleet.store.down(false);
+    pass(60).await;
+    let renewed = session.token().await.unwrap();
+    assert_eq!(fleet.stored().await.unwrap().access_token(), renewed.access_token());
+    assert_eq!(fleet.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn unrecorded_renewals_are_recorded_when_the_store_is_back() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let session = fleet.builder().renew_unrecorded().build();
+    session.token().await.unwrap();
+    fleet.store.down(true);
+    fleet.world.clock.forward(3600.0);
+    let renewed = session.token().await.unwrap();
+    assert_eq!(fleet.token_requests(), 1);
+    assert!(session.save_error().unwrap().is_save());
+    fleet.store.down(false);
+    pass(60).await;
+    session.shutdown().await.unwrap();
+    assert_eq!(fleet.stored().await.unwrap().access_token(), renewed.access_token());
+    assert_eq!(fleet.sibling().token().await.unwrap().access_token(), renewed.access_token());
+    assert_eq!(fleet.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn an_unrecorded_refusal_is_not_asked_for_again() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let session = fleet.builder().renew_unrecorded().build();
+    session.token().await.unwrap();
+    fleet.store.down(true);
+    fleet.world.provider.revoke_families();
+    fleet.world.clock.forward(3600.0);
+    for _ in 0..3 {
+        assert!(session.token().await.is_err());
+        pass(60).await;
+    }
+    assert_eq!(fleet.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_after_the_answer_loses_nothing_and_keeps_siblings_waiting() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    fleet.store.fail_commits(true);
+    let renewed = one.token().await.unwrap();
+    assert_ne!(fleet.stored().await.unwrap().access_token(), renewed.access_token());
+    // Well past the lease that was asked for: it is extended until the token is saved.
+    let waiting = tokio::spawn({
+        let other = other.clone();
+        async move { other.token().await }
+    });
+    for _ in 0..10 {
+        fleet.world.round_trips().await;
+        pass(2).await;
+    }
+    assert!(!waiting.is_finished());
+    assert_eq!(fleet.token_requests(), 1, "the old refresh token is not presented again");
+    fleet.store.fail_commits(false);
+    let adopted = fleet.meanwhile(waiting).await.unwrap().unwrap();
+    assert_eq!(adopted.access_token(), renewed.access_token());
+    let counts = fleet.world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (1, 0));
+}
+
+#[tokio::test]
+async fn a_lease_is_extended_while_the_provider_takes_its_time() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    let hold = fleet.world.provider.hold();
+    let first = tokio::spawn(async move { one.token().await });
+    fleet.world.provider.token_requests_reach(1).await;
+    let second = tokio::spawn(async move { other.token().await });
+    for _ in 0..5 {
+        fleet.world.round_trips().await;
+        pass(4).await;
+    }
+    assert_eq!(fleet.token_requests(), 1);
+    drop(hold);
+    let renewed = fleet.meanwhile(first).await.unwrap().unwrap();
+    let adopted = fleet.meanwhile(second).await.unwrap().unwrap();
+    assert_eq!(adopted.access_token(), renewed.access_token());
+    assert_eq!(fleet.token_requests(), 1);
+}
+
+#[test]
+fn a_process_that_dies_while_it_renews_is_superseded_when_its_lease_ends() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (survivor, victim) = (runtime(), runtime());
+    let fleet = survivor.block_on(async {
+        let fleet = Fleet::new().await;
+        fleet.signed_in(fleet.world.expired_token()).await;
+        fleet
+    });
+    // It dies with the lease in its hand, before it has sent anything.
+    let session = fleet.sibling();
+    victim.block_on(async {
+        for polls in 1.. {
+            assert!(polled(1, session.token()).await.is_none(), "after {polls} polls");
+            if fleet.store.leases() == 1 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    victim.shutdown_background();
+    survivor.block_on(async {
+        let heir = fleet.sibling();
+        let waiting = tokio::spawn({
+            let heir = heir.clone();
+            async move { heir.token().await }
+        });
+        for _ in 0..4 {
+            fleet.world.round_trips().await;
+            pass(2).await;
+        }
+        assert_eq!(fleet.token_requests(), 0, "the lease has not ended yet");
+        let token = fleet.meanwhile(waiting).await.unwrap().unwrap();
+        assert!(fleet.world.provider.accepts_access_token(token.access_token()));
+        assert_eq!(fleet.token_requests(), 1);
+    });
+}
+
+#[tokio::test]
+async fn a_lease_that_nobody_gives_back_is_an_error_in_the_end() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let stranger = Lease::new(Duration::from_secs(100_000));
+    assert!(fleet.store.inner.lease(&fleet.key(), &stranger).await.unwrap());
+    let session = fleet.sibling();
+    let error = fleet.meanwhile(session.token()).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert!(error.to_string().contains("another process"), "{error}");
+    assert_eq!(fleet.token_requests(), 0);
+    fleet.store.inner.release(&fleet.key(), &stranger).await.unwrap();
+    pass(60).await;
+    fleet.meanwhile(session.token()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_set_meanwhile_by_a_sibling_wins_over_a_renewal() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    let hold = fleet.world.provider.hold();
+    let renewal = tokio::spawn(async move { one.token().await });
+    fleet.world.provider.token_requests_reach(1).await;
+    let set = fleet.world.token();
+    other.set_token(set.clone()).await.unwrap();
+    drop(hold);
+    let taken = fleet.meanwhile(renewal).await.unwrap().unwrap();
+    assert_eq!(taken.access_token(), set.access_token());
+    assert_eq!(fleet.stored().await.unwrap().access_token(), set.access_token());
+}
+
+#[tokio::test]
+async fn a_sign_out_meanwhile_by_a_sibling_wins_over_what_is_not_saved_yet() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    other.token().await.unwrap();
+    one.token().await.unwrap();
+    fleet.store.fail_commits(true);
+    one.refresh().await.unwrap();
+    fleet.store.fail_commits(false);
+    // The sibling does not wait for the lease: the store is cleared from under both.
+    let present = fleet.store.inner.load(&fleet.key()).await.unwrap().unwrap();
+    let ended = Record::new("null");
+    let committed = fleet.store.inner.commit(&fleet.key(), Some(present.version()), &ended).await;
+    assert!(matches!(committed.unwrap(), Committed::Saved(_)));
+    pass(60).await;
+    one.shutdown().await.unwrap();
+    assert!(fleet.stored().await.is_none(), "the sign-out stands");
+    fleet.world.clock.forward(3600.0);
+    assert!(one.token().await.unwrap_err().is_reauthorization_required());
+}
+
+#[tokio::test]
+async fn a_store_that_has_lost_its_content_gets_it_back() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    one.token().await.unwrap();
+    other.token().await.unwrap();
+    fleet.store.inner.delete(&fleet.key()).await.unwrap();
+    fleet.world.clock.forward(3600.0);
+    let renewed = one.token().await.unwrap();
+    assert_eq!(other.token().await.unwrap().access_token(), renewed.access_token());
+    assert_eq!(fleet.stored().await.unwrap().access_token(), renewed.access_token());
+    let counts = fleet.world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (1, 0));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_an_error_and_stays_as_it_is() {
+    let fleet = Fleet::new().await;
+    for json in [
+        "",
+        "[]",
+        "{\"access_token\":5}",
+        "\"secret-of-alice\"",
+        "{\"access_token\":\"secret-of-alice\"",
+    ] {
+        let broken = Record::new(json);
+        let _ = fleet.store.inner.commit(&fleet.key(), None, &broken).await.unwrap();
+        let error = fleet.sibling().token().await.unwrap_err();
+        assert!(error.is_store() && !error.is_transient(), "{json}: {error}");
+        assert!(!format!("{error:?}").contains("secret-of-alice"), "{error:?}");
+        let after = fleet.store.inner.load(&fleet.key()).await.unwrap().unwrap();
+        assert_eq!(after.json(), json);
+        fleet.store.inner.delete(&fleet.key()).await.unwrap();
+    }
+    assert_eq!(fleet.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn a_store_that_never_answers_delays_up_to_the_bound_only() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let session = fleet.sibling();
+    fleet.store.hang(true);
+    let waiting = tokio::spawn({
+        let session = session.clone();
+        async move { session.token().await }
+    });
+    fleet.world.round_trips().await;
+    assert!(!waiting.is_finished());
+    pass(5).await;
+    assert!(waiting.await.unwrap().unwrap_err().is_store());
+    fleet.store.hang(false);
+    pass(60).await;
+    session.token().await.unwrap();
+    assert_eq!(fleet.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_caller_dropped_at_any_await_point_loses_nothing() {
+    for polls in 1..40 {
+        let fleet = Fleet::new().await;
+        fleet.signed_in(fleet.world.expired_token()).await;
+        let session = fleet.sibling();
+        let done = polled(polls, session.token()).await.is_some();
+        fleet.meanwhile(session.shutdown()).await.unwrap();
+        let token = fleet.meanwhile(session.token()).await.unwrap();
+        assert_eq!(fleet.stored().await.unwrap().access_token(), token.access_token());
+        let counts = fleet.world.provider.counts();
+        assert_eq!((counts.token_requests, counts.reuse_detected), (1, 0), "{polls}");
+        if done {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn clocks_a_minute_apart_present_no_refresh_token_twice() {
+    let world = World::with(|provider| provider.lifetime(Duration::from_secs(90))).await;
+    let fleet = Fleet::of(world);
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let clock = fleet.world.clock.clone();
+    let ahead = fleet.builder().clock(move || clock.now() + Duration::from_secs(60)).build();
+    let behind = fleet.sibling();
+    for _ in 0..20 {
+        for session in [&ahead, &behind] {
+            let http = fleet.world.http(session);
+            assert_eq!(fleet.world.get(&http).await.unwrap(), 200);
+            fleet.meanwhile(session.shutdown()).await.unwrap();
+        }
+        fleet.world.clock.forward(15.0);
+    }
+    let counts = fleet.world.provider.counts();
+    assert_eq!(counts.reuse_detected, 0);
+    assert_eq!(counts.token_requests, counts.refreshes, "no request was refused");
+}
+
+#[tokio::test]
+async fn a_services_own_token_is_shared_too() {
+    let fleet = Fleet::new().await;
+    let service = || fleet.builder().grant(ClientCredentials::new()).build();
+    let (one, other) = (service(), service());
+    let token = one.token().await.unwrap();
+    assert_eq!(other.token().await.unwrap().access_token(), token.access_token());
+    assert_eq!(fleet.token_requests(), 1);
+    // It needs no record: the provider gives another to whoever asks.
+    fleet.store.down(true);
+    fleet.world.clock.forward(3600.0);
+    one.token().await.unwrap();
+    assert_eq!(fleet.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn users_clients_and_providers_are_apart() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let none = |builder: SessionBuilder| async {
+        builder.build().token().await.unwrap_err().is_reauthorization_required()
+    };
+    let store = || fleet.store.clone();
+    assert!(none(fleet.world.session().store(store(), "bob")).await);
+    let other_client = OAuthClient::new("bar", fleet.world.provider.token_url()).unwrap();
+    assert!(none(Session::builder(other_client).store(store(), "alice")).await);
+    let other_provider = fleet.world.app().issuer("https://other.example");
+    assert!(none(Session::builder(other_provider).store(store(), "alice")).await);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_gives_the_turn_to_the_siblings() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    fleet.world.provider.fail_next(Fault::Status(503));
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    assert!(one.token().await.unwrap_err().is_transient());
+    // The lease was given back: nobody waits for it to end.
+    fleet.world.round_trips().await;
+    assert_eq!(fleet.store.releases(), 1);
+    let renewed = other.token().await.unwrap();
+    assert_eq!(fleet.token_requests(), 2);
+    pass(60).await;
+    assert_eq!(one.token().await.unwrap().access_token(), renewed.access_token());
+    assert_eq!(fleet.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn a_lease_is_given_back_only_after_the_token_is_saved() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let calls = fleet.store.calls_from_here();
+    fleet.sibling().token().await.unwrap();
+    fleet.world.round_trips().await;
+    assert_eq!(calls(), ["load", "lease", "load", "commit", "release"]);
+}
+
+#[tokio::test]
+async fn a_plain_memory_store_serves_sessions_of_one_process() {
+    let world = World::new().await;
+    let store = Arc::new(MemoryStore::new());
+    let build = || world.session().store(store.clone(), "alice").build();
+    build().set_token(world.expired_token()).await.unwrap();
+    let token = build().token().await.unwrap();
+    assert_eq!(build().token().await.unwrap().access_token(), token.access_token());
+}
