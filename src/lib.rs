@@ -94,6 +94,7 @@ pub mod presets;
 mod saver;
 mod secret;
 mod session;
+mod sessions;
 pub mod store;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -114,4 +115,5 @@ pub use middleware::OAuthMiddleware;
 pub use origin::Origins;
 pub use saver::TokenSaver;
 pub use session::{KeepFresh, Session, SessionBuilder, TokenUpdated, Updates};
+pub use sessions::{Sessions, SessionsBuilder, User};
 pub use token::Token;

@@ -1,5 +1,7 @@
 //! `OAuthMiddleware`: inject, send, and on a 401 renew and send again.
 //!
+//! With many users the request's user decides whose session it is: one look into the cache more.
+//!
 //! Hot path, per request: compare the URL with the origins, look for an `Authorization` header,
 //! load the snapshot, read the clock, clone the request for a replay (a buffered body is a
 //! reference count), clone the header value (another), insert it. No lock, no allocation of our
@@ -14,11 +16,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::challenge::{Verdict, verdict};
+use crate::error::Error;
 use crate::origin::Origins;
-use crate::session::{Session, Snapshot, TokenUpdated};
+use crate::session::{Core, Session, Snapshot, TokenUpdated};
+use crate::sessions::{Sessions, User};
 
 /// The layer that puts a session's token on requests; from
-/// [`Session::middleware`](crate::Session::middleware).
+/// [`Session::middleware`](crate::Session::middleware), or from
+/// [`Sessions::middleware`](crate::Sessions::middleware) for many users.
 ///
 /// For a request to a listed origin that carries no `Authorization` header of its own, it
 ///
@@ -36,25 +41,68 @@ use crate::session::{Session, Snapshot, TokenUpdated};
 /// gets the present token.
 #[derive(Clone)]
 pub struct OAuthMiddleware {
-    session: Session,
+    source: Source,
     origins: Origins,
+}
+
+/// Whose token requests carry.
+#[derive(Clone)]
+enum Source {
+    One(Session),
+    Many(Sessions),
 }
 
 impl OAuthMiddleware {
     pub(crate) fn new(session: Session, origins: Origins) -> Self {
-        Self { session, origins }
+        Self { source: Source::One(session), origins }
+    }
+
+    pub(crate) fn of_many(sessions: Sessions, origins: Origins) -> Self {
+        Self { source: Source::Many(sessions), origins }
+    }
+
+    /// The hot path: a fresh token, at once.
+    #[inline]
+    fn ready(&self, extensions: &Extensions) -> Option<Ready> {
+        match &self.source {
+            Source::One(session) => Some(Ready { snapshot: session.0.fresh()?, of: None }),
+            Source::Many(sessions) => {
+                let core = sessions.cached(extensions.get()?)?;
+                Some(Ready { snapshot: core.fresh()?, of: Some(core) })
+            }
+        }
+    }
+
+    /// The token for a request that has none ready: of a user who is not in memory, or renewed first.
+    async fn wait(&self, extensions: &Extensions) -> std::result::Result<Ready, Error> {
+        let sessions = match &self.source {
+            Source::One(session) => {
+                return Ok(Ready { snapshot: session.0.usable().await?, of: None });
+            }
+            Source::Many(sessions) => sessions,
+        };
+        let user = extensions.get::<User>().ok_or_else(|| {
+            Error::config("the request names no user; add one with .with_extension(User::from(id))")
+        })?;
+        let core = sessions.core(user);
+        let snapshot = core.usable().await.inspect_err(|_| sessions.dismiss(user, &core))?;
+        Ok(Ready { snapshot, of: Some(core) })
     }
 
     /// After a 401: sends the request again with another token, where that may help.
     async fn again(
         &self,
         response: Response,
-        sent: Arc<Snapshot>,
+        Ready { snapshot: sent, of }: Ready,
         replay: Option<Request>,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        let core = &self.session.0;
+        let core = match (&of, &self.source) {
+            (Some(core), _) => core,
+            (None, Source::One(session)) => &session.0,
+            (None, Source::Many(_)) => return Ok(finish(response, &sent)),
+        };
         if verdict(response.headers()) != Verdict::NewTokenMayHelp {
             return Ok(finish(response, &sent));
         }
@@ -72,6 +120,13 @@ impl OAuthMiddleware {
     }
 }
 
+/// A token to send.
+struct Ready {
+    snapshot: Arc<Snapshot>,
+    /// Whose it is; `None`: the one session's.
+    of: Option<Arc<Core>>,
+}
+
 #[async_trait]
 impl Middleware for OAuthMiddleware {
     async fn handle(
@@ -83,26 +138,27 @@ impl Middleware for OAuthMiddleware {
         if !self.origins.allow(request.url()) || request.headers().contains_key(AUTHORIZATION) {
             return next.run(request, extensions).await;
         }
-        let snapshot = match self.session.0.fresh() {
-            Some(snapshot) => snapshot,
-            None => Box::pin(self.session.0.usable()).await?,
+        let ready = match self.ready(extensions) {
+            Some(ready) => ready,
+            None => Box::pin(self.wait(extensions)).await?,
         };
+        let snapshot = &ready.snapshot;
         let replay = request.try_clone();
         // A request with a stream for a body has no clone; only then is its URL kept for itself.
         // Boxed, so that the future of every other request stays small.
         let streamed_to = replay.is_none().then(|| Box::new(request.url().clone()));
-        authorize(&mut request, &snapshot);
+        authorize(&mut request, snapshot);
         let response = next.clone().run(request, extensions).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(finish(response, &snapshot));
+            return Ok(finish(response, snapshot));
         }
         // Redirects are followed below us. One that left the origin lost the token on the way, so
         // what answered has not seen it, and its 401 says nothing of it.
         let asked = replay.as_ref().map(Request::url).or(streamed_to.as_deref());
         if asked.is_none_or(|asked| asked.origin() != response.url().origin()) {
-            return Ok(finish(response, &snapshot));
+            return Ok(finish(response, snapshot));
         }
-        Box::pin(self.again(response, snapshot, replay, extensions, next)).await
+        Box::pin(self.again(response, ready, replay, extensions, next)).await
     }
 }
 
@@ -127,9 +183,6 @@ fn finish(mut response: Response, snapshot: &Snapshot) -> Response {
 
 impl fmt::Debug for OAuthMiddleware {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OAuthMiddleware")
-            .field("session", &self.session)
-            .field("origins", &self.origins)
-            .finish()
+        f.debug_struct("OAuthMiddleware").field("origins", &self.origins).finish_non_exhaustive()
     }
 }

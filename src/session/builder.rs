@@ -209,6 +209,11 @@ impl SessionBuilder {
         self
     }
 
+    /// What any number of sessions may share.
+    pub(crate) fn into_config(self) -> Config {
+        self.config
+    }
+
     /// The session. Nothing is sent and nothing is spawned.
     pub fn build(self) -> Session {
         Session(Arc::new(Core::new(Arc::new(self.config), self.user, self.token)))

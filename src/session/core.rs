@@ -14,6 +14,7 @@
 //! - Order of locks: ledger, then outbox. Dropping a future takes no lock, so launching on a
 //!   runtime that is shutting down (which drops the future at once) cannot deadlock.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -63,6 +64,8 @@ pub(crate) struct Core {
     pub(super) config: Arc<Config>,
     /// Whose token it is, in the store.
     user: Arc<str>,
+    /// Since this was last asked.
+    used: AtomicBool,
     updates: OnceLock<watch::Sender<Option<Arc<Token>>>>,
 }
 
@@ -84,6 +87,7 @@ impl Core {
             outbox: Arc::default(),
             config,
             user,
+            used: AtomicBool::new(false),
             updates: OnceLock::new(),
         };
         if let Some(token) = token {
@@ -183,9 +187,34 @@ impl Core {
             || (self.config.client.is_some() && snapshot.refresh_token().is_some())
     }
 
+    #[inline]
+    pub(crate) fn mark_used(&self) {
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it was used since this was last asked.
+    pub(crate) fn was_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether anything would be lost with it, or is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        let ledger = self.ledger();
+        ledger.received.is_some()
+            || ledger.flight.as_ref().is_some_and(Flight::is_running)
+            || self.outbox.pending().is_some()
+    }
+
+    /// Whether it has no token.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.current.load().token().is_none()
+    }
+
     /// Puts the application's token in the place of the present one: saved first, then used. Voids
     /// a renewal under way, and forgets what failed.
-    pub(super) async fn replace(self: &Arc<Self>, token: Token) -> Result<(), Error> {
+    pub(crate) async fn replace(self: &Arc<Self>, token: Token) -> Result<(), Error> {
         let flight = {
             let mut ledger = self.ledger();
             let runtime = runtime()?;
@@ -217,7 +246,7 @@ impl Core {
     }
 
     /// This session's place in the store, if there is one.
-    pub(super) fn shelf(&self) -> Option<Shelf> {
+    pub(crate) fn shelf(&self) -> Option<Shelf> {
         let store = self.config.store.clone()?;
         let (issuer, client_id) = match &self.config.client {
             Some(client) => (client.identity(), client.client_id()),

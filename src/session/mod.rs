@@ -21,6 +21,7 @@ mod turn;
 mod updates;
 
 pub use builder::SessionBuilder;
+pub(crate) use core::{Config, Core};
 pub use handle::Session;
 pub use keep_fresh::KeepFresh;
 pub(crate) use snapshot::Snapshot;

@@ -62,6 +62,10 @@ impl Shelf {
         self.call(self.store.release(&self.key, lease)).await
     }
 
+    pub(crate) async fn delete(&self) -> Result<(), Error> {
+        self.call(self.store.delete(&self.key)).await
+    }
+
     /// Saves the token (`None`: that the login has ended) in the place of that version. Where
     /// another is there, `anyway` replaces it too.
     pub(crate) async fn save(

@@ -20,7 +20,7 @@ use crate::client::TokenKind;
 use crate::error::{Error, Kind};
 
 impl Core {
-    pub(super) async fn sign_out(self: &Arc<Self>) -> Result<(), Error> {
+    pub(crate) async fn sign_out(self: &Arc<Self>) -> Result<(), Error> {
         let (done, outcome) = oneshot::channel();
         loop {
             let under_way = {

@@ -24,4 +24,5 @@ mod single_flight;
 mod stores;
 mod support;
 mod troubled_store;
+mod users;
 mod ways;

@@ -1,0 +1,239 @@
+//! Many users behind one client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::StatusCode;
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest_oauth2::store::{Record, TokenKey, TokenStore};
+use reqwest_oauth2::{Sessions, SessionsBuilder, Token, User};
+
+use crate::support::{World, ours, pass, plain_http};
+use crate::troubled_store::Troubled;
+
+struct Service {
+    world: World,
+    store: Arc<Troubled>,
+}
+
+impl Service {
+    async fn new() -> Self {
+        Self { world: World::new().await, store: Arc::default() }
+    }
+
+    fn builder(&self) -> SessionsBuilder {
+        let clock = self.world.clock.reader();
+        Sessions::builder(self.world.app())
+            .each(|session| session.clock(clock))
+            .store(self.store.clone())
+    }
+
+    fn http(&self, sessions: &Sessions) -> ClientWithMiddleware {
+        ClientBuilder::new(plain_http())
+            .with(sessions.middleware([self.world.provider.origin()]).unwrap())
+            .build()
+    }
+
+    async fn get(
+        &self,
+        http: &ClientWithMiddleware,
+        user: &str,
+    ) -> reqwest_middleware::Result<StatusCode> {
+        let request = http.get(self.world.provider.api_url());
+        Ok(request.with_extension(User::from(user)).send().await?.status())
+    }
+
+    /// Puts a token into the store, as another process would.
+    async fn store(&self, user: &str, token: &Token) {
+        let key = TokenKey::new(&self.world.provider.token_url(), "foo", user);
+        let record = Record::new(serde_json::to_string(token).unwrap());
+        let _ = self.store.inner.commit(&key, None, &record).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn each_request_carries_its_users_token() {
+    let service = Service::new().await;
+    let sessions = service.builder().build();
+    let http = service.http(&sessions);
+    let (alice, bob) = (service.world.token(), service.world.token());
+    sessions.sign_in("alice", alice.clone()).await.unwrap();
+    service.store("bob", &bob).await;
+    for user in ["alice", "bob", "alice"] {
+        assert_eq!(service.get(&http, user).await.unwrap(), 200);
+    }
+    let shown = service.world.shown();
+    assert_eq!(shown, [&alice, &bob, &alice].map(|token| token.access_token().to_owned()));
+    assert_eq!(sessions.in_memory(), 2);
+}
+
+#[tokio::test]
+async fn a_user_is_loaded_once_however_many_requests_ask() {
+    let service = Service::new().await;
+    service.store("alice", &service.world.token()).await;
+    let sessions = service.builder().build();
+    let http = service.http(&sessions);
+    let all = join_all((0..100).map(|_| service.get(&http, "alice"))).await;
+    assert!(all.into_iter().all(|status| status.unwrap() == 200));
+    assert_eq!(service.store.loads(), 1);
+}
+
+#[tokio::test]
+async fn a_request_without_a_user_or_of_an_unknown_one_is_not_sent() {
+    let service = Service::new().await;
+    let sessions = service.builder().build();
+    let http = service.http(&sessions);
+    let error = http.get(service.world.provider.api_url()).send().await.unwrap_err();
+    assert!(ours(&error).is_config(), "{error}");
+    assert!(ours(&error).to_string().contains("with_extension"), "{error}");
+    for _ in 0..3 {
+        let error = ours(&service.get(&http, "nobody").await.unwrap_err());
+        assert!(error.is_reauthorization_required(), "{error}");
+    }
+    assert_eq!(sessions.in_memory(), 0, "and takes up no room");
+    assert_eq!(service.world.provider.counts().api_requests, 0);
+    // Known from the moment on that somebody has signed them in.
+    service.store("nobody", &service.world.token()).await;
+    assert_eq!(service.get(&http, "nobody").await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn a_request_to_another_origin_needs_no_user() {
+    let service = Service::new().await;
+    let other = World::new().await;
+    let http = service.http(&service.builder().build());
+    assert_eq!(http.get(other.provider.api_url()).send().await.unwrap().status(), 401);
+    assert_eq!(other.provider.counts().api_without_token, 1);
+}
+
+#[tokio::test]
+async fn what_goes_wrong_for_one_user_touches_no_other() {
+    let service = Service::new().await;
+    let sessions = service.builder().build();
+    let http = service.http(&sessions);
+    sessions.sign_in("dead", service.world.expired_token()).await.unwrap();
+    service.world.provider.revoke_families();
+    sessions.sign_in("alive", service.world.expired_token()).await.unwrap();
+    let broken = Record::new("no token");
+    let key = TokenKey::new(&service.world.provider.token_url(), "foo", "broken");
+    let _ = service.store.inner.commit(&key, None, &broken).await.unwrap();
+    let (dead, alive, broken) = tokio::join!(
+        service.get(&http, "dead"),
+        service.get(&http, "alive"),
+        service.get(&http, "broken")
+    );
+    assert!(ours(&dead.unwrap_err()).is_reauthorization_required());
+    assert_eq!(alive.unwrap(), 200);
+    assert!(ours(&broken.unwrap_err()).is_store());
+    assert_eq!(service.get(&http, "alive").await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn a_401_renews_that_users_token_and_the_request_is_sent_again() {
+    let service = Service::new().await;
+    let sessions = service.builder().build();
+    let http = service.http(&sessions);
+    for user in ["alice", "bob"] {
+        sessions.sign_in(user, service.world.token()).await.unwrap();
+    }
+    service.world.provider.revoke_access_tokens();
+    assert_eq!(service.get(&http, "alice").await.unwrap(), 200);
+    assert_eq!(service.world.provider.counts().token_requests, 1);
+    assert_eq!(service.get(&http, "bob").await.unwrap(), 200);
+    assert_eq!(service.world.provider.counts().token_requests, 2);
+}
+
+#[tokio::test]
+async fn signing_out_ends_one_login_and_forgetting_leaves_nothing() {
+    let service = Service::new().await;
+    let sessions = service.builder().build();
+    let http = service.http(&sessions);
+    for user in ["alice", "bob"] {
+        sessions.sign_in(user, service.world.token()).await.unwrap();
+    }
+    sessions.sign_out("alice").await.unwrap();
+    assert_eq!(sessions.in_memory(), 1);
+    let error = ours(&service.get(&http, "alice").await.unwrap_err());
+    assert!(error.is_reauthorization_required());
+    assert_eq!(service.get(&http, "bob").await.unwrap(), 200);
+
+    sessions.forget("alice").await.unwrap();
+    let key = TokenKey::new(&service.world.provider.token_url(), "foo", "alice");
+    assert!(service.store.inner.load(&key).await.unwrap().is_none());
+    sessions.sign_in("alice", service.world.token()).await.unwrap();
+    assert_eq!(service.get(&http, "alice").await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn no_more_users_than_the_bound_are_in_memory() {
+    let service = Service::new().await;
+    let sessions = service.builder().capacity(64).build();
+    for i in 0..500 {
+        let user = format!("user {i}");
+        service.store(&user, &service.world.token()).await;
+        sessions.session(user.as_str()).token().await.unwrap();
+        assert!(sessions.in_memory() <= 64);
+    }
+    assert_eq!(service.store.loads(), 500);
+    // Whoever had to make room is loaded anew.
+    sessions.session("user 0").token().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_with_unsaved_state_stays() {
+    let service = Service::new().await;
+    let sessions = service.builder().capacity(32).build();
+    service.store("unsaved", &service.world.expired_token()).await;
+    service.store.fail_commits(true);
+    let renewed = sessions.session("unsaved").token().await.unwrap();
+    service.store.fail_commits(false);
+    // Before the next attempt at saving comes, the bound is passed many times over.
+    for i in 0..500 {
+        let _ = sessions.session(format!("user {i}"));
+    }
+    let kept = sessions.session("unsaved");
+    assert_eq!(kept.current().unwrap().access_token(), renewed.access_token());
+    assert!(kept.save_error().is_some());
+    pass(60).await;
+    kept.shutdown().await.unwrap();
+    // Now that it is saved, it may go.
+    for i in 0..500 {
+        let _ = sessions.session(format!("user {i}"));
+        let _ = sessions.session(format!("user {i}"));
+    }
+    assert!(sessions.session("unsaved").current().is_none());
+    assert_eq!(service.world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn idle_sessions_go_and_those_in_use_stay() {
+    let service = Service::new().await;
+    let sessions = service.builder().idle(Duration::from_secs(600)).build();
+    for user in ["used", "idle"] {
+        service.store(user, &service.world.token()).await;
+        sessions.session(user).token().await.unwrap();
+    }
+    let newcomer = |i: u32| sessions.session(format!("newcomer {i}"));
+    pass(599).await;
+    newcomer(0);
+    assert!(sessions.session("idle").current().is_some(), "not yet");
+    for i in 1..=2 {
+        pass(600).await;
+        sessions.session("used");
+        newcomer(i);
+    }
+    assert!(sessions.session("used").current().is_some());
+    assert!(sessions.session("idle").current().is_none());
+}
+
+#[tokio::test]
+async fn debug_shows_no_token() {
+    let service = Service::new().await;
+    let sessions = service.builder().build();
+    let token = service.world.token();
+    sessions.sign_in("alice", token.clone()).await.unwrap();
+    let shown = format!("{sessions:?} {:?}", service.http(&sessions));
+    assert!(!shown.contains(token.access_token()), "{shown}");
+    assert!(shown.contains("in_memory: 1"), "{shown}");
+}
