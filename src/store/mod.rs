@@ -11,6 +11,8 @@
 //! asking the provider for the same thing twice.
 
 mod error;
+#[cfg(feature = "file-store")]
+mod file;
 mod key;
 mod lease;
 mod memory;
@@ -21,6 +23,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use error::StoreError;
+#[cfg(feature = "file-store")]
+#[cfg_attr(docsrs, doc(cfg(feature = "file-store")))]
+pub use file::FileStore;
 pub use key::TokenKey;
 pub use lease::Lease;
 pub use memory::MemoryStore;

@@ -16,6 +16,15 @@ impl Version {
         Self(number)
     }
 
+    /// The version that is the content's: a piece of its hash, so that the same content has the
+    /// same one wherever it is read.
+    pub(super) fn of(json: &str) -> Self {
+        let digest = Sha256::digest(json.as_bytes());
+        let mut number = [0; 8];
+        number.copy_from_slice(&digest[..8]);
+        Self(i64::from_be_bytes(number))
+    }
+
     /// The version as a number to keep; not in any order.
     pub fn number(self) -> i64 {
         self.0
@@ -33,10 +42,7 @@ impl Record {
     /// A document, with the version that is its content's: the same content has the same one.
     pub fn new(json: impl Into<String>) -> Self {
         let json = Zeroizing::new(json.into());
-        let digest = Sha256::digest(json.as_bytes());
-        let mut number = [0; 8];
-        number.copy_from_slice(&digest[..8]);
-        Self::with_version(Version(i64::from_be_bytes(number)), json.as_str())
+        Self::with_version(Version::of(&json), json.as_str())
     }
 
     /// A document with the version that a store has kept with it.
