@@ -65,6 +65,7 @@
 //!
 //! # Features
 //!
+//! - `file-store` (on by default): a store in files, [`store::FileStore`].
 //! - `oauth2`: a token obtained with the `oauth2` or `openidconnect` crate becomes a [`Token`].
 //! - `testing`: an OAuth 2 provider on loopback (the module `testing`), for your tests as for ours.
 //!

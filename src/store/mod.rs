@@ -10,6 +10,8 @@
 //! Correctness rests on the compare-and-swap of [`TokenStore::commit`]; the lease keeps siblings from
 //! asking the provider for the same thing twice.
 
+#[cfg(feature = "file-store")]
+mod file;
 mod key;
 mod lease;
 mod memory;
@@ -20,6 +22,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use crate::error::StoreError;
+
+#[cfg(feature = "file-store")]
+#[cfg_attr(docsrs, doc(cfg(feature = "file-store")))]
+pub use file::FileStore;
 pub use key::TokenKey;
 pub use lease::Lease;
 pub use memory::MemoryStore;
@@ -61,7 +67,8 @@ pub trait TokenStore: Send + Sync + 'static {
 
     /// Puts the record in the place of the one with the version `replaces` (`None`: of nothing), in
     /// one step and durably; where another one is there, changes nothing. Whether anybody holds a
-    /// lease does not matter.
+    /// lease does not matter. The version of what is stored then is the store's to say, in
+    /// [`Committed::Saved`]; other content must never get the version of what it replaces.
     ///
     /// # Errors
     ///

@@ -16,6 +16,15 @@ impl Version {
         Self(number)
     }
 
+    /// The version that is the content's: a piece of its hash, so that the same content has the
+    /// same one wherever it is read.
+    pub(super) fn of(json: &str) -> Self {
+        let digest = Sha256::digest(json.as_bytes());
+        let mut number = [0; 8];
+        number.copy_from_slice(&digest[..8]);
+        Self(i64::from_be_bytes(number))
+    }
+
     /// The version as a number to keep; not in any order.
     pub fn number(self) -> i64 {
         self.0
@@ -33,10 +42,7 @@ impl Record {
     /// A document, with the version that is its content's: the same content has the same one.
     pub fn new(json: impl Into<String>) -> Self {
         let json = Zeroizing::new(json.into());
-        let digest = Sha256::digest(json.as_bytes());
-        let mut number = [0; 8];
-        number.copy_from_slice(&digest[..8]);
-        Self::with_version(Version(i64::from_be_bytes(number)), json.as_str())
+        Self::with_version(Version::of(&json), json.as_str())
     }
 
     /// A document with the version that a store has kept with it.
@@ -65,7 +71,11 @@ impl fmt::Debug for Record {
 #[derive(Debug, Clone)]
 #[must_use = "a record that lost to another is not stored"]
 pub enum Committed {
-    /// The record is stored, under this version: its own, or another where the store makes its own.
+    /// The document is stored, and this is its version from now on: what [`load`] hands out with it,
+    /// and what the next commit replaces. It need not be the version of the record that was handed
+    /// in, since a store may keep something else than that text: sealed, or with a count of its own.
+    ///
+    /// [`load`]: super::TokenStore::load
     Saved(Version),
     /// Another one is there, or nothing where there should be one; it was left as it is.
     Conflict(Option<Record>),

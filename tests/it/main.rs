@@ -7,6 +7,8 @@ mod cancellation;
 mod device;
 mod discovery;
 mod failure;
+mod file_processes;
+mod file_store;
 mod freshness;
 mod grants;
 mod login;

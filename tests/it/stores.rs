@@ -2,11 +2,19 @@
 
 use std::sync::Arc;
 
-use reqwest_oauth2::store::MemoryStore;
+use reqwest_oauth2::store::{FileStore, MemoryStore};
 use reqwest_oauth2::testing::check_store;
 
 #[tokio::test]
 async fn memory() {
     let store = Arc::new(MemoryStore::new());
     check_store(async || store.clone()).await;
+}
+
+#[tokio::test]
+async fn files() {
+    let directory = tempfile::tempdir().unwrap();
+    check_store(async || FileStore::directory(directory.path())).await;
+    #[cfg(unix)]
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing is left behind");
 }

@@ -1,0 +1,162 @@
+//! `Lock`: the exclusive lock, and the lease that is noted in its file.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::failure::failure;
+use super::held::Held;
+use super::os;
+use crate::error::BoxError;
+use crate::store::StoreError;
+
+/// How long the lock is waited for. Others hold it for milliseconds: who has it longer is stopped, or
+/// its disk is stuck, and no thread waits for that.
+const PATIENCE: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LAST_PAUSE: Duration = Duration::from_millis(20);
+/// More than a lease's note takes.
+const NOTE: u64 = 1024;
+
+/// Held until dropped, or until the process ends.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Waits for the lock, in a file that is made if need be; `None` where there is no directory.
+    pub(super) fn take(path: &Path) -> Result<Option<Self>, StoreError> {
+        Self::wait(path, OpenOptions::new().create(true), PATIENCE)
+    }
+
+    /// As [`take`](Self::take); `None` where there is no lock file, and so no lease.
+    pub(super) fn take_existing(path: &Path) -> Result<Option<Self>, StoreError> {
+        Self::wait(path, &mut OpenOptions::new(), PATIENCE)
+    }
+
+    /// Asks again and again, since a thread that the operating system lets wait cannot be called
+    /// off.
+    fn wait(
+        path: &Path,
+        options: &mut OpenOptions,
+        patience: Duration,
+    ) -> Result<Option<Self>, StoreError> {
+        let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
+        loop {
+            let file = match os::open(path, options.read(true).write(true)) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                file => file.map_err(failure)?,
+            };
+            if !file.metadata().map_err(failure)?.is_file() {
+                return Err(StoreError::config(
+                    "there is something else in place of the lock file",
+                ));
+            }
+            match file.try_lock() {
+                // The lock of a file that was deleted meanwhile locks nobody out.
+                Ok(()) if os::is_at(&file, path).map_err(failure)? => {
+                    return Ok(Some(Self { file, path: path.to_owned() }));
+                }
+                Ok(()) | Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(failure(error)),
+            }
+            if began.elapsed() >= patience {
+                return Err(StoreError::unavailable("another process keeps the token file locked"));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    /// The lease that is noted; `None` also where nothing legible is.
+    pub(super) fn held(&mut self) -> Result<Option<Held>, StoreError> {
+        let mut note = Vec::new();
+        self.file.seek(SeekFrom::Start(0)).map_err(failure)?;
+        (&self.file).take(NOTE).read_to_end(&mut note).map_err(failure)?;
+        Ok(serde_json::from_slice(&note).ok())
+    }
+
+    /// Notes the lease. Emptied first: half a note is illegible, and so a free lease.
+    pub(super) fn hold(&mut self, held: &Held) -> Result<(), StoreError> {
+        let note =
+            serde_json::to_vec(held).map_err(|error| StoreError::config(BoxError::from(error)))?;
+        self.free()?;
+        self.file.seek(SeekFrom::Start(0)).map_err(failure)?;
+        self.file.write_all(&note).map_err(failure)
+    }
+
+    /// Notes that nobody holds the lease.
+    pub(super) fn free(&mut self) -> Result<(), StoreError> {
+        self.file.set_len(0).map_err(failure)
+    }
+
+    /// Ends the lease, and removes the file where who waits for its lock finds that out.
+    pub(super) fn remove(mut self) -> Result<(), StoreError> {
+        self.free()?;
+        if os::KNOWS_FILES { os::remove(&self.path) } else { Ok(()) }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is not enough where a child process got a copy of it.
+        let _ = self.file.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+    use super::*;
+
+    fn take(path: &Path, patience: Duration) -> Result<Option<Lock>, StoreError> {
+        Lock::wait(path, OpenOptions::new().create(true), patience)
+    }
+
+    #[test]
+    fn a_lock_is_not_waited_for_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let held = take(&path, Duration::ZERO).unwrap().unwrap();
+        let began = Instant::now();
+        assert!(take(&path, Duration::from_millis(50)).unwrap_err().is_unavailable());
+        assert!(began.elapsed() >= Duration::from_millis(50), "it was waited for");
+        drop(held);
+        assert!(take(&path, Duration::ZERO).unwrap().is_some());
+    }
+
+    /// Each who has the lock removes its file, under the eyes of those who wait for it.
+    #[cfg(unix)]
+    #[test]
+    fn the_lock_of_a_removed_file_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let (inside, times) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let remove = || {
+            for _ in 0..500 {
+                let lock = take(&path, Duration::from_secs(60)).unwrap().unwrap();
+                assert!(!inside.swap(true, SeqCst), "two have the lock");
+                times.fetch_add(1, SeqCst);
+                inside.store(false, SeqCst);
+                lock.remove().unwrap();
+            }
+        };
+        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(remove))));
+        assert_eq!(times.into_inner(), 2000);
+    }
+
+    #[test]
+    fn what_is_illegible_is_a_free_lease() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        for note in [&b"\xff\xfe"[..], b"{", b"null", &[b' '; 4096]] {
+            std::fs::write(&path, note).unwrap();
+            let mut lock = take(&path, PATIENCE).unwrap().unwrap();
+            assert_eq!(lock.held().unwrap(), None);
+        }
+    }
+}
