@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -60,7 +61,7 @@ pub(crate) struct Config {
 pub(crate) struct Core {
     pub(super) current: ArcSwap<Snapshot>,
     ledger: Mutex<Ledger>,
-    pub(super) outbox: Arc<Outbox>,
+    pub(super) outbox: Outbox,
     pub(super) config: Arc<Config>,
     /// Whose token it is, in the store.
     user: Arc<str>,
@@ -84,7 +85,7 @@ impl Core {
         let core = Self {
             current: ArcSwap::from_pointee(Snapshot::empty(0)),
             ledger: Mutex::default(),
-            outbox: Arc::default(),
+            outbox: Outbox::default(),
             config,
             user,
             used: AtomicBool::new(false),
@@ -114,6 +115,14 @@ impl Core {
     pub(crate) fn fresh(&self) -> Option<Arc<Snapshot>> {
         let snapshot = self.current.load_full();
         (self.config.clock.now() < snapshot.freshness.due).then_some(snapshot)
+    }
+
+    /// What the hot path would send, without keeping hold of the snapshot.
+    #[inline]
+    pub(crate) fn fresh_header(&self) -> Option<HeaderValue> {
+        let snapshot = self.current.load();
+        let fresh = self.config.clock.now() < snapshot.freshness.due;
+        if fresh { snapshot.header.clone() } else { None }
     }
 
     /// A token that may be used: the present one, with a renewal started in the background where
@@ -258,7 +267,7 @@ impl Core {
 
     /// Hands an entry to the store or the saver, if there is one. The lease is kept until it is saved.
     pub(super) fn put(
-        &self,
+        self: &Arc<Self>,
         entry: Entry,
         hold: Option<Hold>,
     ) -> Result<Option<FirstAttempt>, Error> {
@@ -272,7 +281,7 @@ impl Core {
             (None, Some(saver)) => Destination::Saver(saver.clone()),
             (None, None) => return Ok(None),
         };
-        Ok(Some(self.outbox.put(&runtime()?, &destination, backoff, entry, hold)))
+        Ok(Some(Outbox::put(self, &runtime()?, destination, backoff, entry, hold)))
     }
 
     /// The end of a first attempt, or of the patience for it.
@@ -310,6 +319,12 @@ impl Core {
         let mut updates = self.updates.get_or_init(|| watch::channel(None).0).subscribe();
         updates.mark_unchanged();
         updates
+    }
+}
+
+impl AsRef<Outbox> for Core {
+    fn as_ref(&self) -> &Outbox {
+        &self.outbox
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use super::core::{Core, runtime};
 use super::{KeepFresh, SessionBuilder, Updates};
 use crate::client::OAuthClient;
@@ -65,6 +67,14 @@ impl Session {
             Some(token) => Ok(Token::clone(token)),
             None => Err(Error::config("the access token cannot stand in a header")),
         }
+    }
+
+    /// The `Authorization` header of a token that is neither expired nor due, ready to send and marked
+    /// sensitive; `None` otherwise. For places that cannot wait, such as a gRPC interceptor; beside
+    /// [`keep_fresh`](Self::keep_fresh), or with [`token`](Self::token) where there is none
+    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    pub fn header(&self) -> Option<HeaderValue> {
+        self.0.fresh_header()
     }
 
     /// The present token as it is, expired or not, without any renewal; `None` where there is none

@@ -27,7 +27,8 @@ pub(crate) struct Ledger {
     /// A token that is the session's next, but not yet in use: its save has not ended. A flight
     /// that was cut off leaves it here for the next one, which then presents no refresh token.
     pub(crate) received: Option<Received>,
-    pub(crate) failure: Option<Failure>,
+    /// Boxed, as is what `quiet` holds: most sessions never have any.
+    pub(crate) failure: Option<Box<Failure>>,
     /// An answer to the present refresh token was lost, or is still to come.
     pub(crate) lost_answer: bool,
     /// Raised by each token that the application sets; a flight of an older one is void.
@@ -63,7 +64,7 @@ impl Ledger {
     /// The failure that forbids an attempt now.
     pub(crate) fn forbidding(&self) -> Option<&Failure> {
         self.failure
-            .as_ref()
+            .as_deref()
             .filter(|failure| failure.retry_at.is_none_or(|at| Instant::now() < at))
     }
 
@@ -90,7 +91,7 @@ impl Ledger {
             ),
         };
         let retry_at = wait.map(|wait| Instant::now() + wait);
-        self.failure = Some(Failure { error, attempts, retry_at });
+        self.failure = Some(Box::new(Failure { error, attempts, retry_at }));
     }
 }
 
@@ -143,8 +144,10 @@ fn wait(shortest: Duration, longest: Duration, jitter: Jitter, attempts: u32) ->
 
 /// Keeps 401s from renewing, after a renewal has not helped against them.
 #[derive(Default)]
-pub(crate) struct Quiet {
-    until: Option<Instant>,
+pub(crate) struct Quiet(Option<Box<Period>>);
+
+struct Period {
+    until: Instant,
     times: u32,
     /// The token whose rejection brought it about.
     generation: u64,
@@ -152,22 +155,22 @@ pub(crate) struct Quiet {
 
 impl Quiet {
     pub(crate) fn is_on(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() < until)
+        self.0.as_ref().is_some_and(|period| Instant::now() < period.until)
     }
 
     /// Whether it was brought about by that token, be it over or not.
     pub(crate) fn was_for(&self, generation: u64) -> bool {
-        self.times > 0 && self.generation == generation
+        self.0.as_ref().is_some_and(|period| period.generation == generation)
     }
 
     /// A minute, doubled each time in a row, up to an hour.
     pub(crate) fn extend(&mut self, generation: u64) {
         if !self.is_on() {
-            self.generation = generation;
-            self.times = self.times.saturating_add(1);
+            let times = self.0.as_ref().map_or(0, |period| period.times).saturating_add(1);
             let wait =
-                wait(Duration::from_secs(60), Duration::from_secs(3600), Jitter::None, self.times);
-            self.until = Some(Instant::now() + wait);
+                wait(Duration::from_secs(60), Duration::from_secs(3600), Jitter::None, times);
+            let until = Instant::now() + wait;
+            self.0 = Some(Box::new(Period { until, times, generation }));
         }
     }
 }

@@ -31,20 +31,24 @@ use crate::token::Token;
 const LONGEST_CALL: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
-pub(crate) struct Outbox {
-    slot: Mutex<Slot>,
-    /// A newer token has come.
-    renewed: Notify,
-}
+pub(crate) struct Outbox(Mutex<Slot>);
 
 #[derive(Default)]
 struct Slot {
-    unsaved: Option<Unsaved>,
-    worker: Option<Flight<()>>,
-    /// Why the unsaved token is not saved yet.
-    error: Option<Error>,
     /// What the store held when this session last knew.
     version: Option<Version>,
+    /// Boxed: most sessions have nothing to save for most of the time.
+    busy: Option<Box<Busy>>,
+}
+
+#[derive(Default)]
+struct Busy {
+    unsaved: Option<Unsaved>,
+    worker: Option<Flight<()>>,
+    /// A newer entry has come.
+    renewed: Arc<Notify>,
+    /// Why the unsaved token is not saved yet.
+    error: Option<Error>,
     /// What a sibling had put into the store before us.
     lost_to: Option<Stored>,
     /// The lease, until all is saved.
@@ -89,25 +93,29 @@ impl Entry {
 pub(crate) type FirstAttempt = oneshot::Receiver<Result<(), Error>>;
 
 impl Outbox {
-    /// Puts an entry in, in place of any that still waits, and sees to it that a worker runs.
-    pub(crate) fn put(
-        self: &Arc<Self>,
+    /// Puts an entry in, in place of any that still waits, and sees to it that a worker runs. The
+    /// worker keeps the session alive until all is saved.
+    pub(crate) fn put<H>(
+        home: &Arc<H>,
         runtime: &Handle,
-        destination: &Destination,
+        destination: Destination,
         backoff: Backoff,
         entry: Entry,
         hold: Option<Hold>,
-    ) -> FirstAttempt {
+    ) -> FirstAttempt
+    where
+        H: AsRef<Self> + Send + Sync + 'static,
+    {
         let (first_attempt, outcome) = oneshot::channel();
-        let mut slot = self.slot();
-        slot.unsaved = Some(Unsaved { entry, first_attempt: Some(first_attempt) });
-        slot.hold = hold.or(slot.hold.take());
-        slot.lost_to = None;
-        if slot.worker.as_ref().is_some_and(Flight::is_running) {
-            self.renewed.notify_one();
+        let mut slot = (**home).as_ref().slot();
+        let busy = slot.busy.get_or_insert_default();
+        busy.unsaved = Some(Unsaved { entry, first_attempt: Some(first_attempt) });
+        busy.hold = hold.or(busy.hold.take());
+        busy.lost_to = None;
+        if busy.worker.as_ref().is_some_and(Flight::is_running) {
+            busy.renewed.notify_one();
         } else {
-            let work = self.clone().work(destination.clone(), backoff);
-            slot.worker = Some(Flight::launch(runtime, work));
+            busy.worker = Some(Flight::launch(runtime, work(home.clone(), destination, backoff)));
         }
         outcome
     }
@@ -115,8 +123,8 @@ impl Outbox {
     /// What is not done yet, and why.
     pub(crate) fn pending(&self) -> Option<(Entry, Option<Error>)> {
         let slot = self.slot();
-        let unsaved = slot.unsaved.as_ref()?;
-        Some((unsaved.entry.clone(), slot.error.clone()))
+        let busy = slot.busy.as_ref()?;
+        Some((busy.unsaved.as_ref()?.entry.clone(), busy.error.clone()))
     }
 
     /// What the store held when this session last knew.
@@ -133,87 +141,102 @@ impl Outbox {
     pub(crate) fn adopt(&self, version: Version) {
         let mut slot = self.slot();
         slot.version = Some(version);
-        slot.unsaved = None;
-        slot.error = None;
-        slot.lost_to = None;
-        slot.hold = None;
+        if let Some(busy) = &mut slot.busy {
+            (busy.unsaved, busy.error, busy.lost_to, busy.hold) = (None, None, None, None);
+        }
+        slot.tidy();
     }
 
     /// What a sibling had put into the store before us; told once.
     pub(crate) fn lost_to(&self) -> Option<Stored> {
-        self.slot().lost_to.take()
-    }
-
-    async fn work(self: Arc<Self>, destination: Destination, backoff: Backoff) {
-        let mut failures = 0;
-        loop {
-            let Some((entry, version)) = self.next() else { return };
-            let outcome = call(&destination, &entry, version).await;
-            match &outcome {
-                Ok(_) => tracing::debug!("the saver has done its work"),
-                Err(error) => {
-                    tracing::error!(
-                        error = error as &dyn std::error::Error,
-                        "the saver failed, trying again"
-                    );
-                }
-            }
-            failures = if outcome.is_ok() { 0 } else { failures + 1 };
-            self.settle(&entry, outcome);
-            if failures > 0 {
-                let wait = tokio::time::sleep(backoff.transient(failures));
-                tokio::select! {
-                    () = wait => {}
-                    () = self.renewed.notified() => {}
-                }
-            }
-        }
+        let mut slot = self.slot();
+        let lost_to = slot.busy.as_mut()?.lost_to.take();
+        slot.tidy();
+        lost_to
     }
 
     /// What to do now; with nothing to do the worker is over, under the same lock.
     fn next(&self) -> Option<(Entry, Option<Version>)> {
         let mut slot = self.slot();
-        if slot.unsaved.is_none() {
-            slot.worker = None;
+        let version = slot.version;
+        let busy = slot.busy.as_mut()?;
+        let entry = busy.unsaved.as_ref().map(|unsaved| unsaved.entry.clone());
+        if entry.is_none() {
+            busy.worker = None;
+            slot.tidy();
         }
-        let entry = slot.unsaved.as_ref().map(|unsaved| unsaved.entry.clone())?;
-        Some((entry, slot.version))
+        Some((entry?, version))
     }
 
-    /// Records the outcome of a call, if its entry is still the one in place.
-    fn settle(&self, entry: &Entry, outcome: Result<Option<Shelved>, Error>) {
+    /// Records the outcome of a call, if its entry is still the one in place. What ends a wait for the
+    /// next attempt, where one is needed.
+    fn settle(
+        &self,
+        entry: &Entry,
+        outcome: Result<Option<Shelved>, Error>,
+    ) -> Option<Arc<Notify>> {
         let mut slot = self.slot();
         if let Ok(Some(Shelved::Saved(version))) = &outcome {
             slot.version = Some(*version);
         }
-        let Some(unsaved) = slot.unsaved.as_mut().filter(|unsaved| unsaved.entry.is(entry)) else {
-            return;
+        let busy = slot.busy.as_mut()?;
+        let retry = outcome.is_err().then(|| busy.renewed.clone());
+        let Some(unsaved) = busy.unsaved.as_mut().filter(|unsaved| unsaved.entry.is(entry)) else {
+            return retry;
         };
         let waiting = unsaved.first_attempt.take();
-        let outcome = match outcome {
-            Ok(shelved) => {
-                if let Some(Shelved::Lost(stored)) = shelved {
-                    slot.lost_to = Some(stored);
-                }
-                slot.unsaved = None;
-                slot.hold = None;
-                slot.error = None;
-                Ok(())
+        busy.error = outcome.as_ref().err().cloned();
+        let outcome = outcome.map(|shelved| {
+            if let Some(Shelved::Lost(stored)) = shelved {
+                busy.lost_to = Some(stored);
             }
-            Err(error) => {
-                slot.error = Some(error.clone());
-                Err(error)
-            }
-        };
+            (busy.unsaved, busy.hold) = (None, None);
+        });
         drop(slot);
         if let Some(waiting) = waiting {
             // Whoever waited may have gone on without.
             let _ = waiting.send(outcome);
         }
+        retry
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    fn tidy(&mut self) {
+        let idle =
+            |busy: &Busy| busy.unsaved.is_none() && busy.worker.is_none() && busy.lost_to.is_none();
+        if self.busy.as_deref().is_some_and(idle) {
+            self.busy = None;
+        }
+    }
+}
+
+async fn work<H: AsRef<Outbox>>(home: Arc<H>, destination: Destination, backoff: Backoff) {
+    let outbox = (*home).as_ref();
+    let mut failures = 0;
+    while let Some((entry, version)) = outbox.next() {
+        let outcome = call(&destination, &entry, version).await;
+        match &outcome {
+            Ok(_) => tracing::debug!("the saver has done its work"),
+            Err(error) => {
+                tracing::error!(
+                    error = error as &dyn std::error::Error,
+                    "the saver failed, trying again"
+                );
+            }
+        }
+        failures = if outcome.is_ok() { 0 } else { failures + 1 };
+        if let Some(renewed) = outbox.settle(&entry, outcome) {
+            let wait = tokio::time::sleep(backoff.transient(failures));
+            tokio::select! {
+                () = wait => {}
+                () = renewed.notified() => {}
+            }
+        }
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) async fn renew(core: Arc<Core>, epoch: u64) -> Landing {
 }
 
 /// Renews the stored token, unless a sibling has done so.
-async fn renew_in_turn(core: &Core, epoch: u64, shelf: &Shelf) -> Landing {
+async fn renew_in_turn(core: &Arc<Core>, epoch: u64, shelf: &Shelf) -> Landing {
     let (base, hold) = match turn(core, shelf).await {
         Ok(Turn::Adopt(token, version)) => return adopt(core, epoch, token, version),
         Ok(Turn::Renew(base, hold)) => (base, Some(hold)),
@@ -113,7 +113,7 @@ async fn winner(core: &Core, shelf: &Shelf) -> Option<(Arc<Token>, Version)> {
 }
 
 /// Saves, then uses.
-async fn settle(core: &Core, epoch: u64, received: Received, hold: Option<Hold>) -> Landing {
+async fn settle(core: &Arc<Core>, epoch: u64, received: Received, hold: Option<Hold>) -> Landing {
     let saved = save(core, epoch, &received, hold).await;
     match core.outbox.lost_to() {
         Some(Stored::Token(token, version)) => return adopt(core, epoch, token, version),
@@ -150,7 +150,7 @@ async fn obtained(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<R
 
 /// Records the token as received and waits, within bounds, for its first save.
 async fn save(
-    core: &Core,
+    core: &Arc<Core>,
     epoch: u64,
     received: &Received,
     hold: Option<Hold>,

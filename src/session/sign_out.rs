@@ -53,7 +53,7 @@ async fn sign_out(
     Ok(None)
 }
 
-async fn end(core: &Core, epoch: u64) -> Result<(), Error> {
+async fn end(core: &Arc<Core>, epoch: u64) -> Result<(), Error> {
     let hold = match revoke(core).await {
         Ok(hold) => hold,
         Err(error) => {
@@ -75,7 +75,7 @@ async fn end(core: &Core, epoch: u64) -> Result<(), Error> {
         // Somebody may log in again through a sibling.
         let siblings = core.config.store.is_some();
         let retry_at = siblings.then(|| Instant::now() + core.config.backoff.shortest);
-        let failure = Some(Failure { error, attempts: 0, retry_at });
+        let failure = Some(Box::new(Failure { error, attempts: 0, retry_at }));
         *ledger = Ledger { epoch: epoch + 1, failure, ..Ledger::default() };
         let generation = core.current.load().generation + 1;
         core.current.store(Arc::new(Snapshot::empty(generation)));

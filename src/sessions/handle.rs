@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use super::cache::Cache;
 use super::{SessionsBuilder, User};
 use crate::client::OAuthClient;
@@ -70,6 +72,13 @@ impl Sessions {
     /// in memory.
     pub fn session(&self, user: impl Into<User>) -> Session {
         Session(self.core(&user.into()))
+    }
+
+    /// The `Authorization` header of a user who is in memory with a token that is neither expired nor
+    /// due; `None` otherwise. See [`Session::header`]
+    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    pub fn header(&self, user: &User) -> Option<HeaderValue> {
+        self.0.cache.get(user)?.fresh_header()
     }
 
     /// Begins a login: saves the token, then uses it, whatever there was before

@@ -2,6 +2,8 @@
 //!
 //! Written: the JSON of requests-oauthlib and Authlib. Read: theirs, x/oauth2's, our own.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
@@ -10,6 +12,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::value::BEARER;
 use super::{Lifetime, Parts, Token};
 use crate::clock::{self, Clock};
 
@@ -64,9 +67,9 @@ impl<'de> Deserialize<'de> for Token {
             }
             _ => return Err(D::Error::custom("a stored token needs an access_token")),
         };
-        let token_type = text(&mut members, "token_type").unwrap_or_else(|| "Bearer".to_owned());
+        let token_type = text(&mut members, "token_type").map_or(BEARER, Cow::Owned);
         let refresh_token = text(&mut members, "refresh_token").map(SecretString::from);
-        let scope = crate::wire::scope(members.remove("scope"));
+        let scope = crate::wire::scope(members.remove("scope")).map(String::into_boxed_str);
         let (expires_at, lifetime) = deadline(&mut members);
         members.retain(|name, _| !KNOWN.contains(&name.as_str()));
         let parts = Parts {

@@ -183,9 +183,9 @@ pub(crate) fn token(
     }
     Token::checked(Parts {
         access_token,
-        token_type,
+        token_type: token_type.into(),
         refresh_token,
-        scope,
+        scope: scope.map(String::into_boxed_str),
         expires_at,
         lifetime,
         extra: members,

@@ -1,0 +1,152 @@
+//! Many users in one process: what each takes up, and how fast a user's header is found.
+//!
+//! - Live heap per user beyond the text of the tokens, of a million users loaded from a store: the
+//!   session, its entry in the cache, and its share of the cache's tables.
+//! - A hit: the header of a user who is in memory, against a bare hit of the cache underneath (the
+//!   same key, an `Arc` for a value), in nanoseconds and in instructions.
+//! - Loads: users that are not in memory, from a store in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod support;
+
+use std::alloc::System;
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use async_trait::async_trait;
+use quick_cache::sync::Cache;
+use reqwest_oauth2::store::{Committed, Lease, Record, StoreError, TokenKey, TokenStore, Version};
+use reqwest_oauth2::{OAuthClient, Sessions, Token, User};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use support::{Targets, median};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const USERS: usize = 1_000_000;
+const MOST_PER_USER: usize = 600;
+const MOST_OF_A_HIT: f64 = 1.5;
+const ACCESS: usize = 48;
+const REFRESH: usize = 48;
+const ROUNDS: usize = 50;
+const PER_ROUND: usize = 20_000;
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let mut targets = Targets::default();
+    println!("\n## A million users in one process\n");
+    let app = OAuthClient::new("foo", "https://provider.example/token").unwrap().secret("potato");
+    let users: Vec<User> = (0..USERS).map(|user| User::from(format!("user-{user:08}"))).collect();
+
+    let region = Region::new(ALLOCATOR);
+    let sessions = Sessions::builder(app).store(Generous::new()).capacity(2 * USERS).build();
+    let began = Instant::now();
+    runtime.block_on(async {
+        for user in &users {
+            sessions.session(user.clone()).token().await.unwrap();
+        }
+    });
+    let loads = USERS as f64 / began.elapsed().as_secs_f64();
+    let change = region.change();
+    let live = change.bytes_allocated - change.bytes_deallocated;
+    assert_eq!(sessions.in_memory(), USERS);
+    let per_user = live / USERS - ACCESS - REFRESH;
+
+    let bare = Cache::new(2 * USERS);
+    for user in &users {
+        bare.insert(user.clone(), Arc::new(0_u64));
+    }
+    println!("| a hit | bare ns | ours ns | ratio |\n|---|--:|--:|--:|");
+    for (name, among) in [("among 1,000 users", 1000), ("among a million", USERS)] {
+        let (bare, ours, ratio) = hits(&users[..among], &bare, &sessions);
+        println!("| {name} | {bare:.0} | {ours:.0} | {ratio:.2} |");
+        targets.check(
+            ratio <= MOST_OF_A_HIT,
+            &format!("a hit {name}: at most {MOST_OF_A_HIT} bare hits"),
+        );
+    }
+    println!("\nlive heap per user, the tokens' text excepted: {per_user} bytes");
+    println!("loads from a store in memory: {loads:.0} per second\n");
+    targets.check(
+        per_user <= MOST_PER_USER,
+        &format!("at most {MOST_PER_USER} bytes per user ({per_user})"),
+    );
+    targets.exit()
+}
+
+/// Nanoseconds of a bare hit and of ours, and the median of the rounds' ratios.
+fn hits(users: &[User], bare: &Cache<User, Arc<u64>>, sessions: &Sessions) -> (f64, f64, f64) {
+    let mut rounds = Vec::new();
+    let mut at = 1_usize;
+    for _ in 0..ROUNDS {
+        let order: Vec<&User> = (0..PER_ROUND)
+            .map(|_| {
+                at = at
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                &users[(at >> 33) % users.len()]
+            })
+            .collect();
+        let time = |hit: &dyn Fn(&User)| {
+            let began = Instant::now();
+            for user in &order {
+                hit(user);
+            }
+            began.elapsed().as_nanos() as f64 / PER_ROUND as f64
+        };
+        let bare = time(&|user| drop(black_box(bare.get(user).unwrap())));
+        let ours = time(&|user| drop(black_box(sessions.header(user).unwrap())));
+        rounds.push((bare, ours, ours / bare));
+    }
+    let middle = |part: fn(&(f64, f64, f64)) -> f64| median(rounds.iter().map(part).collect());
+    (middle(|round| round.0), middle(|round| round.1), middle(|round| round.2))
+}
+
+/// A store that has a token for everybody, an hour fresh, and keeps none: what the users' records take
+/// up is not the sessions'.
+struct Generous {
+    expires_at: u64,
+}
+
+impl Generous {
+    fn new() -> Self {
+        let in_an_hour = SystemTime::now() + Duration::from_secs(3600);
+        let since = in_an_hour.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        Self { expires_at: since.as_secs() }
+    }
+}
+
+#[async_trait]
+impl TokenStore for Generous {
+    async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
+        let user = &key.as_str()[key.as_str().len() - 8..];
+        let (access, refresh) = (format!("{user:a>ACCESS$}"), format!("{user:r>REFRESH$}"));
+        let expires_at = self.expires_at;
+        Ok(Some(Record::new(format!(
+            r#"{{"access_token":"{access}","token_type":"Bearer","refresh_token":"{refresh}","expires_at":{expires_at},"expires_in":3600}}"#
+        ))))
+    }
+
+    async fn lease(&self, _: &TokenKey, _: &Lease) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn release(&self, _: &TokenKey, _: &Lease) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn commit(
+        &self,
+        _: &TokenKey,
+        _: Option<Version>,
+        record: &Record,
+    ) -> Result<Committed, StoreError> {
+        Ok(Committed::Saved(record.version()))
+    }
+
+    async fn delete(&self, _: &TokenKey) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
