@@ -1,6 +1,8 @@
 //! What the benches share: the baseline to compare with, an answer without a network, targets.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod callgrind;
+
 use std::process::ExitCode;
 
 use async_trait::async_trait;
