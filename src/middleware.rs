@@ -7,13 +7,15 @@
 //! reference count), clone the header value (another), insert it. No lock, no allocation of our
 //! own, no formatting. Everything rarer is in futures that are boxed when they are needed.
 
+use std::fmt;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use http::header::AUTHORIZATION;
 use http::{Extensions, StatusCode};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
-use std::fmt;
-use std::sync::Arc;
+use url::Url;
 
 use crate::challenge::{Verdict, verdict};
 use crate::error::Error;
@@ -120,6 +122,30 @@ impl OAuthMiddleware {
     }
 }
 
+/// A request that was sent.
+enum Asked {
+    /// It can be sent again.
+    Again(Request),
+    /// It cannot; this is where it went.
+    Once(Box<Url>),
+}
+
+impl Asked {
+    fn url(&self) -> &Url {
+        match self {
+            Self::Again(request) => request.url(),
+            Self::Once(url) => url,
+        }
+    }
+
+    fn replay(self) -> Option<Request> {
+        match self {
+            Self::Again(request) => Some(request),
+            Self::Once(_) => None,
+        }
+    }
+}
+
 /// A token to send.
 struct Ready {
     snapshot: Arc<Snapshot>,
@@ -142,23 +168,24 @@ impl Middleware for OAuthMiddleware {
             Some(ready) => ready,
             None => Box::pin(self.wait(extensions)).await?,
         };
-        let snapshot = &ready.snapshot;
-        let replay = request.try_clone();
         // A request with a stream for a body has no clone; only then is its URL kept for itself.
-        // Boxed, so that the future of every other request stays small.
-        let streamed_to = replay.is_none().then(|| Box::new(request.url().clone()));
-        authorize(&mut request, snapshot);
+        // Boxed, so that the future of every other request stays small: beyond a kilobyte the
+        // allocator is slower.
+        let asked = match request.try_clone() {
+            Some(replay) => Asked::Again(replay),
+            None => Asked::Once(Box::new(request.url().clone())),
+        };
+        authorize(&mut request, &ready.snapshot);
         let response = next.clone().run(request, extensions).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(finish(response, snapshot));
+            return Ok(finish(response, &ready.snapshot));
         }
         // Redirects are followed below us. One that left the origin lost the token on the way, so
         // what answered has not seen it, and its 401 says nothing of it.
-        let asked = replay.as_ref().map(Request::url).or(streamed_to.as_deref());
-        if asked.is_none_or(|asked| asked.origin() != response.url().origin()) {
-            return Ok(finish(response, snapshot));
+        if asked.url().origin() != response.url().origin() {
+            return Ok(finish(response, &ready.snapshot));
         }
-        Box::pin(self.again(response, ready, replay, extensions, next)).await
+        Box::pin(self.again(response, ready, asked.replay(), extensions, next)).await
     }
 }
 
