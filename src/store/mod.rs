@@ -16,6 +16,8 @@ mod key;
 mod lease;
 mod memory;
 mod record;
+#[cfg(feature = "sealed")]
+mod sealed;
 
 use std::sync::Arc;
 
@@ -30,6 +32,9 @@ pub use key::TokenKey;
 pub use lease::Lease;
 pub use memory::MemoryStore;
 pub use record::{Committed, Record, Version};
+#[cfg(feature = "sealed")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sealed")))]
+pub use sealed::{Sealed, SealingKey};
 
 /// A store of tokens that processes share.
 ///

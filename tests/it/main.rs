@@ -20,6 +20,7 @@ mod published;
 mod rejection;
 mod runtime;
 mod saving;
+mod sealed;
 mod sharing;
 mod sign_out;
 mod single_flight;

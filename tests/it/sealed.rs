@@ -1,0 +1,213 @@
+//! Sealed documents: what a store holds of them, and which ones do not open.
+
+use std::sync::Arc;
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use reqwest_oauth2::store::{
+    Committed, FileStore, MemoryStore, Record, Sealed, SealingKey, StoreError, TokenKey,
+    TokenStore, Version,
+};
+use serde_json::Value;
+
+const JSON: &str = r#"{"access_token":"s3cret","refresh_token":"hush"}"#;
+
+fn key_of(user: &str) -> TokenKey {
+    TokenKey::new("https://a.example", "foo", user)
+}
+
+/// A key whose bytes follow from its number.
+fn sealing(id: &str, number: u8) -> SealingKey {
+    SealingKey::new(id, [number; 32])
+}
+
+/// What is under it all, to look at and to tamper with.
+struct Under(Arc<MemoryStore>);
+
+impl Under {
+    fn new() -> Self {
+        Self(Arc::new(MemoryStore::new()))
+    }
+
+    fn sealed(&self, key: SealingKey) -> Sealed<Arc<MemoryStore>> {
+        Sealed::new(self.0.clone(), key)
+    }
+
+    async fn stored(&self, user: &str) -> String {
+        self.0.load(&key_of(user)).await.unwrap().unwrap().json().to_owned()
+    }
+
+    async fn put(&self, user: &str, json: &str) {
+        self.0.delete(&key_of(user)).await.unwrap();
+        saved(self.0.commit(&key_of(user), None, &Record::new(json)).await);
+    }
+}
+
+#[track_caller]
+fn saved(committed: Result<Committed, StoreError>) -> Version {
+    match committed.unwrap() {
+        Committed::Saved(version) => version,
+        Committed::Conflict(present) => panic!("lost to {present:?}"),
+    }
+}
+
+async fn save(store: &impl TokenStore, user: &str, replaces: Option<Version>) -> Version {
+    saved(store.commit(&key_of(user), replaces, &Record::new(JSON)).await)
+}
+
+async fn opened(store: &impl TokenStore, user: &str) -> Result<String, StoreError> {
+    Ok(store.load(&key_of(user)).await?.unwrap().json().to_owned())
+}
+
+/// Neither a load nor a commit gets through, and what is stored stays.
+async fn refused(under: &Under, store: &impl TokenStore, user: &str) -> StoreError {
+    let before = under.stored(user).await;
+    let on_load = opened(store, user).await.unwrap_err();
+    let on_commit = store.commit(&key_of(user), None, &Record::new("{}")).await.unwrap_err();
+    assert_eq!(on_load.is_config(), on_commit.is_config(), "{on_load:?} {on_commit:?}");
+    assert!(!format!("{on_load:?}{on_commit:?}").contains("s3cret"));
+    assert_eq!(under.stored(user).await, before);
+    on_load
+}
+
+#[tokio::test]
+async fn no_token_is_in_what_is_stored() {
+    let under = Under::new();
+    let store = under.sealed(sealing("1", 1));
+    let first = save(&store, "alice", None).await;
+    let stored = under.stored("alice").await;
+    let envelope: Value = serde_json::from_str(&stored).unwrap();
+    assert_eq!((&envelope["sealed"], &envelope["kid"]), (&"v1".into(), &"1".into()));
+    let data = envelope["data"].as_str().unwrap();
+    let data = BASE64_URL_SAFE_NO_PAD.decode(data).unwrap();
+    assert_eq!(data.len(), JSON.len() + 16, "the text, and what authenticates it");
+    for text in [stored.as_bytes(), &data] {
+        let text = String::from_utf8_lossy(text);
+        assert!(!["s3cret", "hush", "token"].iter().any(|word| text.contains(word)), "{text}");
+    }
+    save(&store, "alice", Some(first)).await;
+    assert_ne!(under.stored("alice").await, stored, "sealed anew with another nonce");
+    assert_eq!(opened(&store, "alice").await.unwrap(), JSON);
+}
+
+#[tokio::test]
+async fn a_file_of_sealed_documents_is_one_of_json_without_a_token() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("token.json");
+    let store = Sealed::new(FileStore::file(&path), sealing("1", 1));
+    let first = save(&store, "alice", None).await;
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["sealed"], "v1");
+    assert!(!text.contains("s3cret"));
+    save(&store, "alice", Some(first)).await;
+}
+
+#[tokio::test]
+async fn a_document_moved_to_another_user_does_not_open() {
+    let under = Under::new();
+    let store = under.sealed(sealing("1", 1));
+    save(&store, "alice", None).await;
+    under.put("mallory", &under.stored("alice").await).await;
+    assert!(refused(&under, &store, "mallory").await.is_corrupt());
+    assert_eq!(opened(&store, "alice").await.unwrap(), JSON);
+}
+
+#[tokio::test]
+async fn a_document_with_any_part_changed_does_not_open() {
+    let under = Under::new();
+    // The same bytes under another id: only the name of the key is changed.
+    let store = under.sealed(sealing("1", 1)).also_opens(sealing("2", 1));
+    save(&store, "alice", None).await;
+    let whole: Value = serde_json::from_str(&under.stored("alice").await).unwrap();
+    let turned = |member: &str, at: usize| {
+        let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(whole[member].as_str().unwrap()).unwrap();
+        bytes[at] ^= 1;
+        BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    };
+    let data = whole["data"].as_str().unwrap();
+    for (member, value) in [
+        ("sealed", "v2".into()),
+        ("sealed", 1.into()),
+        ("kid", "2".into()),
+        ("nonce", turned("nonce", 0).into()),
+        ("nonce", turned("nonce", 23).into()),
+        ("nonce", "".into()),
+        ("nonce", "A".repeat(31).into()),
+        ("nonce", "?".into()),
+        ("data", turned("data", 0).into()),
+        ("data", turned("data", JSON.len()).into()),
+        ("data", data[..data.len() - 4].into()),
+        ("data", "".into()),
+        ("data", Value::Null),
+        ("more", "".into()),
+    ] {
+        let mut changed = whole.clone();
+        changed[member] = value;
+        under.put("alice", &changed.to_string()).await;
+        let error = refused(&under, &store, "alice").await;
+        assert!(error.is_corrupt(), "{changed}: {error:?}");
+    }
+    under.put("alice", &whole.to_string()).await;
+    assert_eq!(opened(&store, "alice").await.unwrap(), JSON);
+}
+
+#[tokio::test]
+async fn another_key_does_not_open() {
+    let under = Under::new();
+    save(&under.sealed(sealing("1", 1)), "alice", None).await;
+    let same_id = under.sealed(sealing("1", 2));
+    assert!(refused(&under, &same_id, "alice").await.is_corrupt());
+    let other_id = under.sealed(sealing("2", 1));
+    let error = refused(&under, &other_id, "alice").await;
+    assert!(error.is_config() && format!("{error:?}").contains(r#"\"1\""#), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_key_is_changed_with_the_next_commit() {
+    let under = Under::new();
+    let first = save(&under.sealed(sealing("old", 1)), "alice", None).await;
+    let both = under.sealed(sealing("new", 2)).also_opens(sealing("old", 1));
+    assert_eq!(opened(&both, "alice").await.unwrap(), JSON);
+    save(&both, "alice", Some(first)).await;
+    assert_eq!(opened(&under.sealed(sealing("new", 2)), "alice").await.unwrap(), JSON);
+    let error = refused(&under, &under.sealed(sealing("old", 1)), "alice").await;
+    assert!(error.is_config());
+}
+
+#[tokio::test]
+async fn keys_with_the_same_id_are_each_tried() {
+    let under = Under::new();
+    save(&under.sealed(sealing("1", 1)), "alice", None).await;
+    let both = under.sealed(sealing("1", 2)).also_opens(sealing("1", 1));
+    assert_eq!(opened(&both, "alice").await.unwrap(), JSON);
+}
+
+#[tokio::test]
+async fn a_plain_document_is_refused_or_sealed_with_the_next_commit() {
+    let under = Under::new();
+    under.put("alice", JSON).await;
+    assert!(refused(&under, &under.sealed(sealing("1", 1)), "alice").await.is_corrupt());
+    let migrating = under.sealed(sealing("1", 1)).accept_plain();
+    let plain = migrating.load(&key_of("alice")).await.unwrap().unwrap();
+    assert_eq!(plain.json(), JSON);
+    save(&migrating, "alice", Some(plain.version())).await;
+    assert!(!under.stored("alice").await.contains("s3cret"));
+    assert_eq!(opened(&under.sealed(sealing("1", 1)), "alice").await.unwrap(), JSON);
+    // What says that it is sealed is never plain.
+    for json in [r#"{"sealed":"v1"}"#, r#"{"sealed":1,"sealed":2,"access_token":"a"}"#] {
+        under.put("alice", json).await;
+        assert!(refused(&under, &migrating, "alice").await.is_corrupt());
+    }
+}
+
+#[test]
+fn debug_shows_the_names_of_the_keys_alone() {
+    let store = Sealed::new(
+        MemoryStore::new(),
+        SealingKey::new("2026-07", *b"0123456789abcdef0123456789abcdef"),
+    )
+    .also_opens(sealing("2026-01", 201));
+    assert_eq!(
+        format!("{store:?}"),
+        r#"Sealed { keys: [SealingKey { id: "2026-07", .. }, SealingKey { id: "2026-01", .. }], .. }"#
+    );
+}
