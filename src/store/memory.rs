@@ -72,7 +72,7 @@ impl TokenStore for MemoryStore {
             return Ok(Committed::Conflict(present.cloned()));
         }
         slots.entry(key.clone()).or_default().record = Some(record.clone());
-        Ok(Committed::Saved)
+        Ok(Committed::Saved(record.version()))
     }
 
     async fn delete(&self, key: &TokenKey) -> Result<(), StoreError> {

@@ -62,7 +62,8 @@ pub trait TokenStore: Send + Sync + 'static {
 
     /// Puts the record in the place of the one with the version `replaces` (`None`: of nothing), in
     /// one step and durably; where another one is there, changes nothing. Whether anybody holds a
-    /// lease does not matter.
+    /// lease does not matter. The version of what is stored then is the store's to say, in
+    /// [`Committed::Saved`]; other content must never get the version of what it replaces.
     ///
     /// # Errors
     ///

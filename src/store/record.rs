@@ -65,8 +65,12 @@ impl fmt::Debug for Record {
 #[derive(Debug, Clone)]
 #[must_use = "a record that lost to another is not stored"]
 pub enum Committed {
-    /// The record is stored.
-    Saved,
+    /// The document is stored, and this is its version from now on: what [`load`] hands out with it,
+    /// and what the next commit replaces. It need not be the version of the record that was handed
+    /// in, since a store may keep something else than that text: sealed, or with a count of its own.
+    ///
+    /// [`load`]: super::TokenStore::load
+    Saved(Version),
     /// Another one is there, or nothing where there should be one; it was left as it is.
     Conflict(Option<Record>),
 }

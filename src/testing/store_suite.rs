@@ -43,13 +43,16 @@ fn key() -> TokenKey {
     TokenKey::new("https://suite.example", "suite", &format!("{:032x}", rand::random::<u128>()))
 }
 
+fn pair(record: Record) -> (Version, String) {
+    (record.version(), record.json().to_owned())
+}
+
 fn record(text: &str) -> Record {
     Record::new(format!(r#"{{"access_token":"{text}"}}"#))
 }
 
 impl<S: TokenStore> Suite<S> {
     async fn loaded(&self, key: &TokenKey) -> Option<(Version, String)> {
-        let pair = |record: Record| (record.version(), record.json().to_owned());
         let [one, other] = [&self.one, &self.other].map(|store| async {
             store.load(key).await.unwrap_or_else(|error| panic!("load: {error:?}")).map(pair)
         });
@@ -61,16 +64,23 @@ impl<S: TokenStore> Suite<S> {
     async fn commit(
         &self,
         key: &TokenKey,
-        replaces: Option<&Record>,
+        replaces: Option<Version>,
         record: &Record,
     ) -> Committed {
-        let committed = self.one.commit(key, replaces.map(Record::version), record).await;
+        let committed = self.one.commit(key, replaces, record).await;
         committed.unwrap_or_else(|error| panic!("commit: {error:?}"))
     }
 
-    async fn saved(&self, key: &TokenKey, replaces: Option<&Record>, record: &Record) {
-        let committed = self.commit(key, replaces, record).await;
-        assert!(matches!(committed, Committed::Saved), "a commit that must win: {committed:?}");
+    /// Commits, and finds the document stored as it is, with the version that the store said.
+    async fn saved(&self, key: &TokenKey, replaces: Option<Version>, record: &Record) -> Version {
+        let version = match self.commit(key, replaces, record).await {
+            Committed::Saved(version) => version,
+            Committed::Conflict(present) => panic!("a commit that must win lost to {present:?}"),
+        };
+        assert_ne!(Some(version), replaces, "what is stored has the version of what it replaced");
+        let stored = Some((version, record.json().to_owned()));
+        assert_eq!(self.loaded(key).await, stored, "what is stored, and its version");
+        version
     }
 
     async fn lease(&self, store: &S, key: &TokenKey, lease: &Lease) -> bool {
@@ -86,66 +96,64 @@ impl<S: TokenStore> Suite<S> {
     }
 
     async fn what_is_stored(&self) {
-        let (key, first, second) = (key(), record("first"), record("second"));
+        let key = key();
         assert_eq!(self.loaded(&key).await, None, "nothing is stored at first");
         self.delete(&key).await;
-        self.saved(&key, None, &first).await;
-        assert_eq!(self.loaded(&key).await, Some((first.version(), first.json().to_owned())));
-        self.saved(&key, Some(&first), &second).await;
-        assert_eq!(self.loaded(&key).await, Some((second.version(), second.json().to_owned())));
+        let first = self.saved(&key, None, &record("first")).await;
+        self.saved(&key, Some(first), &record("second")).await;
         self.delete(&key).await;
         assert_eq!(self.loaded(&key).await, None, "a deleted record is gone");
-        self.saved(&key, None, &first).await;
+        self.saved(&key, None, &record("first")).await;
         self.delete(&key).await;
     }
 
     async fn a_commit_wins_or_changes_nothing(&self) {
         let (key, first, second, third) = (key(), record("1"), record("2"), record("3"));
         let in_place = |committed: Committed| match committed {
-            Committed::Conflict(present) => present.map(|record| record.json().to_owned()),
-            Committed::Saved => panic!("a commit that must lose has won"),
+            Committed::Conflict(present) => present.map(pair),
+            Committed::Saved(_) => panic!("a commit that must lose has won"),
         };
-        let lost = self.commit(&key, Some(&first), &second).await;
+        let lost = self.commit(&key, Some(first.version()), &second).await;
         assert_eq!(in_place(lost), None, "there is nothing to replace");
         assert_eq!(self.loaded(&key).await, None, "a lost commit stores nothing");
-        self.saved(&key, None, &first).await;
+        let one = self.saved(&key, None, &first).await;
         let lost = self.commit(&key, None, &second).await;
-        assert_eq!(in_place(lost).as_deref(), Some(first.json()), "something is there");
-        self.saved(&key, Some(&first), &second).await;
-        let lost = self.commit(&key, Some(&first), &third).await;
-        assert_eq!(in_place(lost).as_deref(), Some(second.json()), "another one is there");
-        assert_eq!(self.loaded(&key).await.map(|(_, json)| json).as_deref(), Some(second.json()));
+        assert_eq!(in_place(lost), Some((one, first.json().to_owned())), "something is there");
+        let two = self.saved(&key, Some(one), &second).await;
+        let stored = Some((two, second.json().to_owned()));
+        let lost = self.commit(&key, Some(one), &third).await;
+        assert_eq!(in_place(lost), stored, "another one is there");
+        assert_eq!(self.loaded(&key).await, stored, "a lost commit changes nothing");
         self.delete(&key).await;
-        let lost = self.commit(&key, Some(&second), &third).await;
+        let lost = self.commit(&key, Some(two), &third).await;
         assert_eq!(in_place(lost), None, "it was deleted meanwhile");
     }
 
     async fn of_many_commits_one_wins(&self) {
-        let (key, base) = (key(), record("base"));
-        for replaces in [None, Some(&base)] {
+        let key = key();
+        let mut replaces = None;
+        for _ in 0..2 {
             let rivals: Vec<_> = (0..AT_ONCE).map(|i| record(&format!("rival {i}"))).collect();
             let commits = rivals.iter().enumerate().map(|(i, rival)| {
                 let store = if i % 2 == 0 { &self.one } else { &self.other };
-                store.commit(&key, replaces.map(Record::version), rival)
+                store.commit(&key, replaces, rival)
             });
             let mut winner = None;
             let mut in_place = Vec::new();
             for (rival, committed) in rivals.iter().zip(join_all(commits).await) {
                 match committed.unwrap_or_else(|error| panic!("commit: {error:?}")) {
-                    Committed::Saved => {
+                    Committed::Saved(version) => {
                         assert!(winner.is_none(), "two commits on the same version won");
-                        winner = Some(rival.json().to_owned());
+                        winner = Some((version, rival.json().to_owned()));
                     }
-                    Committed::Conflict(present) => {
-                        in_place.push(present.map(|record| record.json().to_owned()));
-                    }
+                    Committed::Conflict(present) => in_place.push(present.map(pair)),
                 }
             }
             assert!(winner.is_some(), "one commit must win");
             assert!(in_place.iter().all(|present| *present == winner), "losers learn the winner");
-            assert_eq!(self.loaded(&key).await.map(|(_, json)| json), winner);
+            assert_eq!(self.loaded(&key).await, winner);
             self.delete(&key).await;
-            self.saved(&key, None, &base).await;
+            replaces = Some(self.saved(&key, None, &record("base")).await);
         }
         self.delete(&key).await;
     }
@@ -185,18 +193,14 @@ impl<S: TokenStore> Suite<S> {
 
     async fn any_document_comes_back_as_it_was(&self) {
         let key = key();
-        let mut before: Option<Record> = None;
+        let mut before = None;
         for json in [
             "null".to_owned(),
             "{}".to_owned(),
             r#"{ "b" : 1.50, "a":"\u0000 \\ ' \" ü", "a": [] }"#.to_owned(),
             format!(r#"{{"access_token":"{}"}}"#, "x".repeat(100_000)),
         ] {
-            let record = Record::new(json);
-            self.saved(&key, before.as_ref(), &record).await;
-            let expected = Some((record.version(), record.json().to_owned()));
-            assert_eq!(self.loaded(&key).await, expected);
-            before = Some(record);
+            before = Some(self.saved(&key, before, &Record::new(json)).await);
         }
         self.delete(&key).await;
     }
@@ -247,16 +251,14 @@ impl<S: TokenStore> Suite<S> {
 
     async fn leases_and_records_leave_each_other_alone(&self) {
         let (key, lease, stranger) = (key(), Lease::new(LONG), Lease::new(LONG));
-        let (first, second) = (record("first"), record("second"));
         assert!(self.lease(&self.one, &key, &lease).await, "a lease needs no record");
         assert_eq!(self.loaded(&key).await, None, "a lease is no record");
-        self.saved(&key, None, &first).await;
+        let first = self.saved(&key, None, &record("first")).await;
         assert!(!self.lease(&self.other, &key, &stranger).await, "a commit ends no lease");
         self.release(&key, &lease).await;
         assert!(self.lease(&self.other, &key, &stranger).await, "a released lease is granted");
-        self.saved(&key, Some(&first), &second).await;
-        let expected = Some((second.version(), second.json().to_owned()));
-        assert_eq!(self.loaded(&key).await, expected, "the version decides, not the lease");
+        // The version decides, not the lease.
+        self.saved(&key, Some(first), &record("second")).await;
         self.release(&key, &stranger).await;
         self.delete(&key).await;
     }
