@@ -15,6 +15,10 @@ mod key;
 mod lease;
 mod memory;
 mod record;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sql;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod stored;
 
 use std::sync::Arc;
 
@@ -25,6 +29,10 @@ pub use key::TokenKey;
 pub use lease::Lease;
 pub use memory::MemoryStore;
 pub use record::{Committed, Record, Version};
+#[cfg(feature = "postgres")]
+pub use sql::PostgresStore;
+#[cfg(feature = "sqlite")]
+pub use sql::SqliteStore;
 
 /// A store of tokens that processes share.
 ///
