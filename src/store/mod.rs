@@ -15,9 +15,11 @@ mod key;
 mod lease;
 mod memory;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod stored;
 
 use std::sync::Arc;
@@ -29,6 +31,8 @@ pub use key::TokenKey;
 pub use lease::Lease;
 pub use memory::MemoryStore;
 pub use record::{Committed, Record, Version};
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 #[cfg(feature = "postgres")]
 pub use sql::PostgresStore;
 #[cfg(feature = "sqlite")]
