@@ -1,0 +1,88 @@
+//! A key's row: loaded, leased, replaced, deleted.
+//!
+//! Each function is one statement, so that a call that is dropped has happened or not. Two of them
+//! may ask a second one: a commit that lost reads what it lost to, and a release touches a row that
+//! holds a record only after it found none to delete.
+
+use super::engine::{Engine, Value};
+use crate::store::{Committed, Lease, Record, StoreError, TokenKey, Version, stored};
+
+pub(super) async fn load(
+    engine: &impl Engine,
+    key: &TokenKey,
+) -> Result<Option<Record>, StoreError> {
+    let mut rows = engine.find(&engine.statements().load, &[Value::Text(key.as_str())]).await?;
+    if rows.len() > 1 {
+        return Err(StoreError::corrupt(
+            "there are two rows of one key: the table has no primary key, so `migrate` did not create it",
+        ));
+    }
+    rows.pop().map_or(Ok(None), |(version, document)| stored::record(version, document))
+}
+
+pub(super) async fn lease(
+    engine: &impl Engine,
+    key: &TokenKey,
+    lease: &Lease,
+) -> Result<bool, StoreError> {
+    let values = [
+        Value::Text(key.as_str()),
+        Value::Text(lease.holder()),
+        Value::Number(stored::millis(lease.ttl())),
+    ];
+    match engine.run(&engine.statements().lease, &values).await {
+        Ok(rows) => Ok(rows == 1),
+        Err(error) => Err(why(engine, key, error).await),
+    }
+}
+
+pub(super) async fn release(
+    engine: &impl Engine,
+    key: &TokenKey,
+    lease: &Lease,
+) -> Result<(), StoreError> {
+    let values = [Value::Text(key.as_str()), Value::Text(lease.holder())];
+    if engine.run(&engine.statements().forget, &values).await? == 0 {
+        engine.run(&engine.statements().release, &values).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn commit(
+    engine: &impl Engine,
+    key: &TokenKey,
+    replaces: Option<Version>,
+    record: &Record,
+) -> Result<Committed, StoreError> {
+    let new = [
+        Value::Text(key.as_str()),
+        Value::Number(record.version().number()),
+        Value::Text(record.json()),
+    ];
+    let rows = match replaces {
+        None => engine.run(&engine.statements().insert, &new).await,
+        Some(version) => {
+            let [key, number, json] = new;
+            let values = [key, number, json, Value::Number(version.number())];
+            engine.run(&engine.statements().update, &values).await
+        }
+    };
+    match rows {
+        Ok(0) => load(engine, key).await.map(Committed::Conflict),
+        Ok(_) => Ok(Committed::Saved(record.version())),
+        Err(error) => Err(why(engine, key, error).await),
+    }
+}
+
+pub(super) async fn delete(engine: &impl Engine, key: &TokenKey) -> Result<(), StoreError> {
+    engine.run(&engine.statements().delete, &[Value::Text(key.as_str())]).await.map(drop)
+}
+
+/// A table without a primary key cannot be inserted into; where it shows already, in two rows of
+/// this key, that is what to say.
+async fn why(engine: &impl Engine, key: &TokenKey, error: StoreError) -> StoreError {
+    if !error.is_config() {
+        return error;
+    }
+    load(engine, key).await.err().filter(StoreError::is_corrupt).unwrap_or(error)
+}

@@ -1,0 +1,49 @@
+//! The file of an `SqliteStore` that is opened by its path.
+
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+
+use super::sqlite_fault::fault;
+use crate::store::StoreError;
+
+/// How long a connection waits for another one that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
+    // Absolute, so that no name is one of SQLite's own, as `:memory:` is.
+    let path = std::path::absolute(path).map_err(StoreError::config)?;
+    let file = path.clone();
+    tokio::task::spawn_blocking(move || create(&file))
+        .await
+        .map_err(StoreError::unavailable)?
+        .map_err(|error| match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::Interrupted => StoreError::unavailable(error),
+            _ => StoreError::config(error),
+        })?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .journal_mode(SqliteJournalMode::Wal)
+        // In a write-ahead log anything less may lose the last commits with the power: a refresh
+        // token that was used is then the one that is stored.
+        .synchronous(SqliteSynchronous::Full);
+    SqlitePool::connect_with(options).await.map_err(fault)
+}
+
+/// SQLite would create it readable for all whom the umask permits. The files that it puts beside
+/// this one get this one's permissions.
+fn create(path: &PathBuf) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,414 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest_oauth2::store::{Lease, PostgresStore, TokenKey, TokenStore, Version};
+use reqwest_oauth2::testing::check_store;
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::sync::Barrier;
+
+use crate::support::{
+    self, LONG, PATIENCE, config, corrupt, key, record, saved, switch, unavailable,
+};
+
+fn options() -> PgConnectOptions {
+    std::env::var("POSTGRES_URL").unwrap().parse().unwrap()
+}
+
+async fn pool(connections: u32) -> PgPool {
+    let pool = PgPoolOptions::new().max_connections(connections);
+    pool.acquire_timeout(Duration::from_secs(30)).connect_with(options()).await.unwrap()
+}
+
+/// A table of this test alone, and hands to change it with.
+struct Scratch {
+    table: String,
+    hands: PgPool,
+}
+
+type Row = (String, Option<i64>, Option<String>, Option<String>);
+
+impl Scratch {
+    async fn new() -> Self {
+        let table = format!("t_{:032x}", rand::random::<u128>());
+        Self { table, hands: pool(2).await }
+    }
+
+    /// With a pool of its own, as another process would have it.
+    async fn store(&self) -> PostgresStore {
+        let store = PostgresStore::new(pool(2).await).table(&self.table).unwrap();
+        store.migrate().await.unwrap();
+        store
+    }
+
+    /// `@` stands for the table.
+    async fn run(&self, sql: &str) {
+        let sql = sql.replace('@', &self.table);
+        sqlx::raw_sql(&sql).execute(&self.hands).await.unwrap();
+    }
+
+    async fn insert(&self, key: &TokenKey, version: Option<i64>, document: Option<&str>) {
+        let table = &self.table;
+        sqlx::query(&format!("INSERT INTO {table} (key, version, document) VALUES ($1, $2, $3)"))
+            .bind(key.as_str())
+            .bind(version)
+            .bind(document)
+            .execute(&self.hands)
+            .await
+            .unwrap();
+    }
+
+    async fn rows(&self) -> Vec<Row> {
+        let sql = format!("SELECT key, version, document, holder FROM {} ORDER BY key", self.table);
+        sqlx::query_as(&sql).fetch_all(&self.hands).await.unwrap()
+    }
+
+    /// Who waits for a lock that somebody else holds.
+    async fn waiter(&self) -> i32 {
+        let sql = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                   AND position($1 IN query) > 0";
+        let began = Instant::now();
+        loop {
+            let query = sqlx::query_scalar(sql).bind(&self.table);
+            if let Some(pid) = query.fetch_optional(&self.hands).await.unwrap() {
+                return pid;
+            }
+            assert!(began.elapsed() < PATIENCE, "nobody waits");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+pub(crate) async fn suite() {
+    let scratch = Scratch::new().await;
+    check_store(async || scratch.store().await).await;
+    assert_eq!(scratch.rows().await, []);
+}
+
+pub(crate) async fn tables_are_apart() {
+    let scratch = Scratch::new().await;
+    let store = scratch.store().await;
+    scratch.run("CREATE SCHEMA \"S_@\"").await;
+    let other = store.clone().table(&format!("S_{}.Order", scratch.table)).unwrap();
+    other.migrate().await.unwrap();
+    let key = key();
+    saved(store.commit(&key, None, &record("one")).await);
+    assert!(other.load(&key).await.unwrap().is_none());
+    check_store(async || other.clone()).await;
+    assert!(store.load(&key).await.unwrap().is_some());
+    // The name that it has if it gets none.
+    let unnamed = PostgresStore::new(pool(1).await);
+    unnamed.migrate().await.unwrap();
+    let count = "SELECT count(*) FROM oauth_tokens";
+    let _: i64 = sqlx::query_scalar(count).fetch_one(&scratch.hands).await.unwrap();
+}
+
+pub(crate) async fn migrated_by_many_at_once() {
+    const AT_ONCE: usize = 16;
+    let pool = pool(AT_ONCE as u32).await;
+    // More than once, since the moment in which two collide is short.
+    for _ in 0..20 {
+        let scratch = Scratch::new().await;
+        let barrier = Arc::new(Barrier::new(AT_ONCE));
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..AT_ONCE {
+            let store = PostgresStore::new(pool.clone()).table(&scratch.table).unwrap();
+            let barrier = barrier.clone();
+            tasks.spawn(async move {
+                store.load(&key()).await.unwrap_err();
+                barrier.wait().await;
+                store.migrate().await.unwrap();
+                store.migrate().await.unwrap();
+                saved(store.commit(&key(), None, &record("one")).await);
+            });
+        }
+        tasks.join_all().await;
+        assert_eq!(scratch.rows().await.len(), AT_ONCE);
+    }
+}
+
+pub(crate) async fn migrated_by_a_role_that_may_not() {
+    let scratch = Scratch::new().await;
+    scratch.run("CREATE ROLE r_@ LOGIN").await;
+    let role = options().username(&format!("r_{}", scratch.table));
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(role).await.unwrap();
+    let weak = PostgresStore::new(pool).table(&scratch.table).unwrap();
+    assert!(config(weak.migrate().await).contains("42501"));
+    let store = scratch.store().await;
+    assert!(config(weak.load(&key()).await).contains("permission denied"));
+    scratch.run("GRANT SELECT, INSERT, UPDATE, DELETE ON @ TO r_@").await;
+    weak.migrate().await.unwrap();
+    check_store(async || weak.clone()).await;
+    drop(store);
+}
+
+pub(crate) async fn table_missing_or_another() {
+    let scratch = Scratch::new().await;
+    let store = PostgresStore::new(pool(1).await).table(&scratch.table).unwrap();
+    let says = |result| assert!(config(result).contains("`migrate` creates the table"));
+    support::all_fail(&store, says).await;
+    let nowhere = store.clone().table("nowhere.tokens").unwrap();
+    assert!(config(nowhere.migrate().await).contains("a schema that exists"));
+    scratch.run("CREATE TABLE @ (key text PRIMARY KEY, other text)").await;
+    assert!(config(store.migrate().await).contains("version"));
+    config(store.load(&key()).await);
+    scratch.run("DROP TABLE @; CREATE TABLE @ (key text PRIMARY KEY, version bigint, document jsonb, holder text, leased_until timestamptz)").await;
+    config(store.commit(&key(), None, &record("one")).await);
+    scratch.insert_json().await;
+    config(store.load(&TokenKey::new("a", "b", "c")).await);
+}
+
+impl Scratch {
+    async fn insert_json(&self) {
+        self.run("INSERT INTO @ (key, version, document) VALUES ('a/b/c', 1, '{}')").await;
+    }
+}
+
+pub(crate) async fn bad_table_names() {
+    let store = PostgresStore::new(pool(1).await);
+    for name in ["", "a b", "a\"", "a.b.c", "1a", &"a".repeat(64)] {
+        config(store.clone().table(name));
+    }
+}
+
+pub(crate) async fn two_rows_of_a_key() {
+    let scratch = Scratch::new().await;
+    let columns = "key text, version bigint, document text, holder text, leased_until timestamptz";
+    scratch.run(&format!("CREATE TABLE @ ({columns})")).await;
+    let store = scratch.store().await;
+    let (key, one) = (key(), record("one"));
+    let said = config(store.commit(&key, None, &one).await);
+    assert!(said.contains("no primary key"), "{said}");
+    for _ in 0..2 {
+        scratch.insert(&key, Some(one.version().number()), Some(one.json())).await;
+    }
+    let before = scratch.rows().await;
+    corrupt(store.load(&key).await);
+    corrupt(store.lease(&key, &Lease::new(LONG)).await);
+    corrupt(store.commit(&key, None, &record("two")).await);
+    corrupt(store.commit(&key, Some(one.version()), &record("two")).await);
+    assert_eq!(scratch.rows().await, before);
+    store.delete(&key).await.unwrap();
+    assert_eq!(scratch.rows().await, []);
+}
+
+pub(crate) async fn half_a_record_is_left_as_it_is() {
+    let scratch = Scratch::new().await;
+    let store = scratch.store().await;
+    for (version, document) in
+        [(Some(7), None), (None, Some("{}")), (Some(7), Some("")), (Some(7), Some("{\"a\":"))]
+    {
+        let key = key();
+        scratch.insert(&key, version, document).await;
+        support::broken(&store, &key, async || scratch.rows().await).await;
+    }
+    // A NULL document is no record to replace, also not with its version.
+    let key = key();
+    scratch.insert(&key, Some(7), None).await;
+    corrupt(store.commit(&key, Some(Version::from_number(7)), &record("new")).await);
+}
+
+pub(crate) async fn versions_are_whole() {
+    support::versions(&Scratch::new().await.store().await).await;
+}
+
+pub(crate) async fn one_connection_is_enough() {
+    let scratch = Scratch::new().await;
+    scratch.store().await;
+    let store = PostgresStore::new(pool(1).await).table(&scratch.table).unwrap();
+    support::interleaved(&store).await;
+}
+
+pub(crate) async fn a_pool_that_is_used_up() {
+    let scratch = Scratch::new().await;
+    scratch.store().await;
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_millis(50));
+    let pool = pool.connect_with(options()).await.unwrap();
+    let store = PostgresStore::new(pool.clone()).table(&scratch.table).unwrap();
+    let taken = pool.acquire().await.unwrap();
+    support::all_fail(&store, |result| assert!(unavailable(result).contains("pool timed out")))
+        .await;
+    drop(taken);
+    support::back(&store).await;
+}
+
+pub(crate) async fn a_lease_outlives_its_connection() {
+    let scratch = Scratch::new().await;
+    let store = scratch.store().await;
+    let pool = pool(1).await;
+    let dead = PostgresStore::new(pool.clone()).table(&scratch.table).unwrap();
+    let (key, brief, lease) = (key(), support::key(), Lease::new(LONG));
+    assert!(dead.lease(&key, &lease).await.unwrap());
+    assert!(dead.lease(&brief, &Lease::new(Duration::from_millis(300))).await.unwrap());
+    pool.close().await;
+    unavailable(dead.release(&key, &lease).await);
+    assert!(!store.lease(&key, &Lease::new(LONG)).await.unwrap());
+    assert!(store.lease(&key, &lease).await.unwrap(), "its holder comes back");
+    support::heir(&store, &brief).await;
+}
+
+pub(crate) async fn a_lease_is_timed_by_the_database() {
+    let scratch = Scratch::new().await;
+    let store = scratch.store().await;
+    let key = key();
+    assert!(store.lease(&key, &Lease::new(LONG)).await.unwrap());
+    let near = "SELECT leased_until - clock_timestamp() BETWEEN interval '9 minutes' \
+                AND interval '10 minutes' FROM ";
+    let near: bool = sqlx::query_scalar(&format!("{near}{}", scratch.table))
+        .fetch_one(&scratch.hands)
+        .await
+        .unwrap();
+    assert!(near);
+    scratch.run("UPDATE @ SET leased_until = clock_timestamp() + interval '1 minute'").await;
+    assert!(!store.lease(&key, &Lease::new(LONG)).await.unwrap());
+    scratch.run("UPDATE @ SET leased_until = clock_timestamp()").await;
+    assert!(store.lease(&key, &Lease::new(LONG)).await.unwrap());
+    scratch.run("UPDATE @ SET leased_until = NULL").await;
+    // Durations without bound neither fail nor wrap.
+    assert!(store.lease(&key, &Lease::new(Duration::MAX)).await.unwrap());
+    assert!(!store.lease(&key, &Lease::new(Duration::MAX)).await.unwrap());
+}
+
+pub(crate) async fn a_released_lease_leaves_nothing() {
+    let scratch = Scratch::new().await;
+    let store = scratch.store().await;
+    let (key, lease, stranger, one) = (key(), Lease::new(LONG), Lease::new(LONG), record("one"));
+    assert!(store.lease(&key, &lease).await.unwrap());
+    store.release(&key, &stranger).await.unwrap();
+    assert_eq!(scratch.rows().await.len(), 1);
+    store.release(&key, &lease).await.unwrap();
+    assert_eq!(scratch.rows().await, []);
+    saved(store.commit(&key, None, &one).await);
+    assert!(store.lease(&key, &lease).await.unwrap());
+    store.release(&key, &lease).await.unwrap();
+    let row = (key.as_str().into(), Some(one.version().number()), Some(one.json().into()), None);
+    assert_eq!(scratch.rows().await, [row]);
+}
+
+/// A release that found a lease alone, while another process stores a record in its row: the record
+/// stays, and the lease goes.
+pub(crate) async fn a_release_meets_a_commit() {
+    let scratch = Scratch::new().await;
+    let store = scratch.store().await;
+    let (key, lease) = (key(), Lease::new(LONG));
+    assert!(store.lease(&key, &lease).await.unwrap());
+    let mut committer = scratch.hands.begin().await.unwrap();
+    sqlx::query(&format!("UPDATE {} SET version = 7, document = '[]'", scratch.table))
+        .execute(&mut *committer)
+        .await
+        .unwrap();
+    let release = tokio::spawn({
+        let (store, key) = (store.clone(), key.clone());
+        async move { store.release(&key, &lease).await }
+    });
+    scratch.waiter().await;
+    committer.commit().await.unwrap();
+    release.await.unwrap().unwrap();
+    let row = (key.as_str().into(), Some(7), Some("[]".into()), None);
+    assert_eq!(scratch.rows().await, [row]);
+}
+
+pub(crate) async fn a_connection_that_is_cut() {
+    let scratch = Scratch::new().await;
+    let store = scratch.store().await;
+    let (key, one) = (key(), record("one"));
+    saved(store.commit(&key, None, &one).await);
+    let mut other = scratch.hands.begin().await.unwrap();
+    sqlx::query(&format!("UPDATE {} SET holder = 'x'", scratch.table))
+        .execute(&mut *other)
+        .await
+        .unwrap();
+    let commit = tokio::spawn({
+        let (store, key, version) = (store.clone(), key.clone(), one.version());
+        async move { store.commit(&key, Some(version), &record("two")).await }
+    });
+    let pid = scratch.waiter().await;
+    sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(&scratch.hands).await.unwrap();
+    unavailable(commit.await.unwrap());
+    other.rollback().await.unwrap();
+    assert_eq!(store.load(&key).await.unwrap().unwrap().json(), one.json());
+    saved(store.commit(&key, Some(one.version()), &record("two")).await);
+}
+
+pub(crate) async fn what_the_server_says() {
+    let scratch = Scratch::new().await;
+    let store = scratch.store().await;
+    scratch
+        .run(
+            "CREATE TABLE says_@ (code text);
+             INSERT INTO says_@ VALUES ('');
+             CREATE FUNCTION f_@() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN
+               RAISE EXCEPTION USING ERRCODE = (SELECT code FROM says_@), DETAIL = NEW.document;
+             END $f$;
+             CREATE TRIGGER t_@ BEFORE INSERT ON @ FOR EACH ROW EXECUTE FUNCTION f_@();",
+        )
+        .await;
+    type Check =
+        fn(Result<reqwest_oauth2::store::Committed, reqwest_oauth2::store::StoreError>) -> String;
+    for (code, check) in [
+        // Disk full, memory, too many connections.
+        ("53100", unavailable as Check),
+        ("53200", unavailable),
+        ("53300", unavailable),
+        // Shutdown, crash, start; a statement timeout.
+        ("57P01", unavailable),
+        ("57P02", unavailable),
+        ("57P03", unavailable),
+        ("57014", unavailable),
+        // A standby, a deadlock, a serialization failure, a lock timeout, an I/O error.
+        ("25006", unavailable),
+        ("40P01", unavailable),
+        ("40001", unavailable),
+        ("55P03", unavailable),
+        ("58030", unavailable),
+        ("08006", unavailable),
+        ("XX000", unavailable),
+        ("XX001", corrupt),
+        ("XX002", corrupt),
+        ("42501", config),
+        ("42P01", config),
+        ("54000", config),
+        ("22001", config),
+        ("23514", config),
+    ] {
+        sqlx::query(&format!("UPDATE says_{} SET code = $1", scratch.table))
+            .bind(code)
+            .execute(&scratch.hands)
+            .await
+            .unwrap();
+        let said = check(store.commit(&key(), None, &record("one")).await);
+        assert!(said.contains(&format!("PostgreSQL says {code}")), "{said}");
+    }
+}
+
+/// PostgreSQL quotes the whole row.
+pub(crate) async fn errors_quote_nothing() {
+    let scratch = Scratch::new().await;
+    let store = scratch.store().await;
+    scratch.run("ALTER TABLE @ ADD CHECK (length(document) < 3)").await;
+    let said = config(store.commit(&key(), None, &record("one")).await);
+    assert!(said.contains("23514"), "{said}");
+    assert!(!format!("{store:?}").contains("127.0.0.1"));
+}
+
+pub(crate) async fn a_restart() {
+    let scratch = Scratch::new().await;
+    scratch.store().await;
+    let pool = PgPoolOptions::new().max_connections(3).acquire_timeout(Duration::from_secs(1));
+    let pool = pool.connect_with(options()).await.unwrap();
+    let store = PostgresStore::new(pool).table(&scratch.table).unwrap();
+    let (key, one, lease) = (key(), record("one"), Lease::new(LONG));
+    saved(store.commit(&key, None, &one).await);
+    assert!(store.lease(&key, &lease).await.unwrap());
+    switch("stop", "postgres").await;
+    let began = Instant::now();
+    unavailable(store.load(&key).await);
+    unavailable(store.commit(&key, Some(one.version()), &record("two")).await);
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(10), "twice the pool's timeout of a second: {took:?}");
+    switch("start", "postgres").await;
+    support::back(&store).await;
+    assert_eq!(store.load(&key).await.unwrap().unwrap().json(), one.json());
+    assert!(!store.lease(&key, &Lease::new(LONG)).await.unwrap(), "the lease is stored too");
+    saved(store.commit(&key, Some(one.version()), &record("two")).await);
+}
