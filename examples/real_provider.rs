@@ -5,9 +5,8 @@
 
 #[path = "support/report.rs"]
 mod report;
-#[path = "support/token_file.rs"]
-mod token_file;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -15,10 +14,10 @@ use reqwest::Url;
 use reqwest::header::WWW_AUTHENTICATE;
 use reqwest_middleware::ClientBuilder;
 use reqwest_oauth2::Session;
+use reqwest_oauth2::store::FileStore;
 use reqwest_oauth2::{BoxError, ClientAuthentication, ClientCredentials, Error, OAuthClient};
 
 use report::report;
-use token_file::TokenFile;
 
 const USAGE: &str = "\
 One GET request with a token of a real provider. Set in the environment:
@@ -69,22 +68,16 @@ async fn run(settings: Settings) -> Result<(), BoxError> {
     }
 
     let mut builder = Session::builder(app);
-    let stored = settings.token_file.as_ref().map(TokenFile::load).transpose()?.flatten();
-    builder = match (stored, settings.refresh_token, &settings.token_file) {
-        (Some(token), _, _) => builder.token(token),
-        (None, Some(refresh_token), _) => builder.refresh_token(refresh_token),
-        (None, None, Some(TokenFile(path))) => {
-            let shown = path.display();
-            return Err(format!("there is no {shown} yet: set OAUTH_REFRESH_TOKEN once").into());
-        }
-        (None, None, None) => builder.grant(grant),
+    builder = match (&settings.token_file, settings.refresh_token) {
+        (None, None) => builder.grant(grant),
+        // What is in the file counts, once there is something.
+        (_, Some(refresh_token)) => builder.refresh_token(refresh_token),
+        (Some(_), None) => builder,
     };
-    if let Some(file) = settings.token_file.clone() {
-        file.check()?;
-        builder = builder.saver(file);
+    if let Some(path) = &settings.token_file {
+        builder = builder.store(FileStore::file(path), "");
     }
     let session = builder.build();
-    let before = session.current();
     let origin = settings.api_url.origin().ascii_serialization();
     let api = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
     let http = ClientBuilder::new(api).with(session.middleware(&settings.api_url)?).build();
@@ -112,13 +105,11 @@ async fn run(settings: Settings) -> Result<(), BoxError> {
         }
         None => println!("when the token expires, the provider did not say"),
     }
-    let renewed = before.is_none_or(|old| old.access_token() != token.access_token());
     match settings.token_file {
-        _ if !renewed => println!("it is the stored one"),
-        Some(TokenFile(path)) => println!("it is new, and saved to {}", path.display()),
-        None if token.refresh_token().is_none() => println!("it is new, and not saved"),
+        Some(path) => println!("it is in {}", path.display()),
+        None if token.refresh_token().is_none() => println!("it is not saved"),
         None => println!(
-            "it is new, and not saved; if its refresh token is new too, that is lost now: set OAUTH_TOKEN_FILE"
+            "it is not saved; if its refresh token is new, that is lost now: set OAUTH_TOKEN_FILE"
         ),
     }
     Ok(())
@@ -141,10 +132,10 @@ fn remedy(error: &Error) -> &'static str {
         Some("invalid_scope") => "check OAUTH_SCOPE",
         Some("invalid_request") => "check OAUTH_TOKEN_URL and OAUTH_AUTH_METHOD",
         _ if error.is_reauthorization_required() => {
-            "log in at the provider again; then put the new token into OAUTH_TOKEN_FILE, or remove the file and set OAUTH_REFRESH_TOKEN"
+            "log in at the provider; then put the new token into OAUTH_TOKEN_FILE, or remove the file and set OAUTH_REFRESH_TOKEN"
         }
-        _ if error.is_save() => {
-            "see that OAUTH_TOKEN_FILE can be written to; the old token in it may be void by now"
+        _ if error.is_save() || error.is_store() => {
+            "see that OAUTH_TOKEN_FILE can be read and written to"
         }
         _ if error.is_malformed_response() => "check that OAUTH_TOKEN_URL is the token endpoint",
         _ if error.is_config() => "change the setting that the error names",
@@ -158,7 +149,7 @@ struct Settings {
     client_id: String,
     client_secret: Option<String>,
     authentication: ClientAuthentication,
-    token_file: Option<TokenFile>,
+    token_file: Option<PathBuf>,
     refresh_token: Option<String>,
     scope: Option<String>,
     api_url: Url,
@@ -194,7 +185,7 @@ impl Settings {
                 client_id: get("OAUTH_CLIENT_ID").unwrap_or_default(),
                 client_secret,
                 authentication,
-                token_file: get("OAUTH_TOKEN_FILE").map(|path| TokenFile(path.into())),
+                token_file: get("OAUTH_TOKEN_FILE").map(PathBuf::from),
                 refresh_token: get("OAUTH_REFRESH_TOKEN"),
                 scope: get("OAUTH_SCOPE"),
                 api_url,

@@ -123,6 +123,7 @@ impl OAuthMiddleware {
 }
 
 /// A request that was sent.
+#[expect(clippy::large_enum_variant, reason = "a box would cost every request an allocation")]
 enum Asked {
     /// It can be sent again.
     Again(Request),

@@ -8,8 +8,6 @@
 mod loopback;
 #[path = "../support/report.rs"]
 mod report;
-#[path = "../support/token_file.rs"]
-mod token_file;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,11 +16,11 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use reqwest::Url;
 use reqwest_middleware::ClientBuilder;
-use reqwest_oauth2::{BoxError, Error, OAuthClient, Session, Token, TokenSaver as _, presets};
+use reqwest_oauth2::store::FileStore;
+use reqwest_oauth2::{BoxError, Error, OAuthClient, Session, presets};
 
 use loopback::Loopback;
 use report::report;
-use token_file::TokenFile;
 
 /// How much of the API's answer is shown.
 const SHOWN: usize = 2000;
@@ -102,45 +100,37 @@ async fn main() -> ExitCode {
 async fn run(args: &Args) -> Result<bool, BoxError> {
     let app = args.client().await?;
     let file = args.token_file();
-    file.check()?;
-    let saved = file.load()?;
-    let continued = saved.is_some();
-    let token = match saved {
-        Some(token) => token,
-        None => logged_in(args, &app, &file).await?,
-    };
-    if continued {
-        println!("going on with the token in {}", file.0.display());
-    }
-    let session = Session::builder(app.clone()).token(token).saver(file.clone()).build();
+    // Saved, or it is an error: the page at the end says that the login worked.
+    let session =
+        Session::builder(app.clone()).store(FileStore::file(&file), "").strict_saving().build();
     let mut outcome = fetch(&session, args.get.as_ref()).await;
-    let ended =
-        |error: &BoxError| Error::find_in(&**error).is_some_and(Error::is_reauthorization_required);
-    if continued && outcome.as_ref().is_err_and(ended) {
-        println!("that login has ended");
-        session.set_token(logged_in(args, &app, &file).await?).await?;
+    if outcome.as_ref().is_err_and(asks_for_login) {
+        logged_in(args, &app, &session).await?;
+        println!("logged in; the token is in {}", file.display());
         outcome = fetch(&session, args.get.as_ref()).await;
     }
     session.shutdown().await?; // what is renewed is saved
     outcome
 }
 
-/// A token of a person who logs in now, saved.
-async fn logged_in(args: &Args, app: &OAuthClient, file: &TokenFile) -> Result<Token, BoxError> {
-    let patience = Duration::from_secs(args.wait);
+/// There is no saved token yet, or its login has ended.
+fn asks_for_login(error: &BoxError) -> bool {
+    Error::find_in(&**error).is_some_and(Error::is_reauthorization_required)
+}
+
+/// Waits for a person to log in, but not for ever.
+async fn logged_in(args: &Args, app: &OAuthClient, session: &Session) -> Result<(), BoxError> {
     tokio::select! {
-        token = tokio::time::timeout(patience, log_in(args, app, file)) => {
-            let token = token.map_err(|_| NoLogin::NobodyCame(args.wait))??;
-            println!("logged in; the token is in {}", file.0.display());
-            Ok(token)
+        done = tokio::time::timeout(Duration::from_secs(args.wait), log_in(args, app, session)) => {
+            done.map_err(|_| NoLogin::NobodyCame(args.wait))?
         }
         Ok(()) = tokio::signal::ctrl_c() => Err(NoLogin::Interrupted.into()),
     }
 }
 
-async fn log_in(args: &Args, app: &OAuthClient, file: &TokenFile) -> Result<Token, BoxError> {
+async fn log_in(args: &Args, app: &OAuthClient, session: &Session) -> Result<(), BoxError> {
     if args.device {
-        return log_in_elsewhere(args, app, file).await;
+        return log_in_elsewhere(args, app, session).await;
     }
     // Bound before the browser is sent off. Where that cannot be, or the provider knows no browser,
     // there is still the other device.
@@ -152,7 +142,7 @@ async fn log_in(args: &Args, app: &OAuthClient, file: &TokenFile) -> Result<Toke
         Ok(ready) => ready,
         Err(why) => {
             eprintln!("no login with a browser here: {why}");
-            return log_in_elsewhere(args, app, file).await;
+            return log_in_elsewhere(args, app, session).await;
         }
     };
     if let Some(scope) = &args.scope {
@@ -171,15 +161,17 @@ async fn log_in(args: &Args, app: &OAuthClient, file: &TokenFile) -> Result<Toke
         );
     }
     // Saved before the page says so.
-    loopback.answer(async |callback| save(file, login.finish(app, callback).await?).await).await
+    loopback
+        .answer(async |callback| Ok(session.set_token(login.finish(app, callback).await?).await?))
+        .await
 }
 
 /// The device flow: the person logs in elsewhere, with a code.
 async fn log_in_elsewhere(
     args: &Args,
     app: &OAuthClient,
-    file: &TokenFile,
-) -> Result<Token, BoxError> {
+    session: &Session,
+) -> Result<(), BoxError> {
     let mut request = app.device_authorization();
     if let Some(scope) = &args.scope {
         request = request.scope(scope);
@@ -190,12 +182,7 @@ async fn log_in_elsewhere(
     if let Some(url) = login.verification_uri_complete() {
         println!("or open\n  {url}");
     }
-    save(file, login.wait().await?).await
-}
-
-async fn save(file: &TokenFile, token: Token) -> Result<Token, BoxError> {
-    file.save(token.clone()).await?;
-    Ok(token)
+    Ok(session.set_token(login.wait().await?).await?)
 }
 
 /// One request to the API, if there is one to be made; else the token by itself.
@@ -246,7 +233,7 @@ impl Args {
     }
 
     /// A file for each provider: no refresh token is shown to another.
-    fn token_file(&self) -> TokenFile {
+    fn token_file(&self) -> PathBuf {
         let provider =
             match (&self.issuer, self.preset.and_then(|preset| preset.to_possible_value())) {
                 (Some(issuer), _) => {
@@ -260,7 +247,7 @@ impl Args {
             .trim_end_matches('/')
             .replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
         let default = || format!("token-{plain}.json").into();
-        TokenFile(self.token_file.clone().unwrap_or_else(default))
+        self.token_file.clone().unwrap_or_else(default)
     }
 }
 

@@ -78,7 +78,7 @@ const steps = {
     await shot(page, 'logged-in');
 
     await run.ends(0);
-    assert.match(run.stdout, /\nthe API answered 200 OK\n/);
+    assert.match(run.stdout, /^the API answered 200 OK$/m);
     assert.equal(statSync(file).mode & 0o777, 0o600);
     await assert.rejects(fetch(callback), 'the listener has closed');
     for (const secret of [read(file).access_token, read(file).refresh_token]) {
@@ -93,7 +93,7 @@ const steps = {
     const run = new Run('--token-file', file);
     await run.ends(0);
     assert.ok(!run.stdout.includes('to log in'), run.stdout);
-    assert.match(run.stdout, /\nthe API answered 200 OK\n/);
+    assert.match(run.stdout, /^the API answered 200 OK$/m);
     const after = read(file);
     assert.notEqual(after.refresh_token, before.refresh_token);
     assert.ok(await valid(after.refresh_token));
@@ -134,7 +134,7 @@ const steps = {
     await page.getByRole('button', { name: 'Allow' }).click();
     await page.getByText('Signed in.').waitFor();
     await run.ends(0);
-    assert.match(run.stdout, /\nthe API answered 200 OK\n/);
+    assert.match(run.stdout, /^the API answered 200 OK$/m);
     assert.equal(statSync(file).mode & 0o777, 0o600);
   },
 };
