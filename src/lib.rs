@@ -65,9 +65,9 @@
 //!
 //! # Features
 //!
-//! - `file-store` (on by default): a store in files, [`store::FileStore`].
+//! - `file-store` (on by default): a store in files, `store::FileStore`.
 //! - `oauth2`: a token obtained with the `oauth2` or `openidconnect` crate becomes a [`Token`].
-//! - `sealed`: what a store holds is encrypted with your key, [`store::Sealed`].
+//! - `sealed`: what a store holds is encrypted with your key, `store::Sealed`.
 //! - `testing`: an OAuth 2 provider on loopback (the module `testing`), for your tests as for ours.
 //!
 //! TLS is the application's choice: enable one of reqwest's TLS features, such as `rustls`, in your

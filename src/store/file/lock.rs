@@ -50,18 +50,8 @@ impl Lock {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 file => file.map_err(failure)?,
             };
-            if !file.metadata().map_err(failure)?.is_file() {
-                return Err(StoreError::config(
-                    "there is something else in place of the lock file",
-                ));
-            }
-            match file.try_lock() {
-                // The lock of a file that was deleted meanwhile locks nobody out.
-                Ok(()) if os::is_at(&file, path).map_err(failure)? => {
-                    return Ok(Some(Self { file, path: path.to_owned() }));
-                }
-                Ok(()) | Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(failure(error)),
+            if let Some(lock) = Self::of(file, path)? {
+                return Ok(Some(lock));
             }
             if began.elapsed() >= patience {
                 return Err(StoreError::unavailable("another process keeps the token file locked"));
@@ -69,6 +59,22 @@ impl Lock {
             std::thread::sleep(pause);
             pause = (pause * 2).min(LAST_PAUSE);
         }
+    }
+
+    /// The lock, if it is free; `None` also where the file was removed since it was opened, for such
+    /// a lock locks out nobody who opens the file anew.
+    fn of(file: File, path: &Path) -> Result<Option<Self>, StoreError> {
+        if !file.metadata().map_err(failure)?.is_file() {
+            return Err(StoreError::config("there is something else in place of the lock file"));
+        }
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(failure(error)),
+        }
+        let lock = Self { file, path: path.to_owned() };
+        let in_place = os::is_at(&lock.file, path).map_err(failure)?;
+        Ok(in_place.then_some(lock))
     }
 
     /// The lease that is noted; `None` also where nothing legible is.
@@ -109,9 +115,8 @@ impl Drop for Lock {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-
     use super::*;
+    use crate::store::Lease;
 
     fn take(path: &Path, patience: Duration) -> Result<Option<Lock>, StoreError> {
         Lock::wait(path, OpenOptions::new().create(true), patience)
@@ -129,24 +134,31 @@ mod tests {
         assert!(take(&path, Duration::ZERO).unwrap().is_some());
     }
 
-    /// Each who has the lock removes its file, under the eyes of those who wait for it.
     #[cfg(unix)]
     #[test]
     fn the_lock_of_a_removed_file_is_none() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lock");
-        let (inside, times) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let remove = || {
-            for _ in 0..500 {
-                let lock = take(&path, Duration::from_secs(60)).unwrap().unwrap();
-                assert!(!inside.swap(true, SeqCst), "two have the lock");
-                times.fetch_add(1, SeqCst);
-                inside.store(false, SeqCst);
-                lock.remove().unwrap();
-            }
-        };
-        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(remove))));
-        assert_eq!(times.into_inner(), 2000);
+        let first = take(&path, Duration::ZERO).unwrap().unwrap();
+        // Opened by who waits, while it is there.
+        let [gone, replaced] = [(); 2].map(|()| File::options().write(true).open(&path).unwrap());
+        first.remove().unwrap();
+        assert!(Lock::of(gone, &path).unwrap().is_none());
+        let second = take(&path, Duration::ZERO).unwrap().unwrap();
+        assert!(Lock::of(replaced, &path).unwrap().is_none());
+        assert!(take(&path, Duration::ZERO).unwrap_err().is_unavailable());
+        drop(second);
+    }
+
+    #[test]
+    fn a_short_note_takes_the_place_of_a_long_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut lock = take(&directory.path().join("lock"), PATIENCE).unwrap().unwrap();
+        for ttl in [Duration::MAX, Duration::ZERO] {
+            let held = Held::new(&Lease::new(ttl), 0);
+            lock.hold(&held).unwrap();
+            assert_eq!(lock.held().unwrap(), Some(held));
+        }
     }
 
     #[test]
