@@ -115,7 +115,7 @@ fn plot(file: &str, spread: &[usize]) -> Result<(), Box<dyn Error>> {
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
-        .x_desc("seconds until the first of them expires")
+        .x_desc("seconds from when the first of them expires")
         .y_desc("token requests per second")
         .draw()?;
     let lead = -(LEAD as i64);
