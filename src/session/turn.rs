@@ -62,22 +62,22 @@ async fn wait(
     shelf: &Shelf,
     adopt: impl Fn(&Stored) -> Result<Option<Turn>, Error>,
 ) -> Result<Turn, Error> {
-    let lease = Lease::new(core.config.lease);
-    let patience = lease.ttl() * 3;
+    let patience = core.config.lease * 3;
     let began = Instant::now();
     let mut look = FIRST_LOOK;
     loop {
         if let Some(turn) = adopt(&shelf.load().await?)? {
             return Ok(turn);
         }
-        let asked = Instant::now();
+        // Another one each time: the last one's release may still be on its way.
+        let (lease, asked) = (Lease::new(core.config.lease), Instant::now());
         if shelf.lease(&lease).await? {
-            let hold = Hold::keep(shelf.clone(), lease.clone())?;
+            let hold = Hold::keep(shelf.clone(), lease)?;
             let stored = shelf.load().await?;
             if let Some(turn) = adopt(&stored)? {
                 return Ok(turn);
             }
-            if asked.elapsed() < lease.ttl() / 2 {
+            if asked.elapsed() < core.config.lease / 2 {
                 return Ok(Turn::Renew(base(core, stored), hold));
             }
         }
