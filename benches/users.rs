@@ -5,7 +5,8 @@
 //! - A hit: the header of a user who is in memory, against a bare hit of the cache underneath (the
 //!   same key, an `Arc` for a value), in nanoseconds and in instructions. The target is in
 //!   instructions; in nanoseconds ours reads the clock, which takes about as long as the bare hit.
-//! - Loads: users that are not in memory, from a store in memory.
+//! - Loads: users that are not in memory, from a store that answers at once, and from PostgreSQL where
+//!   `POSTGRES_URL` is set (`tests/stores/run cargo bench --bench users`).
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod support;
@@ -17,9 +18,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::iter;
 use quick_cache::sync::Cache;
-use reqwest_oauth2::store::{Committed, Lease, Record, StoreError, TokenKey, TokenStore, Version};
-use reqwest_oauth2::{OAuthClient, Sessions, User};
+use reqwest_oauth2::store::{Committed, Lease, PostgresStore, Record, StoreError};
+use reqwest_oauth2::store::{TokenKey, TokenStore, Version};
+use reqwest_oauth2::{OAuthClient, Sessions, Token, User};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use support::{Targets, callgrind, median};
 
@@ -28,6 +32,9 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const USERS: usize = 1_000_000;
 const FEW: usize = 1000;
+/// In PostgreSQL.
+const STORED: usize = 20_000;
+const AT_ONCE: usize = 64;
 const MOST_PER_USER: usize = 600;
 const MOST_OF_A_HIT: f64 = 1.5;
 const ACCESS: usize = 48;
@@ -53,7 +60,15 @@ fn main() -> ExitCode {
     assert_eq!(sessions.in_memory(), USERS);
     let per_user = live - ACCESS - REFRESH;
     println!("live heap per user, name and all, the tokens' text excepted: {per_user} bytes");
-    println!("loads from a store in memory: {loads:.0} per second\n");
+    println!("loads from a store that answers at once: {loads:.0} per second");
+    match std::env::var("POSTGRES_URL") {
+        Ok(url) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            let loads = runtime.block_on(loads_from_postgres(&url, &users[..STORED]));
+            println!("loads from PostgreSQL, {AT_ONCE} at a time: {loads:.0} per second\n");
+        }
+        Err(_) => println!("loads from PostgreSQL: POSTGRES_URL is not set\n"),
+    }
 
     let bare = bare(&users);
     println!("| a hit, in ns | bare | ours | ratio |\n|---|--:|--:|--:|");
@@ -93,6 +108,31 @@ fn sessions(users: &[User]) -> Sessions {
         }
     });
     sessions
+}
+
+/// Users per second that are loaded from PostgreSQL.
+async fn loads_from_postgres(url: &str, users: &[User]) -> f64 {
+    let pool = sqlx::postgres::PgPoolOptions::new().max_connections(8).connect(url).await.unwrap();
+    let store = PostgresStore::new(pool).table("users_bench").unwrap();
+    store.migrate().await.unwrap();
+    let app = OAuthClient::new("foo", "https://provider.example/token").unwrap().secret("potato");
+    let sessions = || Sessions::builder(app.clone()).store(store.clone()).build();
+    let token =
+        serde_json::from_str::<Token>(&document("00000000", Generous::new().expires_at)).unwrap();
+    let filled = sessions();
+    iter(users)
+        .for_each_concurrent(AT_ONCE, async |user| {
+            filled.sign_in(user.clone(), token.clone()).await.unwrap();
+        })
+        .await;
+    let empty = sessions();
+    let began = Instant::now();
+    iter(users)
+        .for_each_concurrent(AT_ONCE, async |user| {
+            empty.session(user.clone()).token().await.unwrap();
+        })
+        .await;
+    users.len() as f64 / began.elapsed().as_secs_f64()
 }
 
 /// The cache underneath, by itself.
@@ -157,15 +197,18 @@ impl Generous {
     }
 }
 
+fn document(user: &str, expires_at: u64) -> String {
+    let (access, refresh) = (format!("{user:a>ACCESS$}"), format!("{user:r>REFRESH$}"));
+    format!(
+        r#"{{"access_token":"{access}","token_type":"Bearer","refresh_token":"{refresh}","expires_at":{expires_at},"expires_in":3600}}"#
+    )
+}
+
 #[async_trait]
 impl TokenStore for Generous {
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
         let user = &key.as_str()[key.as_str().len() - 8..];
-        let (access, refresh) = (format!("{user:a>ACCESS$}"), format!("{user:r>REFRESH$}"));
-        let expires_at = self.expires_at;
-        Ok(Some(Record::new(format!(
-            r#"{{"access_token":"{access}","token_type":"Bearer","refresh_token":"{refresh}","expires_at":{expires_at},"expires_in":3600}}"#
-        ))))
+        Ok(Some(Record::new(document(user, self.expires_at))))
     }
 
     async fn lease(&self, _: &TokenKey, _: &Lease) -> Result<bool, StoreError> {
