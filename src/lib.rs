@@ -66,6 +66,8 @@
 //! # Features
 //!
 //! - `oauth2`: a token obtained with the `oauth2` or `openidconnect` crate becomes a [`Token`].
+//! - `postgres`, `redis`, `sqlite`: stores that processes share (`store::PostgresStore`,
+//!   `store::RedisStore`, `store::SqliteStore`), on a pool or connection of yours.
 //! - `testing`: an OAuth 2 provider on loopback (the module `testing`), for your tests as for ours.
 //!
 //! TLS is the application's choice: enable one of reqwest's TLS features, such as `rustls`, in your

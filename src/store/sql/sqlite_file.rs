@@ -47,3 +47,24 @@ fn create(path: &PathBuf) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What only the connections themselves can tell.
+    #[tokio::test]
+    async fn settings() {
+        let name = format!("reqwest-oauth2-{:032x}.db", rand::random::<u128>());
+        let path = std::env::temp_dir().join(name);
+        let pool = open(&path).await.unwrap();
+        for (pragma, expected) in [("synchronous", 2), ("busy_timeout", 5000)] {
+            let sql = format!("PRAGMA {pragma}");
+            let value: i64 = sqlx::query_scalar(&sql).fetch_one(&pool).await.unwrap();
+            assert_eq!(value, expected, "{pragma}");
+        }
+        // The last connection takes the files beside it away.
+        pool.close().await;
+        std::fs::remove_file(path).unwrap();
+    }
+}
