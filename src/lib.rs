@@ -67,6 +67,8 @@
 //!
 //! - `file-store` (on by default): a store in files, `store::FileStore`.
 //! - `oauth2`: a token obtained with the `oauth2` or `openidconnect` crate becomes a [`Token`].
+//! - `postgres`, `redis`, `sqlite`: stores that processes share (`store::PostgresStore`,
+//!   `store::RedisStore`, `store::SqliteStore`), on a pool or connection of yours.
 //! - `sealed`: what a store holds is encrypted with your key, `store::Sealed`.
 //! - `testing`: an OAuth 2 provider on loopback (the module `testing`), for your tests as for ours.
 //!

@@ -59,6 +59,7 @@ mod tests {
         assert_eq!(millis(Duration::ZERO), 0);
         assert_eq!(millis(Duration::from_nanos(1)), 1);
         assert_eq!(millis(Duration::from_millis(300)), 300);
+        assert_eq!(millis(Duration::from_secs(4_000_000_000)), LONGEST);
         assert_eq!(millis(Duration::MAX), LONGEST);
     }
 }

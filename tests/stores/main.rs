@@ -68,6 +68,7 @@ fn main() {
         postgres::a_released_lease_leaves_nothing,
         postgres::a_release_meets_a_commit,
         postgres::a_connection_that_is_cut,
+        postgres::a_call_that_is_dropped,
         postgres::what_the_server_says,
         postgres::errors_quote_nothing,
         postgres::a_restart,

@@ -330,6 +330,30 @@ pub(crate) async fn a_connection_that_is_cut() {
     saved(store.commit(&key, Some(one.version()), &record("two")).await);
 }
 
+/// A commit that nobody waits for any longer has happened or not, and its connection serves the next.
+pub(crate) async fn a_call_that_is_dropped() {
+    let scratch = Scratch::new().await;
+    scratch.store().await;
+    let store = PostgresStore::new(pool(1).await).table(&scratch.table).unwrap();
+    let (key, one, two) = (key(), record("one"), record("two"));
+    saved(store.commit(&key, None, &one).await);
+    let mut other = scratch.hands.begin().await.unwrap();
+    sqlx::query(&format!("SELECT * FROM {} FOR UPDATE", scratch.table))
+        .execute(&mut *other)
+        .await
+        .unwrap();
+    let commit = tokio::spawn({
+        let (store, key, version, two) = (store.clone(), key.clone(), one.version(), two.clone());
+        async move { store.commit(&key, Some(version), &two).await }
+    });
+    scratch.waiter().await;
+    commit.abort();
+    assert!(commit.await.unwrap_err().is_cancelled());
+    other.rollback().await.unwrap();
+    // It was under way.
+    assert_eq!(store.load(&key).await.unwrap().unwrap().json(), two.json());
+}
+
 pub(crate) async fn what_the_server_says() {
     let scratch = Scratch::new().await;
     let store = scratch.store().await;

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, FromRedisValue};
-use reqwest_oauth2::store::{Committed, Lease, RedisStore, TokenKey, TokenStore};
+use reqwest_oauth2::store::{Committed, Lease, RedisStore, TokenKey, TokenStore, Version};
 use reqwest_oauth2::testing::check_store;
 
 use crate::support::{
@@ -80,7 +80,10 @@ pub(crate) async fn half_a_record_is_left_as_it_is() {
         let raw = async || run::<Vec<(String, String)>>(&["HGETALL", &token]).await;
         support::broken(&store, &key, raw).await;
     }
+    // A version alone is no record to replace.
     let key = key();
+    let _: u64 = run(&["HSET", &token(&key), "version", "7"]).await;
+    corrupt(store.commit(&key, Some(Version::from_number(7)), &record("new")).await);
     redis::cmd("HSET")
         .arg(token(&key))
         .arg(&["version", "7", "document"])

@@ -75,21 +75,24 @@ pub(crate) async fn tables_are_apart() {
 
 pub(crate) async fn opened_and_migrated_by_many_at_once() {
     const AT_ONCE: usize = 16;
-    let scratch = Scratch::new();
-    let barrier = Arc::new(Barrier::new(AT_ONCE));
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..AT_ONCE {
-        let (barrier, file) = (barrier.clone(), scratch.file());
-        tasks.spawn(async move {
-            barrier.wait().await;
-            let store = SqliteStore::open(file).await.unwrap();
-            store.migrate().await.unwrap();
-            store.migrate().await.unwrap();
-            saved(store.commit(&key(), None, &record("one")).await);
-        });
+    // More than once, since the moment in which two collide is short.
+    for _ in 0..20 {
+        let scratch = Scratch::new();
+        let barrier = Arc::new(Barrier::new(AT_ONCE));
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..AT_ONCE {
+            let (barrier, file) = (barrier.clone(), scratch.file());
+            tasks.spawn(async move {
+                barrier.wait().await;
+                let store = SqliteStore::open(file).await.unwrap();
+                store.migrate().await.unwrap();
+                store.migrate().await.unwrap();
+                saved(store.commit(&key(), None, &record("one")).await);
+            });
+        }
+        tasks.join_all().await;
+        assert_eq!(rows(&scratch.hands().await).await.len(), AT_ONCE);
     }
-    tasks.join_all().await;
-    assert_eq!(rows(&scratch.hands().await).await.len(), AT_ONCE);
 }
 
 pub(crate) async fn table_missing_or_another() {

@@ -52,3 +52,39 @@ fn unnamed(words: &str) -> StoreError {
     }
     StoreError::config("Redis says ERR: it refuses the command, or cannot run scripts")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_without_a_code() {
+        type Check = fn(&StoreError) -> bool;
+        for (words, check) in [
+            (
+                "Error running script (call to f_0): @user_script:1: WRONGTYPE Operation against a \
+                 key holding the wrong kind of value",
+                StoreError::is_corrupt as Check,
+            ),
+            (
+                "Error running script (call to f_0): @user_script:6: -OOM command not allowed when \
+                 used memory > 'maxmemory'.",
+                StoreError::is_unavailable,
+            ),
+            (
+                "Error running script (call to f_0): @user_script:6: -READONLY You can't write \
+                 against a read only replica.",
+                StoreError::is_unavailable,
+            ),
+            ("max number of clients reached", StoreError::is_unavailable),
+            (
+                "unknown command 'EVALSHA', with args beginning with: 'secret'",
+                StoreError::is_config,
+            ),
+        ] {
+            let error = unnamed(words);
+            assert!(check(&error), "{words}: {error:?}");
+            assert!(!format!("{error:?}").contains("secret"));
+        }
+    }
+}

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use tokio::time::{Instant, sleep};
 
 use super::sqlite_fault::fault;
 use crate::store::StoreError;
 
 /// How long a connection waits for another one that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
     // Absolute, so that no name is one of SQLite's own, as `:memory:` is.
@@ -32,7 +34,17 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
         // In a write-ahead log anything less may lose the last commits with the power: a refresh
         // token that was used is then the one that is stored.
         .synchronous(SqliteSynchronous::Full);
-    SqlitePool::connect_with(options).await.map_err(fault)
+    // SQLite does not wait for others where the journal's mode changes, as it does once in a file's
+    // life: of many that open a new file at once, all but one are told that it is busy.
+    let began = Instant::now();
+    loop {
+        match SqlitePool::connect_with(options.clone()).await.map_err(fault) {
+            Err(error) if error.is_unavailable() && began.elapsed() < BUSY_TIMEOUT => {
+                sleep(BUSY_PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// SQLite would create it readable for all whom the umask permits. The files that it puts beside
@@ -45,5 +57,26 @@ fn create(path: &PathBuf) -> io::Result<()> {
     match options.open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What only the connections themselves can tell.
+    #[tokio::test]
+    async fn settings() {
+        let name = format!("reqwest-oauth2-{:032x}.db", rand::random::<u128>());
+        let path = std::env::temp_dir().join(name);
+        let pool = open(&path).await.unwrap();
+        for (pragma, expected) in [("synchronous", 2), ("busy_timeout", 5000)] {
+            let sql = format!("PRAGMA {pragma}");
+            let value: i64 = sqlx::query_scalar(&sql).fetch_one(&pool).await.unwrap();
+            assert_eq!(value, expected, "{pragma}");
+        }
+        // The last connection takes the files beside it away.
+        pool.close().await;
+        std::fs::remove_file(path).unwrap();
     }
 }
