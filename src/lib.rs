@@ -44,6 +44,8 @@
 //!   token is valid. Every wait and every size is bounded.
 //! - **Nobody else.** The token goes to the listed origins, over TLS (loopback excepted). No secret
 //!   is in any `Debug`, error or log line; what held one is wiped when dropped.
+//! - **One refresh in the fleet.** Processes that share a [`store`] renew each token once between them,
+//!   and [`Sessions`] serves many users from it.
 //!
 //! # Errors
 //!
