@@ -161,6 +161,38 @@ async fn a_refusal_is_looked_into_and_a_siblings_token_taken() {
 }
 
 #[tokio::test]
+async fn what_a_sibling_saves_just_before_the_lease_is_granted_is_taken() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let old = fleet.store.inner.load(&fleet.key()).await.unwrap().unwrap();
+    let new = fleet.world.token();
+    fleet.signed_in(new.clone()).await;
+    // The first look still sees the old one.
+    fleet.store.lag(old, 1);
+    let taken = fleet.sibling().token().await.unwrap();
+    assert_eq!(taken.access_token(), new.access_token());
+    assert_eq!(fleet.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_about_to_end_is_not_used() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let session = fleet.sibling();
+    // Half of the lease is over by the time that the store has told what to renew.
+    fleet.store.delay(3);
+    let waiting = tokio::spawn(async move { session.token().await });
+    for _ in 0..6 {
+        fleet.world.round_trips().await;
+        pass(3).await;
+    }
+    assert_eq!(fleet.token_requests(), 0);
+    fleet.store.delay(0);
+    fleet.meanwhile(waiting).await.unwrap().unwrap();
+    assert_eq!(fleet.token_requests(), 1);
+}
+
+#[tokio::test]
 async fn a_login_that_the_provider_has_ended_is_tried_by_one_process_only() {
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.expired_token()).await;
@@ -381,7 +413,7 @@ async fn a_lease_that_nobody_gives_back_is_an_error_in_the_end() {
     fleet.signed_in(fleet.world.expired_token()).await;
     let stranger = Lease::new(Duration::from_secs(100_000));
     assert!(fleet.store.inner.lease(&fleet.key(), &stranger).await.unwrap());
-    let session = fleet.sibling();
+    let session = fleet.builder().lease(Duration::from_secs(1)).build();
     let error = fleet.meanwhile(session.token()).await.unwrap_err();
     assert!(error.is_transient(), "{error}");
     assert!(error.to_string().contains("another process"), "{error}");

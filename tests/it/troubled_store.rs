@@ -1,7 +1,8 @@
 //! A store with troubles on demand.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest_oauth2::store::{
@@ -15,6 +16,8 @@ pub struct Troubled {
     down: AtomicBool,
     hangs: AtomicBool,
     commits_fail: AtomicBool,
+    /// Seconds that each call takes.
+    delay: AtomicU64,
     lagging: Mutex<Vec<Record>>,
     calls: Mutex<Vec<&'static str>>,
 }
@@ -28,6 +31,11 @@ impl Troubled {
     /// No call ends.
     pub fn hang(&self, hangs: bool) {
         self.hangs.store(hangs, Ordering::SeqCst);
+    }
+
+    /// Each call takes this long.
+    pub fn delay(&self, seconds: u64) {
+        self.delay.store(seconds, Ordering::SeqCst);
     }
 
     /// Commits fail; all else works.
@@ -64,6 +72,10 @@ impl Troubled {
 
     async fn trouble(&self, call: &'static str) -> Result<(), StoreError> {
         self.calls.lock().unwrap().push(call);
+        let delay = self.delay.load(Ordering::SeqCst);
+        if delay > 0 {
+            tokio::time::sleep(Duration::from_secs(delay)).await;
+        }
         if self.hangs.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
