@@ -259,8 +259,35 @@ async fn a_user_without_a_token_is_an_error_and_no_request() {
     let http = fleet.world.http(&session);
     let error = ours(&fleet.world.get(&http).await.unwrap_err());
     assert!(error.is_reauthorization_required(), "{error}");
+    assert!(error.to_string().contains("no token is stored"), "{error}");
     let counts = fleet.world.provider.counts();
     assert_eq!((counts.token_requests, counts.api_requests), (0, 0));
+    assert_eq!(fleet.store.leases(), 0, "and a look is enough to tell");
+}
+
+#[tokio::test]
+async fn a_service_that_was_signed_out_asks_for_no_other_token() {
+    let fleet = Fleet::new().await;
+    let service = || fleet.builder().grant(ClientCredentials::new()).build();
+    let (one, other) = (service(), service());
+    one.token().await.unwrap();
+    one.sign_out().await.unwrap();
+    let error = other.token().await.unwrap_err();
+    assert!(error.is_reauthorization_required(), "{error}");
+    assert_eq!(fleet.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_rejected_token_is_not_adopted_from_the_store() {
+    let fleet = Fleet::new().await;
+    let token = fleet.world.token();
+    fleet.signed_in(token.clone()).await;
+    // It does not know that its token is the stored one.
+    let session = fleet.builder().token(token).build();
+    let http = fleet.world.http(&session);
+    fleet.world.provider.revoke_access_tokens();
+    assert_eq!(fleet.world.get(&http).await.unwrap(), 200);
+    assert_eq!(fleet.token_requests(), 1);
 }
 
 #[tokio::test]
