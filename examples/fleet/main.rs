@@ -1,0 +1,173 @@
+//! Many processes, one login: `cargo run --release --example fleet -- --store file --processes 8`.
+//!
+//! Starts a provider whose tokens live two seconds, which rotates refresh tokens and revokes a login when
+//! one is presented twice, and processes of the operating system that share one user's token in a store.
+//! Each has many tasks that send requests all the time. Beside them one process has another user's token
+//! to itself. At the end: who was answered what, and how many token requests each side has made.
+//!
+//! With `--kill` a process is killed (SIGKILL) every second, and another one takes its place.
+
+mod counterpart;
+mod kills;
+mod member;
+mod shared_store;
+mod tally;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use reqwest_oauth2::{BoxError, Sessions};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use counterpart::Counterpart;
+use kills::Kills;
+use member::{Fleet, Task};
+use shared_store::{Place, StoreName};
+use tally::Tally;
+
+/// The users: one of the fleet, one of the process by itself.
+const SHARED: &str = "shared";
+const ALONE: &str = "alone";
+
+/// Processes that share a login: one refresh between them.
+#[derive(Parser)]
+struct Args {
+    /// Where they share it; PostgreSQL and Redis by POSTGRES_URL and REDIS_URL
+    #[arg(long)]
+    store: StoreName,
+    /// How many processes share the login
+    #[arg(long, default_value_t = 8)]
+    processes: usize,
+    /// How many tasks each has
+    #[arg(long, default_value_t = 16)]
+    tasks: usize,
+    /// How long
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// Kill a process at random every second
+    #[arg(long)]
+    kill: bool,
+    /// What the random choice begins with [default: drawn, and printed]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How long the provider takes for a token, in milliseconds: the longer, the likelier that a kill
+    /// falls into it
+    #[arg(long, default_value_t = 0)]
+    token_delay: u64,
+    /// A real server, as tests/interop/run starts one with ACCESS_TOKEN_TTL=2 [env: OIDC_ISSUER]
+    #[arg(long)]
+    issuer: Option<String>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    if let Some(task) = Task::of_this_process() {
+        return member::run(task).await;
+    }
+    let args = Args::parse();
+    let place = match args.store.place() {
+        Ok(place) => place,
+        Err(missing) => {
+            eprintln!("{missing}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&args, &place).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all held.
+async fn run(args: &Args, place: &Place) -> Result<bool, BoxError> {
+    let delay = Duration::from_millis(args.token_delay);
+    let [fleets, ones] = match &args.issuer {
+        Some(issuer) => Counterpart::real(issuer),
+        None => Counterpart::embedded(delay).await?,
+    };
+    let mut logins = Vec::new();
+    for (user, counterpart) in [(SHARED, &fleets), (ALONE, &ones)] {
+        let sessions = Sessions::builder(counterpart.app()?).store(place.open().await?).build();
+        sessions.sign_in(user, counterpart.log_in().await?).await?;
+        logins.push(sessions);
+    }
+    let task =
+        |counterpart: &Counterpart, user: &str| Task::new(counterpart, place, user, args.tasks);
+    let before = [fleets.counts().await?, ones.counts().await?];
+    let mut fleet = Fleet::start(task(&fleets, SHARED), args.processes)?;
+    let one = Fleet::start(task(&ones, ALONE), 1)?;
+    let end = Instant::now() + Duration::from_secs(args.seconds);
+    let mut kills = Kills::new(args.seed);
+    if args.kill {
+        println!("seed {}", kills.seed);
+        let login =
+            kills::Login { counterpart: &fleets, sessions: &logins[0], place, user: SHARED };
+        while Instant::now() + Duration::from_secs(1) < end {
+            sleep(Duration::from_secs(1)).await;
+            kills.one(&mut fleet, &login, delay).await?;
+        }
+    }
+    sleep_until(end).await;
+    let (fleet, one) = (fleet.stop().await?, one.stop().await?);
+    let fleets_counts = fleets.counts().await? - before[0];
+    let ones_counts = ones.counts().await? - before[1];
+
+    println!("\n| | {} processes | one process |\n|---|--:|--:|", args.processes);
+    println!("| requests | {} | {} |", fleet.requests(), one.requests());
+    println!("| answered with 200 | {} | {} |", fleet.ok(), one.ok());
+    println!("| token requests | {} | {} |", fleets_counts.requests, ones_counts.requests);
+    println!(
+        "| of these with a token for an answer | {} | {} |",
+        fleets_counts.tokens, ones_counts.tokens
+    );
+    println!(
+        "| refresh tokens presented twice | {} | {} |",
+        fleets_counts.reuse, ones_counts.reuse
+    );
+    fleet.print_others("fleet");
+    one.print_others("one process");
+    if args.kill {
+        kills.print();
+        return Ok(verdict(&[
+            (
+                "nobody was logged out by anything but a kill before the commit",
+                kills.unexplained == 0,
+            ),
+            (
+                "the last request of the user was answered with 200",
+                last(&fleets, &logins[0]).await?,
+            ),
+        ]));
+    }
+    let others = |tally: &Tally| tally.requests() - tally.ok();
+    Ok(verdict(&[
+        ("every request was answered with 200", others(&fleet) + others(&one) == 0),
+        ("every refresh token was presented once", fleets_counts.requests == fleets_counts.tokens),
+        ("none was presented twice", fleets_counts.reuse == 0),
+        (
+            "no more token requests than one process makes, give or take the last",
+            fleets_counts.requests <= ones_counts.requests + 1,
+        ),
+    ]))
+}
+
+/// A request of the shared user after all is over.
+async fn last(counterpart: &Counterpart, sessions: &Sessions) -> Result<bool, BoxError> {
+    let http = member::client(sessions, &counterpart.api_url)?;
+    let user = reqwest_oauth2::User::from(SHARED);
+    let response = http.get(&counterpart.api_url).with_extension(user).send().await?;
+    Ok(response.status() == 200)
+}
+
+fn verdict(held: &[(&str, bool)]) -> bool {
+    println!();
+    for (what, held) in held {
+        println!("{}: {what}", if *held { "held" } else { "BROKEN" });
+    }
+    held.iter().all(|(_, held)| *held)
+}

@@ -1,0 +1,182 @@
+//! A process of the fleet: tasks that send requests, and reports of how they were answered.
+
+use std::io::Write as _;
+use std::process::{ExitCode, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest_oauth2::{BoxError, Sessions, User};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
+
+use crate::counterpart::{Counterpart, app, plain_http};
+use crate::shared_store::Place;
+use crate::tally::Tally;
+
+/// What a process has to do, in the environment that it is started with.
+const TASK: &str = "FLEET_TASK";
+/// Between two requests of a task.
+const PAUSE: Duration = Duration::from_millis(25);
+/// Between two reports; what a killed process had not reported is not counted.
+const REPORT: Duration = Duration::from_millis(100);
+/// How long siblings wait for one that died while it renewed.
+const LEASE: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Task {
+    client_id: String,
+    secret: String,
+    token_url: String,
+    api_url: String,
+    place: Place,
+    user: String,
+    tasks: usize,
+}
+
+impl Task {
+    pub(crate) fn new(counterpart: &Counterpart, place: &Place, user: &str, tasks: usize) -> Self {
+        Self {
+            client_id: counterpart.client_id.clone(),
+            secret: counterpart.secret.clone(),
+            token_url: counterpart.token_url.clone(),
+            api_url: counterpart.api_url.clone(),
+            place: place.clone(),
+            user: user.to_owned(),
+            tasks,
+        }
+    }
+
+    pub(crate) fn of_this_process() -> Option<Self> {
+        serde_json::from_str(&std::env::var(TASK).ok()?).ok()
+    }
+}
+
+/// The whole life of the process: until its input ends.
+pub(crate) async fn run(task: Task) -> ExitCode {
+    match requests(task).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn requests(task: Task) -> Result<(), BoxError> {
+    let sessions = Sessions::builder(app(&task.client_id, &task.secret, &task.token_url)?)
+        .store(task.place.open().await?)
+        .each(|session| {
+            session.lease(LEASE).backoff(Duration::from_millis(200), Duration::from_secs(1))
+        })
+        .build();
+    let http = client(&sessions, &task.api_url)?;
+    let tally = Arc::new(Mutex::new(Tally::default()));
+    let mut tasks = JoinSet::new();
+    for _ in 0..task.tasks {
+        let (http, tally, url) = (http.clone(), tally.clone(), task.api_url.clone());
+        let user = User::from(task.user.as_str());
+        tasks.spawn(async move {
+            loop {
+                let outcome = http.get(&url).with_extension(user.clone()).send().await;
+                let outcome = outcome.map(|response| response.status());
+                tally.lock().unwrap_or_else(PoisonError::into_inner).note(outcome);
+                sleep(PAUSE).await;
+            }
+        });
+    }
+    let mut input = tokio::io::stdin();
+    let ended = input.read_u8();
+    tokio::pin!(ended);
+    loop {
+        let over = tokio::select! {
+            _ = &mut ended => true,
+            () = sleep(REPORT) => false,
+        };
+        if over {
+            tasks.shutdown().await;
+            sessions.session(task.user.as_str()).shutdown().await?;
+        }
+        report(&std::mem::take(&mut *tally.lock().unwrap_or_else(PoisonError::into_inner)))?;
+        if over {
+            return Ok(());
+        }
+    }
+}
+
+/// One line, in one piece: the process may be killed.
+fn report(tally: &Tally) -> Result<(), BoxError> {
+    let line = serde_json::to_string(tally)? + "\n";
+    let mut output = std::io::stdout().lock();
+    output.write_all(line.as_bytes())?;
+    Ok(output.flush()?)
+}
+
+pub(crate) fn client(sessions: &Sessions, api_url: &str) -> Result<ClientWithMiddleware, BoxError> {
+    let url: reqwest::Url = api_url.parse()?;
+    Ok(ClientBuilder::new(plain_http()?).with(sessions.middleware(&url)?).build())
+}
+
+/// The processes that share a login.
+pub(crate) struct Fleet {
+    task: Task,
+    members: Vec<(Child, JoinHandle<Tally>)>,
+    tally: Tally,
+}
+
+impl Fleet {
+    pub(crate) fn start(task: Task, processes: usize) -> Result<Self, BoxError> {
+        let mut fleet = Self { task, members: Vec::new(), tally: Tally::default() };
+        for _ in 0..processes {
+            fleet.add()?;
+        }
+        Ok(fleet)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(crate) fn add(&mut self) -> Result<(), BoxError> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .env(TASK, serde_json::to_string(&self.task)?)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let output = child.stdout.take().ok_or("a child without output")?;
+        let reports = tokio::spawn(async move {
+            let (mut lines, mut tally) = (BufReader::new(output).lines(), Tally::default());
+            while let Ok(Some(line)) = lines.next_line().await {
+                // The last line of a killed process may be half a line.
+                tally.add(serde_json::from_str(&line).unwrap_or_default());
+            }
+            tally
+        });
+        self.members.push((child, reports));
+        Ok(())
+    }
+
+    /// SIGKILL, and nothing that the process could do about it.
+    pub(crate) async fn kill(&mut self, which: usize) -> Result<(), BoxError> {
+        let (mut child, reports) = self.members.swap_remove(which);
+        child.kill().await?;
+        self.tally.add(reports.await?);
+        Ok(())
+    }
+
+    /// Lets all end by themselves, and adds up what they report.
+    pub(crate) async fn stop(mut self) -> Result<Tally, BoxError> {
+        for (child, _) in &mut self.members {
+            drop(child.stdin.take());
+        }
+        for (mut child, reports) in self.members {
+            child.wait().await?;
+            self.tally.add(reports.await?);
+        }
+        Ok(self.tally)
+    }
+}
