@@ -73,7 +73,7 @@ pub(crate) enum Entry {
     Save(Arc<Token>),
     /// Save what the application set, whatever a sibling has saved meanwhile.
     Set(Arc<Token>),
-    /// Delete what was saved.
+    /// Delete what was saved: that login, not another that a sibling has begun meanwhile.
     Delete,
 }
 
@@ -135,16 +135,6 @@ impl Outbox {
     /// The store holds this, and the session's token replaces it.
     pub(crate) fn learn(&self, version: Option<Version>) {
         self.slot().version = version;
-    }
-
-    /// What the store holds is the session's token; what was not saved yet no longer counts.
-    pub(crate) fn adopt(&self, version: Version) {
-        let mut slot = self.slot();
-        slot.version = Some(version);
-        if let Some(busy) = &mut slot.busy {
-            (busy.unsaved, busy.error, busy.lost_to, busy.hold) = (None, None, None, None);
-        }
-        slot.tidy();
     }
 
     /// What a sibling had put into the store before us; told once.
@@ -276,7 +266,7 @@ async fn shelve(
     let (token, anyway) = match entry {
         Entry::Save(token) => (Some(&**token), false),
         Entry::Set(token) => (Some(&**token), true),
-        Entry::Delete => (None, true),
+        Entry::Delete => (None, false),
     };
     Ok(Some(shelf.save(token, version, anyway).await?))
 }

@@ -53,7 +53,7 @@ pub(super) async fn renew(core: Arc<Core>, epoch: u64) -> Landing {
 
 /// Renews the stored token, unless a sibling has done so.
 async fn renew_in_turn(core: &Arc<Core>, epoch: u64, shelf: &Shelf) -> Landing {
-    let (base, hold) = match turn(core, shelf).await {
+    let (base, hold) = match take_turn(core, shelf).await {
         Ok(Turn::Adopt(token, version)) => return adopt(core, epoch, token, version),
         Ok(Turn::Renew(base, hold)) => (base, Some(hold)),
         Err(error) => match known_end(core) {
@@ -70,12 +70,22 @@ async fn renew_in_turn(core: &Arc<Core>, epoch: u64, shelf: &Shelf) -> Landing {
     };
     match obtained(core, epoch, base).await {
         Ok(received) => settle(core, epoch, received, hold).await,
-        Err(error) if error.code() == Some("invalid_grant") => match winner(core, shelf).await {
-            Some((token, version)) => adopt(core, epoch, token, version),
-            None => fail(core, epoch, error),
-        },
+        Err(error) if error.code() == Some("invalid_grant") => {
+            match end_for_all(core, shelf).await {
+                Some((token, version)) => adopt(core, epoch, token, version),
+                None => fail(core, epoch, error),
+            }
+        }
         Err(error) => fail(core, epoch, error),
     }
+}
+
+/// The turn to renew; not before our last token is saved, for it is the one to renew.
+async fn take_turn(core: &Arc<Core>, shelf: &Shelf) -> Result<Turn, Error> {
+    if let Some((entry, _)) = core.outbox.pending() {
+        core.done(core.put(entry, None)?).await?;
+    }
+    turn(core, shelf).await
 }
 
 /// That the login had ended when there was last an answer.
@@ -90,25 +100,21 @@ fn known_end(core: &Core) -> Option<Error> {
 fn may_go_unrecorded(core: &Core, error: &Error) -> bool {
     let rotates = core.current.load().refresh_token().is_some();
     let allowed = if rotates { core.config.unrecorded } else { core.config.grant.is_some() };
-    error.is_store() && allowed
+    (error.is_store() || error.is_save()) && allowed
 }
 
-/// The provider refused the refresh token: a sibling may have replaced it. If not, the siblings are
-/// told that the login has ended, so that none of them presents it again.
-async fn winner(core: &Core, shelf: &Shelf) -> Option<(Arc<Token>, Version)> {
-    let newer = |stored: &Stored| match adoptable(core, stored) {
-        Ok(Some(Turn::Adopt(token, version))) => Some((token, version)),
-        _ => None,
-    };
-    if let Some(winner) = newer(&shelf.load().await.ok()?) {
-        return Some(winner);
-    }
+/// The provider refused the refresh token. The siblings are told, so that none of them presents it
+/// again; unless one of them has replaced it, and then this is its token.
+async fn end_for_all(core: &Core, shelf: &Shelf) -> Option<(Arc<Token>, Version)> {
     match shelf.save(None, core.outbox.version(), false).await.ok()? {
         Shelved::Saved(version) => {
             core.outbox.learn(Some(version));
             None
         }
-        Shelved::Lost(stored) => newer(&stored),
+        Shelved::Lost(stored) => match adoptable(core, &stored) {
+            Ok(Some(Turn::Adopt(token, version))) => Some((token, version)),
+            _ => None,
+        },
     }
 }
 
@@ -132,14 +138,15 @@ async fn settle(core: &Arc<Core>, epoch: u64, received: Received, hold: Option<H
                 Source::Renewal if core.current.load().rejected => Origin::RenewedAfterRejection,
                 Source::Renewal => Origin::Renewed,
             };
-            publish(core, epoch, received.token, from, || {})
+            publish(core, epoch, received.token, from)
         }
     }
 }
 
 /// Uses what a sibling has put into the store.
 fn adopt(core: &Core, epoch: u64, token: Arc<Token>, version: Version) -> Landing {
-    publish(core, epoch, token, Origin::Adopted, || core.outbox.adopt(version))
+    core.outbox.learn(Some(version));
+    publish(core, epoch, token, Origin::Adopted)
 }
 
 async fn obtained(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Received, Error> {
@@ -171,18 +178,11 @@ async fn save(
     core.done(attempt).await
 }
 
-fn publish(
-    core: &Core,
-    epoch: u64,
-    token: Arc<Token>,
-    from: Origin,
-    before: impl FnOnce(),
-) -> Landing {
+fn publish(core: &Core, epoch: u64, token: Arc<Token>, from: Origin) -> Landing {
     let mut ledger = core.ledger();
     if ledger.epoch != epoch {
         return Ok(None);
     }
-    before();
     let generation = core.current.load().generation + 1;
     let snapshot = Arc::new(Snapshot::new(token.clone(), generation, from, &core.terms()));
     core.current.store(snapshot.clone());

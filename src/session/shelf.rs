@@ -82,17 +82,15 @@ impl Shelf {
         let record = Record::new(json);
         for _ in 0..ATTEMPTS {
             let committed = self.store.commit(&self.key, replaces, &record);
-            let present = match self.call(committed).await? {
+            match self.call(committed).await? {
                 Committed::Saved(version) => return Ok(Shelved::Saved(version)),
-                Committed::Conflict(present) => present,
-            };
-            match present {
-                // Ours, by a commit whose answer was lost.
-                Some(present) if present.json() == record.json() => {
-                    return Ok(Shelved::Saved(present.version()));
+                // It may be our own, by a commit whose answer was lost: then it is adopted.
+                Committed::Conflict(present) if !anyway => {
+                    return Ok(Shelved::Lost(read(present)?));
                 }
-                present if !anyway => return Ok(Shelved::Lost(read(present)?)),
-                present => replaces = present.map(|present| present.version()),
+                Committed::Conflict(present) => {
+                    replaces = present.map(|present| present.version());
+                }
             }
         }
         Err(StoreError::unavailable("others write to it all the time").into())

@@ -20,7 +20,6 @@ use tokio::time::{Instant, sleep};
 
 use super::core::{Core, runtime};
 use super::freshness::Stage;
-use super::outbox::Entry;
 use super::shelf::{Shelf, Stored};
 use super::snapshot::{Origin, Snapshot};
 use crate::error::{Error, Kind};
@@ -92,45 +91,30 @@ async fn wait(
 /// The stored token, if it is another than ours, and may be used.
 pub(super) fn adoptable(core: &Core, stored: &Stored) -> Result<Option<Turn>, Error> {
     let present = core.current.load();
-    let ours = core.outbox.version();
-    if unsaved(core, stored) {
-        return Ok(None);
-    }
     let ended = |why| Error::new(Kind::Reauthorization { why, lost: false, cause: None });
     match stored {
         Stored::Ended(_) => Err(ended("the login has ended")),
         Stored::Nothing if present.token().is_none() && core.config.grant.is_none() => {
             Err(ended("no token is stored for this user"))
         }
-        Stored::Token(token, version) if ours != Some(*version) => {
+        Stored::Nothing => Ok(None),
+        Stored::Token(token, version) => {
             let same = present.token().is_some_and(|p| p.access_token() == token.access_token());
             let freshness =
                 Snapshot::new(token.clone(), 0, Origin::Adopted, &core.terms()).freshness;
             let serves = freshness.stage(core.config.clock.now()) != Stage::Expired;
             Ok((!same && serves).then(|| Turn::Adopt(token.clone(), *version)))
         }
-        _ => Ok(None),
     }
 }
 
-/// What to renew: the stored token, unless ours is newer since it could not be saved yet, or since
-/// the store has lost it.
+/// What to renew: the stored token; ours, where the store has lost it.
 fn base(core: &Core, stored: Stored) -> Option<Arc<Token>> {
-    let unsaved = unsaved(core, &stored);
     core.outbox.learn(stored.version());
     match stored {
-        Stored::Token(token, _) if !unsaved => Some(token),
-        Stored::Ended(_) if !unsaved => None,
-        _ => core.current.load().token().cloned(),
-    }
-}
-
-/// Whether our token is yet to be put in the place of the stored one.
-fn unsaved(core: &Core, stored: &Stored) -> bool {
-    match core.outbox.pending() {
-        Some((Entry::Set(_), _)) => true,
-        Some((Entry::Save(_), _)) => core.outbox.version() == stored.version(),
-        Some((Entry::Delete, _)) | None => false,
+        Stored::Token(token, _) => Some(token),
+        Stored::Ended(_) => None,
+        Stored::Nothing => core.current.load().token().cloned(),
     }
 }
 

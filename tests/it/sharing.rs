@@ -486,6 +486,119 @@ async fn a_sign_out_meanwhile_by_a_sibling_wins_over_what_is_not_saved_yet() {
     assert!(fleet.stored().await.is_none(), "the sign-out stands");
     fleet.world.clock.forward(3600.0);
     assert!(one.token().await.unwrap_err().is_reauthorization_required());
+    // And a new login is renewed as any other.
+    fleet.signed_in(fleet.world.expired_token()).await;
+    pass(60).await;
+    one.token().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sign_out_meanwhile_by_a_sibling_wins_over_a_renewal() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let one = fleet.sibling();
+    let hold = fleet.world.provider.hold();
+    let renewal = tokio::spawn(async move { one.token().await });
+    fleet.world.provider.token_requests_reach(1).await;
+    let present = fleet.store.inner.load(&fleet.key()).await.unwrap().unwrap();
+    let ended = Record::new("null");
+    let committed = fleet.store.inner.commit(&fleet.key(), Some(present.version()), &ended).await;
+    assert!(matches!(committed.unwrap(), Committed::Saved(_)));
+    drop(hold);
+    let error = fleet.meanwhile(renewal).await.unwrap().unwrap_err();
+    assert!(error.is_reauthorization_required(), "{error}");
+    assert!(fleet.stored().await.is_none());
+}
+
+#[tokio::test]
+async fn signing_out_leaves_a_login_alone_that_a_sibling_has_begun_meanwhile() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let one = fleet.sibling();
+    one.token().await.unwrap();
+    let old = fleet.store.inner.load(&fleet.key()).await.unwrap().unwrap();
+    let new = fleet.world.token();
+    fleet.signed_in(new.clone()).await;
+    // What it signs out of is still the old one, whenever it looks.
+    fleet.store.lag(old, 2);
+    one.sign_out().await.unwrap();
+    assert_eq!(fleet.stored().await.unwrap().access_token(), new.access_token());
+    pass(60).await;
+    assert_eq!(one.token().await.unwrap().access_token(), new.access_token());
+}
+
+#[tokio::test]
+async fn what_is_not_saved_yet_is_saved_before_it_is_renewed() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    one.token().await.unwrap();
+    other.token().await.unwrap();
+    fleet.store.fail_commits(true);
+    one.refresh().await.unwrap();
+    let error = one.refresh().await.unwrap_err();
+    assert!(error.is_save() && error.is_transient(), "{error}");
+    assert_eq!(fleet.token_requests(), 1, "nothing is renewed that cannot be recorded");
+    fleet.store.fail_commits(false);
+    pass(60).await;
+    let newest = fleet.meanwhile(one.refresh()).await.unwrap();
+    let counts = fleet.world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (2, 0));
+    assert_eq!(fleet.stored().await.unwrap().access_token(), newest.access_token());
+    fleet.world.clock.forward(3500.0);
+    other.token().await.unwrap();
+    assert_eq!(fleet.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn unrecorded_renewals_one_after_the_other_leave_the_last_one_recorded() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let session = fleet.builder().renew_unrecorded().build();
+    session.token().await.unwrap();
+    fleet.store.fail_commits(true);
+    session.refresh().await.unwrap();
+    let hold = fleet.world.provider.hold();
+    let second = tokio::spawn({
+        let session = session.clone();
+        async move { session.refresh().await }
+    });
+    fleet.world.provider.token_requests_reach(2).await;
+    // The first is recorded while the second is on its way.
+    fleet.store.fail_commits(false);
+    pass(8).await; // the next attempt at saving, and not the end of the token request
+    fleet.world.round_trips().await;
+    drop(hold);
+    let last = fleet.meanwhile(second).await.unwrap().unwrap();
+    session.shutdown().await.unwrap();
+    assert_eq!(fleet.stored().await.unwrap().access_token(), last.access_token());
+    let counts = fleet.world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (2, 0));
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_known_again() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    for strict in [false, true] {
+        let mut builder = fleet.builder();
+        if strict {
+            builder = builder.strict_saving();
+        }
+        let session = builder.build();
+        fleet.store.lose_commit_answers(true);
+        let token = session.token().await;
+        assert_eq!(token.is_err(), strict);
+        fleet.store.lose_commit_answers(false);
+        pass(60).await;
+        fleet.meanwhile(session.shutdown()).await.unwrap();
+        let token = fleet.meanwhile(session.token()).await.unwrap();
+        assert_eq!(fleet.stored().await.unwrap().access_token(), token.access_token());
+        assert!(session.save_error().is_none());
+        fleet.world.clock.forward(3600.0);
+    }
+    let counts = fleet.world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (2, 0));
 }
 
 #[tokio::test]

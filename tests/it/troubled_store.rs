@@ -16,6 +16,7 @@ pub struct Troubled {
     down: AtomicBool,
     hangs: AtomicBool,
     commits_fail: AtomicBool,
+    commit_answers_are_lost: AtomicBool,
     /// Seconds that each call takes.
     delay: AtomicU64,
     lagging: Mutex<Vec<Record>>,
@@ -41,6 +42,11 @@ impl Troubled {
     /// Commits fail; all else works.
     pub fn fail_commits(&self, fail: bool) {
         self.commits_fail.store(fail, Ordering::SeqCst);
+    }
+
+    /// Commits happen, and then the connection is cut.
+    pub fn lose_commit_answers(&self, lose: bool) {
+        self.commit_answers_are_lost.store(lose, Ordering::SeqCst);
     }
 
     /// The next loads see this.
@@ -115,7 +121,11 @@ impl TokenStore for Troubled {
         record: &Record,
     ) -> Result<Committed, StoreError> {
         self.trouble("commit").await?;
-        self.inner.commit(key, replaces, record).await
+        let committed = self.inner.commit(key, replaces, record).await;
+        if self.commit_answers_are_lost.load(Ordering::SeqCst) {
+            return Err(StoreError::unavailable("the cable was cut"));
+        }
+        committed
     }
 
     async fn delete(&self, key: &TokenKey) -> Result<(), StoreError> {
