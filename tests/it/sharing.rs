@@ -570,6 +570,7 @@ async fn unrecorded_renewals_one_after_the_other_leave_the_last_one_recorded() {
     fleet.world.round_trips().await;
     drop(hold);
     let last = fleet.meanwhile(second).await.unwrap().unwrap();
+    assert!(fleet.world.provider.accepts_refresh_token(last.refresh_token().unwrap()));
     session.shutdown().await.unwrap();
     assert_eq!(fleet.stored().await.unwrap().access_token(), last.access_token());
     let counts = fleet.world.provider.counts();
