@@ -253,6 +253,39 @@ async fn signing_out_revokes_what_a_sibling_has_renewed() {
 }
 
 #[tokio::test]
+async fn signing_out_revokes_the_login_that_a_sibling_has_begun() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let app = fleet.world.app().revocation_endpoint(fleet.world.provider.revocation_url()).unwrap();
+    let clock = fleet.world.clock.reader();
+    let one = Session::builder(app).clock(clock).store(fleet.store.clone(), "alice").build();
+    one.token().await.unwrap();
+    let other = fleet.world.token();
+    fleet.signed_in(other.clone()).await;
+    one.sign_out().await.unwrap();
+    assert!(!fleet.world.provider.accepts_refresh_token(other.refresh_token().unwrap()));
+    assert!(fleet.stored().await.is_none());
+}
+
+#[tokio::test]
+async fn siblings_find_a_token_due_at_the_same_instant() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let sessions: Vec<_> = (0..10).map(|_| fleet.sibling()).collect();
+    for session in &sessions {
+        session.token().await.unwrap();
+    }
+    let due = || sessions.iter().filter(|session| session.header().is_none()).count();
+    // The lead of 5 minutes, jittered by a quarter either way.
+    fleet.world.clock.forward(3600.0 - 376.0);
+    assert_eq!(due(), 0);
+    while due() == 0 {
+        fleet.world.clock.forward(0.5);
+    }
+    assert_eq!(due(), 10);
+}
+
+#[tokio::test]
 async fn a_user_without_a_token_is_an_error_and_no_request() {
     let fleet = Fleet::new().await;
     let session = fleet.sibling();
