@@ -66,7 +66,14 @@ async fn main() -> ExitCode {
         return member::run(task).await;
     }
     let args = Args::parse();
-    let place = match args.store.place() {
+    let scratch = match tempfile::tempdir() {
+        Ok(scratch) => scratch,
+        Err(error) => {
+            eprintln!("error: no temporary directory: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let place = match args.store.place(scratch.path()) {
         Ok(place) => place,
         Err(missing) => {
             eprintln!("{missing}");

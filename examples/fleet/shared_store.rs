@@ -1,5 +1,6 @@
 //! The store that the processes share.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -24,8 +25,8 @@ pub(crate) struct Place {
 }
 
 impl StoreName {
-    /// A new one, or what is missing for it.
-    pub(crate) fn place(self) -> Result<Place, String> {
+    /// A new one, what is in files in that directory; or what is missing for it.
+    pub(crate) fn place(self, directory: &Path) -> Result<Place, String> {
         let server = |variable: &str| {
             std::env::var(variable).map_err(|_| {
                 format!(
@@ -33,13 +34,10 @@ impl StoreName {
                 )
             })
         };
-        let scratch = || {
-            let name = format!("fleet-{:016x}", rand::random::<u64>());
-            std::env::temp_dir().join(name).to_string_lossy().into_owned()
-        };
+        let file = |name: &str| directory.join(name).to_string_lossy().into_owned();
         let at = match self {
-            Self::File => scratch(),
-            Self::Sqlite => scratch() + ".sqlite",
+            Self::File => file("tokens"),
+            Self::Sqlite => file("tokens.sqlite"),
             Self::Postgres => server("POSTGRES_URL")?,
             Self::Redis => server("REDIS_URL")?,
         };
