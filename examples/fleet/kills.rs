@@ -8,15 +8,14 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
-use reqwest_oauth2::store::TokenKey;
-use reqwest_oauth2::{BoxError, Sessions, Token};
+use reqwest_oauth2::{BoxError, Token, User};
 use tokio::time::sleep;
 
-use crate::counterpart::Counterpart;
+use crate::logins::Logins;
 use crate::member::Fleet;
-use crate::shared_store::Place;
 
 /// Between looks at the store.
 const LOOK: Duration = Duration::from_millis(50);
@@ -31,14 +30,6 @@ pub(crate) struct Kills {
     pub(crate) unexplained: u32,
 }
 
-/// The login that is at stake.
-pub(crate) struct Login<'a> {
-    pub(crate) counterpart: &'a Counterpart,
-    pub(crate) sessions: &'a Sessions,
-    pub(crate) place: &'a Place,
-    pub(crate) user: &'a str,
-}
-
 impl Kills {
     pub(crate) fn new(seed: Option<u64>) -> Self {
         let seed = seed.unwrap_or_else(rand::random);
@@ -50,21 +41,22 @@ impl Kills {
     pub(crate) async fn one(
         &mut self,
         fleet: &mut Fleet,
-        login: &Login<'_>,
+        logins: &Logins<'_>,
         delay: Duration,
     ) -> Result<(), BoxError> {
-        // Lost since the last kill was looked into: by something else.
-        if login.stored().await?.is_none() {
-            self.unexplained += 1;
-            login.again().await?;
+        for user in &logins.users {
+            // Lost since the last kill was looked into: by something else.
+            if logins.stored(user).await?.is_none() {
+                self.unexplained += 1;
+                logins.again(user).await?;
+            }
         }
         fleet.kill(self.random.random_range(0..fleet.len())).await?;
         self.killed += 1;
         // A request that had been sent is answered to nobody.
         sleep(delay).await;
-        if login.is_lost().await? {
-            self.explained += 1;
-            login.again().await?;
+        for lost in try_join_all(logins.users.iter().map(|user| lost(logins, user))).await? {
+            self.explained += u32::from(lost);
         }
         fleet.add()
     }
@@ -79,35 +71,23 @@ impl Kills {
     }
 }
 
-impl Login<'_> {
-    /// The stored token; `None` where the login has ended.
-    async fn stored(&self) -> Result<Option<Token>, BoxError> {
-        let Counterpart { token_url, client_id, .. } = self.counterpart;
-        let key = TokenKey::new(token_url, client_id, self.user);
-        match self.place.open().await?.load(&key).await? {
-            Some(record) => Ok(serde_json::from_str(record.json())?),
-            None => Ok(None),
+/// Whether the stored refresh token is void, and stays so. Then the user logs in again.
+async fn lost(logins: &Logins<'_>, user: &User) -> Result<bool, BoxError> {
+    let mut before = None;
+    for _ in 0..LOOKS {
+        let stored = logins.stored(user).await?;
+        let refresh_token = stored.as_ref().and_then(Token::refresh_token).map(str::to_owned);
+        let renewed = before.as_ref().is_some_and(|before| *before != refresh_token);
+        let taken = match &refresh_token {
+            Some(refresh_token) => logins.counterpart.takes(refresh_token).await?,
+            None => false,
+        };
+        if renewed || taken {
+            return Ok(false);
         }
+        before = Some(refresh_token);
+        sleep(LOOK).await;
     }
-
-    /// Whether the stored refresh token is void, and stays so.
-    async fn is_lost(&self) -> Result<bool, BoxError> {
-        let mut before = None;
-        for _ in 0..LOOKS {
-            let Some(stored) = self.stored().await? else { return Ok(true) };
-            let refresh_token = stored.refresh_token().unwrap_or_default().to_owned();
-            let renewed = before.as_ref().is_some_and(|before| *before != refresh_token);
-            if renewed || self.counterpart.takes(&refresh_token).await? {
-                return Ok(false);
-            }
-            before = Some(refresh_token);
-            sleep(LOOK).await;
-        }
-        Ok(true)
-    }
-
-    async fn again(&self) -> Result<(), BoxError> {
-        let token = self.counterpart.log_in().await?;
-        Ok(self.sessions.sign_in(self.user, token).await?)
-    }
+    logins.again(user).await?;
+    Ok(true)
 }

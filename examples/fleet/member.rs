@@ -33,20 +33,18 @@ pub(crate) struct Task {
     token_url: String,
     api_url: String,
     place: Place,
-    user: String,
-    tasks: usize,
+    users: Vec<String>,
 }
 
 impl Task {
-    pub(crate) fn new(counterpart: &Counterpart, place: &Place, user: &str, tasks: usize) -> Self {
+    pub(crate) fn new(counterpart: &Counterpart, place: &Place, users: &[User]) -> Self {
         Self {
             client_id: counterpart.client_id.clone(),
             secret: counterpart.secret.clone(),
             token_url: counterpart.token_url.clone(),
             api_url: counterpart.api_url.clone(),
             place: place.clone(),
-            user: user.to_owned(),
-            tasks,
+            users: users.iter().map(|user| user.as_str().to_owned()).collect(),
         }
     }
 
@@ -76,9 +74,8 @@ async fn requests(task: Task) -> Result<(), BoxError> {
     let http = client(&sessions, &task.api_url)?;
     let tally = Arc::new(Mutex::new(Tally::default()));
     let mut tasks = JoinSet::new();
-    for _ in 0..task.tasks {
+    for user in task.users.iter().map(|user| User::from(user.as_str())) {
         let (http, tally, url) = (http.clone(), tally.clone(), task.api_url.clone());
-        let user = User::from(task.user.as_str());
         tasks.spawn(async move {
             loop {
                 let outcome = http.get(&url).with_extension(user.clone()).send().await;
@@ -98,7 +95,9 @@ async fn requests(task: Task) -> Result<(), BoxError> {
         };
         if over {
             tasks.shutdown().await;
-            sessions.session(task.user.as_str()).shutdown().await?;
+            for user in &task.users {
+                sessions.session(user.as_str()).shutdown().await?;
+            }
         }
         report(&std::mem::take(&mut *tally.lock().unwrap_or_else(PoisonError::into_inner)))?;
         if over {
@@ -120,7 +119,7 @@ pub(crate) fn client(sessions: &Sessions, api_url: &str) -> Result<ClientWithMid
     Ok(ClientBuilder::new(plain_http()?).with(sessions.middleware(&url)?).build())
 }
 
-/// The processes that share a login.
+/// The processes that share the logins.
 pub(crate) struct Fleet {
     task: Task,
     members: Vec<(Child, JoinHandle<Tally>)>,

@@ -1,0 +1,60 @@
+//! The logins of one side, in the store.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use reqwest_oauth2::store::{TokenKey, TokenStore};
+use reqwest_oauth2::{BoxError, Sessions, Token, User};
+
+use crate::counterpart::Counterpart;
+use crate::member;
+
+pub(crate) struct Logins<'a> {
+    pub(crate) counterpart: &'a Counterpart,
+    pub(crate) users: Vec<User>,
+    sessions: Sessions,
+    store: Arc<dyn TokenStore>,
+}
+
+impl<'a> Logins<'a> {
+    /// Logs all of them in.
+    pub(crate) async fn begin(
+        counterpart: &'a Counterpart,
+        store: Arc<dyn TokenStore>,
+        users: Vec<User>,
+    ) -> Result<Self, BoxError> {
+        let sessions = Sessions::builder(counterpart.app()?).store(store.clone()).build();
+        let logins = Self { counterpart, users, sessions, store };
+        try_join_all(logins.users.iter().map(|user| logins.again(user))).await?;
+        Ok(logins)
+    }
+
+    /// Logs this one in, whatever there was before.
+    pub(crate) async fn again(&self, user: &User) -> Result<(), BoxError> {
+        let token = self.counterpart.log_in().await?;
+        Ok(self.sessions.sign_in(user.clone(), token).await?)
+    }
+
+    /// The stored token; `None` where the login has ended.
+    pub(crate) async fn stored(&self, user: &User) -> Result<Option<Token>, BoxError> {
+        let Counterpart { token_url, client_id, .. } = self.counterpart;
+        let key = TokenKey::new(token_url, client_id, user.as_str());
+        match self.store.load(&key).await? {
+            Some(record) => Ok(serde_json::from_str(record.json())?),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a request of each of them is answered with 200.
+    pub(crate) async fn all_serve(&self) -> Result<bool, BoxError> {
+        let api = &self.counterpart.api_url;
+        let http = member::client(&self.sessions, api)?;
+        for user in &self.users {
+            let response = http.get(api).with_extension(user.clone()).send().await?;
+            if response.status() != 200 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
