@@ -132,6 +132,7 @@ async fn nothing_that_is_shown_or_logged_has_a_secret() {
     log.note(app.token_request("x").param("code", "c0de").extra("assertion", "ass3rt"));
     secrets.extend(["c0de".to_owned(), "ass3rt".to_owned()]);
     log.note(&world.provider);
+    secrets.extend(in_stores(&world, &log).await);
 
     let text = log.text();
     assert!(
@@ -141,6 +142,64 @@ async fn nothing_that_is_shown_or_logged_has_a_secret() {
     for secret in secrets {
         assert!(!text.contains(&secret), "{secret} is in:\n{text}");
     }
+}
+
+/// The same with stores: sessions that share one, what they show, what is broken in it, what is sealed.
+/// The secrets in it.
+async fn in_stores(world: &World, log: &Log) -> Vec<String> {
+    use reqwest_oauth2::store::{
+        FileStore, MemoryStore, Record, Sealed, SealingKey, TokenKey, TokenStore,
+    };
+    use reqwest_oauth2::{Sessions, User};
+
+    let directory = tempfile::tempdir().unwrap();
+    let memory = Arc::new(MemoryStore::new());
+    let token = world.token();
+    let mut secrets =
+        vec![token.access_token().to_owned(), token.refresh_token().unwrap().to_owned()];
+    secrets.extend(["br0ken".to_owned(), "k".repeat(32), "107, 107, 107".to_owned()]);
+    let key = TokenKey::new(&world.provider.token_url(), "foo", "alice");
+    let broken = Record::new(r#"{"access_token": "br0ken""#);
+    log.note((&broken, &key));
+    let file = FileStore::directory(directory.path());
+    let sealing = || SealingKey::new("one", [b'k'; 32]);
+    let sealed = Sealed::new(memory.clone(), sealing());
+    log.note((&memory, &file, &sealed, sealing(), User::from("alice")));
+    for store in [memory.clone() as Arc<dyn TokenStore>, Arc::new(file), Arc::new(sealed)] {
+        let build = || {
+            let clock = world.clock.reader();
+            let sessions = Sessions::builder(world.app()).each(|session| session.clock(clock));
+            log.note(&sessions);
+            sessions.store(store.clone()).build()
+        };
+        // What is left of the one before is not sealed, or not a token.
+        if let Ok(record) = store.commit(&key, None, &broken).await {
+            log.note(&record);
+        }
+        log.note_error(&build().session("alice").token().await.unwrap_err());
+        let _ = store.delete(&key).await;
+        let sessions = build();
+        sessions.sign_in("alice", token.clone()).await.unwrap();
+        log.note((
+            &sessions,
+            sessions.session("alice"),
+            sessions.header(&User::from("alice")).unwrap(),
+        ));
+        let renewed = sessions.session("alice").refresh().await;
+        match renewed {
+            Ok(renewed) => secrets.extend([
+                renewed.access_token().to_owned(),
+                renewed.refresh_token().unwrap().to_owned(),
+            ]),
+            // It was renewed in the store before.
+            Err(error) => log.note_error(&error),
+        }
+        log.note(store.load(&key).await.unwrap());
+        sessions.sign_out("alice").await.unwrap();
+        log.note_error(&build().session("alice").token().await.unwrap_err());
+        sessions.forget("alice").await.unwrap();
+    }
+    secrets
 }
 
 #[tokio::test]
