@@ -67,7 +67,8 @@ impl Shelf {
     }
 
     /// Saves the token (`None`: that the login has ended) in the place of that version. Where
-    /// another is there, `anyway` replaces it too.
+    /// another is there, `anyway` replaces it too. A store that has lost its content gets the token
+    /// all the same: who ends a login leaves [`ENDED`].
     pub(crate) async fn save(
         &self,
         token: Option<&Token>,
@@ -91,6 +92,7 @@ impl Shelf {
                 Some(present) if present.json() == record.json() => {
                     return Ok(Shelved::Saved(present.version()));
                 }
+                None if token.is_some() => replaces = None,
                 present if !anyway => return Ok(Shelved::Lost(read(present)?)),
                 present => replaces = present.map(|present| present.version()),
             }

@@ -446,6 +446,22 @@ async fn a_store_that_has_lost_its_content_gets_it_back() {
 }
 
 #[tokio::test]
+async fn a_store_that_loses_its_content_amid_a_renewal_gets_the_new_token() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    let hold = fleet.world.provider.hold();
+    let renewal = tokio::spawn(async move { one.token().await });
+    fleet.world.provider.token_requests_reach(1).await;
+    fleet.store.inner.delete(&fleet.key()).await.unwrap();
+    drop(hold);
+    let renewed = fleet.meanwhile(renewal).await.unwrap().unwrap();
+    assert_eq!(fleet.stored().await.unwrap().access_token(), renewed.access_token());
+    assert_eq!(other.token().await.unwrap().access_token(), renewed.access_token());
+    assert_eq!(fleet.token_requests(), 1);
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_is_an_error_and_stays_as_it_is() {
     let fleet = Fleet::new().await;
     for json in [
