@@ -79,8 +79,15 @@ pub(super) async fn full(
     make_room: impl AsyncFnOnce(),
 ) {
     let user = fleet.signed_in("user", &[one, other]).await;
+    let again = fleet.signed_in("again", &[one, other]).await;
     fill().await;
+    let set = fleet.token(3600);
+    one.sessions.sign_in(again.clone(), set.clone()).await.unwrap();
     fleet.clock.forward(3600);
+    // The new login is renewed, not the old one, which is the one that is stored.
+    one.get(&again).await.unwrap();
+    assert!(one.is_unsaved(&again));
+    assert!(!fleet.provider.accepts_refresh_token(set.refresh_token().unwrap()));
     one.get(&user).await.unwrap();
     assert!(one.is_unsaved(&user));
     let renewed = one.uses(&user);
@@ -91,12 +98,12 @@ pub(super) async fn full(
     assert!(error.is_transient() && error.to_string().contains("another process"), "{error:?}");
     one.get(&user).await.unwrap();
     assert!(one.is_unsaved(&user));
-    assert_eq!(fleet.counts().token_requests, 1, "the old refresh token is not presented again");
+    assert_eq!(fleet.counts().token_requests, 2, "the old refresh token is not presented again");
     make_room().await;
     one.saved(&user).await;
     assert_eq!(other.served(&user).await, renewed);
-    fleet.all_is_well(&[one, other], &[&user]).await;
-    assert_eq!(fleet.counts().token_requests, 1);
+    fleet.all_is_well(&[one, other], &[&user, &again]).await;
+    assert_eq!(fleet.counts().token_requests, 2);
 }
 
 /// Tokens live for 90 seconds, and the clocks of the processes are a minute apart.
