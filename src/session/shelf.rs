@@ -67,7 +67,8 @@ impl Shelf {
     }
 
     /// Saves the token (`None`: that the login has ended) in the place of that version. Where
-    /// another is there, `anyway` replaces it too.
+    /// another is there, `anyway` replaces it too. A store that has lost its content gets it all the
+    /// same.
     pub(crate) async fn save(
         &self,
         token: Option<&Token>,
@@ -84,6 +85,8 @@ impl Shelf {
             let committed = self.store.commit(&self.key, replaces, &record);
             match self.call(committed).await? {
                 Committed::Saved(version) => return Ok(Shelved::Saved(version)),
+                // Lost: whoever ends a login leaves a mark.
+                Committed::Conflict(None) => replaces = None,
                 // It may be our own, by a commit whose answer was lost: then it is adopted.
                 Committed::Conflict(present) if !anyway => {
                     return Ok(Shelved::Lost(read(present)?));

@@ -10,6 +10,9 @@
 //!   itself, and a sibling takes over.
 //! - The lease is checked against the clock before the refresh token is presented. A process that
 //!   was stopped for longer than the lease asks anew.
+//! - A store that was away, or that has lost its content, may have let the lease of a living holder
+//!   end. It takes it back within a third of the lease's time; until half of it has gone by nobody
+//!   else asks for it. See [`Calm`].
 //! - Nothing here holds a lock or a connection of the store across the token request.
 
 use std::sync::Arc;
@@ -64,19 +67,21 @@ async fn wait(
     let patience = core.config.lease * 3;
     let began = Instant::now();
     let mut look = FIRST_LOOK;
+    let mut calm = Calm::new(core);
     loop {
-        if let Some(turn) = adopt(&shelf.load().await?)? {
+        let stored = shelf.load().await?;
+        if let Some(turn) = adopt(&stored)? {
             return Ok(turn);
         }
         // Another one each time: the last one's release may still be on its way.
         let (lease, asked) = (Lease::new(core.config.lease), Instant::now());
-        if shelf.lease(&lease).await? {
+        if calm.has_lasted(core, &stored) && shelf.lease(&lease).await? {
             let hold = Hold::keep(shelf.clone(), lease)?;
             let stored = shelf.load().await?;
             if let Some(turn) = adopt(&stored)? {
                 return Ok(turn);
             }
-            if asked.elapsed() < core.config.lease / 2 {
+            if calm.has_lasted(core, &stored) && asked.elapsed() < core.config.lease / 2 {
                 return Ok(Turn::Renew(base(core, stored), hold));
             }
         }
@@ -85,6 +90,33 @@ async fn wait(
         }
         sleep(look.mul_f64(rand::random_range(0.5..=1.5))).await;
         look = (look * 2).min(LAST_LOOK);
+    }
+}
+
+/// Whether leases can be relied on: for how long the store has answered, and has held something.
+struct Calm {
+    /// The last attempt failed for the store's sake.
+    was_away: bool,
+    back: Option<Instant>,
+    empty: Option<Instant>,
+}
+
+impl Calm {
+    fn new(core: &Core) -> Self {
+        let was_away = core.ledger().failure.as_ref().is_some_and(|last| last.error.is_store());
+        Self { was_away, back: None, empty: None }
+    }
+
+    /// Whether a living holder has had the time to take its lease back. Asked after each load.
+    fn has_lasted(&mut self, core: &Core, stored: &Stored) -> bool {
+        let now = Instant::now();
+        if self.was_away {
+            self.back.get_or_insert(now);
+        }
+        let is_lost = matches!(stored, Stored::Nothing) && core.outbox.version().is_some();
+        self.empty = is_lost.then(|| self.empty.unwrap_or(now));
+        let since = self.back.max(self.empty);
+        since.is_none_or(|since| now - since >= core.config.lease / 2)
     }
 }
 

@@ -342,7 +342,7 @@ async fn a_store_that_is_down_is_not_noticed_while_the_token_is_valid() {
     assert_eq!(fleet.token_requests(), 0, "nothing is renewed that cannot be recorded");
     fleet.store.down(false);
     pass(60).await;
-    let renewed = session.token().await.unwrap();
+    let renewed = fleet.meanwhile(session.token()).await.unwrap();
     assert_eq!(fleet.stored().await.unwrap().access_token(), renewed.access_token());
     assert_eq!(fleet.token_requests(), 1);
 }
@@ -644,11 +644,76 @@ async fn a_store_that_has_lost_its_content_gets_it_back() {
     other.token().await.unwrap();
     fleet.store.inner.delete(&fleet.key()).await.unwrap();
     fleet.world.clock.forward(3600.0);
-    let renewed = one.token().await.unwrap();
+    let renewed = fleet.meanwhile(one.token()).await.unwrap();
     assert_eq!(other.token().await.unwrap().access_token(), renewed.access_token());
     assert_eq!(fleet.stored().await.unwrap().access_token(), renewed.access_token());
     let counts = fleet.world.provider.counts();
     assert_eq!((counts.token_requests, counts.reuse_detected), (1, 0));
+}
+
+#[tokio::test]
+async fn a_store_that_loses_its_content_amid_a_renewal_gets_the_new_token() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    let hold = fleet.world.provider.hold();
+    let renewal = tokio::spawn(async move { one.token().await });
+    fleet.world.provider.token_requests_reach(1).await;
+    fleet.store.inner.delete(&fleet.key()).await.unwrap();
+    drop(hold);
+    let renewed = fleet.meanwhile(renewal).await.unwrap().unwrap();
+    assert_eq!(fleet.stored().await.unwrap().access_token(), renewed.access_token());
+    assert_eq!(other.token().await.unwrap().access_token(), renewed.access_token());
+    assert_eq!(fleet.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_has_lost_a_lease_gives_it_back_to_its_holder() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    // The sibling has the old token in memory.
+    fleet.world.clock.back(600.0);
+    other.token().await.unwrap();
+    fleet.world.clock.forward(600.0);
+    let hold = fleet.world.provider.hold();
+    let renewal = tokio::spawn(async move { one.token().await });
+    fleet.world.provider.token_requests_reach(1).await;
+    fleet.store.inner.delete(&fleet.key()).await.unwrap();
+    let waiting = tokio::spawn(async move { other.token().await });
+    for _ in 0..10 {
+        fleet.world.round_trips().await;
+        pass(1).await;
+    }
+    assert_eq!(fleet.token_requests(), 1, "the holder still waits for its answer");
+    drop(hold);
+    let renewed = fleet.meanwhile(renewal).await.unwrap().unwrap();
+    let adopted = fleet.meanwhile(waiting).await.unwrap().unwrap();
+    assert_eq!(adopted.access_token(), renewed.access_token());
+    assert_eq!(fleet.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_was_away_for_longer_than_a_lease_gets_the_new_token_first() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    let hold = fleet.world.provider.hold();
+    let renewal = tokio::spawn(async move { one.token().await });
+    fleet.world.provider.token_requests_reach(1).await;
+    fleet.store.down(true);
+    drop(hold);
+    let renewed = fleet.meanwhile(renewal).await.unwrap().unwrap();
+    assert!(other.token().await.unwrap_err().is_store());
+    for _ in 0..10 {
+        fleet.world.round_trips().await;
+        pass(4).await;
+    }
+    fleet.store.down(false);
+    // It is the first to ask.
+    let adopted = fleet.meanwhile(other.token()).await.unwrap();
+    assert_eq!(adopted.access_token(), renewed.access_token());
+    assert_eq!(fleet.token_requests(), 1);
 }
 
 #[tokio::test]
@@ -689,7 +754,7 @@ async fn a_store_that_never_answers_delays_up_to_the_bound_only() {
     assert!(waiting.await.unwrap().unwrap_err().is_store());
     fleet.store.hang(false);
     pass(60).await;
-    session.token().await.unwrap();
+    fleet.meanwhile(session.token()).await.unwrap();
     assert_eq!(fleet.token_requests(), 1);
 }
 

@@ -7,6 +7,7 @@
 
 mod postgres;
 mod redis;
+mod sessions;
 mod sqlite;
 mod support;
 
@@ -22,12 +23,8 @@ struct Test {
 }
 
 macro_rules! tests {
-    ($needs:expr; $($module:ident::$name:ident),* $(,)?) => {
-        [$(Test {
-            name: concat!(stringify!($module), "::", stringify!($name)),
-            needs: $needs,
-            run: || Box::pin($module::$name()),
-        }),*]
+    ($needs:expr; $($test:path),* $(,)?) => {
+        [$(Test { name: stringify!($test), needs: $needs, run: || Box::pin($test()) }),*]
     };
 }
 
@@ -50,6 +47,10 @@ fn main() {
         sqlite::a_clock_that_jumps,
         sqlite::a_released_lease_leaves_nothing,
         sqlite::errors_quote_nothing,
+        sessions::sqlite::a_full_disk,
+        sessions::sqlite::no_table,
+        sessions::sqlite::clocks_a_minute_apart,
+        sessions::sqlite::a_lease_outlives_its_holder,
     ]);
     tests.extend(tests![Some("POSTGRES_URL");
         postgres::suite,
@@ -72,6 +73,16 @@ fn main() {
         postgres::what_the_server_says,
         postgres::errors_quote_nothing,
         postgres::a_restart,
+        sessions::postgres::a_restart,
+        sessions::postgres::a_restart_amid_a_renewal,
+        sessions::postgres::a_full_disk,
+        sessions::postgres::no_table,
+        sessions::postgres::no_table_amid_a_renewal,
+        sessions::postgres::two_rows_of_a_key,
+        sessions::postgres::a_row_changed_by_hand,
+        sessions::postgres::a_row_changed_by_hand_amid_a_renewal,
+        sessions::postgres::clocks_a_minute_apart,
+        sessions::postgres::a_lease_outlives_its_holder,
     ]);
     tests.extend(tests![Some("REDIS_URL");
         redis::suite,
@@ -88,6 +99,11 @@ fn main() {
         redis::a_replica,
         redis::what_the_user_may_not,
         redis::a_restart,
+        sessions::redis::a_restart,
+        sessions::redis::a_restart_amid_a_renewal,
+        sessions::redis::all_is_flushed,
+        sessions::redis::all_is_flushed_amid_a_renewal,
+        sessions::redis::a_lease_outlives_its_holder,
     ]);
     let named: Vec<String> =
         std::env::args().skip(1).filter(|arg| tests.iter().any(|t| t.name.contains(arg))).collect();

@@ -15,34 +15,34 @@ fn options() -> PgConnectOptions {
     std::env::var("POSTGRES_URL").unwrap().parse().unwrap()
 }
 
-async fn pool(connections: u32) -> PgPool {
+pub(crate) async fn pool(connections: u32) -> PgPool {
     let pool = PgPoolOptions::new().max_connections(connections);
     pool.acquire_timeout(Duration::from_secs(30)).connect_with(options()).await.unwrap()
 }
 
 /// A table of this test alone, and hands to change it with.
-struct Scratch {
-    table: String,
-    hands: PgPool,
+pub(crate) struct Scratch {
+    pub(crate) table: String,
+    pub(crate) hands: PgPool,
 }
 
 type Row = (String, Option<i64>, Option<String>, Option<String>);
 
 impl Scratch {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let table = format!("t_{:032x}", rand::random::<u128>());
         Self { table, hands: pool(2).await }
     }
 
     /// With a pool of its own, as another process would have it.
-    async fn store(&self) -> PostgresStore {
+    pub(crate) async fn store(&self) -> PostgresStore {
         let store = PostgresStore::new(pool(2).await).table(&self.table).unwrap();
         store.migrate().await.unwrap();
         store
     }
 
     /// `@` stands for the table.
-    async fn run(&self, sql: &str) {
+    pub(crate) async fn run(&self, sql: &str) {
         let sql = sql.replace('@', &self.table);
         sqlx::raw_sql(&sql).execute(&self.hands).await.unwrap();
     }

@@ -25,11 +25,11 @@ async fn manager() -> ConnectionManager {
 }
 
 /// A connection of its own, as another process would have it.
-async fn store() -> RedisStore {
+pub(crate) async fn store() -> RedisStore {
     RedisStore::new(manager().await)
 }
 
-async fn run<T: FromRedisValue>(words: &[&str]) -> T {
+pub(crate) async fn run<T: FromRedisValue>(words: &[&str]) -> T {
     let mut command = redis::cmd(words[0]);
     command.arg(&words[1..]).query_async(&mut manager().await).await.unwrap()
 }

@@ -11,21 +11,21 @@ use tokio::sync::Barrier;
 use crate::support::{self, LONG, SECRET, config, corrupt, key, record, saved, unavailable};
 
 /// A directory that goes with the test.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let name = format!("reqwest-oauth2-{:032x}", rand::random::<u128>());
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir(&dir).unwrap();
         Self(dir)
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.0.join("tokens.db")
     }
 
-    async fn store(&self) -> SqliteStore {
+    pub(crate) async fn store(&self) -> SqliteStore {
         let store = SqliteStore::open(self.file()).await.unwrap();
         store.migrate().await.unwrap();
         store
@@ -39,7 +39,7 @@ impl Scratch {
         pool.connect_with(options.create_if_missing(true)).await.unwrap()
     }
 
-    async fn hands(&self) -> SqlitePool {
+    pub(crate) async fn hands(&self) -> SqlitePool {
         self.pool(1, Duration::from_secs(5)).await
     }
 }

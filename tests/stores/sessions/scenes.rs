@@ -1,0 +1,226 @@
+//! What happens in more than one kind of store.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use reqwest_oauth2::store::{Committed, Lease, Record, StoreError, TokenKey, TokenStore, Version};
+use reqwest_oauth2::{Error, User};
+use tokio::sync::watch;
+
+use super::fleet::{Fleet, LEASE, Process, until};
+
+/// A user whose token has just been issued, one whose token is due and one whose token has expired;
+/// two processes have them all in memory.
+pub(super) struct Ages {
+    valid: User,
+    due: User,
+    expired: User,
+}
+
+impl Ages {
+    pub(super) async fn new(fleet: &Fleet, processes: &[&Process]) -> Self {
+        let expired = fleet.signed_in("expired", processes).await;
+        fleet.clock.forward(100);
+        let due = fleet.signed_in("due", processes).await;
+        fleet.clock.forward(3500);
+        let valid = fleet.signed_in("valid", processes).await;
+        assert_eq!(fleet.counts().token_requests, 0);
+        Self { valid, due, expired }
+    }
+
+    pub(super) fn all(&self) -> [&User; 3] {
+        [&self.valid, &self.due, &self.expired]
+    }
+
+    /// While the store is in trouble: what is in memory serves as long as it lasts, and nothing is
+    /// renewed that cannot be recorded.
+    pub(super) async fn in_trouble(
+        &self,
+        fleet: &Fleet,
+        processes: &[&Process],
+        is_right: impl Fn(&Error) -> bool,
+    ) {
+        for _ in 0..3 {
+            for process in processes {
+                process.get(&self.valid).await.unwrap();
+                process.get(&self.due).await.unwrap();
+                let error = process.get(&self.expired).await.unwrap_err();
+                assert!(error.is_store() && is_right(&error), "{error:?}");
+                assert!(!error.is_reauthorization_required(), "{error:?}");
+                // What runs in the background for the token that is due ends, too.
+                let _ = process.sessions.session(self.due.clone()).shutdown().await;
+            }
+        }
+        assert_eq!(fleet.counts().token_requests, 0);
+    }
+
+    /// After the trouble: of each token that needs it there is one renewal, of the others none.
+    pub(super) async fn healed(&self, fleet: &Fleet, processes: &[&Process]) {
+        processes[0].served(&self.expired).await;
+        // Behind the requests' back.
+        until(async || {
+            processes[0].served(&self.due).await;
+            fleet.counts().token_requests == 2
+        })
+        .await;
+        fleet.all_is_well(processes, &self.all()).await;
+        assert_eq!(fleet.counts().token_requests, 2);
+        fleet.clock.forward(3600);
+        fleet.all_is_well(processes, &self.all()).await;
+        assert_eq!(fleet.counts().token_requests, 5);
+    }
+}
+
+/// Commits fail, reads and leases do not: the lease is kept until there is room.
+pub(super) async fn full(
+    fleet: &Fleet,
+    [one, other]: [&Process; 2],
+    fill: impl AsyncFnOnce(),
+    make_room: impl AsyncFnOnce(),
+) {
+    let user = fleet.signed_in("user", &[one, other]).await;
+    let again = fleet.signed_in("again", &[one, other]).await;
+    fill().await;
+    let set = fleet.token(3600);
+    one.sessions.sign_in(again.clone(), set.clone()).await.unwrap();
+    fleet.clock.forward(3600);
+    // The new login is not renewed before it is saved, and not the old one in its place either.
+    let error = one.get(&again).await.unwrap_err();
+    assert!(error.is_save() && error.is_transient(), "{error:?}");
+    assert!(one.is_unsaved(&again));
+    assert!(fleet.provider.accepts_refresh_token(set.refresh_token().unwrap()));
+    assert_eq!(fleet.counts().token_requests, 0);
+    one.get(&user).await.unwrap();
+    assert!(one.is_unsaved(&user));
+    let renewed = one.uses(&user);
+    // It waits for three leases' time.
+    let began = Instant::now();
+    let error = other.get(&user).await.unwrap_err();
+    assert!(began.elapsed() > LEASE, "{error:?}");
+    assert!(error.is_transient() && error.to_string().contains("another process"), "{error:?}");
+    one.get(&user).await.unwrap();
+    assert!(one.is_unsaved(&user));
+    assert_eq!(fleet.counts().token_requests, 1, "the old refresh token is not presented again");
+    make_room().await;
+    one.saved(&user).await;
+    assert_eq!(other.served(&user).await, renewed);
+    fleet.all_is_well(&[one, other], &[&user, &again]).await;
+    assert_eq!(fleet.counts().token_requests, 2);
+}
+
+/// Tokens live for 90 seconds, and the clocks of the processes are a minute apart.
+pub(super) async fn clocks(stores: [impl TokenStore; 2]) {
+    let fleet = Fleet::of(Duration::from_secs(90)).await;
+    let [ahead, behind] = stores;
+    let ahead = fleet.process_ahead(ahead, Duration::from_secs(60), |session| session);
+    let behind = fleet.process(behind);
+    let user = fleet.user("user");
+    behind.sessions.sign_in(user.clone(), fleet.token(0)).await.unwrap();
+    for _ in 0..20 {
+        for process in [&ahead, &behind] {
+            process.get(&user).await.unwrap();
+            process.sessions.session(user.clone()).shutdown().await.unwrap();
+        }
+        fleet.clock.forward(15);
+    }
+    fleet.nothing_twice().await;
+    let counts = fleet.counts();
+    assert_eq!(counts.token_requests, counts.refreshes, "none was refused");
+    assert!(counts.refreshes > 3, "{counts:?}");
+}
+
+/// A process dies with the lease in its hand, before it has sent its request.
+pub(super) async fn dead_holder<S: TokenStore>(
+    opened: impl Future<Output = S> + Send + 'static,
+    heir: impl TokenStore,
+) {
+    let fleet = Fleet::new().await;
+    let heir = fleet.process(heir);
+    let user = fleet.signed_in("user", &[&heir]).await;
+    fleet.clock.forward(3600);
+
+    let victims =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (leased, mut is_leased) = watch::channel(false);
+    let store = Stuck { store: victims.spawn(opened).await.unwrap(), leased };
+    let victim = fleet.process(store);
+    let began = Instant::now();
+    let last = user.clone();
+    victims.spawn(async move { victim.get(&last).await });
+    is_leased.wait_for(|leased| *leased).await.unwrap();
+    victims.shutdown_background();
+
+    let waiting = heir.getting(&user);
+    fleet.provider.token_requests_reach(1).await;
+    let waited = began.elapsed();
+    assert!(waited >= LEASE, "before the lease's end: {waited:?}");
+    assert!(waited < LEASE * 3, "long after the lease's end: {waited:?}");
+    waiting.await.unwrap().unwrap();
+    fleet.nothing_twice().await;
+    assert_eq!(fleet.counts().token_requests, 1);
+}
+
+/// Once it has granted a lease it does not answer again.
+struct Stuck<S> {
+    store: S,
+    leased: watch::Sender<bool>,
+}
+
+impl<S> Stuck<S> {
+    async fn unless_leased(&self) {
+        if *self.leased.borrow() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[async_trait]
+impl<S: TokenStore> TokenStore for Stuck<S> {
+    async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
+        self.unless_leased().await;
+        self.store.load(key).await
+    }
+
+    async fn lease(&self, key: &TokenKey, lease: &Lease) -> Result<bool, StoreError> {
+        self.unless_leased().await;
+        let granted = self.store.lease(key, lease).await?;
+        self.leased.send_replace(granted);
+        Ok(granted)
+    }
+
+    async fn release(&self, key: &TokenKey, lease: &Lease) -> Result<(), StoreError> {
+        self.unless_leased().await;
+        self.store.release(key, lease).await
+    }
+
+    async fn commit(
+        &self,
+        key: &TokenKey,
+        replaces: Option<Version>,
+        record: &Record,
+    ) -> Result<Committed, StoreError> {
+        self.unless_leased().await;
+        self.store.commit(key, replaces, record).await
+    }
+
+    async fn delete(&self, key: &TokenKey) -> Result<(), StoreError> {
+        self.unless_leased().await;
+        self.store.delete(key).await
+    }
+}
+
+/// Runs a test on one thread, where [`mended`] can move the timers. The future is made there.
+pub(super) async fn on_one_thread<F: Future<Output = ()> + 'static>(test: fn() -> F) {
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(test());
+    };
+    tokio::task::spawn_blocking(run).await.unwrap();
+}
+
+/// What somebody has to mend is looked at again after a minute; that goes by.
+pub(super) async fn mended() {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+}
