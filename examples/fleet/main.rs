@@ -3,7 +3,8 @@
 //! Starts a provider whose tokens live two seconds, which rotates refresh tokens and revokes a login when
 //! one is presented twice, and processes of the operating system that share some users' tokens in a store.
 //! Each has a task for each user that sends requests all the time. Beside them one process has as many
-//! users to itself. At the end: who was answered what, and how many token requests each side has made.
+//! users and tasks to itself. At the end: who was answered what, and how many token requests each side
+//! has made.
 //!
 //! With `--kill` a process is killed (SIGKILL) every second, and another one takes its place.
 
@@ -101,8 +102,10 @@ async fn run(args: &Args, place: &Place) -> Result<bool, BoxError> {
     let shared = Logins::begin(&fleets, place.open().await?, users("shared")).await?;
     let alone = Logins::begin(&ones, place.open().await?, users("alone")).await?;
     let before = [fleets.counts().await?, ones.counts().await?];
-    let mut fleet = Fleet::start(Task::new(&fleets, place, &shared.users), args.processes)?;
-    let one = Fleet::start(Task::new(&ones, place, &alone.users), 1)?;
+    let mut fleet = Fleet::start(Task::new(&fleets, place, &shared.users, 1), args.processes)?;
+    // As many requests for each user as the fleet makes: a token is renewed at the first one after it
+    // is due.
+    let one = Fleet::start(Task::new(&ones, place, &alone.users, args.processes), 1)?;
     let end = Instant::now() + Duration::from_secs(args.seconds);
     let mut kills = Kills::new(args.seed);
     if args.kill {

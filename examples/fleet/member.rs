@@ -19,8 +19,8 @@ use crate::tally::Tally;
 
 /// What a process has to do, in the environment that it is started with.
 const TASK: &str = "FLEET_TASK";
-/// Between two requests of a task.
-const PAUSE: Duration = Duration::from_millis(25);
+/// Between two requests of a task, in the mean.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Between two reports; what a killed process had not reported is not counted.
 const REPORT: Duration = Duration::from_millis(100);
 /// How long siblings wait for one that died while it renewed.
@@ -34,10 +34,17 @@ pub(crate) struct Task {
     api_url: String,
     place: Place,
     users: Vec<String>,
+    /// How many tasks send requests of each user.
+    per_user: usize,
 }
 
 impl Task {
-    pub(crate) fn new(counterpart: &Counterpart, place: &Place, users: &[User]) -> Self {
+    pub(crate) fn new(
+        counterpart: &Counterpart,
+        place: &Place,
+        users: &[User],
+        per_user: usize,
+    ) -> Self {
         Self {
             client_id: counterpart.client_id.clone(),
             secret: counterpart.secret.clone(),
@@ -45,6 +52,7 @@ impl Task {
             api_url: counterpart.api_url.clone(),
             place: place.clone(),
             users: users.iter().map(|user| user.as_str().to_owned()).collect(),
+            per_user,
         }
     }
 
@@ -74,14 +82,16 @@ async fn requests(task: Task) -> Result<(), BoxError> {
     let http = client(&sessions, &task.api_url)?;
     let tally = Arc::new(Mutex::new(Tally::default()));
     let mut tasks = JoinSet::new();
-    for user in task.users.iter().map(|user| User::from(user.as_str())) {
+    let users = task.users.iter().map(|user| User::from(user.as_str()));
+    for user in users.flat_map(|user| std::iter::repeat_n(user, task.per_user)) {
         let (http, tally, url) = (http.clone(), tally.clone(), task.api_url.clone());
         tasks.spawn(async move {
             loop {
                 let outcome = http.get(&url).with_extension(user.clone()).send().await;
                 let outcome = outcome.map(|response| response.status());
                 tally.lock().unwrap_or_else(PoisonError::into_inner).note(outcome);
-                sleep(PAUSE).await;
+                // So that tasks of one process do not go in step, any more than processes do.
+                sleep(PAUSE.mul_f64(rand::random_range(0.5..1.5))).await;
             }
         });
     }
