@@ -99,8 +99,11 @@ async fn run(args: &Args, place: &Place) -> Result<bool, BoxError> {
     let users = |whose: &str| -> Vec<User> {
         (0..args.tasks).map(|user| User::from(format!("{whose}-{user}"))).collect()
     };
-    let shared = Logins::begin(&fleets, place.open().await?, users("shared")).await?;
-    let alone = Logins::begin(&ones, place.open().await?, users("alone")).await?;
+    // At once: tokens of the same age to begin with.
+    let (shared, alone) = tokio::try_join!(
+        Logins::begin(&fleets, place.open().await?, users("shared")),
+        Logins::begin(&ones, place.open().await?, users("alone")),
+    )?;
     let before = [fleets.counts().await?, ones.counts().await?];
     let mut fleet = Fleet::start(Task::new(&fleets, place, &shared.users, 1), args.processes)?;
     // As many requests for each user as the fleet makes: a token is renewed at the first one after it

@@ -120,7 +120,8 @@ impl SessionBuilder {
     /// counts, also where [`token`](Self::token) gave another; [`Session::set_token`] replaces it.
     ///
     /// While the store is down the token in memory serves until it expires; see
-    /// [`renew_unrecorded`](Self::renew_unrecorded) for what then.
+    /// [`renew_unrecorded`](Self::renew_unrecorded) for what then. A request that needs a token which
+    /// a sibling renews waits for three [leases](Self::lease) at most.
     pub fn store(mut self, store: impl TokenStore, user: impl Into<Arc<str>>) -> Self {
         self.config.store = Some(Arc::new(store));
         self.user = user.into();
@@ -129,7 +130,8 @@ impl SessionBuilder {
 
     /// How long siblings wait for this process, should it die while it renews the token. Extended
     /// while it lives, so this need not be longer than a token request. 10 seconds by default, at
-    /// least 1.
+    /// least 1. After the store was down, or has lost its content, an expired token waits for half of
+    /// it: whoever held a lease takes it back first.
     pub fn lease(mut self, time: Duration) -> Self {
         self.config.lease = time.max(Duration::from_secs(1));
         self

@@ -136,7 +136,8 @@ impl Session {
         Ok(KeepFresh::start(&self.0, &runtime()?))
     }
 
-    /// Why the present token is not saved yet: `None` when it is, or where there is no saver.
+    /// Why the present token is not saved yet: `None` when it is, or where there is neither saver nor
+    /// store.
     /// Saving is tried again meanwhile.
     pub fn save_error(&self) -> Option<Error> {
         self.0.outbox.pending()?.1
@@ -147,7 +148,8 @@ impl Session {
     /// where a [`revocation_endpoint`](OAuthClient::revocation_endpoint) is known), has what was
     /// saved deleted ([`on_sign_out`](SessionBuilder::on_sign_out)), and stops renewing: from then
     /// on requests get an error that asks for reauthorization, until
-    /// [`set_token`](Self::set_token).
+    /// [`set_token`](Self::set_token). With a [store](SessionBuilder::store) the stored token is the
+    /// one that is revoked, and a mark in its place tells the siblings that the login has ended.
     ///
     /// # Errors
     ///
