@@ -25,8 +25,8 @@ const ROUNDS: usize = 200;
 const PER_ROUND: u32 = 1000;
 
 fn main() -> ExitCode {
-    if let Some((run, requests)) = callgrind::run() {
-        under_callgrind(&run, requests);
+    if let Some(run) = callgrind::run() {
+        under_callgrind(&run);
         return ExitCode::SUCCESS;
     }
     let mut targets = Targets::default();
@@ -110,9 +110,10 @@ fn clock() -> f64 {
     start.elapsed().as_secs_f64() * 1e9 / 1e6
 }
 
-fn under_callgrind(run: &str, requests: u64) {
+fn under_callgrind(run: &str) {
     let (name, shape) = run.split_once(' ').unwrap();
     let shape = Shape::ALL.into_iter().find(|known| format!("{known:?}") == shape).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(send(&chain(name), &shape.request(), requests));
+    let (chain, request) = (chain(name), shape.request());
+    callgrind::counted(|times| runtime.block_on(send(&chain, &request, times)));
 }

@@ -43,8 +43,8 @@ const ROUNDS: usize = 50;
 const PER_ROUND: usize = 20_000;
 
 fn main() -> ExitCode {
-    if let Some((what, times)) = callgrind::run() {
-        under_callgrind(&what, times);
+    if let Some(what) = callgrind::run() {
+        under_callgrind(&what);
         return ExitCode::SUCCESS;
     }
     let mut targets = Targets::default();
@@ -144,15 +144,17 @@ fn bare(users: &[User]) -> Cache<User, Arc<u64>> {
     bare
 }
 
-fn under_callgrind(what: &str, times: u64) {
+fn under_callgrind(what: &str) {
     let users = users(FEW);
     let (bare, sessions) = (bare(&users), sessions(&users));
-    for user in users.iter().cycle().take(times.try_into().unwrap()) {
-        match what {
-            "ours" => drop(black_box(sessions.header(user).unwrap())),
-            _ => drop(black_box(bare.get(user).unwrap())),
+    callgrind::counted(|times| {
+        for user in users.iter().cycle().take(times.try_into().unwrap()) {
+            match what {
+                "ours" => drop(black_box(sessions.header(user).unwrap())),
+                _ => drop(black_box(bare.get(user).unwrap())),
+            }
         }
-    }
+    });
 }
 
 /// Nanoseconds of a bare hit and of ours, and the median of the rounds' ratios.

@@ -1,22 +1,27 @@
 //! Instructions, counted by valgrind's callgrind: steady, whatever else the machine does.
 //!
-//! A bench runs itself under callgrind with two numbers of times; the difference has no start-up in
-//! it. Valgrind hides the vDSO, so a reading of the clock counts as a system call's few instructions.
-//! Without valgrind nothing is counted; with `REQUIRE_VALGRIND=1` that is a failure.
+//! A bench runs itself under callgrind, which collects within [`counted`] alone: start-up, and tables
+//! whose layout hangs on random hashes, are not in the count. Valgrind hides the vDSO, so a reading
+//! of the clock counts as a system call's few instructions. Without valgrind nothing is counted; with
+//! `REQUIRE_VALGRIND=1` that is a failure.
 
 use std::process::Command;
 
 use super::Targets;
 
-/// Set in the runs under callgrind: what to run, and how often.
+/// Set in the runs under callgrind: what to run.
 const UNDER_CALLGRIND: &str = "BENCH_UNDER_CALLGRIND";
-const TIMES: [u64; 2] = [1000, 3000];
+const TIMES: u64 = 10_000;
 
-/// What this process is to run, and how often, if it is one that is counted.
-pub fn run() -> Option<(String, u64)> {
-    let run = std::env::var(UNDER_CALLGRIND).ok()?;
-    let (what, times) = run.rsplit_once(' ')?;
-    Some((what.to_owned(), times.parse().ok()?))
+/// What this process is to run, if it is one that is counted.
+pub fn run() -> Option<String> {
+    std::env::var(UNDER_CALLGRIND).ok()
+}
+
+/// Runs what is counted, which does its work as often as it is told.
+#[inline(never)]
+pub fn counted<T>(work: impl FnOnce(u64) -> T) -> T {
+    work(TIMES)
 }
 
 /// Whether instructions can be counted here.
@@ -34,20 +39,17 @@ pub fn present(targets: &mut Targets) -> bool {
 
 /// Instructions of one time.
 pub fn instructions(what: &str) -> f64 {
-    let [few, many] = TIMES;
-    (collected(what, many) - collected(what, few)) as f64 / (many - few) as f64
-}
-
-/// Instructions of this program in a run of its own.
-fn collected(what: &str, times: u64) -> u64 {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg("--toggle-collect=*callgrind::counted*")
         .arg(std::env::current_exe().unwrap())
-        .env(UNDER_CALLGRIND, format!("{what} {times}"))
+        .env(UNDER_CALLGRIND, what)
         .output()
         .unwrap();
     let report = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{report}");
     let collected = report.lines().find_map(|line| line.split_once("Collected :"));
-    collected.expect("callgrind's total").1.trim().parse().unwrap()
+    let collected: u64 = collected.expect("callgrind's total").1.trim().parse().unwrap();
+    assert!(collected > TIMES, "callgrind found nothing to count: {report}");
+    collected as f64 / TIMES as f64
 }

@@ -118,7 +118,7 @@ impl Core {
     }
 
     /// What the hot path would send, without keeping hold of the snapshot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fresh_header(&self) -> Option<HeaderValue> {
         let snapshot = self.current.load();
         let fresh = self.config.clock.now() < snapshot.freshness.due;
