@@ -15,10 +15,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt;
 use futures_util::stream::iter;
-use plotters::prelude::*;
 use reqwest_oauth2::testing::Provider;
 use reqwest_oauth2::{OAuthClient, Sessions, Token, User};
-use support::Targets;
+use support::{Targets, plot};
 
 const USERS: usize = 100_000;
 /// Requests for tokens at a time.
@@ -43,8 +42,7 @@ fn main() -> ExitCode {
     // The minute, and the jitter's way in both directions; the first and the last second are partial.
     let expected = 60 + 2 * JITTER as usize;
     targets.check(busy.abs_diff(expected) <= 2, "spread over the minute and the jitter both ways");
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--plot");
-    if let Some(file) = arguments.nth(1) {
+    if let Some(file) = plot::file() {
         plot(&file, &spread).unwrap();
         println!("drawn: {file}");
     }
@@ -100,44 +98,26 @@ async fn spread(targets: &mut Targets) -> Vec<usize> {
 }
 
 fn plot(file: &str, spread: &[usize]) -> Result<(), Box<dyn Error>> {
-    let root = SVGBackend::new(file, (900, 420)).into_drawing_area();
-    root.fill(&WHITE)?;
     // Seconds before the first token expires.
     let first = -((LEAD + JITTER + 10) as i64);
     let last = first + spread.len() as i64;
-    let steady = USERS / 60;
-    let mut chart = ChartBuilder::on(&root)
-        .caption("100,000 tokens that expire within the same minute", ("sans-serif", 20))
-        .margin(16)
-        .x_label_area_size(44)
-        .y_label_area_size(60)
-        .build_cartesian_2d(first..last, 0..steady * 6 / 5)?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .x_desc("seconds from when the first of them expires")
-        .y_desc("token requests per second")
-        .draw()?;
+    let steady = (USERS / 60) as f64;
     let lead = -(LEAD as i64);
-    let without =
-        (first..last).map(|s| (s, if (lead..lead + 60).contains(&s) { steady } else { 0 }));
-    let line =
-        |color: RGBColor| ShapeStyle { color: color.to_rgba(), filled: false, stroke_width: 2 };
-    let (grey, blue) = (RGBColor(150, 150, 150), RGBColor(9, 105, 218));
-    for (name, color, series) in [
-        ("a fixed lead of 5 minutes (computed)", grey, without.collect::<Vec<_>>()),
-        ("with jitter (measured)", blue, (first..).zip(spread.iter().copied()).collect()),
-    ] {
-        chart
-            .draw_series(LineSeries::new(series, line(color)))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], line(color)));
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE)
-        .border_style(RGBColor(200, 200, 200))
-        .draw()?;
-    Ok(root.present()?)
+    let without = |s| if (lead..lead + 60).contains(&s) { steady } else { 0.0 };
+    let without = (first..last).map(|s| (s as f64, without(s))).collect();
+    let with =
+        (first..last).zip(spread).map(|(s, requests)| (s as f64, *requests as f64)).collect();
+    plot::lines(
+        file,
+        &plot::Words {
+            caption: "100,000 tokens that expire within the same minute",
+            x: "seconds from when the first of them expires",
+            y: "token requests per second",
+        },
+        (first as f64..last as f64, 0.0..steady * 1.2),
+        vec![
+            ("a fixed lead of 5 minutes (computed)", plot::GREY, without),
+            ("with jitter (measured)", plot::BLUE, with),
+        ],
+    )
 }

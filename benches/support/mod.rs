@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod callgrind;
+pub mod plot;
 
 use std::process::ExitCode;
 
