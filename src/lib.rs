@@ -78,13 +78,8 @@
 //! own `Cargo.toml`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// The README's snippets are compiled, and run, as tests of the documentation.
 #[cfg(all(doctest, feature = "testing"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
-#[cfg(all(doctest, feature = "testing"))]
-#[doc = include_str!("../docs/requests-oauthlib.md")]
-struct ComingFromRequestsOauthlib;
+mod pages;
 
 mod challenge;
 mod client;
