@@ -15,6 +15,7 @@ mod login;
 mod lokalise;
 mod loopback;
 mod origins;
+mod pages;
 mod provider;
 mod published;
 mod rejection;
