@@ -3,8 +3,7 @@
 
 pub mod callgrind;
 pub mod plot;
-
-use std::process::ExitCode;
+pub mod targets;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,6 +12,8 @@ use http::{Extensions, HeaderName, Method};
 use reqwest::{Request, Response, ResponseBuilderExt};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next, Result};
 use reqwest_oauth2::{OAuthClient, Session, Token};
+
+pub use targets::{Targets, median};
 
 /// The baseline: what an application would write that has one token for ever. It keeps a clone of
 /// the request for a replay, as any layer that answers a 401 must, and inserts a ready header.
@@ -117,27 +118,4 @@ impl Shape {
 /// A client for loopback: no proxy of the machine, and no certificates to load.
 pub fn plain_http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
-}
-
-/// What a bench must show; a miss makes `cargo bench` fail.
-#[derive(Default)]
-pub struct Targets {
-    missed: usize,
-}
-
-impl Targets {
-    pub fn check(&mut self, met: bool, target: &str) {
-        println!("{} {target}", if met { "met:   " } else { "MISSED:" });
-        self.missed += usize::from(!met);
-    }
-
-    pub fn exit(self) -> ExitCode {
-        println!();
-        if self.missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-    }
-}
-
-pub fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
