@@ -1,5 +1,5 @@
 //! What the benches share: the baseline to compare with, an answer without a network, targets.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
 pub mod callgrind;
 pub mod plot;
