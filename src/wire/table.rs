@@ -197,6 +197,20 @@ fn unknown_members_are_kept_through_save_and_load() {
 }
 
 #[test]
+fn what_is_read_is_not_too_deep_to_be_loaded() {
+    for (depth, fits) in [(126, true), (127, false), (128, false)] {
+        let deep = "[".repeat(depth) + &"]".repeat(depth);
+        let answer = read(200, format!(r#"{{"access_token":"at","x":{deep}}}"#));
+        assert_eq!(answer.is_ok(), fits, "{depth}");
+        if let Ok(token) = answer {
+            let stored = serde_json::to_string(&token).unwrap();
+            let loaded: Token = serde_json::from_str(&stored).unwrap();
+            assert_eq!(loaded.extra(), token.extra());
+        }
+    }
+}
+
+#[test]
 fn large_tokens_are_fine() {
     let large = "a".repeat(8 * 1024);
     let body = json!({"access_token": large, "refresh_token": large}).to_string();
