@@ -285,6 +285,21 @@ fn descriptions_are_escaped_capped_and_masked() {
 }
 
 #[test]
+fn what_we_sent_is_masked_wherever_it_is_echoed() {
+    for body in [
+        r#"{"s3cret":1}"#,
+        r#"{"access_token":"at","token_type":"s3cret"}"#,
+        r#"{"error":"s3cret"}"#,
+        r#"{"error":"x","error_description":"s3cret","error_uri":"s3cret"}"#,
+        "s3cret",
+    ] {
+        let error = read(200, body).unwrap_err();
+        assert!(format!("{error} {error:?}").contains("[redacted]"), "{body}: {error}");
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "{body}: {error}");
+    }
+}
+
+#[test]
 fn unusable_answers() {
     let deep =
         format!(r#"{{"access_token":"at","x":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
