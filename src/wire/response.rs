@@ -178,6 +178,7 @@ pub(crate) fn token(
         "expires_in",
         "expires",
         "expires_at",
+        "expiry",
         "error",
     ] {
         members.remove(known);
@@ -193,14 +194,16 @@ pub(crate) fn token(
     })
 }
 
-/// `expires_in`; else its alias `expires` (old Facebook); else an absolute `expires_at`.
+/// `expires_in`; else its alias `expires` (old Facebook); else an absolute `expires_at`, or `expiry`
+/// (what Go's x/oauth2 stores, passed on by a proxy).
 fn deadline(
     sent_at: DateTime<Utc>,
     members: &Map<String, Value>,
 ) -> (Option<DateTime<Utc>>, Option<i64>) {
     let relative = ["expires_in", "expires"].into_iter().find_map(|name| members.get(name));
     let Some(relative) = relative else {
-        return (members.get("expires_at").and_then(token::date), None);
+        let date = |name| members.get(name).and_then(token::date);
+        return (["expires_at", "expiry"].into_iter().find_map(date), None);
     };
     let lifetime = Lifetime::read(relative);
     if lifetime == Lifetime::NotANumber {

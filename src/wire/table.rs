@@ -75,6 +75,9 @@ fn expires_in_becomes_this_deadline() {
         (r#""expires":60,"expires_in":3600"#, Some(3600)),
         (r#""expires_at":5,"expires_in":3600"#, Some(3600)),
         (r#""expires_at":1700000060"#, Some(60)),
+        (r#""expiry":"2023-11-14T23:14:20+01:00""#, Some(60)),
+        (r#""expiry":"0001-01-01T00:00:00Z""#, None),
+        (r#""expiry":5,"expires_in":3600"#, Some(3600)),
         (r#""expires_in":60,"expires_in":3600"#, Some(3600)),
     ] {
         let expected = seconds.map(|s| DateTime::from_timestamp(SENT + s, 0).unwrap());
@@ -186,7 +189,7 @@ fn scopes() {
 #[test]
 fn unknown_members_are_kept_through_save_and_load() {
     let token = token_with(
-        r#""id_token":"e.y.J","team":{"id":7},"n":1e999,"expires_in":60,"scope":"s","refresh_token":"rt""#,
+        r#""id_token":"e.y.J","team":{"id":7},"n":1e999,"expires_in":60,"expiry":"x","scope":"s","refresh_token":"rt""#,
     );
     let extra = json!({"id_token": "e.y.J", "team": {"id": 7}, "n": "1e999"});
     assert_eq!(json!(token.extra()), extra);
