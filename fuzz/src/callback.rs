@@ -28,12 +28,18 @@ static ANOTHER: LazyLock<Login> = LazyLock::new(|| login(ANOTHER_STATE, false));
 static IMPLICIT: LazyLock<ImplicitLogin> = LazyLock::new(|| login(STATE, true));
 static ANOTHER_IMPLICIT: LazyLock<ImplicitLogin> = LazyLock::new(|| login(ANOTHER_STATE, true));
 
+static PROVIDER: LazyLock<Provider> = LazyLock::new(|| {
+    let body = br#"{"access_token":"at"}"#.to_vec();
+    Provider::new(Message { status: StatusCode::OK, headers: HeaderMap::new(), body })
+});
+
 static APP: LazyLock<OAuthClient> = LazyLock::new(|| {
     OAuthClient::new("foo", TOKEN_URL)
         .unwrap()
         .authorization_endpoint("https://accounts.example/authorize")
         .unwrap()
         .issuer(ISSUER)
+        .http(PROVIDER.http(|http| http))
 });
 
 pub fn holds(input: &[u8]) {
@@ -123,14 +129,8 @@ fn login<L: serde::de::DeserializeOwned>(state: &str, iss_required: bool) -> L {
 
 /// Finishes a login: the code that was exchanged, and the token.
 fn finish(login: &Login, callback: &str) -> Result<(String, Token), Error> {
-    let provider = Provider::new(Message {
-        status: StatusCode::OK,
-        headers: HeaderMap::new(),
-        body: br#"{"access_token":"at"}"#.to_vec(),
-    });
-    let app = APP.clone().http(provider.http(|http| http));
-    let result = outcome(login.clone().finish(&app, callback));
-    let asked = provider.asked();
+    let result = outcome(login.clone().finish(&APP, callback));
+    let asked = PROVIDER.asked();
     assert_eq!(asked.len(), usize::from(result.is_ok()), "a code is sent once, or not at all");
     let token = result?;
     assert_eq!(asked[0].url().as_str(), TOKEN_URL);
