@@ -3,7 +3,8 @@
 //! [RFC 9110 §11.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1)).
 //!
 //! The grammar is http-auth's. It knows no `token68` (`Negotiate YII=`), so an element of that form
-//! is cut down to its scheme first.
+//! is cut down to its scheme first; and no text beyond ASCII, which a realm may have, so that is
+//! blotted out.
 
 use std::borrow::Cow;
 
@@ -30,13 +31,18 @@ pub(crate) fn verdict(headers: &HeaderMap) -> Verdict {
     headers
         .get_all(WWW_AUTHENTICATE)
         .iter()
-        .filter_map(|value| value.to_str().ok())
         .filter(|field| field.len() <= LONGEST_FIELD)
-        .find_map(bearer_error)
+        .find_map(|field| bearer_error(&ascii(field.as_bytes())))
         .map_or(Verdict::NewTokenMayHelp, |code| match code.as_str() {
             "invalid_token" => Verdict::NewTokenMayHelp,
             _ => Verdict::Other(code),
         })
+}
+
+/// The field with a question mark for each byte that is not ASCII: within quotes it is text, and
+/// elsewhere as wrong as what it stands for.
+fn ascii(field: &[u8]) -> String {
+    field.iter().map(|b| if b.is_ascii() { char::from(*b) } else { '?' }).collect()
 }
 
 /// The error code of the first Bearer challenge in the field that has one.
@@ -138,6 +144,7 @@ mod tests {
                 "insufficient_user_authentication",
             ),
             (&[r#"Negotiate YWJj==, Bearer error="insufficient_scope""#], "insufficient_scope"),
+            (&["Bearer realm=\"Zo\u{eb}\", error=\"insufficient_scope\""], "insufficient_scope"),
             (
                 &[r#"Basic realm="a,b""#, r#"bearer ERROR = insufficient_scope ,,"#],
                 "insufficient_scope",

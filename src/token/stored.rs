@@ -20,6 +20,9 @@ use crate::clock::{self, Clock};
 const KNOWN: [&str; 7] =
     ["access_token", "token_type", "refresh_token", "scope", "expires_at", "expires_in", "expiry"];
 
+/// From this second on (in 2242) a float does not tell one microsecond from the next.
+const COARSE: i64 = 1 << 33;
+
 impl Serialize for Token {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let parts = self.parts();
@@ -36,7 +39,7 @@ impl Serialize for Token {
             // To the microsecond, so that a token of two seconds does not lose one of them; whole
             // seconds as an integer, which every reader takes.
             let micros = date.timestamp_micros();
-            if micros % 1_000_000 == 0 {
+            if micros % 1_000_000 == 0 || date.timestamp() >= COARSE {
                 map.serialize_entry("expires_at", &(micros / 1_000_000))?;
             } else {
                 #[allow(clippy::cast_precision_loss)]
@@ -232,6 +235,25 @@ mod tests {
                     .expires_at()
                     .is_none()
             );
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_loaded_as_it_was_saved() {
+        let at = |seconds, micros: u32| DateTime::from_timestamp(seconds, micros * 1_000).unwrap();
+        for (deadline, loaded) in [
+            (at(1_700_000_000, 123_457), at(1_700_000_000, 123_457)),
+            (at(COARSE - 1, 999_999), at(COARSE - 1, 999_999)),
+            (at(COARSE - 1, 1), at(COARSE - 1, 1)),
+            (at(219_699_475_199, 999_999), at(219_699_475_199, 0)),
+            // A leap second.
+            (at(1_483_228_799, 1_000_000), at(1_483_228_800, 0)),
+        ] {
+            let token = Token::new("at").unwrap().with_expires_at(deadline);
+            let stored = serde_json::to_string(&token).unwrap();
+            let token: Token = serde_json::from_str(&stored).unwrap();
+            assert_eq!(token.expires_at(), Some(loaded), "{stored}");
+            assert_eq!(serde_json::to_string(&token).unwrap(), stored);
         }
     }
 

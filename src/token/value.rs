@@ -103,7 +103,7 @@ impl Token {
         if !parts.token_type.eq_ignore_ascii_case("bearer") {
             return Err(Error::config(format!(
                 "the token type is {:?}, not Bearer; see OAuthClient::accept_token_type if the provider means Bearer by it",
-                crate::wire::named(&parts.token_type)
+                crate::wire::named(&parts.token_type, &[])
             )));
         }
         parts.expires_at = parts.expires_at.map(clock::clamp);

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::zeroize::Zeroizing;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -42,8 +43,10 @@ fn json(text: &str) -> Option<Map<String, Value>> {
 fn member(raw: &RawValue) -> Option<Value> {
     let text = raw.get();
     let number = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
-    match serde_json::from_str(text) {
-        Ok(value) => Some(value),
+    // Within a list, so that it nests no deeper than can be read again within a stored token.
+    let listed = Zeroizing::new(format!("[{text}]"));
+    match serde_json::from_str::<[Value; 1]>(&listed) {
+        Ok([value]) => Some(value),
         Err(_) if number => Some(Value::String(text.to_owned())),
         Err(_) => None,
     }

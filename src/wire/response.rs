@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::body::{self, Body};
-use super::{masked, named, shown};
+use super::{masked, named};
 use crate::clock;
 use crate::error::{Error, Kind, Rejection};
 use crate::token::{self, AccessToken, Lifetime, Parts, Token};
@@ -129,7 +129,8 @@ pub(crate) fn token(
     mut members: Map<String, Value>,
 ) -> Result<Token, Error> {
     let names = || {
-        let names: Vec<String> = members.keys().take(8).map(|name| shown(name, 30)).collect();
+        let names: Vec<String> =
+            members.keys().take(8).map(|name| masked(name, 30, reply.secrets)).collect();
         names.join(", ")
     };
     let access_token = match members.get("access_token") {
@@ -152,7 +153,7 @@ pub(crate) fn token(
             let text = other.as_str().map_or_else(|| other.to_string(), str::to_owned);
             let reason = format!(
                 "its token type is {:?}, not Bearer (OAuthClient::accept_token_type if it means that)",
-                named(&text)
+                named(&text, reply.secrets)
             );
             return Err(malformed(reply, reason));
         }
@@ -177,6 +178,7 @@ pub(crate) fn token(
         "expires_in",
         "expires",
         "expires_at",
+        "expiry",
         "error",
     ] {
         members.remove(known);
@@ -192,14 +194,16 @@ pub(crate) fn token(
     })
 }
 
-/// `expires_in`; else its alias `expires` (old Facebook); else an absolute `expires_at`.
+/// `expires_in`; else its alias `expires` (old Facebook); else an absolute `expires_at`, or `expiry`
+/// (what Go's x/oauth2 stores, passed on by a proxy).
 fn deadline(
     sent_at: DateTime<Utc>,
     members: &Map<String, Value>,
 ) -> (Option<DateTime<Utc>>, Option<i64>) {
     let relative = ["expires_in", "expires"].into_iter().find_map(|name| members.get(name));
     let Some(relative) = relative else {
-        return (members.get("expires_at").and_then(token::date), None);
+        let date = |name| members.get(name).and_then(token::date);
+        return (["expires_at", "expiry"].into_iter().find_map(date), None);
     };
     let lifetime = Lifetime::read(relative);
     if lifetime == Lifetime::NotANumber {

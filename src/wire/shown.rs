@@ -34,9 +34,9 @@ fn is_visible(c: char) -> bool {
         && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The name of something, where it is short enough to be a name.
-pub(crate) fn named(text: &str) -> String {
-    if text.len() <= 24 { shown(text, 24) } else { "…".to_owned() }
+/// The name of something, where it is short enough to be a name; what may be a secret masked.
+pub(crate) fn named(text: &str, secrets: &[&str]) -> String {
+    if text.len() <= 24 { masked(text, 24, secrets) } else { "…".to_owned() }
 }
 
 /// [`shown`], with what may be a secret masked.

@@ -75,6 +75,9 @@ fn expires_in_becomes_this_deadline() {
         (r#""expires":60,"expires_in":3600"#, Some(3600)),
         (r#""expires_at":5,"expires_in":3600"#, Some(3600)),
         (r#""expires_at":1700000060"#, Some(60)),
+        (r#""expiry":"2023-11-14T23:14:20+01:00""#, Some(60)),
+        (r#""expiry":"0001-01-01T00:00:00Z""#, None),
+        (r#""expiry":5,"expires_in":3600"#, Some(3600)),
         (r#""expires_in":60,"expires_in":3600"#, Some(3600)),
     ] {
         let expected = seconds.map(|s| DateTime::from_timestamp(SENT + s, 0).unwrap());
@@ -186,7 +189,7 @@ fn scopes() {
 #[test]
 fn unknown_members_are_kept_through_save_and_load() {
     let token = token_with(
-        r#""id_token":"e.y.J","team":{"id":7},"n":1e999,"expires_in":60,"scope":"s","refresh_token":"rt""#,
+        r#""id_token":"e.y.J","team":{"id":7},"n":1e999,"expires_in":60,"expiry":"x","scope":"s","refresh_token":"rt""#,
     );
     let extra = json!({"id_token": "e.y.J", "team": {"id": 7}, "n": "1e999"});
     assert_eq!(json!(token.extra()), extra);
@@ -194,6 +197,20 @@ fn unknown_members_are_kept_through_save_and_load() {
     assert_eq!(json!(loaded.extra()), extra);
     assert_eq!(loaded.expires_at(), token.expires_at());
     assert_eq!((loaded.scope(), loaded.refresh_token()), (Some("s"), Some("rt")));
+}
+
+#[test]
+fn what_is_read_is_not_too_deep_to_be_loaded() {
+    for (depth, fits) in [(126, true), (127, false), (128, false)] {
+        let deep = "[".repeat(depth) + &"]".repeat(depth);
+        let answer = read(200, format!(r#"{{"access_token":"at","x":{deep}}}"#));
+        assert_eq!(answer.is_ok(), fits, "{depth}");
+        if let Ok(token) = answer {
+            let stored = serde_json::to_string(&token).unwrap();
+            let loaded: Token = serde_json::from_str(&stored).unwrap();
+            assert_eq!(loaded.extra(), token.extra());
+        }
+    }
 }
 
 #[test]
@@ -268,6 +285,21 @@ fn descriptions_are_escaped_capped_and_masked() {
     assert_eq!(error.error_uri(), None);
     assert!(error.to_string().len() < 1_000);
     assert!(!format!("{error} {error:?}").contains("s3cret"));
+}
+
+#[test]
+fn what_we_sent_is_masked_wherever_it_is_echoed() {
+    for body in [
+        r#"{"s3cret":1}"#,
+        r#"{"access_token":"at","token_type":"s3cret"}"#,
+        r#"{"error":"s3cret"}"#,
+        r#"{"error":"x","error_description":"s3cret","error_uri":"s3cret"}"#,
+        "s3cret",
+    ] {
+        let error = read(200, body).unwrap_err();
+        assert!(format!("{error} {error:?}").contains("[redacted]"), "{body}: {error}");
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "{body}: {error}");
+    }
 }
 
 #[test]

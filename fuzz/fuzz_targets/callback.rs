@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| reqwest_oauth2_fuzz::callback::holds(input));
