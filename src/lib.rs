@@ -87,6 +87,7 @@ struct Readme;
 struct ComingFromRequestsOauthlib;
 
 mod challenge;
+mod chance;
 mod client;
 mod clock;
 mod error;
