@@ -223,8 +223,9 @@ async fn work<H: AsRef<Outbox>>(home: Arc<H>, destination: Destination, backoff:
         if let Some(renewed) = outbox.settle(&entry, outcome) {
             let wait = tokio::time::sleep(backoff.transient(failures));
             tokio::select! {
-                () = wait => {}
+                biased;
                 () = renewed.notified() => {}
+                () = wait => {}
             }
         }
     }

@@ -157,6 +157,7 @@ impl Hold {
         runtime()?.spawn(async move {
             loop {
                 tokio::select! {
+                    biased;
                     _ = &mut ended => break,
                     () = sleep(lease.ttl() / 3) => {
                         if let Err(error) = shelf.lease(&lease).await {
