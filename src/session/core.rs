@@ -245,12 +245,13 @@ impl Core {
     pub(super) async fn settle(self: &Arc<Self>) -> Result<(), Error> {
         loop {
             let flight = self.ledger().flight.clone().filter(Flight::is_running);
-            let Some(flight) = flight else { break };
-            let _ = flight.landed().await;
-        }
-        match self.outbox.pending() {
-            Some((entry, _)) => self.done(self.put(entry, None)?).await,
-            None => Ok(()),
+            if let Some(flight) = flight {
+                let _ = flight.landed().await;
+                continue;
+            }
+            // Once more: a newer token may have taken its place, and is not saved either.
+            let Some((entry, _)) = self.outbox.pending() else { return Ok(()) };
+            self.done(self.put(entry, None)?).await?;
         }
     }
 
