@@ -22,12 +22,17 @@ use crate::error::{Error, Kind};
 impl Core {
     pub(crate) async fn sign_out(self: &Arc<Self>) -> Result<(), Error> {
         let (done, outcome) = oneshot::channel();
+        let epoch = self.ledger().epoch;
         loop {
             let under_way = {
                 let mut ledger = self.ledger();
+                if ledger.epoch != epoch {
+                    // The application has set another token meanwhile: another login, which stays.
+                    return Ok(());
+                }
                 let under_way = ledger.flight.clone().filter(Flight::is_running);
                 if under_way.is_none() {
-                    let work = sign_out(self.clone(), ledger.epoch, done);
+                    let work = sign_out(self.clone(), epoch, done);
                     ledger.flight = Some(Flight::launch(&runtime()?, work));
                     break;
                 }
@@ -93,7 +98,11 @@ async fn revoke(core: &Core) -> Result<Option<Hold>, Error> {
             let (token, hold) = turn::last(core, &shelf).await?;
             (token, Some(hold))
         }
-        None => (core.current.load().token().cloned(), None),
+        None => {
+            // One that is not in use yet, for it is not saved, has replaced the one that is.
+            let received = core.ledger().received.as_ref().map(|received| received.token.clone());
+            (received.or_else(|| core.current.load().token().cloned()), None)
+        }
     };
     let client =
         core.config.client.as_ref().filter(|client| client.endpoints().revocation.is_some());
