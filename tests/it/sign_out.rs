@@ -219,3 +219,12 @@ async fn a_token_that_strict_saving_keeps_back_is_the_one_that_is_revoked() {
     session.sign_out().await.unwrap();
     assert!(!world.provider.accepts_refresh_token(new_login.refresh_token().unwrap()));
 }
+
+#[tokio::test]
+async fn a_session_that_renews_by_hand_says_so_too() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).manual().build();
+    session.sign_out().await.unwrap();
+    let error = ours(&world.get(&world.http(&session)).await.unwrap_err());
+    assert!(error.is_reauthorization_required(), "{error}");
+}
