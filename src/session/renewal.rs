@@ -37,7 +37,10 @@ const SECOND_TRY: (Duration, Duration) = (Duration::from_millis(250), Duration::
 pub(super) async fn renew(core: Arc<Core>, epoch: u64) -> Landing {
     let received = {
         let ledger = core.ledger();
-        ledger.received.clone().filter(|_| ledger.epoch == epoch)
+        if ledger.epoch != epoch {
+            return Ok(None);
+        }
+        ledger.received.clone()
     };
     match (received, core.shelf()) {
         (Some(received), _) => settle(&core, epoch, received, None).await,
@@ -237,6 +240,10 @@ async fn obtain(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Tok
                 "the answer was lost, refreshing once more"
             );
             tokio::time::sleep(between(SECOND_TRY.0, SECOND_TRY.1)).await;
+            if core.ledger().epoch != epoch {
+                // The application has set another token: this one's refresh token is no longer ours.
+                return outcome;
+            }
             outcome = grant::refresh(client, token, refresh_token).await;
         }
         match outcome {
