@@ -222,3 +222,27 @@ async fn a_late_401_to_a_renewed_token_does_not_keep_a_new_login_from_being_rene
     assert_eq!(world.get(&http).await.unwrap(), 200);
     assert_eq!(world.provider.counts().token_requests, 2);
 }
+
+#[tokio::test]
+async fn a_replay_that_lacks_a_scope_says_nothing_of_the_renewed_token() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let http = world.http(&session);
+    world.provider.revoke_access_tokens();
+    let hold = world.provider.hold();
+    let request = tokio::spawn({
+        let request = http.get(world.provider.api_url());
+        async move { request.send().await.unwrap().status() }
+    });
+    world.provider.token_requests_reach(1).await;
+    world.provider.reject_all(true);
+    world.provider.challenge(Some(r#"Bearer error="insufficient_scope""#));
+    drop(hold);
+    assert_eq!(request.await.unwrap(), 401);
+    world.provider.reject_all(false);
+    world.provider.challenge(None);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    world.provider.revoke_access_tokens();
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    assert_eq!(world.provider.counts().token_requests, 2);
+}
