@@ -59,7 +59,7 @@ async fn sign_out(
 }
 
 async fn end(core: &Arc<Core>, epoch: u64) -> Result<(), Error> {
-    let hold = match revoke(core).await {
+    let hold = match revoke(core, epoch).await {
         Ok(hold) => hold,
         Err(error) => {
             let mut ledger = core.ledger();
@@ -92,7 +92,7 @@ async fn end(core: &Arc<Core>, epoch: u64) -> Result<(), Error> {
 
 /// Revokes the refresh token, or the access token where there is none: those in the store, where
 /// siblings may have renewed them, with the lease that keeps these from doing so meanwhile.
-async fn revoke(core: &Core) -> Result<Option<Hold>, Error> {
+async fn revoke(core: &Core, epoch: u64) -> Result<Option<Hold>, Error> {
     let (token, hold) = match core.shelf() {
         Some(shelf) => {
             let (token, hold) = turn::last(core, &shelf).await?;
@@ -104,6 +104,8 @@ async fn revoke(core: &Core) -> Result<Option<Hold>, Error> {
             (received.or_else(|| core.current.load().token().cloned()), None)
         }
     };
+    // Not that of another login, which the application has set since.
+    let token = token.filter(|_| core.ledger().epoch == epoch);
     let client =
         core.config.client.as_ref().filter(|client| client.endpoints().revocation.is_some());
     if let (Some(client), Some(token)) = (client, token) {

@@ -228,3 +228,18 @@ async fn a_session_that_renews_by_hand_says_so_too() {
     let error = ours(&world.get(&world.http(&session)).await.unwrap_err());
     assert!(error.is_reauthorization_required(), "{error}");
 }
+
+#[tokio::test]
+async fn a_login_that_begins_before_a_sign_out_gets_to_work_stays() {
+    let world = World::new().await;
+    let (session, deletions) = session(&world);
+    let signing_out = session.sign_out();
+    tokio::pin!(signing_out);
+    assert!(polled(1, &mut signing_out).await.is_none());
+    let new_login = world.token();
+    session.set_token(new_login.clone()).await.unwrap();
+    signing_out.await.unwrap();
+    assert_eq!(session.current().unwrap().access_token(), new_login.access_token());
+    assert!(world.provider.accepts_refresh_token(new_login.refresh_token().unwrap()));
+    assert_eq!(deletions.load(Ordering::SeqCst), 0);
+}
