@@ -89,9 +89,9 @@ impl App {
 
     pub fn set_token(&mut self, life: i64, polls: Option<u32>) {
         let (session, world) = (self.session.clone(), self.world.clone());
-        let (serial, token) = world.log_in(life);
+        let (serial, token, deadline) = world.log_in(life);
         self.call(Kind::SetToken(serial), polls, async move {
-            world.with(|state| state.model.given(serial, life, false));
+            world.with(|state| state.model.given(serial, life, deadline, false));
             done(session.set_token(token).await)
         });
     }

@@ -60,6 +60,10 @@ async fn attempt(app: &mut App) {
 
 async fn check_healed(app: &mut App) {
     sleep(SAVE).await;
+    if app.world.with(|state| state.model.ended) {
+        // A renewal in the background has found the end, while the token before it served.
+        return check_ended(app).await;
+    }
     let saver = app.world.with(|state| state.model.setup.saver);
     let why = app.world.with(|state| {
         state.model.tally.count("end: healed");

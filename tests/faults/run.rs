@@ -74,10 +74,10 @@ fn session(world: &World, setup: Setup) -> Session {
         First::Token(life) => life,
         First::RefreshToken => -1,
     };
-    let (serial, token) = world.log_in(life);
+    let (serial, token, deadline) = world.log_in(life);
     world.with(|state| {
         state.model.note(format_args!("{setup:?}"));
-        state.model.given(serial, life, true);
+        state.model.given(serial, life, deadline, true);
     });
     let mut builder = Session::builder(app).clock(move || clock.wall());
     builder = match setup.first {

@@ -1,7 +1,7 @@
 //! `World`: what surrounds the session, in memory and on one thread.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -69,8 +69,8 @@ impl World {
         what(&mut state)
     }
 
-    /// A new login; its token lives so many seconds more, by both clocks.
-    pub fn log_in(&self, life: i64) -> (Serial, Token) {
+    /// A new login; its token lives so many seconds more, by both clocks. By the wall clock, until then.
+    pub fn log_in(&self, life: i64) -> (Serial, Token, SystemTime) {
         let serial = self.with(|state| {
             let life = Duration::from_secs(u64::try_from(life).unwrap_or_default());
             state.provider.log_in(self.0.clock.now(), life)
@@ -79,7 +79,7 @@ impl World {
         let wall = self.0.clock.wall();
         let deadline = if life < 0 { wall - seconds } else { wall + seconds };
         let token = Token::new(serial.access()).unwrap().with_refresh_token(serial.refresh());
-        (serial, token.with_expires_at(deadline.into()))
+        (serial, token.with_expires_at(deadline.into()), deadline)
     }
 }
 

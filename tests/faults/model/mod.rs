@@ -18,7 +18,7 @@ pub use saves::Written;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::clock::Clock;
 use crate::schedule::Setup;
@@ -73,6 +73,8 @@ pub struct Model {
     calls: BTreeMap<u32, Call>,
     pub saves: Saves,
     last_jump: Option<Duration>,
+    /// A token that was due, and when a request carried it.
+    expected: Option<(Serial, Duration)>,
     /// How the last request to the API, or refresh by hand, has ended.
     pub last: Option<Last>,
 }
@@ -105,6 +107,7 @@ impl Model {
             calls: BTreeMap::new(),
             saves: Saves::default(),
             last_jump: None,
+            expected: None,
             last: None,
         }
     }
@@ -159,15 +162,18 @@ impl Model {
         self.ended || self.last_ended.is_some_and(|at| began <= at)
     }
 
-    /// The application's first token, or that of a new login; it lives so long by the wall clock.
-    pub fn given(&mut self, serial: Serial, life: i64, first: bool) {
-        let facts = Facts::given(&self.clock, life, serial, first);
+    /// The application's first token, or that of a new login, as it was when it was issued.
+    pub fn given(&mut self, serial: Serial, life: i64, deadline: SystemTime, first: bool) {
+        let mut facts = Facts::given(&self.clock, life, deadline, serial, first);
+        // Its lifetime may be counted from when it comes into use.
+        facts.was_due |= self.last_jump.is_some_and(|at| at == self.clock.now());
         self.tokens.insert(serial, facts);
         self.newest.insert(serial.login, serial);
         if self.ended {
             self.end();
         }
         (self.ended, self.failing, self.sign_out_asked, self.quiet) = (false, false, false, false);
+        self.expected = None;
         self.login = serial.login;
     }
 
@@ -201,11 +207,11 @@ impl Model {
         self.newest.get(&self.login).copied()
     }
 
-    pub fn due_from(&self) -> Option<std::time::SystemTime> {
+    pub fn due_from(&self) -> Option<SystemTime> {
         self.tokens.get(&self.live?)?.due_from
     }
 
-    pub fn expired_from(&self) -> Option<std::time::SystemTime> {
+    pub fn expired_from(&self) -> Option<SystemTime> {
         self.tokens.get(&self.live?)?.expired_from
     }
 }

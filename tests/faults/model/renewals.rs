@@ -45,6 +45,7 @@ impl Model {
     pub fn presented(&mut self, presented: Serial) {
         let now = self.clock.now();
         self.token_requests += 1;
+        self.expected = None;
         let is_second = self.check_use(presented, now);
         let mut only_401 = false;
         if let Some(other) =

@@ -66,6 +66,22 @@ impl Model {
             self.violation(format!("request {id} is sent again, {sends} times"));
         }
         self.check_token(id, serial);
+        self.expect_renewal(id, serial);
+    }
+
+    /// A request with a token that is due has a renewal begin, if nothing stands in its way.
+    fn expect_renewal(&mut self, id: u32, serial: Serial) {
+        let (Some(call), Some(facts)) = (self.calls.get(&id), self.tokens.get(&serial)) else {
+            return;
+        };
+        let waited_for = facts.live_since.is_none_or(|since| call.waits_since <= since);
+        let is_due = facts.surely_due_from.is_some_and(|from| from <= self.clock.wall());
+        let may_begin = !self.setup.manual && !self.failing && !self.ended && !self.sign_out_asked;
+        let is_last = self.live == Some(serial) && self.newest() == Some(serial);
+        let is_first = call.sends == 1;
+        if is_due && may_begin && is_first && !waited_for && is_last && !self.is_renewing() {
+            self.expected.get_or_insert((serial, self.clock.now()));
+        }
     }
 
     /// Whether the call may have this token now.
@@ -110,7 +126,9 @@ impl Model {
                 before.login == serial.login && facts.first_401.is_some()
             });
         let live_serves = live.and_then(|live| self.tokens.get(&live)).is_some_and(|facts| {
-            facts.expired_from.is_none_or(|from| wall < from) && facts.first_401.is_none()
+            facts.expired_from.is_none_or(|from| wall < from)
+                && facts.first_401.is_none()
+                && !facts.was_due
         });
         if answer == ApiAnswer::Rejected {
             self.tally.count("state: a token is rejected");
@@ -162,6 +180,11 @@ impl Model {
     /// No call waits for longer than renewals may take.
     pub fn check_waits(&mut self) {
         let now = self.clock.now();
+        if let Some((serial, since)) = self.expected
+            && since < now
+        {
+            self.violation(format!("{serial} is due, and nobody renews it"));
+        }
         let limit = |call: &Call| match call.kind {
             Kind::Request { .. } | Kind::Foreign => {
                 (RENEWAL + API) * 2 + (RENEWAL * 2) * call.disturbed

@@ -13,6 +13,8 @@ pub(super) struct Facts {
     pub(super) live_since: Option<Duration>,
     /// Not due before, and expired from then on; `None`: never.
     pub(super) due_from: Option<SystemTime>,
+    /// Due from then on, at any jitter; known of renewals.
+    pub(super) surely_due_from: Option<SystemTime>,
     pub(super) expired_from: Option<SystemTime>,
     pub(super) refresh: Serial,
     /// It needs no saving: the session began with it.
@@ -32,14 +34,18 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn given(clock: &Clock, life: i64, serial: Serial, is_first: bool) -> Self {
-        let seconds = Duration::from_secs(life.unsigned_abs());
-        let wall = clock.wall();
-        let deadline = if life < 0 { wall - seconds } else { wall + seconds };
+    pub(super) fn given(
+        clock: &Clock,
+        life: i64,
+        deadline: SystemTime,
+        serial: Serial,
+        is_first: bool,
+    ) -> Self {
         Self {
             received: clock.now(),
             live_since: None,
             due_from: Some(deadline - longest_lead(life)),
+            surely_due_from: None,
             expired_from: Some(deadline),
             refresh: serial,
             is_first,
@@ -63,11 +69,12 @@ impl Facts {
         let margin = Duration::from_secs(life.unwrap_or_default().unsigned_abs()) / 10;
         Self {
             due_from: deadline.map(|deadline| deadline - lead),
+            surely_due_from: deadline.map(|deadline| deadline - lead * 3 / 5),
             expired_from: deadline.map(|deadline| deadline - margin.min(Duration::from_secs(10))),
             refresh: issued.refresh.unwrap_or(old),
             is_renewal: true,
             was_due: false,
-            ..Self::given(clock, 0, issued.access, false)
+            ..Self::given(clock, 0, sent, issued.access, false)
         }
     }
 }
