@@ -82,6 +82,7 @@
 mod pages;
 
 mod challenge;
+mod chance;
 mod client;
 mod clock;
 mod error;

@@ -91,7 +91,7 @@ impl OAuthMiddleware {
         Ok(Ready { snapshot, of: Some(core) })
     }
 
-    /// After a 401: sends the request again with another token, where that may help.
+    /// After a 401 that a new token may cure: sends the request again with another one.
     async fn again(
         &self,
         response: Response,
@@ -105,9 +105,6 @@ impl OAuthMiddleware {
             (None, Source::One(session)) => &session.0,
             (None, Source::Many(_)) => return Ok(finish(response, &sent)),
         };
-        if verdict(response.headers()) != Verdict::NewTokenMayHelp {
-            return Ok(finish(response, &sent));
-        }
         let Some(renewed) = core.rejected(&sent, replay.is_some()).await? else {
             return Ok(finish(response, &sent));
         };
@@ -115,9 +112,12 @@ impl OAuthMiddleware {
         // The connection is free for the replay once the 401 is gone.
         drop(response);
         authorize(&mut replay, &renewed);
+        let asked = replay.url().clone();
         let response = next.run(replay, extensions).await?;
-        let rejected = response.status() == StatusCode::UNAUTHORIZED;
-        core.replayed(&renewed, rejected);
+        let rejected = rejects(&response, &asked);
+        if rejected || response.status() != StatusCode::UNAUTHORIZED {
+            core.replayed(&renewed, rejected);
+        }
         Ok(finish(response, &renewed))
     }
 }
@@ -178,16 +178,21 @@ impl Middleware for OAuthMiddleware {
         };
         authorize(&mut request, &ready.snapshot);
         let response = next.clone().run(request, extensions).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(finish(response, &ready.snapshot));
-        }
-        // Redirects are followed below us. One that left the origin lost the token on the way, so
-        // what answered has not seen it, and its 401 says nothing of it.
-        if asked.url().origin() != response.url().origin() {
+        if !rejects(&response, asked.url()) {
             return Ok(finish(response, &ready.snapshot));
         }
         Box::pin(self.again(response, ready, asked.replay(), extensions, next)).await
     }
+}
+
+/// Whether the answer is a 401 that a new token may cure.
+#[inline]
+fn rejects(response: &Response, asked: &Url) -> bool {
+    // Redirects are followed below us. One that left the origin lost the token on the way, so what
+    // answered has not seen it, and its 401 says nothing of it.
+    response.status() == StatusCode::UNAUTHORIZED
+        && asked.origin() == response.url().origin()
+        && verdict(response.headers()) == Verdict::NewTokenMayHelp
 }
 
 fn authorize(request: &mut Request, snapshot: &Snapshot) {

@@ -132,7 +132,7 @@ impl Core {
         match snapshot.freshness.stage(self.config.clock.now()) {
             Stage::Fresh => Ok(snapshot),
             Stage::Due if self.config.manual => Ok(snapshot),
-            Stage::Expired if self.config.manual => Err(Error::new(Kind::Expired)),
+            Stage::Expired if self.config.manual => Err(self.expired()),
             Stage::Due => {
                 // Nobody waits for it, and what stands in its way (a failure that forbids it, no
                 // runtime) is the concern of whoever comes once the token has expired.
@@ -141,6 +141,15 @@ impl Core {
             }
             Stage::Expired => self.renewed(snapshot.generation).await,
         }
+    }
+
+    /// Why an expired token is not renewed unasked: a refresh by hand may help, unless it is known that
+    /// only a new login does.
+    fn expired(&self) -> Error {
+        let ledger = self.ledger();
+        let known = ledger.forbidding().map(|failure| &failure.error);
+        let end = known.filter(|error| error.is_reauthorization_required()).cloned();
+        end.unwrap_or_else(|| Error::new(Kind::Expired))
     }
 
     /// The successor of the token of that generation: by joining the renewal under way, or by
@@ -245,12 +254,13 @@ impl Core {
     pub(super) async fn settle(self: &Arc<Self>) -> Result<(), Error> {
         loop {
             let flight = self.ledger().flight.clone().filter(Flight::is_running);
-            let Some(flight) = flight else { break };
-            let _ = flight.landed().await;
-        }
-        match self.outbox.pending() {
-            Some((entry, _)) => self.done(self.put(entry, None)?).await,
-            None => Ok(()),
+            if let Some(flight) = flight {
+                let _ = flight.landed().await;
+                continue;
+            }
+            // Once more: a newer token may have taken its place, and is not saved either.
+            let Some((entry, _)) = self.outbox.pending() else { return Ok(()) };
+            self.done(self.put(entry, None)?).await?;
         }
     }
 

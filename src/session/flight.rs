@@ -1,22 +1,40 @@
 //! Single flight: work that runs once, detached, for everyone who waits for it.
 //!
-//! Knows nothing of OAuth. The work is a task of its own: whoever waits holds a receiver, never
-//! the work, so a waiter that is dropped takes nothing with it. If the task panics, waiters learn
-//! it. If the runtime that carried it goes away, the sender goes with it, waiters see the channel
-//! close, and one of them may launch anew: nobody hangs.
+//! Knows nothing of OAuth. The work is a task of its own: whoever waits holds the cell for its
+//! outcome, never the work, so a waiter that is dropped takes nothing with it. If the task panics,
+//! waiters learn it. If the runtime that carried it goes away, it drops the work, which leaves word of
+//! that in the cell, and one of the waiters may launch anew: nobody hangs. Waiters wake in the order
+//! in which they came.
 //!
 //! Whether to launch or to join is the caller's to decide, under the caller's lock.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// Work under way, or just ended. Clones wait for the same outcome.
 #[derive(Clone)]
-pub(crate) struct Flight<T>(watch::Receiver<Option<Result<T, Crash>>>);
+pub(crate) struct Flight<T>(Arc<Cell<T>>);
+
+struct Cell<T> {
+    outcome: OnceLock<Result<T, Crash>>,
+    landed: Notify,
+}
+
+/// The work's end of the cell: with it, the flight is over.
+struct End<T>(Arc<Cell<T>>);
+
+impl<T> Drop for End<T> {
+    fn drop(&mut self) {
+        // Refused where there is an outcome.
+        let _ = self.0.outcome.set(Err(Crash::CutOff));
+        self.0.landed.notify_waiters();
+    }
+}
 
 /// Why a flight ended without an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,25 +48,30 @@ pub(crate) enum Crash {
 impl<T: Clone + Send + Sync + 'static> Flight<T> {
     /// Starts the work on the runtime. It is not polled before this returns.
     pub(crate) fn launch(runtime: &Handle, work: impl Future<Output = T> + Send + 'static) -> Self {
-        let (landing, flight) = watch::channel(None);
+        let cell = Arc::new(Cell { outcome: OnceLock::new(), landed: Notify::new() });
+        let end = End(cell.clone());
         runtime.spawn(async move {
             // The work's state is behind locks that survive poisoning, or dies with it.
             let outcome = AssertUnwindSafe(work).catch_unwind().await;
-            landing.send_replace(Some(outcome.map_err(|_| Crash::Panicked)));
+            let _ = end.0.outcome.set(outcome.map_err(|_| Crash::Panicked));
         });
-        Self(flight)
+        Self(cell)
     }
 
     /// Whether an outcome is still to come.
     pub(crate) fn is_running(&self) -> bool {
-        self.0.borrow().is_none() && self.0.has_changed().is_ok()
+        self.0.outcome.get().is_none()
     }
 
     /// Waits for the outcome. Dropping the future leaves the work running.
-    pub(crate) async fn landed(mut self) -> Result<T, Crash> {
-        match self.0.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().unwrap_or(Err(Crash::CutOff)),
-            Err(_) => Err(Crash::CutOff),
+    pub(crate) async fn landed(self) -> Result<T, Crash> {
+        loop {
+            // From here on it is woken, also by what comes before it is polled.
+            let landed = self.0.landed.notified();
+            if let Some(outcome) = self.0.outcome.get() {
+                return outcome.clone();
+            }
+            landed.await;
         }
     }
 }

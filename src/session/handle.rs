@@ -149,7 +149,8 @@ impl Session {
     /// saved deleted ([`on_sign_out`](SessionBuilder::on_sign_out)), and stops renewing: from then
     /// on requests get an error that asks for reauthorization, until
     /// [`set_token`](Self::set_token). With a [store](SessionBuilder::store) the stored token is the
-    /// one that is revoked, and a mark in its place tells the siblings that the login has ended.
+    /// one that is revoked, and a mark in its place tells the siblings that the login has ended. A
+    /// login that [`set_token`](Self::set_token) begins meanwhile stays.
     ///
     /// # Errors
     ///

@@ -50,8 +50,9 @@ async fn keep_fresh(core: Weak<Core>) {
         };
         // A token that the application sets ends the wait; so does the end of the session.
         tokio::select! {
-            () = wait.over() => {}
+            biased;
             changed = updates.changed() => if changed.is_err() { return },
+            () = wait.over() => {}
         }
     }
 }

@@ -4,14 +4,13 @@
 //! Held behind one `std::sync::Mutex`, for a few instructions at a time, never across an await.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use retry_policies::policies::ExponentialBackoff;
-use retry_policies::{Jitter, RetryDecision, RetryPolicy};
 use tokio::time::Instant;
 
 use super::Snapshot;
 use super::flight::Flight;
+use crate::chance::between;
 use crate::error::{Disposition, Error};
 use crate::token::Token;
 
@@ -95,8 +94,7 @@ impl Ledger {
     }
 }
 
-/// Bounds of the wait between attempts; exponential, with jitter, by the crate that reqwest-retry
-/// uses.
+/// Bounds of the wait between attempts; exponential, with jitter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Backoff {
     pub(crate) shortest: Duration,
@@ -111,35 +109,23 @@ impl Default for Backoff {
 
 impl Backoff {
     pub(crate) fn transient(&self, attempts: u32) -> Duration {
-        wait(self.shortest, self.longest, Jitter::Bounded, attempts)
+        between(self.shortest, doubled(self.shortest, self.longest, attempts))
     }
 
     /// Somebody has to mend something first: a minute, up to ten.
     fn misconfigured(&self, attempts: u32) -> Duration {
-        wait(
+        doubled(
             Duration::from_secs(60).max(self.shortest),
             Duration::from_secs(600).max(self.longest),
-            Jitter::None,
             attempts,
         )
     }
 }
 
-/// The wait after the given number of attempts, which is at least one.
-fn wait(shortest: Duration, longest: Duration, jitter: Jitter, attempts: u32) -> Duration {
-    let policy = ExponentialBackoff::builder()
-        .retry_bounds(shortest, longest.max(shortest))
-        .jitter(jitter)
-        .base(2)
-        .build_with_max_retries(u32::MAX);
-    // The exponent is capped: the policy multiplies before it takes the minimum.
-    match policy.should_retry(SystemTime::UNIX_EPOCH, attempts.saturating_sub(1).min(16)) {
-        RetryDecision::Retry { execute_after } => execute_after
-            .duration_since(SystemTime::now())
-            .unwrap_or_default()
-            .clamp(shortest, longest.max(shortest)),
-        RetryDecision::DoNotRetry => longest,
-    }
+/// The shortest wait, doubled with each attempt after the first, up to the longest.
+fn doubled(shortest: Duration, longest: Duration, attempts: u32) -> Duration {
+    let times = 1u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
+    shortest.saturating_mul(times).min(longest.max(shortest))
 }
 
 /// Keeps 401s from renewing, after a renewal has not helped against them.
@@ -167,8 +153,7 @@ impl Quiet {
     pub(crate) fn extend(&mut self, generation: u64) {
         if !self.is_on() {
             let times = self.0.as_ref().map_or(0, |period| period.times).saturating_add(1);
-            let wait =
-                wait(Duration::from_secs(60), Duration::from_secs(3600), Jitter::None, times);
+            let wait = doubled(Duration::from_secs(60), Duration::from_secs(3600), times);
             let until = Instant::now() + wait;
             self.0 = Some(Box::new(Period { until, times, generation }));
         }
@@ -203,7 +188,6 @@ mod tests {
         for expected in [1, 2, 4, 8, 16, 30, 30] {
             ledger.fail(refused(503, None), &backoff, false);
             let wait = waits(&ledger).unwrap();
-            // `Jitter::Bounded` lies between the shortest wait and the step.
             assert!(
                 wait >= Duration::from_secs(1) && wait <= Duration::from_secs(expected),
                 "{wait:?} {expected}"

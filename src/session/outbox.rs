@@ -64,7 +64,8 @@ pub(crate) enum Destination {
 
 struct Unsaved {
     entry: Entry,
-    first_attempt: Option<oneshot::Sender<Result<(), Error>>>,
+    /// Who waits for the next attempt at it.
+    waiting: Vec<oneshot::Sender<Result<(), Error>>>,
 }
 
 /// What the saver is to do.
@@ -93,8 +94,8 @@ impl Entry {
 pub(crate) type FirstAttempt = oneshot::Receiver<Result<(), Error>>;
 
 impl Outbox {
-    /// Puts an entry in, in place of any that still waits, and sees to it that a worker runs. The
-    /// worker keeps the session alive until all is saved.
+    /// Puts an entry in, in place of any other that still waits, and sees to it that a worker runs.
+    /// The worker keeps the session alive until all is saved.
     pub(crate) fn put<H>(
         home: &Arc<H>,
         runtime: &Handle,
@@ -109,7 +110,10 @@ impl Outbox {
         let (first_attempt, outcome) = oneshot::channel();
         let mut slot = (**home).as_ref().slot();
         let busy = slot.busy.get_or_insert_default();
-        busy.unsaved = Some(Unsaved { entry, first_attempt: Some(first_attempt) });
+        let same = busy.unsaved.take().filter(|unsaved| unsaved.entry.is(&entry));
+        let mut waiting = same.map(|unsaved| unsaved.waiting).unwrap_or_default();
+        waiting.push(first_attempt);
+        busy.unsaved = Some(Unsaved { entry, waiting });
         busy.hold = hold.or(busy.hold.take());
         busy.lost_to = None;
         if busy.worker.as_ref().is_some_and(Flight::is_running) {
@@ -170,11 +174,14 @@ impl Outbox {
             slot.version = Some(*version);
         }
         let busy = slot.busy.as_mut()?;
-        let retry = outcome.is_err().then(|| busy.renewed.clone());
+        let failed = outcome.is_err();
         let Some(unsaved) = busy.unsaved.as_mut().filter(|unsaved| unsaved.entry.is(entry)) else {
-            return retry;
+            return failed.then(|| busy.renewed.clone());
         };
-        let waiting = unsaved.first_attempt.take();
+        // What was put in during the call is what has failed: no reason to try again at once.
+        busy.renewed = Arc::default();
+        let retry = failed.then(|| busy.renewed.clone());
+        let waiting = std::mem::take(&mut unsaved.waiting);
         busy.error = outcome.as_ref().err().cloned();
         let outcome = outcome.map(|shelved| {
             if let Some(Shelved::Lost(stored)) = shelved {
@@ -183,9 +190,9 @@ impl Outbox {
             (busy.unsaved, busy.hold) = (None, None);
         });
         drop(slot);
-        if let Some(waiting) = waiting {
+        for waiting in waiting {
             // Whoever waited may have gone on without.
-            let _ = waiting.send(outcome);
+            let _ = waiting.send(outcome.clone());
         }
         retry
     }
@@ -223,8 +230,9 @@ async fn work<H: AsRef<Outbox>>(home: Arc<H>, destination: Destination, backoff:
         if let Some(renewed) = outbox.settle(&entry, outcome) {
             let wait = tokio::time::sleep(backoff.transient(failures));
             tokio::select! {
-                () = wait => {}
+                biased;
                 () = renewed.notified() => {}
+                () = wait => {}
             }
         }
     }

@@ -65,6 +65,10 @@ impl Core {
             return;
         }
         let mut ledger = self.ledger();
+        if self.current.load().generation != sent.generation {
+            // It says nothing of the token that has taken its place.
+            return;
+        }
         if rejected {
             ledger.quiet.extend(sent.generation);
         } else {

@@ -24,19 +24,23 @@ use super::outbox::Entry;
 use super::shelf::{Shelf, Shelved, Stored};
 use super::snapshot::{Origin, Snapshot};
 use super::turn::{Hold, Turn, adoptable, turn};
+use crate::chance::between;
 use crate::error::{Disposition, Error, Kind};
 use crate::grant::{self, GrantContext};
 use crate::store::Version;
 use crate::token::Token;
 
-/// The wait before a refresh whose answer was lost is made once more.
-const SECOND_TRY: Duration = Duration::from_millis(500);
+/// The wait before a refresh whose answer was lost is made once more, at least and at most.
+const SECOND_TRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_millis(750));
 
 /// Renews the present token; begins with one that was received before and is not yet in use.
 pub(super) async fn renew(core: Arc<Core>, epoch: u64) -> Landing {
     let received = {
         let ledger = core.ledger();
-        ledger.received.clone().filter(|_| ledger.epoch == epoch)
+        if ledger.epoch != epoch {
+            return Ok(None);
+        }
+        ledger.received.clone()
     };
     match (received, core.shelf()) {
         (Some(received), _) => settle(&core, epoch, received, None).await,
@@ -235,7 +239,11 @@ async fn obtain(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Tok
                 error = lost as &dyn std::error::Error,
                 "the answer was lost, refreshing once more"
             );
-            tokio::time::sleep(SECOND_TRY.mul_f64(rand::random_range(0.5..=1.5))).await;
+            tokio::time::sleep(between(SECOND_TRY.0, SECOND_TRY.1)).await;
+            if core.ledger().epoch != epoch {
+                // The application has set another token: this one's refresh token is no longer ours.
+                return outcome;
+            }
             outcome = grant::refresh(client, token, refresh_token).await;
         }
         match outcome {

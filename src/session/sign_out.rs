@@ -22,12 +22,17 @@ use crate::error::{Error, Kind};
 impl Core {
     pub(crate) async fn sign_out(self: &Arc<Self>) -> Result<(), Error> {
         let (done, outcome) = oneshot::channel();
+        let epoch = self.ledger().epoch;
         loop {
             let under_way = {
                 let mut ledger = self.ledger();
+                if ledger.epoch != epoch {
+                    // The application has set another token meanwhile: another login, which stays.
+                    return Ok(());
+                }
                 let under_way = ledger.flight.clone().filter(Flight::is_running);
                 if under_way.is_none() {
-                    let work = sign_out(self.clone(), ledger.epoch, done);
+                    let work = sign_out(self.clone(), epoch, done);
                     ledger.flight = Some(Flight::launch(&runtime()?, work));
                     break;
                 }
@@ -54,7 +59,7 @@ async fn sign_out(
 }
 
 async fn end(core: &Arc<Core>, epoch: u64) -> Result<(), Error> {
-    let hold = match revoke(core).await {
+    let hold = match revoke(core, epoch).await {
         Ok(hold) => hold,
         Err(error) => {
             let mut ledger = core.ledger();
@@ -87,14 +92,20 @@ async fn end(core: &Arc<Core>, epoch: u64) -> Result<(), Error> {
 
 /// Revokes the refresh token, or the access token where there is none: those in the store, where
 /// siblings may have renewed them, with the lease that keeps these from doing so meanwhile.
-async fn revoke(core: &Core) -> Result<Option<Hold>, Error> {
+async fn revoke(core: &Core, epoch: u64) -> Result<Option<Hold>, Error> {
     let (token, hold) = match core.shelf() {
         Some(shelf) => {
             let (token, hold) = turn::last(core, &shelf).await?;
             (token, Some(hold))
         }
-        None => (core.current.load().token().cloned(), None),
+        None => {
+            // One that is not in use yet, for it is not saved, has replaced the one that is.
+            let received = core.ledger().received.as_ref().map(|received| received.token.clone());
+            (received.or_else(|| core.current.load().token().cloned()), None)
+        }
     };
+    // Not that of another login, which the application has set since.
+    let token = token.filter(|_| core.ledger().epoch == epoch);
     let client =
         core.config.client.as_ref().filter(|client| client.endpoints().revocation.is_some());
     if let (Some(client), Some(token)) = (client, token) {

@@ -25,6 +25,7 @@ use super::core::{Core, runtime};
 use super::freshness::Stage;
 use super::shelf::{Shelf, Stored};
 use super::snapshot::{Origin, Snapshot};
+use crate::chance::between;
 use crate::error::{Error, Kind};
 use crate::store::{Lease, Version};
 use crate::token::Token;
@@ -88,7 +89,7 @@ async fn wait(
         if began.elapsed() > patience {
             return Err(Error::new(Kind::Busy(patience)));
         }
-        sleep(look.mul_f64(rand::random_range(0.5..=1.5))).await;
+        sleep(between(look / 2, look * 3 / 2)).await;
         look = (look * 2).min(LAST_LOOK);
     }
 }
@@ -156,6 +157,7 @@ impl Hold {
         runtime()?.spawn(async move {
             loop {
                 tokio::select! {
+                    biased;
                     _ = &mut ended => break,
                     () = sleep(lease.ttl() / 3) => {
                         if let Err(error) = shelf.lease(&lease).await {

@@ -34,6 +34,7 @@ mod authorization;
 mod authorize;
 mod builder;
 mod callback;
+mod chance;
 mod client;
 mod clock;
 mod code_challenge;
@@ -77,6 +78,8 @@ mod urls;
 mod user;
 
 pub use builder::ProviderBuilder;
+pub(crate) use chance::draw;
+pub use chance::seed;
 pub use counts::Counts;
 pub use fault::Fault;
 pub use hold::Hold;

@@ -190,3 +190,22 @@ async fn a_session_with_nothing_to_renew_with_says_so_and_asks_nobody() {
     }
     assert_eq!(world.provider.counts().token_requests, 0);
 }
+
+#[tokio::test]
+async fn a_renewal_that_a_new_login_has_voided_presents_no_refresh_token_again() {
+    let world = World::new().await;
+    let session = world.saving().token(world.expired_token()).build();
+    world.provider.fail_next(Fault::CutAfter);
+    let refresh = tokio::spawn({
+        let session = session.clone();
+        async move { session.refresh().await.unwrap() }
+    });
+    world.provider.token_requests_reach(1).await;
+    world.round_trips().await;
+    let new_login = world.token();
+    session.set_token(new_login.clone()).await.unwrap();
+    pass(1).await;
+    assert_eq!(refresh.await.unwrap().access_token(), new_login.access_token());
+    world.round_trips().await;
+    assert_eq!(world.provider.counts().token_requests, 1);
+}

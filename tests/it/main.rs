@@ -23,6 +23,7 @@ mod runtime;
 mod saving;
 mod sealed;
 mod sharing;
+mod shutdown;
 mod sign_out;
 mod single_flight;
 mod stores;

@@ -197,3 +197,52 @@ async fn a_401_with_the_provider_down_is_the_renewals_error_and_no_storm() {
     pass(30).await;
     assert_eq!(world.get(&http).await.unwrap(), 200);
 }
+
+#[tokio::test]
+async fn a_late_401_to_a_renewed_token_does_not_keep_a_new_login_from_being_renewed() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let http = world.http(&session);
+    world.provider.reject_all(true);
+    let hold = world.provider.hold();
+    let request = tokio::spawn({
+        let request = http.get(world.provider.api_url());
+        async move { request.send().await.unwrap().status() }
+    });
+    world.provider.token_requests_reach(1).await;
+    let replay = world.provider.hold_api();
+    drop(hold);
+    world.provider.api_requests_reach(2).await;
+    // The renewed token is on its way, and is rejected too; meanwhile there is another login.
+    session.set_token(world.token()).await.unwrap();
+    drop(replay);
+    assert_eq!(request.await.unwrap(), 401);
+    world.provider.reject_all(false);
+    world.provider.revoke_access_tokens();
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    assert_eq!(world.provider.counts().token_requests, 2);
+}
+
+#[tokio::test]
+async fn a_replay_that_lacks_a_scope_says_nothing_of_the_renewed_token() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let http = world.http(&session);
+    world.provider.revoke_access_tokens();
+    let hold = world.provider.hold();
+    let request = tokio::spawn({
+        let request = http.get(world.provider.api_url());
+        async move { request.send().await.unwrap().status() }
+    });
+    world.provider.token_requests_reach(1).await;
+    world.provider.reject_all(true);
+    world.provider.challenge(Some(r#"Bearer error="insufficient_scope""#));
+    drop(hold);
+    assert_eq!(request.await.unwrap(), 401);
+    world.provider.reject_all(false);
+    world.provider.challenge(None);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    world.provider.revoke_access_tokens();
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    assert_eq!(world.provider.counts().token_requests, 2);
+}

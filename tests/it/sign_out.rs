@@ -182,3 +182,64 @@ async fn introspection() {
     let error = world.app().introspect("x", TokenKind::AccessToken).await.unwrap_err();
     assert!(error.is_config());
 }
+
+#[tokio::test]
+async fn a_login_that_begins_while_a_sign_out_waits_stays() {
+    let world = World::new().await;
+    let (session, deletions) = session(&world);
+    let hold = world.provider.hold();
+    assert!(polled(1, session.refresh()).await.is_none());
+    world.provider.token_requests_reach(1).await;
+    let signing_out = tokio::spawn({
+        let session = session.clone();
+        async move { session.sign_out().await }
+    });
+    tokio::task::yield_now().await;
+    let new_login = world.token();
+    session.set_token(new_login.clone()).await.unwrap();
+    drop(hold);
+    signing_out.await.unwrap().unwrap();
+    assert_eq!(session.current().unwrap().access_token(), new_login.access_token());
+    assert!(world.provider.accepts_refresh_token(new_login.refresh_token().unwrap()));
+    assert_eq!(deletions.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_strict_saving_keeps_back_is_the_one_that_is_revoked() {
+    let world = World::new().await;
+    let session = Session::builder(app(&world))
+        .clock(world.clock.reader())
+        .token(world.token())
+        .strict_saving()
+        .on_refresh(|_| async { Err::<(), _>(std::io::Error::other("disk full")) })
+        .on_sign_out(|| async { Ok::<(), std::io::Error>(()) })
+        .build();
+    let new_login = world.token();
+    assert!(session.set_token(new_login.clone()).await.unwrap_err().is_save());
+    session.sign_out().await.unwrap();
+    assert!(!world.provider.accepts_refresh_token(new_login.refresh_token().unwrap()));
+}
+
+#[tokio::test]
+async fn a_session_that_renews_by_hand_says_so_too() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).manual().build();
+    session.sign_out().await.unwrap();
+    let error = ours(&world.get(&world.http(&session)).await.unwrap_err());
+    assert!(error.is_reauthorization_required(), "{error}");
+}
+
+#[tokio::test]
+async fn a_login_that_begins_before_a_sign_out_gets_to_work_stays() {
+    let world = World::new().await;
+    let (session, deletions) = session(&world);
+    let signing_out = session.sign_out();
+    tokio::pin!(signing_out);
+    assert!(polled(1, &mut signing_out).await.is_none());
+    let new_login = world.token();
+    session.set_token(new_login.clone()).await.unwrap();
+    signing_out.await.unwrap();
+    assert_eq!(session.current().unwrap().access_token(), new_login.access_token());
+    assert!(world.provider.accepts_refresh_token(new_login.refresh_token().unwrap()));
+    assert_eq!(deletions.load(Ordering::SeqCst), 0);
+}

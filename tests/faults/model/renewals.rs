@@ -1,0 +1,196 @@
+//! Token requests: one at a time, none without a cause, no refresh token twice.
+
+use std::time::{Duration, SystemTime};
+
+use super::token::Facts;
+use super::{BACKOFF, Model, QUIET};
+use crate::provider::Issued;
+use crate::serial::Serial;
+
+/// After a lost answer the refresh token is presented once more, after at least and at most that
+/// long; timers have a grain of a millisecond.
+const SECOND_TRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_millis(751));
+
+/// A token request under way.
+pub(super) struct Flight {
+    presented: Serial,
+    sent: SystemTime,
+    /// Nothing but a 401 has led to it.
+    only_401: bool,
+    is_second: bool,
+}
+
+/// How a refresh token was last answered.
+pub(super) struct LastUse {
+    at: Duration,
+    answer: Answer,
+    was_second: bool,
+}
+
+/// What the session is told of a token request.
+#[derive(Debug, Clone, Copy)]
+pub enum Answer {
+    Token(Issued),
+    InvalidGrant,
+    /// Not now; not before that long.
+    Later(Duration),
+    /// Not what can be used, and perhaps issued.
+    Garbage,
+    /// The connection was cut, or the session did not wait any longer.
+    Lost,
+}
+
+impl Model {
+    /// A refresh token is presented.
+    pub fn presented(&mut self, presented: Serial) {
+        let now = self.clock.now();
+        self.token_requests += 1;
+        self.expected = None;
+        let is_second = self.check_use(presented, now);
+        let mut only_401 = false;
+        if let Some(other) =
+            self.flights.iter().find(|other| other.presented.login == presented.login)
+        {
+            let other = other.presented;
+            self.violation(format!("{other} and {presented} are presented at the same time"));
+        }
+        if presented.login != self.login {
+            let login = self.login;
+            self.violation(format!("{presented} is presented after login {login} was set"));
+        } else if self.ended {
+            self.violation(format!("{presented} is presented after the end of the login"));
+        } else {
+            only_401 = self.check_cause(presented, is_second, now);
+        }
+        self.flights.push(Flight { presented, sent: self.clock.wall(), only_401, is_second });
+    }
+
+    /// Whether this is the second try after a lost answer.
+    fn check_use(&mut self, presented: Serial, now: Duration) -> bool {
+        let newest = self.newest.get(&presented.login).and_then(|newest| self.tokens.get(newest));
+        if newest.is_some_and(|newest| newest.refresh != presented) {
+            let newest = newest.map(|newest| newest.refresh);
+            self.violation(format!("{presented} is presented, and {newest:?} has replaced it"));
+        }
+        let Some(last) = self.uses.get(&presented) else { return false };
+        let since = now - last.at;
+        let (mut is_second, answer) = (false, last.answer);
+        let allowed = match answer {
+            // Kept by the provider, as is checked above.
+            Answer::Token(_) => true,
+            Answer::InvalidGrant => false,
+            Answer::Later(wait) => since >= wait,
+            Answer::Garbage => since >= BACKOFF,
+            Answer::Lost if last.was_second => since >= BACKOFF,
+            Answer::Lost => {
+                is_second = true;
+                (SECOND_TRY.0..=SECOND_TRY.1).contains(&since)
+            }
+        };
+        if is_second {
+            self.tally.count("state: second try after a lost answer");
+        }
+        if !allowed {
+            self.violation(format!("{presented} is presented {since:?} after {answer:?}"));
+        }
+        is_second
+    }
+
+    /// Whether nothing but a 401 is the cause.
+    fn check_cause(&mut self, presented: Serial, is_second: bool, now: Duration) -> bool {
+        let Some(live) = self.live else { return false };
+        if self.newest() != Some(live) {
+            let newest = self.newest();
+            self.violation(format!("{presented} is presented with {newest:?} not in use yet"));
+        }
+        let Some(facts) = self.tokens.get(&live) else { return false };
+        if facts.was_due || facts.asked_by_hand {
+            return false;
+        }
+        let Some(first_401) = facts.first_401 else {
+            self.violation(format!("{presented} is presented without a cause: {live} is good"));
+            return false;
+        };
+        self.tally.count("state: renewal for a 401 alone");
+        if facts.after_401 && !facts.accepted && !is_second {
+            self.tally.count("state: renewal after one that did not help");
+            if now < first_401 + QUIET {
+                self.violation(format!("{presented} is presented although renewals do not help"));
+            }
+        }
+        true
+    }
+
+    /// The answer is on its way to the session, and arrives at once.
+    pub fn token_answered(&mut self, presented: Serial, answer: Answer) {
+        let now = self.clock.now();
+        self.note(format_args!("token request with {presented}: {answer:?}"));
+        let position = self.flights.iter().position(|flight| flight.presented == presented);
+        let Some(flight) = position.map(|position| self.flights.remove(position)) else { return };
+        let was_second = flight.is_second;
+        self.uses.insert(presented, LastUse { at: now, answer, was_second });
+        let is_void = presented.login != self.login;
+        if is_void {
+            self.tally.count("state: answer to a renewal that is void");
+        }
+        match answer {
+            Answer::Token(issued) if !is_void => self.received(issued, presented, &flight),
+            Answer::Token(_) => {}
+            Answer::InvalidGrant => {
+                if !is_void {
+                    self.refused_in_doubt = self.doubt.get(&presented.login) == Some(&true);
+                    self.end();
+                }
+            }
+            Answer::Garbage | Answer::Lost => {
+                self.doubt.insert(presented.login, true);
+                self.fail(is_void);
+            }
+            Answer::Later(_) => self.fail(is_void),
+        }
+    }
+
+    fn received(&mut self, issued: Issued, presented: Serial, flight: &Flight) {
+        let mut facts = Facts::renewed(&self.clock, flight.sent, &issued, presented);
+        facts.after_401 = flight.only_401;
+        self.tokens.insert(issued.access, facts);
+        self.newest.insert(presented.login, issued.access);
+        self.doubt.insert(presented.login, false);
+        self.failing = false;
+        if self.saves.is_failing() {
+            self.tally.count("state: renewed while the saver fails");
+        }
+    }
+
+    fn fail(&mut self, is_void: bool) {
+        if !is_void {
+            self.failing = true;
+            self.failed_at = Some(self.clock.now());
+        }
+    }
+
+    /// The session has let go of the token request: its time was up.
+    pub fn token_request_dropped(&mut self, presented: Serial) {
+        self.tally.count("state: token request timed out");
+        self.token_answered(presented, Answer::Lost);
+    }
+
+    pub fn is_renewing(&self) -> bool {
+        !self.flights.is_empty()
+    }
+
+    /// The revocation endpoint has answered.
+    pub fn revocation_answered(&mut self, presented: Serial, done: bool) {
+        self.note(format_args!("revocation of {presented}: {done}"));
+        if !done {
+            self.revocation_failed_at = Some(self.clock.now());
+        } else if presented.login == self.login {
+            self.end();
+        }
+    }
+
+    /// Whether an answer to the login's refresh token may be lost.
+    pub fn is_in_doubt(&self) -> bool {
+        self.doubt.get(&self.login) == Some(&true)
+    }
+}
