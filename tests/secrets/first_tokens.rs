@@ -1,0 +1,187 @@
+//! Each way to the first token, and what goes wrong on it.
+
+use reqwest::header::LOCATION;
+use reqwest_oauth2::testing::Fault;
+use reqwest_oauth2::{Error, ImplicitLogin, Login, OAuthClient, Pkce};
+use url::Url;
+
+use crate::log::Log;
+use crate::secrets::Secrets;
+use crate::support::World;
+
+const REDIRECT_URI: &str = "https://me.example/cb";
+
+pub async fn run(log: &Log, secrets: &mut Secrets) {
+    let world = World::with(|provider| provider.redirect_uri(REDIRECT_URI)).await;
+    secrets.plant("client secret", "potato");
+    let app = OAuthClient::discover(world.provider.issuer(), "foo").await.unwrap();
+    let app = app.secret("potato").clock(world.clock.reader());
+    log.show(&app);
+    authorization_code(log, secrets, &app, &world).await;
+    implicit(log, secrets, &app).await;
+    password(log, secrets, &app, &world).await;
+    device(log, secrets, &world).await;
+    discovery(log, secrets, &world).await;
+}
+
+/// What is in a login that only the process which began it may know.
+fn plant_login(secrets: &mut Secrets, login: &impl serde::Serialize) {
+    let document = serde_json::to_value(login).unwrap();
+    for name in ["state", "code_verifier", "verifier"] {
+        if let Some(value) = document.get(name).and_then(|value| value.as_str()) {
+            secrets.plant("state or verifier", value);
+        }
+    }
+}
+
+async fn authorization_code(log: &Log, secrets: &mut Secrets, app: &OAuthClient, world: &World) {
+    log.show(&Pkce::default());
+    let begin = |secrets: &mut Secrets| -> Login {
+        let request = app.authorization_code(REDIRECT_URI).unwrap().scope("read");
+        log.show(&request);
+        let login = request.begin().unwrap();
+        log.show(&login);
+        plant_login(secrets, &login);
+        login
+    };
+    let login = begin(secrets);
+    assert!(serde_json::to_string(&login).unwrap().contains("erifier"), "it is planted");
+    let callback = browse(login.url(), secrets).await;
+    let again = login.clone();
+    let token = login.finish(app, &callback).await.unwrap();
+    secrets.plant_token(&token);
+    log.show(&token);
+    // The code was used; the answer says so, and the error shows neither it nor the state.
+    log.show_error(&again.finish(app, &callback).await.unwrap_err());
+    let login = begin(secrets);
+    log.show_error(&login.finish(app, &callback).await.unwrap_err());
+    let login = begin(secrets);
+    let code = code(&browse(login.url(), secrets).await);
+    let token = login.finish_with_code(app, code).await.unwrap();
+    secrets.plant_token(&token);
+    for callback in [
+        format!("{REDIRECT_URI}?code=c0de-in-vain&state=another-state-1&code=twice-a-code"),
+        format!("{REDIRECT_URI}?error=denied-with-c0de-in-vain&state=another-state-1"),
+        "https://c0de-in-vain@else.example/?state=another-state-1".to_owned(),
+        "not a url: c0de-in-vain".to_owned(),
+    ] {
+        log.show_error(&begin(secrets).finish(app, callback).await.unwrap_err());
+    }
+    secrets.plant("code", "c0de-in-vain");
+    secrets.plant("state", "another-state-1");
+    secrets.plant("code", "twice-a-code");
+    // The token endpoint echoes what it was sent.
+    let login = begin(secrets);
+    let callback = browse(login.url(), secrets).await;
+    world.provider.fail_next(Fault::Reply {
+        status: 400,
+        content_type: "application/json".into(),
+        body: serde_json::json!({
+            "error": "invalid_grant",
+            "error_description": format!("no such code: {} of potato", self::code(&callback)),
+        })
+        .to_string(),
+    });
+    log.show_error(&login.finish(app, &callback).await.unwrap_err());
+}
+
+async fn implicit(log: &Log, secrets: &mut Secrets, app: &OAuthClient) {
+    let begin = |secrets: &mut Secrets| -> ImplicitLogin {
+        let request = app.implicit(REDIRECT_URI).unwrap().scope("read");
+        log.show(&request);
+        let login = request.begin().unwrap();
+        log.show(&login);
+        plant_login(secrets, &login);
+        login
+    };
+    let login = begin(secrets);
+    let callback = browse(login.url(), secrets).await;
+    let other = begin(secrets);
+    log.show_error(&other.finish(app, &callback).unwrap_err());
+    let token = login.finish(app, &callback).unwrap();
+    secrets.plant_token(&token);
+    log.show(&token);
+}
+
+async fn password(log: &Log, secrets: &mut Secrets, app: &OAuthClient, world: &World) {
+    let right = secrets.plant("password", "A3ddj3w");
+    let wrong = secrets.plant("password", "hunter2 & hunter3");
+    let request = app.password("johndoe", &right);
+    log.show(&request);
+    let token = request.send().await.unwrap();
+    secrets.plant_token(&token);
+    log.show_error(&app.password("johndoe", &wrong).send().await.unwrap_err());
+    world.provider.fail_next(Fault::Reply {
+        status: 400,
+        content_type: "text/plain".into(),
+        body: format!("wrong password: {wrong}"),
+    });
+    log.show_error(&app.password("johndoe", &wrong).send().await.unwrap_err());
+}
+
+async fn device(log: &Log, secrets: &mut Secrets, world: &World) {
+    let app = world.app();
+    let app = app
+        .device_authorization_endpoint(world.provider.device_authorization_url())
+        .unwrap()
+        .clock(world.clock.reader());
+    let request = app.device_authorization().scope("read");
+    log.show(&request);
+    let mut login = request.begin().await.unwrap();
+    log.show(&login);
+    world.provider.approve_device(login.user_code());
+    let waiting = login.wait();
+    tokio::pin!(waiting);
+    let token = loop {
+        tokio::select! {
+            biased;
+            token = &mut waiting => break token.unwrap(),
+            () = world.round_trips() => crate::support::pass(5).await,
+        }
+    };
+    secrets.plant_token(&token);
+    let request = world.provider.token_requests().pop().unwrap();
+    secrets.plant("device code", request.param("device_code").unwrap());
+    log.show(&request);
+}
+
+async fn discovery(log: &Log, secrets: &mut Secrets, world: &World) {
+    let key = secrets.plant("key in a URL", "k3y-in-a-query");
+    let config = |error: Result<OAuthClient, Error>| log.show_error(&error.unwrap_err());
+    config(OAuthClient::discover(format!("https://user:{key}@host.example"), "foo").await);
+    config(OAuthClient::discover(format!("http://host.example/?{key}"), "foo").await);
+    config(OAuthClient::new("foo", format!("not a url {key}")));
+    config(OAuthClient::new("foo", format!("http://{key}@host.example/token")));
+    config(OAuthClient::new("foo", format!("http://host.example/token?key={key}")));
+    world.provider.fail_metadata(Fault::Redirect {
+        status: 302,
+        location: format!("https://else.example/?{key}"),
+    });
+    config(OAuthClient::discover(world.provider.issuer(), "foo").await);
+    world.provider.fail_metadata(Fault::Reply {
+        status: 200,
+        content_type: "application/json".into(),
+        body: format!(r#"{{"issuer":"{key}"}}"#),
+    });
+    config(OAuthClient::discover(world.provider.issuer(), "foo").await);
+}
+
+/// Where the provider sends a browser that goes to the login, with all that it brings.
+async fn browse(url: &str, secrets: &mut Secrets) -> String {
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+    let response = http.build().unwrap().get(url).send().await.unwrap();
+    let callback = response.headers()[LOCATION].to_str().unwrap().to_owned();
+    let url = Url::parse(&callback).unwrap();
+    let fragment = url::form_urlencoded::parse(url.fragment().unwrap_or_default().as_bytes());
+    for (name, value) in url.query_pairs().chain(fragment) {
+        if ["code", "access_token", "state"].contains(&&*name) {
+            secrets.plant("code, token or state in a callback", value);
+        }
+    }
+    callback
+}
+
+fn code(callback: &str) -> String {
+    let url = Url::parse(callback).unwrap();
+    url.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned()
+}

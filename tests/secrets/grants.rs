@@ -1,0 +1,89 @@
+//! Each grant, each way to authenticate, and an application's own source of tokens.
+
+use reqwest_oauth2::{
+    BasicEncoding, ClientAuthentication, ClientCredentials, Error, ExchangeToken, Grant,
+    GrantContext, JwtBearer, Session, Token, TokenExchange,
+};
+
+use crate::log::Log;
+use crate::secrets::Secrets;
+use crate::support::World;
+
+pub async fn run(log: &Log, secrets: &mut Secrets) {
+    let world = World::with(|p| p.accept_assertions(|assertion| assertion.len() < 40)).await;
+    log.show(&BasicEncoding::default());
+    for authentication in [
+        ClientAuthentication::ClientSecretBasic,
+        ClientAuthentication::ClientSecretPost,
+        ClientAuthentication::Detect,
+        ClientAuthentication::None,
+    ] {
+        log.show(&authentication);
+        let app = world.app().authentication(authentication);
+        let grant = ClientCredentials::new().scope("read");
+        log.show(&grant);
+        let session = Session::builder(app).grant(grant).clock(world.clock.reader()).build();
+        outcome(log, secrets, &session).await;
+    }
+    let wrong = secrets.plant("client secret", "a wr0ng secret");
+    let app = world.app().secret(&wrong);
+    let session = Session::builder(app).grant(ClientCredentials::new()).build();
+    outcome(log, secrets, &session).await;
+
+    let assertion = secrets.plant("assertion", "eyJhbGciOi.signed");
+    let refused = secrets.plant("assertion", "eyJhbGciOi.refused-for-it-is-longer-than-forty");
+    for assertion in [&assertion, &refused] {
+        let (assertion, subject) = (assertion.clone(), assertion.clone());
+        let bearer = JwtBearer::new(move || {
+            let assertion = assertion.clone();
+            async { Ok::<_, Error>(assertion) }
+        });
+        log.show(&bearer);
+        outcome(log, secrets, &world.session().grant(bearer).build()).await;
+        log.show(&ExchangeToken::jwt(&*subject));
+        let exchange = TokenExchange::new(move || {
+            let subject = subject.clone();
+            async { Ok::<_, Error>(ExchangeToken::jwt(subject)) }
+        });
+        log.show(&exchange);
+        outcome(log, secrets, &world.session().grant(exchange).build()).await;
+    }
+    let own = Own(log.clone());
+    outcome(log, secrets, &world.session().token(world.expired_token()).grant(own).build()).await;
+    secrets.plant("access token", "a token of our own");
+    from_oauth2(log, secrets);
+}
+
+/// An application's grant, which sees what it is asked with.
+struct Own(Log);
+
+#[async_trait::async_trait]
+impl Grant for Own {
+    async fn token(&self, context: &GrantContext<'_>) -> Result<Token, Error> {
+        self.0.show(context);
+        Token::new("a token of our own")
+    }
+}
+
+async fn outcome(log: &Log, secrets: &mut Secrets, session: &Session) {
+    match session.refresh().await {
+        Ok(token) => {
+            secrets.plant_token(&token);
+            log.show(&token);
+        }
+        Err(error) => log.show_error(&error),
+    }
+    log.show(session);
+}
+
+fn from_oauth2(log: &Log, secrets: &mut Secrets) {
+    use oauth2::basic::{BasicTokenResponse, BasicTokenType};
+    let access_token = secrets.plant("access token", "from-the-oauth2-crate");
+    let response = |access_token: String| {
+        let access_token = oauth2::AccessToken::new(access_token);
+        let extra = oauth2::EmptyExtraTokenFields {};
+        BasicTokenResponse::new(access_token, BasicTokenType::Bearer, extra)
+    };
+    log.show(&Token::try_from(&response(access_token.clone())).unwrap());
+    log.show_error(&Token::try_from(&response(format!("{access_token}\n"))).unwrap_err());
+}

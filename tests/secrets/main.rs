@@ -1,0 +1,41 @@
+//! G12: no secret in `Debug`, errors or tracing. Every flow runs with all that any crate logs at
+//! TRACE collected, and every public type shown; then each secret that was planted or issued is looked
+//! for: whole, encoded, and in parts. A binary of its own, for subscriber and logger are global.
+#![allow(missing_docs, dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
+
+mod first_tokens;
+mod grants;
+mod header;
+mod log;
+mod renewals;
+mod secrets;
+mod sign_out;
+mod stores;
+#[path = "../it/support.rs"]
+mod support;
+mod types;
+
+use log::Log;
+use secrets::Secrets;
+
+#[tokio::test]
+async fn nothing_that_is_shown_or_logged_has_a_secret() {
+    let log = Log::collecting();
+    let mut secrets = Secrets::default();
+    first_tokens::run(&log, &mut secrets).await;
+    grants::run(&log, &mut secrets).await;
+    renewals::run(&log, &mut secrets).await;
+    sign_out::run(&log, &mut secrets).await;
+    stores::run(&log, &mut secrets).await;
+    types::all_were_shown(&log);
+
+    let text = log.text();
+    // Ours, and those of the crates underneath.
+    for expected in ["reqwest_oauth2", "reqwest::connect", "sqlx::query"] {
+        assert!(text.contains(expected), "nothing of {expected} was collected");
+    }
+    assert!(text.contains("reauthorization required"));
+    if let Some(found) = secrets.first_in(&text) {
+        panic!("{found}\n--- what was collected ---\n{text}");
+    }
+}

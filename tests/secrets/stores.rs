@@ -1,0 +1,104 @@
+//! Sessions that share a store: what they show, what is broken in it, what is sealed.
+
+use std::sync::Arc;
+
+use reqwest_oauth2::store::{
+    FileStore, Lease, MemoryStore, PostgresStore, Record, Sealed, SealingKey, SqliteStore,
+    StoreError, TokenKey, TokenStore,
+};
+use reqwest_oauth2::{Sessions, User};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::SqlitePoolOptions;
+
+use crate::log::Log;
+use crate::secrets::Secrets;
+use crate::support::{World, plain_http};
+
+pub async fn run(log: &Log, secrets: &mut Secrets) {
+    let world = World::new().await;
+    let directory = tempfile::tempdir().unwrap();
+    let memory = Arc::new(MemoryStore::new());
+    let file = FileStore::directory(directory.path());
+    let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:");
+    let sqlite = SqliteStore::new(pool.await.unwrap());
+    sqlite.migrate().await.unwrap();
+    let key = secrets.plant("sealing key", "a key of thirty-two characters..");
+    let sealing = || SealingKey::new("one", key.as_bytes().try_into().unwrap());
+    let sealed = Sealed::new(memory.clone(), sealing());
+    log.show(&*memory);
+    log.show(&file);
+    log.show(&sqlite);
+    log.show(&sealed);
+    log.show(&sealing());
+    log.show(&User::from("alice"));
+    log.show(&Lease::new(std::time::Duration::from_secs(1)));
+    no_server(log, secrets, &world).await;
+    let stores: [Arc<dyn TokenStore>; 4] =
+        [memory, Arc::new(file), Arc::new(sealed), Arc::new(sqlite)];
+    for store in stores {
+        used(log, secrets, &world, store).await;
+    }
+}
+
+async fn used(log: &Log, secrets: &mut Secrets, world: &World, store: Arc<dyn TokenStore>) {
+    let key = TokenKey::new(&world.provider.token_url(), "foo", "alice");
+    let broken = secrets.plant("broken document", "br0ken-document");
+    let broken = Record::new(format!(r#"{{"access_token": "{broken}""#));
+    log.show(&broken);
+    log.show(&broken.version());
+    log.show(&key);
+    let build = || {
+        let clock = world.clock.reader();
+        let sessions = Sessions::builder(world.app()).each(|session| session.clock(clock));
+        log.show(&sessions);
+        sessions.store(store.clone()).build()
+    };
+    // What is left of the one before is not sealed, or not a token.
+    match store.commit(&key, None, &broken).await {
+        Ok(committed) => log.show(&committed),
+        Err(error) => log.show_error(&error),
+    }
+    log.show_error(&build().session("alice").token().await.unwrap_err());
+    let _ = store.delete(&key).await;
+    let sessions = build();
+    let token = world.token();
+    secrets.plant_token(&token);
+    sessions.sign_in("alice", token).await.unwrap();
+    log.show(&sessions);
+    log.show(&sessions.session("alice"));
+    log.show(&sessions.header(&User::from("alice")).unwrap());
+    let renewed = sessions.session("alice").refresh().await.unwrap();
+    secrets.plant_token(&renewed);
+    log.show(&store.load(&key).await.unwrap().unwrap());
+    let layer = sessions.middleware([world.provider.origin()]).unwrap();
+    let http = reqwest_middleware::ClientBuilder::new(plain_http()).with(layer).build();
+    let request = || http.get(world.provider.api_url());
+    let response = request().with_extension(User::from("alice")).send().await.unwrap();
+    log.show(&response);
+    log.show(&request().send().await.unwrap_err());
+    sessions.sign_out("alice").await.unwrap();
+    log.show_error(&build().session("alice").token().await.unwrap_err());
+    sessions.forget("alice").await.unwrap();
+}
+
+/// A database that is not there, with a password in its URL.
+async fn no_server(log: &Log, secrets: &mut Secrets, world: &World) {
+    let password = secrets.plant("database password", "pa55word-of-the-database");
+    let pool = PgPoolOptions::new()
+        .acquire_timeout(std::time::Duration::from_millis(1))
+        .connect_lazy(&format!("postgres://user:{password}@127.0.0.1:1/db"))
+        .unwrap();
+    let store = PostgresStore::new(pool);
+    log.show(&store);
+    let key = TokenKey::new(&world.provider.token_url(), "foo", "alice");
+    let loading = store.load(&key);
+    tokio::pin!(loading);
+    let error: StoreError = loop {
+        tokio::select! {
+            biased;
+            loaded = &mut loading => break loaded.unwrap_err(),
+            () = world.round_trips() => crate::support::pass(1).await,
+        }
+    };
+    log.show_error(&error);
+}
