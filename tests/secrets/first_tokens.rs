@@ -161,7 +161,7 @@ async fn discovery(log: &Log, secrets: &mut Secrets, world: &World) {
     world.provider.fail_metadata(Fault::Reply {
         status: 200,
         content_type: "application/json".into(),
-        body: format!(r#"{{"issuer":"{key}"}}"#),
+        body: r#"{"issuer":"https://else.example"}"#.into(),
     });
     config(OAuthClient::discover(world.provider.issuer(), "foo").await);
 }
