@@ -17,12 +17,15 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use super::flight::Flight;
 use super::ledger::Backoff;
 use super::shelf::{Shelf, Shelved, Stored};
 use super::turn::Hold;
 use crate::error::{BoxError, Error, Kind};
+use crate::observe;
 use crate::saver::TokenSaver;
 use crate::store::Version;
 use crate::token::Token;
@@ -65,6 +68,7 @@ pub(crate) enum Destination {
 struct Unsaved {
     entry: Entry,
     first_attempt: Option<oneshot::Sender<Result<(), Error>>>,
+    _counted: observe::Counted,
 }
 
 /// What the saver is to do.
@@ -98,6 +102,7 @@ impl Outbox {
     pub(crate) fn put<H>(
         home: &Arc<H>,
         runtime: &Handle,
+        span: Span,
         destination: Destination,
         backoff: Backoff,
         entry: Entry,
@@ -109,13 +114,18 @@ impl Outbox {
         let (first_attempt, outcome) = oneshot::channel();
         let mut slot = (**home).as_ref().slot();
         let busy = slot.busy.get_or_insert_default();
-        busy.unsaved = Some(Unsaved { entry, first_attempt: Some(first_attempt) });
+        busy.unsaved = Some(Unsaved {
+            entry,
+            first_attempt: Some(first_attempt),
+            _counted: observe::Counted::new(),
+        });
         busy.hold = hold.or(busy.hold.take());
         busy.lost_to = None;
         if busy.worker.as_ref().is_some_and(Flight::is_running) {
             busy.renewed.notify_one();
         } else {
-            busy.worker = Some(Flight::launch(runtime, work(home.clone(), destination, backoff)));
+            let work = work(home.clone(), destination, backoff).instrument(span);
+            busy.worker = Some(Flight::launch(runtime, work));
         }
         outcome
     }
@@ -209,17 +219,15 @@ async fn work<H: AsRef<Outbox>>(home: Arc<H>, destination: Destination, backoff:
     let outbox = (*home).as_ref();
     let mut failures = 0;
     while let Some((entry, version)) = outbox.next() {
+        let began = Instant::now();
         let outcome = call(&destination, &entry, version).await;
-        match &outcome {
-            Ok(_) => tracing::debug!("the saver has done its work"),
-            Err(error) => {
-                tracing::error!(
-                    error = error as &dyn std::error::Error,
-                    "the saver failed, trying again"
-                );
-            }
-        }
         failures = if outcome.is_ok() { 0 } else { failures + 1 };
+        match (&outcome, &entry) {
+            (Ok(Some(Shelved::Lost(_))), _) => observe::save_superseded(),
+            (Ok(_), Entry::Delete) => observe::token_deleted(began.elapsed()),
+            (Ok(_), _) => observe::token_saved(began.elapsed()),
+            (Err(error), _) => observe::save_failed(error, failures),
+        }
         if let Some(renewed) = outbox.settle(&entry, outcome) {
             let wait = tokio::time::sleep(backoff.transient(failures));
             tokio::select! {
