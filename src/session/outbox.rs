@@ -91,6 +91,23 @@ impl Entry {
             _ => false,
         }
     }
+
+    /// The error as it is, unless it or a cause of it repeats what was to be saved.
+    fn without_secrets(&self, error: BoxError) -> BoxError {
+        let (Self::Save(token) | Self::Set(token)) = self else { return error };
+        let tells = |text: &str| {
+            text.contains(token.access_token())
+                || token.refresh_token().is_some_and(|secret| text.contains(secret))
+        };
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*error);
+        while let Some(error) = cause {
+            if tells(&error.to_string()) || tells(&format!("{error:?}")) {
+                return "the saver's own error repeats the token, so it is not shown".into();
+            }
+            cause = error.source();
+        }
+        error
+    }
 }
 
 /// The end of the first attempt at an entry.
@@ -254,6 +271,7 @@ async fn call(
         }
     });
     let failure = |source| {
+        let source = entry.without_secrets(source);
         Error::new(match entry {
             Entry::Save(_) | Entry::Set(_) => Kind::Save(source),
             Entry::Delete => Kind::Delete(source),
