@@ -68,6 +68,8 @@
 //! # Features
 //!
 //! - `file-store` (on by default): a store in files, `store::FileStore`.
+//! - `metrics`: counters through the `metrics` facade. They, and the `tracing` events and spans, are
+//!   listed in `docs/observability.md`.
 //! - `oauth2`: a token obtained with the `oauth2` or `openidconnect` crate becomes a [`Token`].
 //! - `postgres`, `redis`, `sqlite`: stores that processes share (`store::PostgresStore`,
 //!   `store::RedisStore`, `store::SqliteStore`), on a pool or connection of yours.
@@ -91,6 +93,7 @@ mod login;
 mod middleware;
 #[cfg(feature = "oauth2")]
 mod oauth2;
+mod observe;
 mod origin;
 pub mod presets;
 mod saver;
@@ -114,6 +117,9 @@ pub use login::{
     Pkce,
 };
 pub use middleware::OAuthMiddleware;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use observe::describe_metrics;
 pub use origin::Origins;
 pub use saver::TokenSaver;
 pub use session::{KeepFresh, Session, SessionBuilder, TokenUpdated, Updates};

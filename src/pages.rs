@@ -18,3 +18,6 @@ struct FromRequestsOauthlib;
 struct FromOauth2;
 #[doc = include_str!("../docs/from-a-mutex.md")]
 struct FromAMutex;
+#[cfg(feature = "metrics")]
+#[doc = include_str!("../docs/observability.md")]
+struct Observability;

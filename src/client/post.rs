@@ -11,12 +11,15 @@ use http::{HeaderValue, Method};
 use reqwest::Request;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+use tracing::Instrument;
 use url::Url;
 
 use super::ClientAuthentication;
 use super::answer::answer;
 use super::settings::Settings;
 use crate::error::{Error, Kind};
+use crate::observe;
 use crate::secret;
 use crate::wire::Reply;
 
@@ -74,6 +77,31 @@ pub(crate) struct Endpoint<'a> {
 
 /// POSTs the form, authenticated as the settings say, and reads the answer.
 pub(super) async fn post<T>(
+    settings: &Settings,
+    endpoint: Endpoint<'_>,
+    form: &Form,
+    read: impl Fn(&Reply<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let grant_type = form.own.iter().find(|(name, _)| *name == "grant_type");
+    let span = observe::provider_request(
+        endpoint.name,
+        endpoint.url.host_str(),
+        &settings.id,
+        grant_type.map(|(_, value)| value.expose_secret()),
+    );
+    let work = async {
+        let began = Instant::now();
+        let outcome = bounded(settings, endpoint, form, read).await;
+        match &outcome {
+            Ok(_) => observe::provider_answered(endpoint.name, began.elapsed()),
+            Err(error) => observe::provider_failed(endpoint.name, error, began.elapsed()),
+        }
+        outcome
+    };
+    work.instrument(span).await
+}
+
+async fn bounded<T>(
     settings: &Settings,
     endpoint: Endpoint<'_>,
     form: &Form,

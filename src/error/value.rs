@@ -175,6 +175,18 @@ impl Error {
             || matches!(&*self.0, Kind::Malformed { status, .. } if status.is_success())
     }
 
+    /// The end of a request to the provider, in a word.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match &*self.0 {
+            Kind::Rejected(_) => "refused",
+            Kind::Malformed { .. } => "malformed",
+            Kind::Unreachable { .. } => "unreachable",
+            Kind::Lost { .. } => "lost",
+            Kind::Timeout { .. } => "timeout",
+            _ => "not_sent",
+        }
+    }
+
     pub(crate) fn disposition(&self) -> Disposition {
         match &*self.0 {
             Kind::Rejected(rejection) => rejection.disposition(),

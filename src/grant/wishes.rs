@@ -1,12 +1,21 @@
 //! What an application asks for beside the grant itself.
 
+use std::fmt;
+
 use crate::client::TokenRequest;
 
 /// A scope, and extra parameters.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Wishes {
     pub(super) scope: Option<String>,
     pub(super) extra: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Wishes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.extra.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Wishes").field("scope", &self.scope).field("extra", &names).finish()
+    }
 }
 
 impl Wishes {

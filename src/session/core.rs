@@ -22,6 +22,7 @@ use arc_swap::ArcSwap;
 use http::HeaderValue;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use super::flight::{Crash, Flight};
 use super::freshness::{Policy, Stage};
@@ -35,6 +36,7 @@ use crate::client::OAuthClient;
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::grant::Grant;
+use crate::observe;
 use crate::saver::TokenSaver;
 use crate::store::{TokenKey, TokenStore};
 use crate::token::Token;
@@ -194,9 +196,14 @@ impl Core {
             return Err(Error::new(Kind::Reauthorization { why, lost: false, cause: None }));
         }
         let runtime = runtime()?;
-        let flight = Flight::launch(&runtime, renewal::renew(self.clone(), ledger.epoch));
+        let flight = self.launch(&runtime, ledger.epoch);
         ledger.flight = Some(flight.clone());
         Ok(Boarding::Flight(flight))
+    }
+
+    fn launch(self: &Arc<Self>, runtime: &Handle, epoch: u64) -> Flight<Landing> {
+        let span = observe::renewal(self.config.client.as_ref());
+        Flight::launch(runtime, renewal::renew(self.clone(), epoch).instrument(span))
     }
 
     pub(super) fn can_renew(&self, snapshot: &Snapshot) -> bool {
@@ -239,7 +246,7 @@ impl Core {
             let epoch = ledger.epoch + 1;
             let received = Received { token: Arc::new(token), from: Source::Application };
             *ledger = Ledger { epoch, received: Some(received), ..Ledger::default() };
-            let flight = Flight::launch(&runtime, renewal::renew(self.clone(), epoch));
+            let flight = self.launch(&runtime, epoch);
             ledger.flight = Some(flight.clone());
             flight
         };
@@ -291,7 +298,8 @@ impl Core {
             (None, Some(saver)) => Destination::Saver(saver.clone()),
             (None, None) => return Ok(None),
         };
-        Ok(Some(Outbox::put(self, &runtime()?, destination, backoff, entry, hold)))
+        let span = observe::saving(self.config.client.as_ref());
+        Ok(Some(Outbox::put(self, &runtime()?, span, destination, backoff, entry, hold)))
     }
 
     /// The end of a first attempt, or of the patience for it.
@@ -303,7 +311,7 @@ impl Core {
             // A newer entry took its place in the outbox.
             Ok(Err(_)) => Ok(()),
             Err(_) => {
-                tracing::warn!(waited = ?wait, "the saver is slow; saving goes on");
+                observe::saver_slow(wait);
                 Err(Error::new(Kind::SaveTimeout(wait)))
             }
         }

@@ -149,14 +149,16 @@ impl Quiet {
         self.0.as_ref().is_some_and(|period| period.generation == generation)
     }
 
-    /// A minute, doubled each time in a row, up to an hour.
-    pub(crate) fn extend(&mut self, generation: u64) {
-        if !self.is_on() {
+    /// A minute, doubled each time in a row, up to an hour. Whether it begins with that.
+    pub(crate) fn extend(&mut self, generation: u64) -> bool {
+        let begins = !self.is_on();
+        if begins {
             let times = self.0.as_ref().map_or(0, |period| period.times).saturating_add(1);
             let wait = doubled(Duration::from_secs(60), Duration::from_secs(3600), times);
             let until = Instant::now() + wait;
             self.0 = Some(Box::new(Period { until, times, generation }));
         }
+        begins
     }
 }
 

@@ -17,12 +17,15 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use super::flight::Flight;
 use super::ledger::Backoff;
 use super::shelf::{Shelf, Shelved, Stored};
 use super::turn::Hold;
 use crate::error::{BoxError, Error, Kind};
+use crate::observe;
 use crate::saver::TokenSaver;
 use crate::store::Version;
 use crate::token::Token;
@@ -66,6 +69,7 @@ struct Unsaved {
     entry: Entry,
     /// Who waits for the next attempt at it.
     waiting: Vec<oneshot::Sender<Result<(), Error>>>,
+    _counted: observe::Counted,
 }
 
 /// What the saver is to do.
@@ -88,6 +92,23 @@ impl Entry {
             _ => false,
         }
     }
+
+    /// The error as it is, unless it or a cause of it repeats what was to be saved.
+    fn without_secrets(&self, error: BoxError) -> BoxError {
+        let (Self::Save(token) | Self::Set(token)) = self else { return error };
+        let tells = |text: &str| {
+            text.contains(token.access_token())
+                || token.refresh_token().is_some_and(|secret| text.contains(secret))
+        };
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*error);
+        while let Some(error) = cause {
+            if tells(&error.to_string()) || tells(&format!("{error:?}")) {
+                return "the saver's own error repeats the token, so it is not shown".into();
+            }
+            cause = error.source();
+        }
+        error
+    }
 }
 
 /// The end of the first attempt at an entry.
@@ -99,6 +120,7 @@ impl Outbox {
     pub(crate) fn put<H>(
         home: &Arc<H>,
         runtime: &Handle,
+        span: Span,
         destination: Destination,
         backoff: Backoff,
         entry: Entry,
@@ -113,13 +135,14 @@ impl Outbox {
         let same = busy.unsaved.take().filter(|unsaved| unsaved.entry.is(&entry));
         let mut waiting = same.map(|unsaved| unsaved.waiting).unwrap_or_default();
         waiting.push(first_attempt);
-        busy.unsaved = Some(Unsaved { entry, waiting });
+        busy.unsaved = Some(Unsaved { entry, waiting, _counted: observe::Counted::new() });
         busy.hold = hold.or(busy.hold.take());
         busy.lost_to = None;
         if busy.worker.as_ref().is_some_and(Flight::is_running) {
             busy.renewed.notify_one();
         } else {
-            busy.worker = Some(Flight::launch(runtime, work(home.clone(), destination, backoff)));
+            let work = work(home.clone(), destination, backoff).instrument(span);
+            busy.worker = Some(Flight::launch(runtime, work));
         }
         outcome
     }
@@ -216,17 +239,15 @@ async fn work<H: AsRef<Outbox>>(home: Arc<H>, destination: Destination, backoff:
     let outbox = (*home).as_ref();
     let mut failures = 0;
     while let Some((entry, version)) = outbox.next() {
+        let began = Instant::now();
         let outcome = call(&destination, &entry, version).await;
-        match &outcome {
-            Ok(_) => tracing::debug!("the saver has done its work"),
-            Err(error) => {
-                tracing::error!(
-                    error = error as &dyn std::error::Error,
-                    "the saver failed, trying again"
-                );
-            }
-        }
         failures = if outcome.is_ok() { 0 } else { failures + 1 };
+        match (&outcome, &entry) {
+            (Ok(Some(Shelved::Lost(_))), _) => observe::save_superseded(),
+            (Ok(_), Entry::Delete) => observe::token_deleted(began.elapsed()),
+            (Ok(_), _) => observe::token_saved(began.elapsed()),
+            (Err(error), _) => observe::save_failed(error, failures),
+        }
         if let Some(renewed) = outbox.settle(&entry, outcome) {
             let wait = tokio::time::sleep(backoff.transient(failures));
             tokio::select! {
@@ -254,6 +275,7 @@ async fn call(
         }
     });
     let failure = |source| {
+        let source = entry.without_secrets(source);
         Error::new(match entry {
             Entry::Save(_) | Entry::Set(_) => Kind::Save(source),
             Entry::Delete => Kind::Delete(source),

@@ -13,9 +13,10 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::freshness::Stage;
-use super::ledger::Quiet;
+use super::ledger::{Ledger, Quiet};
 use super::snapshot::{Origin, Snapshot};
 use crate::error::Error;
+use crate::observe;
 
 impl Core {
     /// The token to send the request again with, after a 401 to `sent`; `None` to return the 401.
@@ -46,14 +47,11 @@ impl Core {
         }
         let unproven = sent.origin == Origin::RenewedAfterRejection && !sent.is_accepted();
         if unproven && !ledger.quiet.was_for(sent.generation) {
-            tracing::warn!(
-                "a token renewed because of a 401 was rejected too; 401s renew nothing for a while"
-            );
-            ledger.quiet.extend(sent.generation);
+            futile(&mut ledger, sent.generation);
             return false;
         }
         if !current.rejected {
-            tracing::debug!(generation = current.generation, "token rejected by a resource server");
+            observe::token_rejected(current.generation);
             self.current.store(Arc::new(current.reject()));
         }
         true
@@ -70,9 +68,15 @@ impl Core {
             return;
         }
         if rejected {
-            ledger.quiet.extend(sent.generation);
+            futile(&mut ledger, sent.generation);
         } else {
             ledger.quiet = Quiet::default();
         }
+    }
+}
+
+fn futile(ledger: &mut Ledger, generation: u64) {
+    if ledger.quiet.extend(generation) {
+        observe::rejection_futile(generation);
     }
 }

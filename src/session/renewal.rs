@@ -17,8 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::time::Instant;
 
 use super::core::Core;
+use super::freshness::Stage;
 use super::ledger::{Landing, Received, Source};
 use super::outbox::Entry;
 use super::shelf::{Shelf, Shelved, Stored};
@@ -27,6 +29,7 @@ use super::turn::{Hold, Turn, adoptable, turn};
 use crate::chance::between;
 use crate::error::{Disposition, Error, Kind};
 use crate::grant::{self, GrantContext};
+use crate::observe;
 use crate::store::Version;
 use crate::token::Token;
 
@@ -42,14 +45,64 @@ pub(super) async fn renew(core: Arc<Core>, epoch: u64) -> Landing {
         }
         ledger.received.clone()
     };
+    let began = Instant::now();
+    let by_the_application =
+        received.as_ref().is_some_and(|received| received.from == Source::Application);
+    let ended_before = known_end(&core).is_some();
+    if !by_the_application {
+        let (cause, generation) = cause(&core);
+        observe::renewal_started(cause, generation);
+    }
+    let landing = land(&core, epoch, received).await;
+    let took = began.elapsed();
+    match &landing {
+        Ok(None) => observe::renewal_void(),
+        Ok(Some(snapshot)) => report(snapshot, took),
+        Err(error) if !error.is_reauthorization_required() => {
+            let attempt = core.ledger().failure.as_ref().map_or(1, |failure| failure.attempts);
+            observe::renewal_failed(error, attempt, took);
+        }
+        // Looked into again each second, where siblings may bring a new login.
+        Err(error) if ended_before => observe::reauthorization_still_required(error),
+        Err(error) => observe::reauthorization_required(error, took),
+    }
+    landing
+}
+
+/// Why the present token is renewed, and which one it is.
+fn cause(core: &Core) -> (&'static str, u64) {
+    let current = core.current.load();
+    let cause = match current.freshness.stage(core.config.clock.now()) {
+        _ if current.token().is_none() => "no_token",
+        _ if current.rejected => "rejected",
+        Stage::Expired => "expired",
+        Stage::Due => "due",
+        Stage::Fresh => "asked",
+    };
+    (cause, current.generation)
+}
+
+fn report(snapshot: &Snapshot, took: Duration) {
+    let (generation, lifetime) =
+        (snapshot.generation, snapshot.token().and_then(|token| token.lifetime()));
+    match snapshot.origin {
+        Origin::Given => observe::token_set(generation, lifetime),
+        Origin::Renewed | Origin::RenewedAfterRejection => {
+            observe::renewal_finished(generation, lifetime, took);
+        }
+        Origin::Adopted => observe::token_adopted(generation, lifetime, took),
+    }
+}
+
+async fn land(core: &Arc<Core>, epoch: u64, received: Option<Received>) -> Landing {
     match (received, core.shelf()) {
-        (Some(received), _) => settle(&core, epoch, received, None).await,
-        (None, Some(shelf)) => renew_in_turn(&core, epoch, &shelf).await,
+        (Some(received), _) => settle(core, epoch, received, None).await,
+        (None, Some(shelf)) => renew_in_turn(core, epoch, &shelf).await,
         (None, None) => {
             let base = core.current.load().token().cloned();
-            match obtained(&core, epoch, base).await {
-                Ok(received) => settle(&core, epoch, received, None).await,
-                Err(error) => fail(&core, epoch, error),
+            match obtained(core, epoch, base).await {
+                Ok(received) => settle(core, epoch, received, None).await,
+                Err(error) => fail(core, epoch, error),
             }
         }
     }
@@ -63,10 +116,7 @@ async fn renew_in_turn(core: &Arc<Core>, epoch: u64, shelf: &Shelf) -> Landing {
         Err(error) => match known_end(core) {
             Some(end) => return fail(core, epoch, end),
             None if may_go_unrecorded(core, &error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "renewing without the store"
-                );
+                observe::renewing_unrecorded(&error);
                 (core.current.load().token().cloned(), None)
             }
             None => return fail(core, epoch, error),
@@ -192,7 +242,6 @@ fn publish(core: &Core, epoch: u64, token: Arc<Token>, from: Origin) -> Landing 
     core.current.store(snapshot.clone());
     ledger.landed();
     drop(ledger);
-    tracing::debug!(generation, expires_at = ?token.expires_at(), ?from, "token in use");
     core.announce(&token);
     Ok(Some(snapshot))
 }
@@ -205,11 +254,9 @@ fn fail(core: &Core, epoch: u64, error: Error) -> Landing {
     ledger.lost_answer |= error.leaves_doubt();
     let error = if error.disposition() == Disposition::Final && !error.is_reauthorization_required()
     {
-        tracing::error!(code = error.code(), "reauthorization required");
         let why = "the provider no longer accepts what the session renews with";
         Error::new(Kind::Reauthorization { why, lost: ledger.lost_answer, cause: Some(error) })
     } else {
-        tracing::warn!(error = &error as &dyn std::error::Error, "renewal failed");
         error
     };
     ledger.fail(error.clone(), &core.config.backoff, core.config.store.is_some());
@@ -227,7 +274,6 @@ async fn obtain(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Tok
         _ => None,
     };
     if let Some((client, token, refresh_token)) = refresh {
-        tracing::debug!("refreshing the token");
         // In doubt until there is an answer, for this task may end with its runtime.
         let in_doubt_before = core.in_doubt(epoch, true);
         let mut outcome = grant::refresh(client, token, refresh_token).await;
@@ -235,10 +281,7 @@ async fn obtain(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Tok
             core.in_doubt(epoch, in_doubt_before);
         }
         if let Some(lost) = outcome.as_ref().err().filter(|error| is_lost(error)) {
-            tracing::warn!(
-                error = lost as &dyn std::error::Error,
-                "the answer was lost, refreshing once more"
-            );
+            observe::answer_lost(lost);
             tokio::time::sleep(between(SECOND_TRY.0, SECOND_TRY.1)).await;
             if core.ledger().epoch != epoch {
                 // The application has set another token: this one's refresh token is no longer ours.
@@ -248,7 +291,7 @@ async fn obtain(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Tok
         }
         match outcome {
             Err(error) if error.disposition() == Disposition::Final && config.grant.is_some() => {
-                tracing::debug!(code = error.code(), "refresh token refused, asking the grant");
+                observe::refresh_token_refused(&error);
             }
             outcome => return outcome,
         }
@@ -257,7 +300,6 @@ async fn obtain(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Tok
         let why = "there is nothing to renew the token with";
         return Err(Error::new(Kind::Reauthorization { why, lost: false, cause: None }));
     };
-    tracing::debug!("asking the grant for a token");
     let context = GrantContext { client: config.client.as_ref(), previous: base };
     match tokio::time::timeout(config.grant_timeout, grant.token(&context)).await {
         Ok(outcome) => outcome,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::observe;
 use crate::store::{Committed, Lease, Record, StoreError, TokenKey, TokenStore, Version};
 use crate::token::Token;
 
@@ -51,19 +52,19 @@ pub(crate) enum Shelved {
 
 impl Shelf {
     pub(crate) async fn load(&self) -> Result<Stored, Error> {
-        read(self.call(self.store.load(&self.key)).await?)
+        read(self.call("load", self.store.load(&self.key)).await?)
     }
 
     pub(crate) async fn lease(&self, lease: &Lease) -> Result<bool, Error> {
-        self.call(self.store.lease(&self.key, lease)).await
+        self.call("lease", self.store.lease(&self.key, lease)).await
     }
 
     pub(crate) async fn release(&self, lease: &Lease) -> Result<(), Error> {
-        self.call(self.store.release(&self.key, lease)).await
+        self.call("release", self.store.release(&self.key, lease)).await
     }
 
     pub(crate) async fn delete(&self) -> Result<(), Error> {
-        self.call(self.store.delete(&self.key)).await
+        self.call("delete", self.store.delete(&self.key)).await
     }
 
     /// Saves the token (`None`: that the login has ended) in the place of that version. Where
@@ -83,7 +84,7 @@ impl Shelf {
         let record = Record::new(json);
         for _ in 0..ATTEMPTS {
             let committed = self.store.commit(&self.key, replaces, &record);
-            match self.call(committed).await? {
+            match self.call("commit", committed).await? {
                 Committed::Saved(version) => return Ok(Shelved::Saved(version)),
                 // Lost: whoever ends a login leaves a mark.
                 Committed::Conflict(None) => replaces = None,
@@ -99,14 +100,22 @@ impl Shelf {
         Err(StoreError::unavailable("others write to it all the time").into())
     }
 
-    async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, Error> {
-        match tokio::time::timeout(self.patience, call).await {
+    async fn call<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, Error> {
+        let outcome = match tokio::time::timeout(self.patience, call).await {
             Ok(outcome) => outcome.map_err(Into::into),
             Err(_) => {
                 let late = format!("no answer within {:?}", self.patience);
                 Err(StoreError::unavailable(late).into())
             }
+        };
+        if let Err(error) = &outcome {
+            observe::store_failed(operation, error);
         }
+        outcome
     }
 }
 

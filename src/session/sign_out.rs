@@ -18,6 +18,7 @@ use super::snapshot::Snapshot;
 use super::turn::{self, Hold};
 use crate::client::TokenKind;
 use crate::error::{Error, Kind};
+use crate::observe;
 
 impl Core {
     pub(crate) async fn sign_out(self: &Arc<Self>) -> Result<(), Error> {
@@ -62,6 +63,7 @@ async fn end(core: &Arc<Core>, epoch: u64) -> Result<(), Error> {
     let hold = match revoke(core, epoch).await {
         Ok(hold) => hold,
         Err(error) => {
+            observe::sign_out_failed(&error);
             let mut ledger = core.ledger();
             if ledger.epoch == epoch {
                 ledger.flight = None;
@@ -86,7 +88,7 @@ async fn end(core: &Arc<Core>, epoch: u64) -> Result<(), Error> {
         core.current.store(Arc::new(Snapshot::empty(generation)));
         core.put(Entry::Delete, hold)?
     };
-    tracing::debug!("signed out");
+    observe::signed_out();
     core.done(attempt).await
 }
 

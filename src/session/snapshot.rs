@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::freshness::{Freshness, Policy};
 use crate::clock;
+use crate::observe;
 use crate::token::Token;
 
 /// Where the token of a snapshot came from.
@@ -134,9 +135,7 @@ fn freshness(token: &Token, origin: Origin, terms: &Terms) -> Freshness {
     // it would be renewed for every request. It is used until a 401.
     let claims_the_past = token.lifetime().is_some_and(|seconds| seconds <= 0);
     if origin.is_renewal() && claims_the_past {
-        tracing::warn!(
-            "the provider issued a token that had expired when it was issued: it is used until a 401"
-        );
+        observe::issued_expired();
         return Freshness::unlimited();
     }
     Freshness::of(

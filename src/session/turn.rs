@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
+use tracing::Instrument;
 
 use super::core::{Core, runtime};
 use super::freshness::Stage;
@@ -27,6 +28,7 @@ use super::shelf::{Shelf, Stored};
 use super::snapshot::{Origin, Snapshot};
 use crate::chance::between;
 use crate::error::{Error, Kind};
+use crate::observe;
 use crate::store::{Lease, Version};
 use crate::token::Token;
 
@@ -154,23 +156,23 @@ fn base(core: &Core, stored: Stored) -> Option<Arc<Token>> {
 impl Hold {
     fn keep(shelf: Shelf, lease: Lease) -> Result<Self, Error> {
         let (end, mut ended) = oneshot::channel();
-        runtime()?.spawn(async move {
+        let keep = async move {
             loop {
                 tokio::select! {
                     biased;
                     _ = &mut ended => break,
                     () = sleep(lease.ttl() / 3) => {
-                        if let Err(error) = shelf.lease(&lease).await {
-                            tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be extended");
+                        // That the store failed, the shelf has said.
+                        if let Ok(false) = shelf.lease(&lease).await {
+                            observe::lease_lost();
                         }
                     }
                 }
             }
             // A lease that is not released ends by itself.
-            if let Err(error) = shelf.release(&lease).await {
-                tracing::debug!(error = &error as &dyn std::error::Error, "the lease could not be released");
-            }
-        });
+            let _ = shelf.release(&lease).await;
+        };
+        runtime()?.spawn(keep.in_current_span());
         Ok(Self { _end: end })
     }
 }

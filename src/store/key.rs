@@ -30,7 +30,10 @@ impl TokenKey {
 
 impl fmt::Debug for TokenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TokenKey").field(&self.as_str()).finish()
+        // The query of a token endpoint may hold a secret.
+        let issuer = self.0.split('/').next().unwrap_or_default();
+        let shown = issuer.split("%3F").next().unwrap_or_default();
+        f.debug_tuple("TokenKey").field(&format!("{shown}{}", &self.0[issuer.len()..])).finish()
     }
 }
 

@@ -14,6 +14,7 @@ use super::body::{self, Body};
 use super::{masked, named};
 use crate::clock;
 use crate::error::{Error, Kind, Rejection};
+use crate::observe;
 use crate::token::{self, AccessToken, Lifetime, Parts, Token};
 
 /// Longest `error` code, description and excerpt that an error carries, in characters.
@@ -207,7 +208,7 @@ fn deadline(
     };
     let lifetime = Lifetime::read(relative);
     if lifetime == Lifetime::NotANumber {
-        tracing::warn!("the token's expires_in is not a number: its lifetime counts as unknown");
+        observe::expires_in_unreadable();
     }
     let expires_at = lifetime.seconds().map(|seconds| clock::add_seconds(sent_at, seconds));
     (expires_at, lifetime.seconds())

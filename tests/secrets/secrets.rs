@@ -35,12 +35,12 @@ impl Secrets {
         let forms: Vec<_> = self.0.iter().map(|(what, secret)| (*what, forms(secret))).collect();
         for (what, forms) in &forms {
             for form in forms.iter().map(String::as_bytes) {
-                if form.len() < PART {
-                    if let Some(at) = text.find(std::str::from_utf8(form).unwrap()) {
-                        return Some(found(what, text, at));
-                    }
+                let whole = std::str::from_utf8(form).unwrap();
+                if form.len() >= PART {
+                    parts.extend(form.windows(PART).map(|part| (part, *what)));
+                } else if let Some(at) = text.find(whole) {
+                    return Some(found(what, text, at));
                 }
-                parts.extend(form.windows(PART).map(|part| (part, *what)));
             }
         }
         let places = text.as_bytes().windows(PART).enumerate();

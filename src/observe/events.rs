@@ -1,0 +1,154 @@
+//! The events: for each a function that emits it and counts it.
+//!
+//! The name is the field `event`, not tracing's own name of an event: tracing-subscriber prints fields,
+//! in JSON too, and never that name. A filter takes the target, the level, and the span an event is in.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use super::TARGET;
+#[cfg(feature = "metrics")]
+use super::metrics;
+use crate::error::Error;
+
+/// `LEVEL name(arguments) "message" { fields } => what is counted;`
+macro_rules! events {
+    ($(
+        $level:ident $name:ident($($argument:ident: $type:ty),*) $message:literal
+        { $($field:ident = $value:expr),* } $(=> $counted:expr)?;
+    )*) => {
+        $(
+            pub(crate) fn $name($($argument: $type),*) {
+                tracing::event!(
+                    target: TARGET,
+                    tracing::Level::$level,
+                    event = stringify!($name),
+                    $($field = $value,)*
+                    $message
+                );
+                $(
+                    #[cfg(feature = "metrics")]
+                    let () = $counted;
+                )?
+            }
+        )*
+
+        /// Name, level and fields of each.
+        #[cfg(all(test, feature = "metrics"))]
+        pub(super) const ALL: &[(&str, &str, &[&str])] =
+            &[$((stringify!($name), stringify!($level), &[$(stringify!($field)),*])),*];
+    };
+}
+
+events! {
+    DEBUG renewal_started(cause: &str, generation: u64)
+        "renewing the token"
+        { cause = cause, generation = generation };
+    INFO renewal_finished(generation: u64, lifetime: Option<i64>, took: Duration)
+        "the token is renewed"
+        { generation = generation, lifetime_s = lifetime, duration_ms = ms(took) }
+        => metrics::renewal("renewed", took);
+    DEBUG token_adopted(generation: u64, lifetime: Option<i64>, took: Duration)
+        "another process has renewed the token"
+        { generation = generation, lifetime_s = lifetime, duration_ms = ms(took) }
+        => metrics::renewal("adopted", took);
+    WARN renewal_failed(error: &Error, attempt: u32, took: Duration)
+        "the token could not be renewed; it is tried again"
+        { code = error.code(), attempt = attempt, duration_ms = ms(took), error = cause(error) }
+        => metrics::renewal("failed", took);
+    ERROR reauthorization_required(error: &Error, took: Duration)
+        "only a new login, or a corrected grant, helps"
+        { code = error.code(), answer_was_lost = error.answer_was_lost(), duration_ms = ms(took), error = cause(error) }
+        => metrics::renewal("reauthorization_required", took);
+    DEBUG reauthorization_still_required(error: &Error)
+        "a new login was looked for in the store, and there is none"
+        { code = error.code() };
+    DEBUG renewal_void()
+        "the application has set another token, or has signed out, meanwhile" {};
+    DEBUG token_set(generation: u64, lifetime: Option<i64>)
+        "the application's token is in use"
+        { generation = generation, lifetime_s = lifetime };
+
+    DEBUG provider_answered(endpoint: &'static str, took: Duration)
+        "the provider answered the request"
+        { endpoint = endpoint, outcome = "ok", duration_ms = ms(took) }
+        => metrics::provider_request(endpoint, "ok", took);
+    DEBUG provider_failed(endpoint: &'static str, error: &Error, took: Duration)
+        "the request to the provider failed"
+        { endpoint = endpoint, outcome = error.outcome(), status = status(error), code = error.code(), duration_ms = ms(took) }
+        => metrics::provider_request(endpoint, error.outcome(), took);
+    WARN answer_lost(error: &Error)
+        "the answer was lost; the refresh token is presented once more"
+        { error = cause(error) }
+        => metrics::count(metrics::LOST_ANSWERS);
+    DEBUG refresh_token_refused(error: &Error)
+        "the refresh token was refused; the grant is asked"
+        { code = error.code() };
+
+    DEBUG token_saved(took: Duration)
+        "the token is saved"
+        { duration_ms = ms(took) }
+        => metrics::save("saved");
+    DEBUG token_deleted(took: Duration)
+        "what was saved is deleted"
+        { duration_ms = ms(took) }
+        => metrics::save("deleted");
+    DEBUG save_superseded()
+        "another process had put another token into the store" {}
+        => metrics::save("superseded");
+    ERROR save_failed(error: &Error, attempt: u32)
+        "the token could not be saved, or what was saved not deleted; it is tried again"
+        { attempt = attempt, error = cause(error) }
+        => metrics::save("failed");
+    WARN saver_slow(waited: Duration)
+        "the saver is slow; saving goes on"
+        { waited_ms = ms(waited) }
+        => metrics::count(metrics::SLOW_SAVES);
+
+    WARN store_failed(operation: &'static str, error: &Error)
+        "the store failed"
+        { operation = operation, error = cause(error) }
+        => metrics::store_error(operation);
+    WARN lease_lost()
+        "another process holds the lease of a renewal that is under way here" {}
+        => metrics::count(metrics::LOST_LEASES);
+    WARN renewing_unrecorded(error: &Error)
+        "renewing without the store"
+        { error = cause(error) };
+
+    INFO token_rejected(generation: u64)
+        "a resource server answered 401"
+        { generation = generation }
+        => metrics::rejection("renewed");
+    WARN rejection_futile(generation: u64)
+        "a token renewed because of a 401 was rejected too; 401s renew nothing for a while"
+        { generation = generation }
+        => metrics::rejection("futile");
+
+    INFO signed_out()
+        "signed out" {}
+        => metrics::sign_out("signed_out");
+    WARN sign_out_failed(error: &Error)
+        "the sign-out failed; the login goes on"
+        { code = error.code(), error = cause(error) }
+        => metrics::sign_out("failed");
+
+    WARN issued_expired()
+        "the provider issued a token that had expired when it was issued: it is used until a 401" {}
+        => metrics::anomaly("issued_expired");
+    WARN expires_in_unreadable()
+        "the token's expires_in is not a number: its lifetime counts as unknown" {}
+        => metrics::anomaly("expires_in_unreadable");
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn cause(error: &Error) -> &(dyn StdError + 'static) {
+    error
+}
+
+fn status(error: &Error) -> Option<u16> {
+    error.status().map(|status| status.as_u16())
+}

@@ -1,0 +1,252 @@
+//! What an operator sees: the exact events with their fields and spans, and the exact metrics.
+
+use reqwest_oauth2::store::MemoryStore;
+use reqwest_oauth2::testing::Fault;
+use reqwest_oauth2::{Session, Token};
+use std::sync::Arc;
+use tracing::Instrument;
+
+use crate::support::{World, pass};
+use crate::watch::Watch;
+
+/// A provider's answer, in its span, within that of a renewal.
+const ANSWERED: &str = "DEBUG renewal/provider_request provider_answered duration_ms=0 endpoint=token endpoint outcome=ok";
+
+#[tokio::test]
+async fn a_renewal_that_is_saved() {
+    let watch = Watch::new();
+    let _on = watch.on();
+    let world = World::new().await;
+    let session = world.saving().token(world.expired_token()).build();
+    let http = world.http(&session);
+    for _ in 0..5 {
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+    }
+    assert_eq!(
+        watch.events(),
+        [
+            "DEBUG renewal renewal_started cause=expired generation=1",
+            ANSWERED,
+            "DEBUG saving token_saved duration_ms=0",
+            "INFO renewal renewal_finished duration_ms=0 generation=2 lifetime_s=3600",
+        ]
+    );
+    assert_eq!(
+        watch.metrics(),
+        [
+            "oauth2_provider_request_duration_seconds{endpoint=token endpoint} [0.0]",
+            "oauth2_provider_requests_total{endpoint=token endpoint,outcome=ok} 1",
+            "oauth2_renewal_duration_seconds{} [0.0]",
+            "oauth2_renewals_total{outcome=renewed} 1",
+            "oauth2_saves_total{outcome=saved} 1",
+            "oauth2_unsaved_tokens{} 0",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_fresh_token_is_silent() {
+    let watch = Watch::new();
+    let _on = watch.on();
+    let world = World::new().await;
+    let session = world.session().token(world.token()).build();
+    let http = world.http(&session);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    session.token().await.unwrap();
+    assert!(watch.events().is_empty() && watch.metrics().is_empty() && watch.links().is_empty());
+}
+
+#[tokio::test]
+async fn a_failure_that_passes() {
+    let watch = Watch::new();
+    let _on = watch.on();
+    let world = World::new().await;
+    let session = world.session().token(world.expired_token()).build();
+    world.provider.fail_next(Fault::Status(503));
+    session.refresh().await.unwrap_err();
+    session.refresh().await.unwrap_err(); // forbidden by the backoff: no renewal, no event
+    pass(60).await;
+    session.refresh().await.unwrap();
+    assert_eq!(
+        watch.events(),
+        [
+            "DEBUG renewal renewal_started cause=expired generation=1",
+            "DEBUG renewal/provider_request provider_failed duration_ms=0 endpoint=token endpoint outcome=refused status=503",
+            "WARN renewal renewal_failed attempt=1 duration_ms=0 error=the token endpoint refused the request (status 503)",
+            "DEBUG renewal renewal_started cause=expired generation=1",
+            ANSWERED,
+            "INFO renewal renewal_finished duration_ms=0 generation=2 lifetime_s=3600",
+        ]
+    );
+    assert_eq!(
+        watch.metrics(),
+        [
+            "oauth2_provider_request_duration_seconds{endpoint=token endpoint} [0.0, 0.0]",
+            "oauth2_provider_requests_total{endpoint=token endpoint,outcome=ok} 1",
+            "oauth2_provider_requests_total{endpoint=token endpoint,outcome=refused} 1",
+            "oauth2_renewal_duration_seconds{} [0.0, 0.0]",
+            "oauth2_renewals_total{outcome=failed} 1",
+            "oauth2_renewals_total{outcome=renewed} 1",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_login_that_has_ended_is_one_error() {
+    let watch = Watch::new();
+    let _on = watch.on();
+    let world = World::new().await;
+    let session = world.session().token(world.expired_token()).build();
+    world.provider.revoke_families();
+    for _ in 0..3 {
+        assert!(session.refresh().await.unwrap_err().is_reauthorization_required());
+    }
+    let events = watch.events();
+    assert_eq!(events.len(), 3, "{events:#?}");
+    assert_eq!(
+        events[1],
+        "DEBUG renewal/provider_request provider_failed code=invalid_grant duration_ms=0 endpoint=token endpoint outcome=refused status=400"
+    );
+    let ended = "ERROR renewal reauthorization_required answer_was_lost=false code=invalid_grant duration_ms=0 error=reauthorization required: ";
+    assert!(events[2].starts_with(ended), "{}", events[2]);
+    let metrics = watch.metrics();
+    let count = "oauth2_renewals_total{outcome=reauthorization_required} 1";
+    assert!(metrics.iter().any(|metric| metric == count), "{metrics:#?}");
+}
+
+#[tokio::test]
+async fn with_a_store_an_ended_login_is_looked_into_again_and_reported_once() {
+    let watch = Watch::new();
+    let _on = watch.on();
+    let world = World::new().await;
+    let store = Arc::new(MemoryStore::new());
+    let session = world.session().store(store, "alice").build();
+    for _ in 0..3 {
+        assert!(session.token().await.unwrap_err().is_reauthorization_required());
+        pass(60).await;
+    }
+    let events = watch.events();
+    let of = |name: &str| events.iter().filter(|event| event.contains(name)).count();
+    assert_eq!(of("ERROR renewal reauthorization_required "), 1, "{events:#?}");
+    assert_eq!(of("DEBUG renewal reauthorization_still_required"), 2, "{events:#?}");
+    assert_eq!(of("alice"), 0, "{events:#?}");
+}
+
+#[tokio::test]
+async fn a_saver_that_fails() {
+    let watch = Watch::new();
+    let _on = watch.on();
+    let world = World::new().await;
+    let saver = |_: Token| async { Err::<(), _>(std::io::Error::other("disk full")) };
+    let session = world.session().token(world.expired_token()).on_refresh(saver).build();
+    session.refresh().await.unwrap();
+    assert_eq!(
+        watch.events()[2..],
+        [
+            "ERROR saving save_failed attempt=1 error=the new token could not be saved; it is kept in memory and saving is tried again",
+            "INFO renewal renewal_finished duration_ms=0 generation=2 lifetime_s=3600",
+        ]
+    );
+    let metrics = watch.metrics();
+    assert_eq!(metrics[4..], ["oauth2_saves_total{outcome=failed} 1", "oauth2_unsaved_tokens{} 1"]);
+}
+
+#[tokio::test]
+async fn a_token_of_a_sibling() {
+    let world = World::new().await;
+    let store = Arc::new(MemoryStore::new());
+    let sibling = || world.session().store(store.clone(), "alice").build();
+    let (one, other) = (sibling(), sibling());
+    one.set_token(world.token()).await.unwrap();
+    other.token().await.unwrap();
+    one.refresh().await.unwrap();
+    let watch = Watch::new();
+    let _on = watch.on();
+    other.refresh().await.unwrap();
+    assert_eq!(
+        watch.events(),
+        [
+            "DEBUG renewal renewal_started cause=asked generation=1",
+            "DEBUG renewal token_adopted duration_ms=0 generation=2 lifetime_s=3600",
+        ]
+    );
+    assert_eq!(
+        watch.metrics(),
+        ["oauth2_renewal_duration_seconds{} [0.0]", "oauth2_renewals_total{outcome=adopted} 1"]
+    );
+}
+
+#[tokio::test]
+async fn a_401() {
+    let watch = Watch::new();
+    let _on = watch.on();
+    let world = World::new().await;
+    let session = world.session().token(world.token()).build();
+    let http = world.http(&session);
+    world.provider.reject_all(true);
+    for _ in 0..3 {
+        assert_eq!(world.get(&http).await.unwrap(), 401);
+    }
+    assert_eq!(
+        watch.events(),
+        [
+            "INFO  token_rejected generation=1",
+            "DEBUG renewal renewal_started cause=rejected generation=1",
+            ANSWERED,
+            "INFO renewal renewal_finished duration_ms=0 generation=2 lifetime_s=3600",
+            "WARN  rejection_futile generation=2",
+        ]
+    );
+    let rejections: Vec<_> =
+        watch.metrics().into_iter().filter(|metric| metric.contains("rejections")).collect();
+    assert_eq!(
+        rejections,
+        [
+            "oauth2_token_rejections_total{outcome=futile} 1",
+            "oauth2_token_rejections_total{outcome=renewed} 1",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_sign_out() {
+    let watch = Watch::new();
+    let _on = watch.on();
+    let world = World::new().await;
+    let app = world.app().revocation_endpoint(world.provider.revocation_url()).unwrap();
+    let session = Session::builder(app).clock(world.clock.reader()).token(world.token()).build();
+    world.provider.fail_next_revocation(503, None);
+    session.sign_out().await.unwrap_err();
+    session.sign_out().await.unwrap();
+    assert_eq!(
+        watch.events(),
+        [
+            "DEBUG provider_request provider_failed duration_ms=0 endpoint=revocation endpoint outcome=refused status=503",
+            "WARN  sign_out_failed error=the revocation endpoint refused the request (status 503)",
+            "DEBUG provider_request provider_answered duration_ms=0 endpoint=revocation endpoint outcome=ok",
+            "INFO  signed_out",
+        ]
+    );
+    assert_eq!(
+        watch.metrics()[3..],
+        [
+            "oauth2_sign_outs_total{outcome=failed} 1",
+            "oauth2_sign_outs_total{outcome=signed_out} 1"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_renewal_is_a_root_that_follows_from_the_request_that_caused_it() {
+    let watch = Watch::new();
+    let _on = watch.on();
+    let world = World::new().await;
+    let session = world.saving().token(world.expired_token()).build();
+    let http = world.http(&session);
+    let request = tracing::error_span!("request");
+    assert_eq!(world.get(&http).instrument(request).await.unwrap(), 200);
+    assert_eq!(watch.links(), ["renewal follows from request", "saving follows from renewal"]);
+    // Nothing is left open by then.
+    session.shutdown().await.unwrap();
+    assert_eq!(watch.open(), Vec::<String>::new());
+}
