@@ -61,7 +61,7 @@ events! {
         { code = error.code(), answer_was_lost = error.answer_was_lost(), duration_ms = ms(took), error = cause(error) }
         => metrics::renewal("reauthorization_required", took);
     DEBUG reauthorization_still_required(error: &Error)
-        "a new login was looked for in the store, and there is none"
+        "there is no login yet, or it had ended before"
         { code = error.code() };
     DEBUG renewal_void()
         "the application has set another token, or has signed out, meanwhile" {};

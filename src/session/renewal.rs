@@ -49,6 +49,7 @@ pub(super) async fn renew(core: Arc<Core>, epoch: u64) -> Landing {
     let by_the_application =
         received.as_ref().is_some_and(|received| received.from == Source::Application);
     let ended_before = known_end(&core).is_some();
+    let nobody = core.current.load().token().is_none();
     if !by_the_application {
         let (cause, generation) = cause(&core);
         observe::renewal_started(cause, generation);
@@ -62,8 +63,11 @@ pub(super) async fn renew(core: Arc<Core>, epoch: u64) -> Landing {
             let attempt = core.ledger().failure.as_ref().map_or(1, |failure| failure.attempts);
             observe::renewal_failed(error, attempt, took);
         }
-        // Looked into again each second, where siblings may bring a new login.
-        Err(error) if ended_before => observe::reauthorization_still_required(error),
+        // Looked into again each second, where siblings may bring a new login; or nobody has ever
+        // logged in.
+        Err(error) if ended_before || (nobody && error.code().is_none()) => {
+            observe::reauthorization_still_required(error)
+        }
         Err(error) => observe::reauthorization_required(error, took),
     }
     landing

@@ -121,15 +121,35 @@ async fn with_a_store_an_ended_login_is_looked_into_again_and_reported_once() {
     let world = World::new().await;
     let store = Arc::new(MemoryStore::new());
     let session = world.session().store(store, "alice").build();
-    for _ in 0..3 {
-        assert!(session.token().await.unwrap_err().is_reauthorization_required());
+    session.set_token(world.token()).await.unwrap();
+    world.provider.revoke_families();
+    assert!(session.refresh().await.unwrap_err().is_reauthorization_required());
+    for _ in 0..2 {
         pass(60).await;
+        assert!(session.refresh().await.unwrap_err().is_reauthorization_required());
     }
     let events = watch.events();
     let of = |name: &str| events.iter().filter(|event| event.contains(name)).count();
     assert_eq!(of("ERROR renewal reauthorization_required "), 1, "{events:#?}");
     assert_eq!(of("DEBUG renewal reauthorization_still_required"), 2, "{events:#?}");
     assert_eq!(of("alice"), 0, "{events:#?}");
+}
+
+#[tokio::test]
+async fn a_user_who_has_never_logged_in_alarms_nobody() {
+    let watch = Watch::new();
+    let _on = watch.on();
+    let world = World::new().await;
+    let session = world.session().store(MemoryStore::new(), "alice").build();
+    assert!(session.token().await.unwrap_err().is_reauthorization_required());
+    assert_eq!(
+        watch.events(),
+        [
+            "DEBUG renewal renewal_started cause=no_token generation=0",
+            "DEBUG renewal reauthorization_still_required"
+        ]
+    );
+    assert!(watch.metrics().is_empty());
 }
 
 #[tokio::test]
