@@ -42,7 +42,10 @@ pub(crate) fn named(text: &str, secrets: &[&str]) -> String {
 /// [`shown`], with what may be a secret masked.
 pub(crate) fn masked(text: &str, cap: usize, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+    let mut secrets: Vec<_> = secrets.iter().filter(|secret| !secret.is_empty()).collect();
+    // One may be part of another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for secret in secrets {
         text = text.replace(secret, "[redacted]");
     }
     shown(&without_runs(&text), cap)
@@ -89,5 +92,6 @@ mod tests {
             ),
             "bad [redacted], pw [redacted]; ?a=b&[redacted]; trace 01234567-89ab-cdef-0123-456789abcdef"
         );
+        assert_eq!(masked("pw potatoes", 200, &["potato", "potatoes"]), "pw [redacted]");
     }
 }

@@ -17,7 +17,10 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     let app = reqwest_oauth2::OAuthClient::new("foo", world.provider.token_url() + "?key=" + &key)
         .unwrap()
         .secret("potato");
-    let saver = |_: Token| async { Err::<(), _>(std::io::Error::other("disk full")) };
+    // An application's error that repeats what it was to save.
+    let saver = |token: Token| async move {
+        Err::<(), _>(std::io::Error::other(format!("cannot write {}", token.access_token())))
+    };
     let builder = Session::builder(app.clone())
         .clock(world.clock.reader())
         .token(token.clone())
@@ -57,7 +60,10 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
             }
         };
         match outcome {
-            Ok(token) => log.show(&token),
+            Ok(token) => {
+                secrets.plant_token(&token);
+                log.show(&token);
+            }
             Err(error) => log.show_error(&error),
         }
         support::pass(60).await;
