@@ -73,6 +73,7 @@ impl Session {
     /// sensitive; `None` otherwise. For places that cannot wait, such as a gRPC interceptor; beside
     /// [`keep_fresh`](Self::keep_fresh), or with [`token`](Self::token) where there is none
     /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    #[inline]
     pub fn header(&self) -> Option<HeaderValue> {
         self.0.fresh_header()
     }

@@ -77,6 +77,7 @@ impl Sessions {
     /// The `Authorization` header of a user who is in memory with a token that is neither expired nor
     /// due; `None` otherwise. See [`Session::header`]
     /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    #[inline]
     pub fn header(&self, user: &User) -> Option<HeaderValue> {
         self.0.cache.get(user)?.fresh_header()
     }
