@@ -1,0 +1,464 @@
+//! What each event does to the memory. What to do about it, the decision list says afterwards.
+
+use std::time::Duration;
+
+use super::backoff::between;
+use super::{
+    Answer, Credential, Failure, FailureClass, Home, Machine, Note, Now, Outcome, Pause, Pending,
+    Presented, Purpose, Reason, Record, Revocation, SECOND_TRY, Settings, State, StoreCall,
+    StoreFailure, Swapped, Unsaved,
+};
+
+impl<T: Credential, E: Clone> Machine<T, E> {
+    /// A load has ended.
+    pub(crate) fn loaded(
+        &mut self,
+        call: u32,
+        outcome: Result<Option<(Record<T, E>, i64)>, StoreFailure<E>>,
+        settings: &Settings,
+        now: &Now,
+    ) {
+        if self.call.as_ref().is_none_or(|sent| sent.id != call) {
+            return;
+        }
+        self.call = None;
+        match outcome {
+            Ok(found) => {
+                self.store_answered();
+                self.see(found, now);
+            }
+            Err(failure) => self.store_failed(failure, settings, now),
+        }
+        self.publish(settings, now);
+    }
+
+    /// A swap has ended.
+    pub(crate) fn swapped(
+        &mut self,
+        call: u32,
+        outcome: Result<Swapped<T, E>, StoreFailure<E>>,
+        settings: &Settings,
+        now: &Now,
+    ) {
+        let Some(sent) = self.call.take_if(|sent| sent.id == call) else { return };
+        let Some((purpose, record)) = sent.swap else { return };
+        match outcome {
+            Ok(Swapped::Stored(version)) => {
+                self.store_answered();
+                self.see(Some((record.clone(), version)), now);
+                self.stored(purpose, &record, sent.sent);
+            }
+            Ok(Swapped::Conflict(found)) => {
+                self.store_answered();
+                self.see(found, now);
+                let present = self.seen.as_ref().and_then(|seen| seen.record.as_ref());
+                if purpose == Purpose::Mark
+                    && !present.is_some_and(|record| record.is_marked_by(self.name))
+                {
+                    if self.request.is_some() {
+                        self.note(Note::LeaseLost);
+                    }
+                    // Only what the store confirms is a claim.
+                    if let Some(attempt) = &mut self.attempt {
+                        attempt.confirmed = None;
+                    }
+                } else if purpose == Purpose::Mark
+                    && let Some(attempt) = self.attempt.as_mut().filter(|_| self.request.is_none())
+                {
+                    // Of a swap whose answer was lost: since when, nobody knows.
+                    attempt.confirmed = None;
+                }
+            }
+            Err(failure) => {
+                let number = record.number;
+                if let Some(pending) = self.pending.as_mut().filter(|_| purpose == Purpose::Login) {
+                    pending.unanswered = pending.unanswered.max(Some(number));
+                }
+                self.store_failed(failure, settings, now);
+            }
+        }
+        self.publish(settings, now);
+    }
+
+    /// A swap of ours is in the store.
+    fn stored(
+        &mut self,
+        purpose: Purpose,
+        record: &Record<T, E>,
+        sent: (Duration, std::time::SystemTime),
+    ) {
+        match purpose {
+            Purpose::Mark => {
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.confirmed = Some(sent);
+                }
+            }
+            Purpose::Login => self.login_stored(true),
+            Purpose::Outcome => {
+                let gained =
+                    matches!(&self.outcome, Some(Outcome::Gained(ours)) if ours.is_same(record));
+                if gained {
+                    self.outcome = None;
+                    self.unsaved = None;
+                    self.attempt = None;
+                    if record.token().is_some() {
+                        self.note(Note::Saved);
+                    }
+                }
+            }
+            Purpose::Restore => {}
+        }
+    }
+
+    fn store_answered(&mut self) {
+        self.store.failures = 0;
+        if self.failure.as_ref().is_some_and(|failure| failure.of_store) {
+            self.failure = None;
+        }
+    }
+
+    /// Nothing is forgotten: the list decides anew, from the same memory.
+    fn store_failed(&mut self, failure: StoreFailure<E>, settings: &Settings, now: &Now) {
+        self.store.failures = self.store.failures.saturating_add(1);
+        let failures = self.store.failures;
+        if failures == 1 && !failure.slow {
+            self.store.retry_at = now.at;
+            return;
+        }
+        let mut wait = settings.backoff.transient(failures, now.jitter);
+        // Siblings wait for what is not stored yet.
+        wait = wait.min((settings.lease / 2).max(settings.backoff.shortest));
+        self.store.retry_at = now.at + wait;
+        if let Some(unsaved) = &mut self.unsaved {
+            unsaved.failures = unsaved.failures.saturating_add(1);
+            let reason = Reason::Error(failure.error.clone());
+            unsaved.error = Some(reason.clone());
+            let attempt = unsaved.failures;
+            self.note(Note::SaveFailed { reason, attempt });
+        }
+        if self.wanted.is_none() || self.request.is_some() {
+            return;
+        }
+        if self.renewable_without_store(settings).is_some() {
+            self.note(Note::RenewingWithoutStore(failure.error));
+        } else {
+            let known = self.known.as_ref().or(self.seen.as_ref().and_then(|s| s.record.as_ref()));
+            // That the login had ended is what helps the reader more.
+            let ended = known.is_some_and(|known| !matches!(known.state, State::Live(_)));
+            let reason =
+                if ended { self.why_not(known, settings) } else { Reason::Error(failure.error) };
+            self.fail(reason, Some(self.store.retry_at), true, now);
+        }
+    }
+
+    /// A token request has been answered, or has failed.
+    pub(crate) fn answered(
+        &mut self,
+        request: Presented<T>,
+        answer: Answer<T, E>,
+        settings: &Settings,
+        now: &Now,
+    ) {
+        let is_current = self.is_current(&request);
+        if is_current {
+            self.request = None;
+        } else {
+            self.abandoned = self.abandoned.saturating_sub(1);
+        }
+        let Presented { login, number, generation, .. } = request;
+        let record = |generation, state| Record {
+            login,
+            number,
+            generation,
+            state,
+            mark: None,
+            pause: None,
+        };
+        match answer {
+            Answer::Token(token) => {
+                let record = record(generation + 1, State::Live(Some(token)));
+                self.gained(record, is_current, settings, now);
+            }
+            Answer::Refused(error) => {
+                if settings.has_grant {
+                    self.note(Note::RefreshTokenRefused(error.clone()));
+                }
+                let record = record(generation, State::Ended(error));
+                self.gained(record, is_current, settings, now);
+            }
+            Answer::Failed(error, class) if is_current => {
+                self.gained_nothing(error, class, settings, now);
+            }
+            Answer::Lost(error) if is_current => self.lost(error, request.refresh, settings, now),
+            Answer::Failed(..) | Answer::Lost(_) => {}
+        }
+        self.publish(settings, now);
+    }
+
+    fn gained(&mut self, record: Record<T, E>, is_current: bool, settings: &Settings, now: &Now) {
+        let has_token = record.token().is_some();
+        if !is_current {
+            self.note(Note::RenewalDiscarded);
+        }
+        let base = match &self.outcome {
+            Some(Outcome::Gained(gained)) => Some(gained),
+            _ => self.known.as_ref(),
+        };
+        if base.is_some_and(|base| !record.is_above(base)) {
+            let signed_out = self.pending.as_ref().is_some_and(|pending| pending.token.is_none())
+                || base.is_some_and(|base| matches!(base.state, State::SignedOut));
+            if signed_out {
+                self.revoke_late(record.token().cloned(), settings);
+            }
+            return;
+        }
+        let error = match &record.state {
+            State::Ended(error) => Some(error.clone()),
+            _ => None,
+        };
+        let is_present = self.pending.is_none()
+            && self.known.as_ref().is_none_or(|known| known.login == record.login);
+        if settings.home == Home::Store {
+            self.outcome = Some(Outcome::Gained(record));
+        } else {
+            self.known = Some(record);
+            self.attempt = None;
+        }
+        if !is_present {
+            return;
+        }
+        if has_token {
+            if settings.home != Home::Memory {
+                self.unsaved = Some(Unsaved::since(now));
+            }
+            self.wanted = None;
+            self.failure = None;
+            self.response_lost = false;
+            return;
+        }
+        self.unsaved = None;
+        // With a grant, that is asked next, for as long as a token is wanted.
+        if let Some(error) = error.filter(|_| is_current && !settings.has_grant) {
+            let retry_at = (settings.home == Home::Store).then(|| now.at + settings.moment());
+            self.fail(Reason::Ended { error, lost: self.response_lost }, retry_at, false, now);
+        }
+    }
+
+    fn lost(&mut self, error: E, refresh: bool, settings: &Settings, now: &Now) {
+        if refresh {
+            self.response_lost = true;
+        }
+        let attempt = self
+            .attempt
+            .as_mut()
+            .filter(|attempt| refresh && attempt.tries < 2 && now.at < attempt.until);
+        match attempt {
+            Some(attempt) if self.pending.is_none() && self.wanted.is_some() => {
+                attempt.confirmed = None;
+                attempt.try_at = now.at + between(SECOND_TRY.0, SECOND_TRY.1, now.jitter);
+                self.note(Note::ResponseLost(error));
+            }
+            _ => self.gained_nothing(error, FailureClass::Transient(None), settings, now),
+        }
+    }
+
+    fn gained_nothing(&mut self, error: E, class: FailureClass, settings: &Settings, now: &Now) {
+        let seen = self.seen.as_ref().and_then(|seen| seen.record.as_ref());
+        let paused =
+            seen.and_then(|record| record.pause.as_ref()).map_or(0, |pause| pause.attempts);
+        let failed = self.failure.as_ref().map_or(0, |failure| failure.attempts);
+        let attempts = paused.max(failed).saturating_add(1);
+        let wait = settings.backoff.after(class, attempts, now.jitter);
+        let mut retry_at = now.at + wait;
+        self.attempt = None;
+        if settings.home == Home::Store {
+            let recorded = seen.is_some_and(|record| record.is_marked_by(self.name));
+            if recorded && !matches!(self.outcome, Some(Outcome::Gained(_))) {
+                let pause = Pause::new(now.wall, wait, error.clone(), attempts);
+                self.outcome = Some(Outcome::Nothing(Some(pause)));
+                // The record says when to ask the provider again. Before that a sibling may sign in.
+                retry_at = now.at + wait.min(settings.moment());
+            }
+        }
+        self.fail(Reason::Error(error), Some(retry_at), false, now);
+        if let Some(failure) = &mut self.failure {
+            failure.attempts = attempts;
+        }
+    }
+
+    /// The renewal that is wanted has failed: whoever waits for it gets the reason.
+    pub(super) fn fail(
+        &mut self,
+        reason: Reason<E>,
+        retry_at: Option<Duration>,
+        of_store: bool,
+        now: &Now,
+    ) {
+        self.wanted = None;
+        self.look = None;
+        self.failures = self.failures.wrapping_add(1);
+        let before = self.failure.take();
+        let attempt = before.as_ref().map_or(0, |failure| failure.attempts).saturating_add(1);
+        let known_before = before.is_some_and(|failure| failure.reason.is_final());
+        let took = self.began.take().map_or(Duration::ZERO, |at| now.at.saturating_sub(at));
+        self.note(Note::RenewalFailed { reason: reason.clone(), attempt, known_before, took });
+        self.failure = Some(Failure { reason, attempts: attempt, retry_at, of_store });
+    }
+
+    /// A call of the saver has ended.
+    pub(crate) fn saved(
+        &mut self,
+        call: u32,
+        outcome: Result<(), E>,
+        settings: &Settings,
+        now: &Now,
+    ) {
+        let Some(saving) = self.saving.take_if(|saving| saving.id == call) else {
+            // One that was set aside: what it wrote may be older than what was saved since.
+            self.set_aside = self.set_aside.saturating_sub(1);
+            match &mut self.saving {
+                Some(saving) => saving.again = true,
+                None if self.unsaved.is_none() => self.unsaved = Some(Unsaved::since(now)),
+                None => {}
+            }
+            self.publish(settings, now);
+            return;
+        };
+        let is_newest = self.known.as_ref().is_some_and(|known| {
+            (known.login, known.generation) == (saving.login, saving.generation)
+        });
+        match outcome {
+            Ok(()) => {
+                let deleted = self
+                    .known
+                    .as_ref()
+                    .is_some_and(|known| matches!(known.state, State::SignedOut));
+                self.note(if deleted && is_newest { Note::Deleted } else { Note::Saved });
+                if is_newest {
+                    self.unsaved = saving.again.then(|| Unsaved::since(now));
+                }
+            }
+            Err(error) => self.save_failed(Reason::Error(error), is_newest, settings, now),
+        }
+        self.publish(settings, now);
+    }
+
+    pub(super) fn save_failed(
+        &mut self,
+        reason: Reason<E>,
+        is_newest: bool,
+        settings: &Settings,
+        now: &Now,
+    ) {
+        let Some(unsaved) = self.unsaved.as_mut() else { return };
+        let failures = unsaved.failures.saturating_add(1);
+        if is_newest {
+            unsaved.failures = failures;
+            unsaved.error = Some(reason.clone());
+            unsaved.retry_at = now.at + settings.backoff.transient(failures, now.jitter);
+        }
+        self.note(Note::SaveFailed { reason, attempt: failures });
+    }
+
+    /// The application signs in with this token, or out with none. What is under way for the login
+    /// before is void.
+    pub(crate) fn set_login(
+        &mut self,
+        login: u64,
+        token: Option<T>,
+        settings: &Settings,
+        now: &Now,
+    ) {
+        if self.request.take().is_some() {
+            self.abandoned += 1;
+        }
+        // What an earlier sign-out could not revoke is revoked by the next.
+        let unrevoked = self.revocation.take().and_then(|revocation| revocation.token);
+        let before = unrevoked.or_else(|| self.newest_token());
+        self.began = Some(now.at);
+        let signs_out = token.is_none();
+        self.wanted = None;
+        self.attempt = None;
+        self.failure = None;
+        self.quiet = None;
+        self.response_lost = false;
+        self.unsaved = None;
+        // Whoever waits for the old login's token now waits for this one.
+        if settings.home == Home::Store {
+            self.store.retry_at = now.at;
+            self.pending = Some(Pending { login, token, unanswered: None });
+            self.unsaved = Some(Unsaved::since(now));
+        } else {
+            let number = self.next_number(now);
+            let state = token.map_or(State::SignedOut, |token| State::Live(Some(token)));
+            self.known =
+                Some(Record { login, number, generation: 0, state, mark: None, pause: None });
+            if settings.home == Home::Saver {
+                self.unsaved = Some(Unsaved::since(now));
+            }
+        }
+        if signs_out {
+            let token = before.filter(|_| settings.can_revoke);
+            self.revocation = Some(Revocation { token, under_way: false, error: None });
+        }
+        self.publish(settings, now);
+    }
+
+    fn newest_token(&self) -> Option<T> {
+        match self.newest() {
+            Some((_, _, State::Live(Some(token)))) => Some(token),
+            _ => self.served.as_ref().map(|served| served.token.clone()),
+        }
+    }
+
+    /// The provider was asked to revoke the token of a login that was signed out.
+    pub(crate) fn revoked(&mut self, outcome: Result<(), E>, settings: &Settings, now: &Now) {
+        if let Some(revocation) = &mut self.revocation {
+            revocation.under_way = false;
+            match outcome {
+                Ok(()) => {
+                    self.revocation = None;
+                    self.note(Note::SignedOut);
+                }
+                Err(error) => {
+                    revocation.error = Some(error.clone());
+                    self.note(Note::SignOutFailed(error));
+                }
+            }
+        }
+        self.publish(settings, now);
+    }
+
+    /// What carried the calls is gone: none of them will be answered. `sent`: whether the token request
+    /// had begun.
+    pub(crate) fn calls_lost(&mut self, error: &E, sent: bool, settings: &Settings, now: &Now) {
+        self.abandoned = 0;
+        self.set_aside = 0;
+        if let Some(StoreCall { id, swap, .. }) = self.call.clone() {
+            let failure = StoreFailure { error: error.clone(), slow: false };
+            match swap {
+                Some(_) => self.swapped(id, Err(failure), settings, now),
+                None => self.loaded(id, Err(failure), settings, now),
+            }
+        }
+        if self.request.take().is_some() {
+            match self.attempt.as_mut().filter(|_| !sent) {
+                Some(attempt) => attempt.tries = attempt.tries.saturating_sub(1),
+                None => self.lost(error.clone(), true, settings, now),
+            }
+        }
+        if let Some(saving) = self.saving.as_ref().map(|saving| saving.id) {
+            self.saved(saving, Err(error.clone()), settings, now);
+        }
+        if self.revocation.as_ref().is_some_and(|revocation| revocation.under_way) {
+            self.revoked(Err(error.clone()), settings, now);
+        }
+        self.publish(settings, now);
+    }
+}
+
+impl<E> Unsaved<E> {
+    fn since(now: &Now) -> Self {
+        Self { since: now.at, failures: 0, error: None, retry_at: now.at, late: false }
+    }
+}

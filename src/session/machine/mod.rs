@@ -1,0 +1,782 @@
+//! `Machine`: every decision about one login, and nothing else.
+//!
+//! It awaits nothing, reads no clock and calls no store. The driver tells it what happened, and when
+//! ([`Now`]); [`Machine::next`] says what to do next, [`Machine::wake_at`] when to look again at the
+//! latest, and [`Machine::served`] which token requests carry. So every order of events can be explored
+//! without a runtime: `cargo test --test model` does.
+//!
+//! # Reading order
+//!
+//! - [`record`]: what sessions that share a login tell each other, and the one order of records;
+//! - [`shared`]: the decision list of a session with a store; [`own`]: of one without;
+//! - [`events`]: what each event does to the memory;
+//! - [`requests`]: what a request gets: a token, an error, or a wait;
+//! - [`unauthorized`]: what a 401 does;
+//! - [`backoff`]: how long to wait.
+//!
+//! # Invariants
+//!
+//! - At most one store call and one token request are under way. A token request whose login was
+//!   replaced is abandoned: its answer is dropped, or revoked after a sign-out.
+//! - Only a swap that the store has confirmed makes the session the holder of a mark, for half a lease on
+//!   its own clock. Only the holder presents the refresh token, and only that of the marked record.
+//! - What the provider answered is kept until the store has it or something above it.
+//! - After every event the same list decides what to do. No decision rests on an older one.
+
+mod backoff;
+mod events;
+mod own;
+mod record;
+mod requests;
+mod shared;
+mod unauthorized;
+
+use std::time::{Duration, SystemTime};
+
+pub(crate) use backoff::{Backoff, FailureClass};
+pub(crate) use record::{Mark, Pause, Record, State};
+pub(crate) use requests::{Flush, Poll, Ticket};
+use unauthorized::Quiet;
+
+/// The number of a record that has none: a token file that another program wrote. It counts as a
+/// sign-in that happens when it is first seen.
+pub(crate) const UNNUMBERED: u64 = u64::MAX;
+
+/// The second try after a lost answer comes after 0.25 to 0.75 seconds.
+const SECOND_TRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_millis(750));
+/// A call of the saver that takes longer is set aside, and another one is made: it may hang for ever.
+const LONGEST_SAVE: Duration = Duration::from_secs(60);
+/// Calls of the saver that may be set aside; with more, the session waits for one to end.
+const MAX_SET_ASIDE: u8 = 2;
+
+/// The moment of an event.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now {
+    /// The monotonic clock, since some fixed instant.
+    pub(crate) at: Duration,
+    /// The wall clock.
+    pub(crate) wall: SystemTime,
+    /// A random draw: where jittered waits lie between their bounds.
+    pub(crate) jitter: u32,
+}
+
+/// Where a token is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Stage {
+    /// Use it.
+    Fresh,
+    /// Use it, and renew it in the background.
+    Due,
+    /// Renew it first.
+    Expired,
+}
+
+/// What the machine wants to know of a token.
+pub(crate) trait Credential: Clone {
+    fn stage(&self, wall: SystemTime) -> Stage;
+    /// Whether it has a refresh token.
+    fn can_refresh(&self) -> bool;
+    /// Whether both are the same access token.
+    fn is_same(&self, other: &Self) -> bool;
+    /// Whether a resource server has accepted it.
+    fn is_accepted(&self) -> bool;
+}
+
+/// Where new tokens go before they are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// Nowhere: they live in memory.
+    Memory,
+    /// To the application's saver.
+    Saver,
+    /// Into a store that other sessions share.
+    Store,
+}
+
+/// What the application chose, as far as decisions depend on it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) home: Home,
+    /// Whether there is a client that can present refresh tokens.
+    pub(crate) has_client: bool,
+    pub(crate) has_grant: bool,
+    /// Whether the provider has a revocation endpoint.
+    pub(crate) can_revoke: bool,
+    pub(crate) manual_refresh: bool,
+    pub(crate) strict_saving: bool,
+    pub(crate) foreground: bool,
+    pub(crate) renew_without_store: bool,
+    pub(crate) lease: Duration,
+    pub(crate) save_wait: Duration,
+    /// All that one renewal may take at the provider, the second try included.
+    pub(crate) attempt_limit: Duration,
+    pub(crate) backoff: Backoff,
+    /// The first and the longest wait between looks at a sibling's mark.
+    pub(crate) looks: (Duration, Duration),
+}
+
+impl Settings {
+    /// How long a session may want a renewal that others keep from it.
+    pub(crate) fn patience(&self) -> Duration {
+        let siblings = if self.home == Home::Store { self.lease * 3 } else { Duration::ZERO };
+        self.attempt_limit + self.save_wait + siblings
+    }
+
+    /// For how long a look into the store counts as the present state of it.
+    fn moment(&self) -> Duration {
+        self.backoff.shortest
+    }
+}
+
+/// Why a request gets no token.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Reason<E> {
+    /// The renewal, the store or the saver failed.
+    Error(E),
+    /// The store has no token for this user.
+    NoStoredToken,
+    /// There is neither a token nor a grant.
+    NoToken,
+    /// The token has expired and nothing can renew it.
+    NotRenewable,
+    SignedOut,
+    /// The provider refused the refresh token; `lost`: after a response had been lost.
+    Ended {
+        error: E,
+        lost: bool,
+    },
+    /// The token has expired in a session that renews only when told to.
+    Expired,
+    /// The newest token was not saved within the wait.
+    SaveSlow,
+    /// A call of the saver has taken longer than a save may take.
+    SaveOverdue,
+    /// Another session has been renewing for longer than the wait.
+    Busy,
+}
+
+impl<E> Reason<E> {
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::NoStoredToken
+                | Self::NoToken
+                | Self::NotRenewable
+                | Self::SignedOut
+                | Self::Ended { .. }
+        )
+    }
+}
+
+/// What to do next.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Action<T, E> {
+    Load {
+        call: u32,
+    },
+    /// `expected`: the version that is replaced; `None`: nothing.
+    Swap {
+        call: u32,
+        purpose: Purpose,
+        expected: Option<i64>,
+        record: Record<T, E>,
+    },
+    /// Get a token from the provider or the grant, within the limit.
+    Present {
+        request: Presented<T>,
+        limit: Duration,
+    },
+    Save {
+        call: u32,
+        token: T,
+    },
+    Delete {
+        call: u32,
+    },
+    Revoke {
+        token: T,
+    },
+}
+
+/// What a swap is for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Purpose {
+    /// To claim the renewal, or to keep the claim.
+    Mark,
+    /// To sign in or out.
+    Login,
+    /// To record what a token request brought.
+    Outcome,
+    /// To write back what the store has lost.
+    Restore,
+}
+
+/// A token request: which refresh token it presents, or that the grant is asked.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Presented<T> {
+    pub(crate) id: u32,
+    pub(crate) login: u64,
+    pub(crate) number: u64,
+    pub(crate) generation: u64,
+    /// The token that is replaced.
+    pub(crate) token: Option<T>,
+    /// Whether its refresh token is presented; otherwise the grant is asked.
+    pub(crate) refresh: bool,
+}
+
+/// What a token request brought.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Answer<T, E> {
+    Token(T),
+    /// The provider refused the refresh token: the login has ended.
+    Refused(E),
+    Failed(E, FailureClass),
+    /// There was no answer, or half of one: the provider may have replaced the refresh token.
+    Lost(E),
+}
+
+/// What a swap came to.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Swapped<T, E> {
+    Stored(i64),
+    Conflict(Option<(Record<T, E>, i64)>),
+}
+
+/// A store call that failed. Whether it had an effect is not known.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct StoreFailure<E> {
+    pub(crate) error: E,
+    /// Whether the time ran out. Any other failure, if it is the first in a row, is tried again at once.
+    pub(crate) slow: bool,
+}
+
+/// What an operator may want to know.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Note<E> {
+    RenewalStarted {
+        cause: Cause,
+        generation: u64,
+    },
+    /// Another token than before is in use.
+    TokenInUse {
+        generation: u64,
+        took: Duration,
+    },
+    RenewalFailed {
+        reason: Reason<E>,
+        attempt: u32,
+        known_before: bool,
+        took: Duration,
+    },
+    RenewalDiscarded,
+    ResponseLost(E),
+    RefreshTokenRefused(E),
+    RenewingWithoutStore(E),
+    LeaseLost,
+    Saved,
+    Deleted,
+    SaveConflict,
+    SaveFailed {
+        reason: Reason<E>,
+        attempt: u32,
+    },
+    SaveSlow,
+    TokenRejected {
+        generation: u64,
+    },
+    UnauthorizedAfterRenewal {
+        generation: u64,
+    },
+    SignedOut,
+    SignOutFailed(E),
+}
+
+/// Why a token is renewed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Cause {
+    NoToken,
+    Rejected,
+    Expired,
+    Due,
+    Manual,
+}
+
+/// The state of one session.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Machine<T, E> {
+    /// This session in marks; random.
+    name: u64,
+    /// The newest record known, without mark and pause.
+    known: Option<Record<T, E>>,
+    /// `known` is what the application gave, and the store has not been looked into yet.
+    is_given: bool,
+    /// What the store held when it last answered.
+    seen: Option<Seen<T, E>>,
+    served: Option<Served<T>>,
+    /// Counts what has been served.
+    serial: u64,
+    /// An answer to the present refresh token was lost, or is still to come.
+    response_lost: bool,
+    failure: Option<Failure<E>>,
+    /// Counts failed renewals, so that whoever waits for one notices that it failed.
+    failures: u32,
+    quiet: Option<Quiet>,
+    /// A sign-in or sign-out that is not stored yet.
+    pending: Option<Pending<T>>,
+    outcome: Option<Outcome<T, E>>,
+    unsaved: Option<Unsaved<E>>,
+    /// A renewal is wanted, since then.
+    wanted: Option<Duration>,
+    /// When the renewal or the sign-in began whose token is not in use yet.
+    began: Option<Duration>,
+    attempt: Option<Attempt>,
+    /// The token request under way.
+    request: Option<u32>,
+    /// Token requests under way whose login was replaced, or that were given up.
+    abandoned: u32,
+    call: Option<StoreCall<T, E>>,
+    store: StoreHealth,
+    /// The wait before the next look at a sibling's mark.
+    look: Option<Look>,
+    saving: Option<SaveCall>,
+    set_aside: u8,
+    revocation: Option<Revocation<T, E>>,
+    ids: u32,
+    notes: Vec<Note<E>>,
+}
+
+/// What the store held, and since when it has been the same on this session's clock.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Seen<T, E> {
+    record: Option<Record<T, E>>,
+    version: Option<i64>,
+    since: Duration,
+    /// When the store last said so.
+    looked: Duration,
+}
+
+/// The token that requests carry.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Served<T> {
+    login: u64,
+    generation: u64,
+    serial: u64,
+    pub(crate) token: T,
+    /// A resource server said 401 to it.
+    pub(crate) rejected: bool,
+    /// A renewal brought it after the one before was rejected.
+    after_rejection: bool,
+}
+
+/// A failed renewal, remembered until the next attempt is permitted.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Failure<E> {
+    reason: Reason<E>,
+    attempts: u32,
+    /// `None`: not before another login.
+    retry_at: Option<Duration>,
+    of_store: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Pending<T> {
+    login: u64,
+    /// `None`: a sign-out.
+    token: Option<T>,
+    /// The highest number that was tried without an answer.
+    unanswered: Option<u64>,
+}
+
+/// What a token request brought, and the store does not have yet.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Outcome<T, E> {
+    /// A new token, or the end of the login.
+    Gained(Record<T, E>),
+    /// Nothing: clear the mark and record the pause.
+    Nothing(Option<Pause<E>>),
+}
+
+/// A token, a sign-in or a sign-out that is not saved yet.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Unsaved<E> {
+    since: Duration,
+    failures: u32,
+    error: Option<Reason<E>>,
+    retry_at: Duration,
+    /// The wait for it was over.
+    late: bool,
+}
+
+/// The claim to renew.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Attempt {
+    /// When the swap was sent that the store has confirmed last; by both clocks.
+    confirmed: Option<(Duration, SystemTime)>,
+    tries: u8,
+    /// Not before this.
+    try_at: Duration,
+    until: Duration,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct StoreCall<T, E> {
+    id: u32,
+    sent: (Duration, SystemTime),
+    /// `None`: a load.
+    swap: Option<(Purpose, Record<T, E>)>,
+}
+
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
+struct StoreHealth {
+    failures: u32,
+    retry_at: Duration,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Look {
+    at: Duration,
+    wait: Duration,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct SaveCall {
+    id: u32,
+    login: u64,
+    generation: u64,
+    since: Duration,
+    /// A call that was set aside ended meanwhile: it may have written over this one.
+    again: bool,
+}
+
+/// A token to revoke after a sign-out.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Revocation<T, E> {
+    token: Option<T>,
+    under_way: bool,
+    /// Why the last attempt failed. There is no other one until the application asks.
+    error: Option<E>,
+}
+
+impl<T: Credential, E: Clone> Machine<T, E> {
+    /// A session without a token.
+    pub(crate) fn new(name: u64) -> Self {
+        Self {
+            name,
+            known: None,
+            is_given: false,
+            seen: None,
+            served: None,
+            serial: 0,
+            response_lost: false,
+            failure: None,
+            failures: 0,
+            quiet: None,
+            pending: None,
+            outcome: None,
+            unsaved: None,
+            wanted: None,
+            began: None,
+            attempt: None,
+            request: None,
+            abandoned: 0,
+            call: None,
+            store: StoreHealth::default(),
+            look: None,
+            saving: None,
+            set_aside: 0,
+            revocation: None,
+            ids: 0,
+            notes: Vec::new(),
+        }
+    }
+
+    /// A session that begins with a token of the application's. A stored record goes before it.
+    pub(crate) fn with_token(name: u64, login: u64, token: T) -> Self {
+        let mut machine = Self::new(name);
+        let state = State::Live(Some(token.clone()));
+        machine.known =
+            Some(Record { login, number: 0, generation: 0, state, mark: None, pause: None });
+        machine.is_given = true;
+        machine.serve(login, 0, token, false);
+        machine
+    }
+
+    /// The token that requests carry, fresh or not.
+    pub(crate) fn served(&self) -> Option<&Served<T>> {
+        self.served.as_ref()
+    }
+
+    /// What happened since this was last asked.
+    pub(crate) fn take_notes(&mut self) -> Vec<Note<E>> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// What to do next. To be asked again until it says `None`.
+    pub(crate) fn next(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
+        let action = match settings.home {
+            Home::Store => self.next_shared(settings, now),
+            Home::Memory | Home::Saver => self.next_own(settings, now),
+        };
+        let action = action.or_else(|| self.next_revocation());
+        self.publish(settings, now);
+        action
+    }
+
+    /// When something is to be done at the latest, although nothing happens.
+    pub(crate) fn wake_at(&self, settings: &Settings) -> Option<Duration> {
+        let mut times = Vec::with_capacity(4);
+        let idle = self.call.is_none();
+        if let Some(unsaved) = &self.unsaved {
+            if !unsaved.late {
+                times.push(unsaved.since + settings.save_wait);
+            }
+            if settings.home == Home::Saver && self.saving.is_none() {
+                times.push(unsaved.retry_at);
+            }
+        }
+        if let Some(saving) = self.saving.as_ref().filter(|_| self.set_aside < MAX_SET_ASIDE) {
+            times.push(saving.since + LONGEST_SAVE);
+        }
+        if settings.home == Home::Store && idle {
+            if self.has_store_work() && self.store.failures > 0 {
+                times.push(self.store.retry_at);
+            }
+            if let Some(look) = self.look.as_ref().filter(|_| self.wanted.is_some()) {
+                times.push(look.at);
+            }
+            if let (Some(_), Some((at, _))) = (self.request, self.confirmed()) {
+                times.push((at + settings.lease / 3).max(self.store.retry_at));
+            }
+        }
+        if let Some(attempt) = self.attempt.as_ref().filter(|_| self.request.is_none() && idle) {
+            times.push(attempt.try_at.max(self.store.retry_at));
+        }
+        times.into_iter().min()
+    }
+
+    /// Whether something is under way, or waits to be done.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_active() || self.unsaved.is_some() || self.has_store_work()
+    }
+
+    /// Whether something is under way that ends by itself.
+    fn is_active(&self) -> bool {
+        self.call.is_some()
+            || self.request.is_some()
+            || self.abandoned > 0
+            || self.saving.is_some()
+            || self.set_aside > 0
+            || self.revocation.as_ref().is_some_and(|revocation| revocation.under_way)
+            || self.attempt.is_some()
+    }
+
+    fn has_store_work(&self) -> bool {
+        self.pending.is_some()
+            || self.outcome.is_some()
+            || self.wanted.is_some()
+            || self.attempt.is_some()
+    }
+
+    /// Whether it has no token, and none is under way.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.served.is_none() && !self.is_busy()
+    }
+
+    fn confirmed(&self) -> Option<(Duration, SystemTime)> {
+        self.attempt.as_ref()?.confirmed
+    }
+
+    fn id(&mut self) -> u32 {
+        self.ids = self.ids.wrapping_add(1);
+        self.ids
+    }
+
+    fn note(&mut self, note: Note<E>) {
+        self.notes.push(note);
+    }
+
+    /// The number of a login that begins now.
+    fn next_number(&self, now: &Now) -> u64 {
+        let seen = self.seen.as_ref().and_then(|seen| seen.record.as_ref());
+        let known = [self.known.as_ref(), seen].into_iter().flatten();
+        let highest = known.map(|record| record.number).max().unwrap_or_default();
+        highest.saturating_add(1).max(record::millis(now.wall))
+    }
+
+    /// The record whose token requests should carry, and whether that is its token as far as anybody
+    /// knows.
+    fn newest(&self) -> Option<(u64, u64, State<T, E>)> {
+        if let Some(pending) = &self.pending {
+            let state = match &pending.token {
+                Some(token) => State::Live(Some(token.clone())),
+                None => State::SignedOut,
+            };
+            return Some((pending.login, 0, state));
+        }
+        let known = self.known.as_ref();
+        let gained = match &self.outcome {
+            Some(Outcome::Gained(record)) => Some(record),
+            _ => None,
+        };
+        let record =
+            gained.filter(|record| known.is_none_or(|known| record.is_above(known))).or(known)?;
+        Some((record.login, record.generation, record.state.clone()))
+    }
+
+    /// Whether the newest token may be used, though it is not saved.
+    fn is_released(&self, settings: &Settings) -> bool {
+        let unsaved = self.unsaved.as_ref();
+        unsaved
+            .is_none_or(|unsaved| !settings.strict_saving && (unsaved.failures > 0 || unsaved.late))
+    }
+
+    /// Puts the newest token into use, where it may be.
+    fn publish(&mut self, settings: &Settings, now: &Now) {
+        if let Some(unsaved) = self.unsaved.as_mut().filter(|unsaved| !unsaved.late)
+            && now.at >= unsaved.since + settings.save_wait
+        {
+            unsaved.late = true;
+            if unsaved.failures == 0 {
+                self.note(Note::SaveSlow);
+            }
+        }
+        let Some((login, generation, state)) = self.newest() else { return };
+        let same_login = self.served.as_ref().is_some_and(|served| served.login == login);
+        match state {
+            State::SignedOut => self.served = None,
+            // What is left of the old token's life is still good.
+            State::Ended(_) | State::Live(None) if same_login => {}
+            State::Ended(_) | State::Live(None) => self.served = None,
+            State::Live(Some(token)) if self.is_released(settings) => {
+                let is_new = self
+                    .served
+                    .as_ref()
+                    .is_none_or(|served| (served.login, served.generation) != (login, generation));
+                if is_new {
+                    let rejected = self.served.as_ref().filter(|served| served.rejected);
+                    // The same access token under another name is no better.
+                    let same = rejected.is_some_and(|served| served.token.is_same(&token));
+                    self.serve(login, generation, token, same);
+                    let took =
+                        self.began.take().map_or(Duration::ZERO, |at| now.at.saturating_sub(at));
+                    self.note(Note::TokenInUse { generation, took });
+                }
+            }
+            State::Live(Some(_)) => {
+                // Another login's token is not used once it is known that saving takes its time.
+                let waited = self.unsaved.as_ref().is_some_and(|u| u.failures > 0 || u.late);
+                if waited && !same_login {
+                    self.served = None;
+                }
+            }
+        }
+    }
+
+    fn serve(&mut self, login: u64, generation: u64, token: T, rejected: bool) {
+        self.serial += 1;
+        let serial = self.serial;
+        let after_rejection = !rejected
+            && self.served.as_ref().is_some_and(|served| served.rejected && served.login == login);
+        self.served = Some(Served { login, generation, serial, token, rejected, after_rejection });
+    }
+
+    /// The stage of the token in use.
+    fn stage(&self, now: &Now) -> Stage {
+        match &self.served {
+            Some(served) if !served.rejected => served.token.stage(now.wall),
+            _ => Stage::Expired,
+        }
+    }
+
+    /// How a record could be renewed: `Some(true)` with its refresh token, `Some(false)` by the grant.
+    fn way_to_renew(record: &Record<T, E>, settings: &Settings) -> Option<bool> {
+        let can_refresh = settings.has_client && record.token().is_some_and(T::can_refresh);
+        match &record.state {
+            State::SignedOut => None,
+            _ if can_refresh => Some(true),
+            _ => settings.has_grant.then_some(false),
+        }
+    }
+
+    /// Why nothing can renew the record.
+    fn why_not(&self, record: Option<&Record<T, E>>, settings: &Settings) -> Reason<E> {
+        match record.map(|record| &record.state) {
+            None if settings.home == Home::Store => Reason::NoStoredToken,
+            None => Reason::NoToken,
+            Some(State::SignedOut) => Reason::SignedOut,
+            Some(State::Ended(error)) => {
+                Reason::Ended { error: error.clone(), lost: self.response_lost }
+            }
+            Some(State::Live(_)) => Reason::NotRenewable,
+        }
+    }
+
+    /// Presents the refresh token of the record, or asks the grant.
+    fn present(
+        &mut self,
+        record: &Record<T, E>,
+        refresh: bool,
+        settings: &Settings,
+        now: &Now,
+    ) -> Action<T, E> {
+        let until = now.at + settings.attempt_limit;
+        let attempt = self.attempt.get_or_insert(Attempt {
+            confirmed: None,
+            tries: 0,
+            try_at: Duration::ZERO,
+            until,
+        });
+        if attempt.tries == 0 {
+            attempt.until = until;
+        }
+        attempt.tries += 1;
+        let limit = attempt.until.saturating_sub(now.at);
+        let id = self.id();
+        self.request = Some(id);
+        let token = record.token().cloned();
+        let (login, number, generation) = (record.login, record.number, record.generation);
+        let request = Presented { id, login, number, generation, token, refresh };
+        Action::Present { request, limit }
+    }
+
+    fn next_revocation(&mut self) -> Option<Action<T, E>> {
+        if self.pending.is_some() || self.request.is_some() || self.abandoned > 0 {
+            return None;
+        }
+        let revocation = self.revocation.as_mut()?;
+        if revocation.under_way || revocation.error.is_some() {
+            return None;
+        }
+        match revocation.token.clone() {
+            Some(token) => {
+                revocation.under_way = true;
+                Some(Action::Revoke { token })
+            }
+            None => {
+                self.revocation = None;
+                self.note(Note::SignedOut);
+                None
+            }
+        }
+    }
+
+    /// All instants of the monotonic clock in the state. The model moves them.
+    #[cfg(test)]
+    pub(crate) fn instants(&mut self) -> Vec<&mut Duration> {
+        let mut all = vec![&mut self.store.retry_at];
+        all.extend(self.seen.iter_mut().flat_map(|seen| [&mut seen.since, &mut seen.looked]));
+        all.extend(self.failure.iter_mut().filter_map(|failure| failure.retry_at.as_mut()));
+        all.extend(self.unsaved.iter_mut().flat_map(|u| [&mut u.since, &mut u.retry_at]));
+        all.extend(self.wanted.as_mut());
+        all.extend(self.began.as_mut());
+        all.extend(self.quiet.iter_mut().map(|quiet| &mut quiet.until));
+        for attempt in &mut self.attempt {
+            all.extend([&mut attempt.try_at, &mut attempt.until]);
+            all.extend(attempt.confirmed.as_mut().map(|(at, _)| at));
+        }
+        all.extend(self.call.iter_mut().map(|call| &mut call.sent.0));
+        all.extend(self.look.iter_mut().map(|look| &mut look.at));
+        all.extend(self.saving.iter_mut().map(|saving| &mut saving.since));
+        all
+    }
+}

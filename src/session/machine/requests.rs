@@ -1,0 +1,243 @@
+//! What a request gets: a token, an error, or a wait.
+//!
+//! Whoever waits holds a [`Ticket`] and asks again after each change, so no answer can be missed: a token
+//! that may be used is there, or a renewal has failed since the ticket was drawn.
+
+use std::time::Duration;
+
+use super::{Credential, Home, Machine, Note, Now, Reason, Settings, Stage, State};
+
+/// What somebody waits for, and since when.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Ticket<T> {
+    failures: u32,
+    since: Duration,
+    /// This token will not do.
+    not: Option<T>,
+    /// Renew, also where the session renews only when told to.
+    by_hand: bool,
+}
+
+/// The answer to a ticket.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Poll<T, E> {
+    Ready(T),
+    Wait,
+    Failed(Reason<E>),
+}
+
+/// Who waits for all to be saved.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Flush {
+    failures: u32,
+    store_failures: u32,
+}
+
+impl<T: Credential, E: Clone> Machine<T, E> {
+    /// For a token that may be used.
+    pub(crate) fn ticket(&self, now: &Now) -> Ticket<T> {
+        Ticket { failures: self.failures, since: now.at, not: None, by_hand: false }
+    }
+
+    /// For a token other than this.
+    pub(crate) fn ticket_for_another(
+        &self,
+        than: Option<T>,
+        by_hand: bool,
+        now: &Now,
+    ) -> Ticket<T> {
+        Ticket { not: than, by_hand, ..self.ticket(now) }
+    }
+
+    /// What the ticket gets now. Starts a renewal where one is due and permitted.
+    pub(crate) fn poll(
+        &mut self,
+        ticket: &Ticket<T>,
+        settings: &Settings,
+        now: &Now,
+    ) -> Poll<T, E> {
+        let stage = self.stage(now);
+        let may_renew = ticket.by_hand || !settings.manual_refresh;
+        let has_failed = self.failures != ticket.failures;
+        let token = self.served.as_ref().map(|served| served.token.clone());
+        let token = token.filter(|token| ticket.not.as_ref().is_none_or(|not| !not.is_same(token)));
+        if let Some(token) = token.filter(|_| stage != Stage::Expired) {
+            if stage == Stage::Due && may_renew {
+                // While the token is good, what stands in the way of a renewal is nobody's concern.
+                let wanted = self.want(settings, now).is_ok();
+                if settings.foreground && wanted && !has_failed {
+                    return Poll::Wait;
+                }
+            }
+            if settings.foreground && self.is_active() && !has_failed {
+                return Poll::Wait;
+            }
+            return Poll::Ready(token);
+        }
+        if let Some(failure) = self.failure.as_ref().filter(|_| has_failed) {
+            return Poll::Failed(failure.reason.clone());
+        }
+        if let Some(answer) = self.poll_unsaved(ticket, settings, now) {
+            return answer;
+        }
+        if !may_renew {
+            // A refresh by hand may help, unless it is known that only a new login does.
+            let state = self.known.as_ref().map(|known| &known.state);
+            let reason = match state {
+                Some(State::Ended(_) | State::SignedOut) => {
+                    self.why_not(self.known.as_ref(), settings)
+                }
+                _ => Reason::Expired,
+            };
+            return Poll::Failed(reason);
+        }
+        match self.want(settings, now) {
+            Ok(()) => Poll::Wait,
+            Err(reason) => Poll::Failed(reason),
+        }
+    }
+
+    /// While the newest token waits to be saved.
+    fn poll_unsaved(
+        &self,
+        ticket: &Ticket<T>,
+        settings: &Settings,
+        now: &Now,
+    ) -> Option<Poll<T, E>> {
+        let unsaved = self.unsaved.as_ref()?;
+        let (login, generation, state) = self.newest()?;
+        if !matches!(state, State::Live(Some(_))) {
+            return None;
+        }
+        let in_use = self.served.as_ref();
+        if in_use.is_some_and(|s| (s.login, s.generation) == (login, generation)) {
+            return None;
+        }
+        if !settings.strict_saving {
+            return Some(Poll::Wait);
+        }
+        Some(match &unsaved.error {
+            Some(reason) => Poll::Failed(reason.clone()),
+            None if now.at >= ticket.since + settings.save_wait => Poll::Failed(Reason::SaveSlow),
+            None => Poll::Wait,
+        })
+    }
+
+    /// Wants a renewal, unless something forbids it now.
+    fn want(&mut self, settings: &Settings, now: &Now) -> Result<(), Reason<E>> {
+        if self.wanted.is_some() || self.request.is_some() {
+            return Ok(());
+        }
+        if self.pending.as_ref().is_some_and(|pending| pending.token.is_none()) {
+            return Err(Reason::SignedOut);
+        }
+        if let Some(failure) = &self.failure
+            && failure.retry_at.is_none_or(|at| now.at < at)
+        {
+            return Err(failure.reason.clone());
+        }
+        if settings.home != Home::Store {
+            let known = self.known.as_ref();
+            let renewable = match known {
+                Some(known) => Self::way_to_renew(known, settings).is_some(),
+                None => settings.has_grant,
+            };
+            if !renewable {
+                return Err(self.why_not(known, settings));
+            }
+        }
+        self.wanted = Some(now.at);
+        self.began.get_or_insert(now.at);
+        let generation = self.served.as_ref().map_or(0, |served| served.generation);
+        self.note(Note::RenewalStarted { cause: self.cause(now), generation });
+        Ok(())
+    }
+
+    /// Whether the sign-in with this id is saved, as far as its caller waits for that.
+    pub(crate) fn poll_login(&self, login: u64, settings: &Settings) -> Poll<(), E> {
+        let current = match &self.pending {
+            Some(pending) => Some(pending.login),
+            None => self.known.as_ref().map(|known| known.login),
+        };
+        let Some(unsaved) = self.unsaved.as_ref().filter(|_| current == Some(login)) else {
+            return Poll::Ready(());
+        };
+        match &unsaved.error {
+            Some(reason) if settings.strict_saving => Poll::Failed(reason.clone()),
+            None if unsaved.late && settings.strict_saving => Poll::Failed(Reason::SaveSlow),
+            None if !unsaved.late => Poll::Wait,
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// Whether the sign-out with this id is complete: stored, and revoked at the provider.
+    pub(crate) fn poll_sign_out(&self, login: u64) -> Poll<(), E> {
+        let current = match &self.pending {
+            Some(pending) => Some(pending.login),
+            None => self.known.as_ref().map(|known| known.login),
+        };
+        if current != Some(login) {
+            return Poll::Ready(());
+        }
+        if let Some(unsaved) = &self.unsaved {
+            match &unsaved.error {
+                Some(reason) if self.pending.is_some() => return Poll::Failed(reason.clone()),
+                None if unsaved.late && self.pending.is_some() => {
+                    return Poll::Failed(Reason::SaveSlow);
+                }
+                None if !unsaved.late => return Poll::Wait,
+                _ => {}
+            }
+        }
+        match (&self.revocation, &self.unsaved) {
+            (Some(revocation), _) => match &revocation.error {
+                Some(error) => Poll::Failed(Reason::Error(error.clone())),
+                None => Poll::Wait,
+            },
+            (None, Some(unsaved)) => {
+                Poll::Failed(unsaved.error.clone().unwrap_or(Reason::SaveSlow))
+            }
+            (None, None) => Poll::Ready(()),
+        }
+    }
+
+    /// Why the newest token is not saved yet.
+    pub(crate) fn save_error(&self) -> Option<Reason<E>> {
+        let unsaved = self.unsaved.as_ref()?;
+        unsaved.error.clone().or_else(|| unsaved.late.then_some(Reason::SaveSlow))
+    }
+
+    /// Tries to save what is not saved yet, without waiting for a backoff.
+    pub(crate) fn flush(&mut self, now: &Now) -> Flush {
+        if let Some(unsaved) = &mut self.unsaved {
+            unsaved.retry_at = now.at;
+        }
+        if self.outcome.is_some() || self.pending.is_some() {
+            self.store.retry_at = now.at;
+        }
+        Flush {
+            failures: self.unsaved.as_ref().map_or(0, |unsaved| unsaved.failures),
+            store_failures: self.store.failures,
+        }
+    }
+
+    /// Whether nothing is under way, and all is saved.
+    pub(crate) fn poll_flush(&self, flush: &Flush) -> Poll<(), E> {
+        if let Some(unsaved) = self.unsaved.as_ref().filter(|u| u.failures > flush.failures) {
+            if let Some(reason) = &unsaved.error {
+                return Poll::Failed(reason.clone());
+            }
+        }
+        if self.is_active() || self.unsaved.is_some() {
+            return Poll::Wait;
+        }
+        // That a mark could not be cleared costs others a wait, and no login.
+        let waits = self.outcome.is_some() && self.store.failures <= flush.store_failures;
+        if waits || self.pending.is_some() { Poll::Wait } else { Poll::Ready(()) }
+    }
+
+    /// When a renewal is permitted again after one failed: `Some(None)`: not before another login.
+    pub(crate) fn retry_at(&self) -> Option<Option<Duration>> {
+        self.failure.as_ref().map(|failure| failure.retry_at)
+    }
+}

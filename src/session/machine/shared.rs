@@ -1,0 +1,416 @@
+//! The decision list of a session whose login is in a store that others share.
+//!
+//! After every event it runs from the top, and does the first thing that applies:
+//!
+//! 1. Store a sign-in or sign-out. Yield to a higher number that appeared after an attempt of our own
+//!    went without an answer: that attempt may have been stored, and replaced.
+//! 2. Store what a token request brought, if it is above what is there; clear the mark if nothing was
+//!    gained.
+//! 3. A token request is under way: keep the mark young.
+//! 4. The mark is ours: present the refresh token of that very record, if the store has confirmed the
+//!    mark and it is younger than half a lease; otherwise swap it in again.
+//! 5. The store is empty, or behind: write the newest record back, with the mark of nobody, since
+//!    somebody may be renewing it.
+//! 6. A renewal is wanted: swap our mark in, where there is none, or a dead one. Otherwise look again.
+//!
+//! A renewal costs two swaps and no load. A mark of another session is dead when its record has not
+//! changed for a lease on our own clock; nobody compares clocks.
+
+use std::time::Duration;
+
+use super::backoff::between;
+use super::record::millis;
+use super::{
+    Action, Attempt, Cause, Credential, Look, Machine, Mark, Note, Now, Outcome, Presented,
+    Purpose, Reason, Record, Revocation, Seen, Settings, State, StoreCall,
+};
+
+impl<T: Credential, E: Clone> Machine<T, E> {
+    pub(super) fn next_shared(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
+        if self.call.is_some() {
+            return None;
+        }
+        if self.store.failures > 0 && now.at < self.store.retry_at {
+            return self.present_without_store(settings, now);
+        }
+        if self.seen.is_none() {
+            return self.has_store_work().then(|| self.load(now));
+        }
+        if let Some(action) = self.store_login(settings, now) {
+            return Some(action);
+        }
+        if let Some(action) = self.store_outcome(settings, now) {
+            return Some(action);
+        }
+        if self.request.is_some() {
+            return self.keep_mark(settings, now);
+        }
+        if let Some(decided) = self.use_mark(settings, now) {
+            return decided;
+        }
+        if let Some(action) = self.restore(settings, now) {
+            return Some(action);
+        }
+        self.claim(settings, now)
+    }
+
+    /// Rule 1.
+    fn store_login(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
+        let pending = self.pending.clone()?;
+        let seen = self.seen.as_ref().and_then(|seen| seen.record.clone());
+        let number = seen.as_ref().map_or(0, |record| record.number);
+        let is_stored = seen.as_ref().is_some_and(|record| record.login == pending.login);
+        let yields = pending.unanswered.is_some_and(|tried| number > tried);
+        if is_stored || yields {
+            self.login_stored(is_stored);
+            return None;
+        }
+        if let (None, Some(revocation)) = (&pending.token, &mut self.revocation) {
+            // What the provider knows of is what the swap replaces.
+            if let Some(token) =
+                seen.as_ref().and_then(Record::token).filter(|_| settings.can_revoke)
+            {
+                revocation.token = Some(token.clone());
+            }
+        }
+        let number = self.next_number(now);
+        let state = match pending.token {
+            Some(token) => State::Live(Some(token)),
+            None => State::SignedOut,
+        };
+        let record =
+            Record { login: pending.login, number, generation: 0, state, mark: None, pause: None };
+        Some(self.swap(Purpose::Login, record, now))
+    }
+
+    /// A sign-in or sign-out of ours is in the store, or has been replaced there.
+    pub(super) fn login_stored(&mut self, is_stored: bool) {
+        if let Some(pending) = self.pending.take() {
+            self.unsaved = None;
+            self.attempt = None;
+            self.wanted = None;
+            self.note(if !is_stored {
+                Note::SaveConflict
+            } else if pending.token.is_some() {
+                Note::Saved
+            } else {
+                Note::Deleted
+            });
+        }
+    }
+
+    /// Rule 2.
+    fn store_outcome(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
+        let seen = self.seen.as_ref().and_then(|seen| seen.record.clone());
+        match self.outcome.clone()? {
+            Outcome::Gained(record) => {
+                let Some(present) = seen else {
+                    return Some(self.swap(Purpose::Outcome, record, now));
+                };
+                if record.is_above(&present) {
+                    return Some(self.swap(Purpose::Outcome, record, now));
+                }
+                self.outcome = None;
+                self.attempt = None;
+                self.unsaved = None;
+                if record.is_same(&present) {
+                    // A swap of ours whose answer was lost.
+                    self.note(Note::Saved);
+                    return None;
+                }
+                self.note(Note::SaveConflict);
+                if matches!(present.state, State::SignedOut) {
+                    self.revoke_late(record.token().cloned(), settings);
+                }
+                None
+            }
+            Outcome::Nothing(pause) => {
+                self.outcome = None;
+                self.attempt = None;
+                let present = seen.filter(|record| record.is_marked_by(self.name))?;
+                let pause = pause.or_else(|| present.pause.clone());
+                let record = Record { mark: None, pause, ..present };
+                let action = self.swap(Purpose::Outcome, record, now);
+                Some(action)
+            }
+        }
+    }
+
+    /// A token that came after the login was signed out is still good at the provider.
+    pub(super) fn revoke_late(&mut self, token: Option<T>, settings: &Settings) {
+        if token.is_some() && settings.can_revoke {
+            self.revocation = Some(Revocation { token, under_way: false, error: None });
+        }
+    }
+
+    /// Rule 3.
+    fn keep_mark(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
+        let attempt = self.attempt.as_mut()?;
+        let (confirmed, _) = attempt.confirmed?;
+        if now.at < confirmed + settings.lease / 3 {
+            return None;
+        }
+        let seen = self.seen.as_ref()?;
+        let known = self.known.as_ref()?;
+        let record = match &seen.record {
+            // A store that has lost its content has lost the mark as well.
+            None => known,
+            Some(record) => record,
+        };
+        // Of nobody: a sibling wrote the record back. It knows of no holder; we are the holder.
+        let free = record.mark.is_none_or(|mark| mark.holder.is_none());
+        if !record.is_same(known) || !(free || record.is_marked_by(self.name)) {
+            attempt.confirmed = None;
+            return None;
+        }
+        let record = record.clone().with_mark(self.mark(settings, now));
+        Some(self.swap(Purpose::Mark, record, now))
+    }
+
+    /// Rule 4. `Some` where it applies, also where it says to wait.
+    fn use_mark(&mut self, settings: &Settings, now: &Now) -> Option<Option<Action<T, E>>> {
+        let attempt = self.attempt.clone()?;
+        let record = self.seen.as_ref().and_then(|seen| seen.record.clone());
+        let marked = record.filter(|record| record.is_marked_by(self.name));
+        let Some(record) = marked else {
+            // The claim may be in the store or not: if nobody else's is, it is made again.
+            let is_free = self.wanted.is_some() && attempt.confirmed.is_none();
+            if !(is_free && self.may_claim(settings, now)) {
+                self.attempt = None;
+            }
+            return None;
+        };
+        let Some(refresh) = Self::way_to_renew(&record, settings).filter(|_| self.wanted.is_some())
+        else {
+            // Nobody wants it any more: clear the mark.
+            self.outcome = Some(Outcome::Nothing(None));
+            return Some(self.store_outcome(settings, now));
+        };
+        if now.at < attempt.try_at {
+            return Some(None);
+        }
+        let gives_up = self.wanted.is_some_and(|since| now.at >= since + settings.patience());
+        if gives_up || (attempt.tries > 0 && now.at >= attempt.until) {
+            self.outcome = Some(Outcome::Nothing(None));
+            self.fail(Reason::Busy, Some(now.at + settings.moment()), false, now);
+            return Some(self.store_outcome(settings, now));
+        }
+        let is_young = attempt.confirmed.is_some_and(|(at, wall)| {
+            let age = now.at.saturating_sub(at);
+            // The monotonic clock may stand still while the machine sleeps; the wall clock may be set.
+            age.max(now.wall.duration_since(wall).unwrap_or_default()) < settings.lease / 2
+        });
+        if is_young {
+            return Some(Some(self.present(&record, refresh, settings, now)));
+        }
+        let record = record.with_mark(self.mark(settings, now));
+        Some(Some(self.swap(Purpose::Mark, record, now)))
+    }
+
+    /// Rule 5.
+    fn restore(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
+        let known = self.known.clone()?;
+        let seen = self.seen.as_ref()?;
+        if seen.record.as_ref().is_some_and(|record| !known.is_above(record)) {
+            return None;
+        }
+        if matches!(known.state, State::Live(None)) {
+            return None;
+        }
+        let is_live = matches!(known.state, State::Live(_));
+        // Nobody can hold the mark of a token that no store has seen.
+        let mark = (is_live && !self.is_given).then(|| Mark {
+            holder: None,
+            at: millis(now.wall),
+            lease: settings.lease,
+        });
+        Some(self.swap(Purpose::Restore, known.with_mark(mark), now))
+    }
+
+    /// Rule 6.
+    fn claim(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
+        let since = self.wanted?;
+        let seen = self.seen.clone()?;
+        let record = seen.record.as_ref();
+        let renewable = match record {
+            Some(record) => Self::way_to_renew(record, settings).is_some(),
+            None => settings.has_grant,
+        };
+        let paused = record.and_then(|record| {
+            let pause = record.pause.as_ref()?;
+            (!pause.left(now.wall).is_zero()).then(|| pause.error.clone())
+        });
+        if !renewable || paused.is_some() {
+            // A sibling may have brought a token since: look once.
+            if seen.looked < since {
+                return Some(self.load(now));
+            }
+            let reason = match paused.filter(|_| renewable) {
+                Some(error) => Reason::Error(error),
+                None => self.why_not(record, settings),
+            };
+            self.fail(reason, Some(now.at + settings.moment()), false, now);
+            return None;
+        }
+        if now.at >= since + settings.patience() {
+            self.fail(Reason::Busy, Some(now.at + settings.moment()), false, now);
+            return None;
+        }
+        if !self.may_claim(settings, now) {
+            return self.look_again(settings, now);
+        }
+        let record = record.cloned().unwrap_or_else(|| Record {
+            login: u64::from(now.jitter) << 32 ^ self.name,
+            number: self.next_number(now),
+            generation: 0,
+            state: State::Live(None),
+            mark: None,
+            pause: None,
+        });
+        self.look = None;
+        self.attempt = Some(Attempt {
+            confirmed: None,
+            tries: 0,
+            try_at: Duration::ZERO,
+            until: now.at + settings.attempt_limit,
+        });
+        let record = record.with_mark(self.mark(settings, now));
+        Some(self.swap(Purpose::Mark, record, now))
+    }
+
+    /// Whether the record seen has no mark, our own from before, or a dead one.
+    fn may_claim(&self, settings: &Settings, now: &Now) -> bool {
+        let Some(seen) = &self.seen else { return false };
+        let Some(record) = &seen.record else { return true };
+        let Some(mark) = record.mark else { return true };
+        // Sessions may be set up differently; a mark says how long its holder wants it watched.
+        let lease = mark.lease.clamp(settings.lease, settings.lease.max(Duration::from_secs(3600)));
+        record.is_marked_by(self.name)
+            || now.at >= seen.since + lease
+            || mark.is_from_long_ago(now.wall)
+    }
+
+    /// Looks at a sibling's mark again, after a wait that doubles.
+    fn look_again(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
+        let (first, longest) = settings.looks;
+        let wait = match &self.look {
+            Some(look) if now.at < look.at => return None,
+            Some(look) => (look.wait * 2).min(longest),
+            None => first,
+        };
+        let is_time = self.look.is_some();
+        let at = now.at + between(wait / 2, wait * 3 / 2, now.jitter);
+        self.look = Some(Look { at, wait });
+        is_time.then(|| self.load(now))
+    }
+
+    /// While the store fails: what needs no record goes on, and so does all where the application wants
+    /// it so.
+    fn present_without_store(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
+        if self.request.is_some() || self.pending.is_some() || self.wanted.is_none() {
+            return None;
+        }
+        if self.attempt.as_ref().is_some_and(|attempt| now.at < attempt.try_at) {
+            return None;
+        }
+        let (record, refresh) = self.renewable_without_store(settings)?;
+        Some(self.present(&record, refresh, settings, now))
+    }
+
+    /// What may be renewed although the store cannot record it. A refresh token that may rotate is not,
+    /// unless the application says so: the siblings would go on to present the old one.
+    pub(super) fn renewable_without_store(
+        &self,
+        settings: &Settings,
+    ) -> Option<(Record<T, E>, bool)> {
+        let gained = match &self.outcome {
+            Some(Outcome::Gained(record)) => Some(record),
+            _ => None,
+        };
+        let record = gained.or(self.known.as_ref()).cloned().unwrap_or_else(|| Record {
+            // Never above what the store turns out to hold.
+            login: self.name,
+            number: 0,
+            generation: 0,
+            state: State::Live(None),
+            mark: None,
+            pause: None,
+        });
+        let refresh = Self::way_to_renew(&record, settings)?;
+        (!refresh || settings.renew_without_store).then_some((record, refresh))
+    }
+
+    fn mark(&self, settings: &Settings, now: &Now) -> Option<Mark> {
+        Some(Mark { holder: Some(self.name), at: millis(now.wall), lease: settings.lease })
+    }
+
+    fn load(&mut self, now: &Now) -> Action<T, E> {
+        let call = self.id();
+        self.call = Some(StoreCall { id: call, sent: (now.at, now.wall), swap: None });
+        Action::Load { call }
+    }
+
+    fn swap(&mut self, purpose: Purpose, record: Record<T, E>, now: &Now) -> Action<T, E> {
+        let call = self.id();
+        let expected = self.seen.as_ref().and_then(|seen| seen.version);
+        let swap = Some((purpose, record.clone()));
+        self.call = Some(StoreCall { id: call, sent: (now.at, now.wall), swap });
+        Action::Swap { call, purpose, expected, record }
+    }
+
+    /// A record, or that there is none, was seen in the store.
+    pub(super) fn see(&mut self, found: Option<(Record<T, E>, i64)>, now: &Now) {
+        let (mut record, version) = found.unzip();
+        if let Some(record) = record.as_mut().filter(|record| record.number == super::UNNUMBERED) {
+            let known = self.known.as_ref().filter(|known| known.login == record.login);
+            record.number = known.map_or_else(|| self.next_number(now), |known| known.number);
+        }
+        let unchanged = self.seen.as_ref().filter(|seen| seen.version == version);
+        let since = unchanged.map_or(now.at, |seen| seen.since);
+        if let Some(record) = &record {
+            self.learn(record, now);
+        }
+        if record.is_some() {
+            self.is_given = false;
+        }
+        self.seen = Some(Seen { record, version, since, looked: now.at });
+    }
+
+    /// Takes the record for the newest one, unless the one in memory is above it.
+    fn learn(&mut self, record: &Record<T, E>, now: &Now) {
+        if let Some(known) = &self.known
+            && (known.is_same(record) || known.is_above(record))
+        {
+            return;
+        }
+        if self.known.as_ref().is_some_and(|known| known.login != record.login) {
+            self.response_lost = false;
+        }
+        self.known = Some(Record { mark: None, pause: None, ..record.clone() });
+        let Some(token) = record.token() else { return };
+        let rejected = self.served.as_ref().is_some_and(|s| s.rejected && s.token.is_same(token));
+        if !rejected && token.stage(now.wall) != super::Stage::Expired {
+            self.wanted = None;
+            self.failure = None;
+            self.look = None;
+        }
+    }
+
+    /// The cause of a renewal that is wanted now.
+    pub(super) fn cause(&self, now: &Now) -> Cause {
+        match &self.served {
+            None => Cause::NoToken,
+            Some(served) if served.rejected => Cause::Rejected,
+            Some(served) => match served.token.stage(now.wall) {
+                super::Stage::Expired => Cause::Expired,
+                super::Stage::Due => Cause::Due,
+                super::Stage::Fresh => Cause::Manual,
+            },
+        }
+    }
+
+    /// Whether the request that was answered is the one under way.
+    pub(super) fn is_current(&self, request: &Presented<T>) -> bool {
+        self.request == Some(request.id)
+    }
+}
