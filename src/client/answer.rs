@@ -51,7 +51,7 @@ pub(super) async fn answer(
     // An application's own HTTP client may follow redirects; what lies behind one is not the
     // endpoint that was configured.
     if *response.url() != asked {
-        let reason = "the request was redirected; give OAuthClient::http a client with reqwest::redirect::Policy::none()";
+        let reason = "the request was redirected; give OAuthClient::http_client a client with reqwest::redirect::Policy::none()";
         return Err(Error::new(Kind::Malformed { endpoint, status, reason: reason.to_owned() }));
     }
     let retry_after = retry_after(response.headers(), sent_at);
@@ -76,7 +76,7 @@ async fn read_body(
             Some(chunk) if body.len() + chunk.len() <= limit => body.extend_from_slice(&chunk),
             Some(_) => {
                 let reason =
-                    format!("it is longer than {limit} bytes (OAuthClient::response_limit)");
+                    format!("it is longer than {limit} bytes (OAuthClient::max_response_bytes)");
                 return Err(Error::new(Kind::Malformed { endpoint, status, reason }));
             }
         }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::post::{Endpoint, Form};
-use super::{OAuthClient, TokenKind};
+use super::{OAuthClient, TokenTypeHint};
 use crate::error::Error;
 use crate::wire::{Rules, malformed, read_members};
 
@@ -30,7 +30,11 @@ impl OAuthClient {
     /// [`Error::is_config`] without an
     /// [`introspection_endpoint`](Self::introspection_endpoint); [`Error::is_malformed_response`]
     /// where `active` is no boolean; otherwise as [`TokenRequest::send`](crate::TokenRequest::send).
-    pub async fn introspect(&self, token: &str, kind: TokenKind) -> Result<Introspection, Error> {
+    pub async fn introspect(
+        &self,
+        token: &str,
+        kind: TokenTypeHint,
+    ) -> Result<Introspection, Error> {
         let Some(url) = &self.endpoints().introspection else {
             return Err(Error::config(
                 "no introspection endpoint is known; set it with OAuthClient::introspection_endpoint, or use OAuthClient::discover",

@@ -43,7 +43,7 @@ impl OAuthClient {
     }
 
     /// As [`discover`](Self::discover), with an HTTP client of the application's, which is also
-    /// that of the token requests; see [`http`](Self::http)
+    /// that of the token requests; see [`http_client`](Self::http_client)
     /// ([RFC 8414 §3](https://www.rfc-editor.org/rfc/rfc8414#section-3)).
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl OAuthClient {
         for url in locations(issuer)? {
             match tokio::time::timeout(TIMEOUT, fetch(&http, url, issuer)).await {
                 Ok(Ok(endpoints)) => {
-                    return Ok(Self::with_endpoints(client_id.into(), endpoints).http(http));
+                    return Ok(Self::with_endpoints(client_id.into(), endpoints).http_client(http));
                 }
                 // Another location may have it.
                 Ok(Err(error)) if error.status().is_some_and(|status| status.is_client_error()) => {

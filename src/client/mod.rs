@@ -20,5 +20,5 @@ pub use introspection::Introspection;
 pub(crate) use post::{Endpoint, Form};
 pub use registration::OAuthClient;
 pub(crate) use settings::{Endpoints, Issuer};
-pub use token_kind::TokenKind;
+pub use token_kind::TokenTypeHint;
 pub use token_request::TokenRequest;

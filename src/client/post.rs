@@ -127,12 +127,12 @@ async fn detect<T>(
     match settings.method() {
         Detect if settings.wants_post() => send(ClientSecretPost).await,
         Detect => match send(ClientSecretBasic).await {
-            Err(error) if error.code() == Some("invalid_client") => {
+            Err(error) if error.error_code() == Some("invalid_client") => {
                 let second = send(ClientSecretPost).await;
                 // Any other code comes from behind the door.
                 let let_in = match &second {
                     Ok(_) => true,
-                    Err(error) => error.code().is_some_and(|code| code != "invalid_client"),
+                    Err(error) => error.error_code().is_some_and(|code| code != "invalid_client"),
                 };
                 if let_in {
                     settings.remember_post();
@@ -153,9 +153,14 @@ async fn send<T>(
     read: &impl Fn(&Reply<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let request = request(settings, endpoint.url, form, method)?;
-    let answer =
-        answer(settings.http()?, request, endpoint.name, settings.response_limit, &settings.clock)
-            .await?;
+    let answer = answer(
+        settings.http()?,
+        request,
+        endpoint.name,
+        settings.max_response_bytes,
+        &settings.clock,
+    )
+    .await?;
     let own = form.own.iter().filter(|(name, _)| !PUBLIC.contains(name)).map(|(_, value)| value);
     let secrets: Vec<&str> =
         settings.secret.iter().chain(own).map(ExposeSecret::expose_secret).collect();

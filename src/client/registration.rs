@@ -181,7 +181,7 @@ impl OAuthClient {
     /// redirect is refused, but only after the redirect was followed. By default one is built
     /// that follows none, waits at most 10 seconds for a connection, and uses the environment's
     /// proxy unless the token endpoint is on loopback.
-    pub fn http(self, http: impl Into<ClientWithMiddleware>) -> Self {
+    pub fn http_client(self, http: impl Into<ClientWithMiddleware>) -> Self {
         let http = http.into();
         self.with(|settings| settings.http = Some(http))
     }
@@ -193,8 +193,8 @@ impl OAuthClient {
     }
 
     /// The longest answer, in bytes after decompression, that is read. 1 MiB by default.
-    pub fn response_limit(self, bytes: usize) -> Self {
-        self.with(|settings| settings.response_limit = bytes)
+    pub fn max_response_bytes(self, bytes: usize) -> Self {
+        self.with(|settings| settings.max_response_bytes = bytes)
     }
 
     /// A token type that this provider means Bearer by, such as eBay's `User Access Token`;
@@ -309,7 +309,7 @@ impl fmt::Debug for OAuthClient {
             .field("authentication", &settings.method())
             .field("secret", &settings.secret.as_ref().map(|_| "[redacted]"))
             .field("timeout", &settings.timeout)
-            .field("response_limit", &settings.response_limit)
+            .field("max_response_bytes", &settings.max_response_bytes)
             .field("rules", &settings.rules)
             .field("clock", &settings.clock)
             .finish_non_exhaustive()

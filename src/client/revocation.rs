@@ -1,7 +1,7 @@
 //! Token revocation ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)).
 
 use super::post::{Endpoint, Form};
-use super::{OAuthClient, TokenKind};
+use super::{OAuthClient, TokenTypeHint};
 use crate::error::{Error, Kind};
 use crate::wire::{malformed, rejection};
 
@@ -19,7 +19,7 @@ impl OAuthClient {
     /// any other error the token must be taken to be still valid; [`Error::retry_after`] says when
     /// to try again, where the provider did
     /// ([§2.2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.2.1)).
-    pub async fn revoke(&self, token: &str, kind: TokenKind) -> Result<(), Error> {
+    pub async fn revoke(&self, token: &str, kind: TokenTypeHint) -> Result<(), Error> {
         let Some(url) = &self.endpoints().revocation else {
             return Err(Error::config(
                 "no revocation endpoint is known; set it with OAuthClient::revocation_endpoint, or use OAuthClient::discover",

@@ -45,7 +45,7 @@ pub(super) struct Settings {
     pub(super) refresh_params: Vec<(String, String)>,
     pub(super) authorization_params: Vec<(String, String)>,
     pub(super) timeout: Duration,
-    pub(super) response_limit: usize,
+    pub(super) max_response_bytes: usize,
     pub(super) rules: Rules,
     pub(super) clock: Clock,
     pub(super) http: Option<ClientWithMiddleware>,
@@ -72,7 +72,7 @@ impl Settings {
             refresh_params: Vec::new(),
             authorization_params: Vec::new(),
             timeout: TIMEOUT,
-            response_limit: RESPONSE_LIMIT,
+            max_response_bytes: RESPONSE_LIMIT,
             rules: Rules::default(),
             clock: Clock::default(),
             http: None,
@@ -119,7 +119,7 @@ pub(super) fn own_http(endpoint: &Url) -> Result<ClientWithMiddleware, Error> {
     built.map(Into::into).map_err(|error| {
         let source: BoxError = error.without_url().into();
         Error::config(format!(
-            "no HTTP client for token requests could be built ({source}); check reqwest's TLS features or pass one to OAuthClient::http"
+            "no HTTP client for token requests could be built ({source}); check reqwest's TLS features or pass one to OAuthClient::http_client"
         ))
     })
 }

@@ -110,7 +110,7 @@ impl Error {
     }
 
     /// The token has expired in a session that renews only when told to
-    /// ([`SessionBuilder::manual`](crate::SessionBuilder::manual))
+    /// ([`SessionBuilder::manual_refresh`](crate::SessionBuilder::manual_refresh))
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn is_expired(&self) -> bool {
         matches!(*self.0, Kind::Expired)
@@ -129,13 +129,13 @@ impl Error {
 
     /// The `error` code of the provider's answer, such as `invalid_grant`
     /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
-    pub fn code(&self) -> Option<&str> {
+    pub fn error_code(&self) -> Option<&str> {
         self.rejection()?.code.as_deref()
     }
 
     /// The `error_description` of the provider's answer, escaped, capped and with what we sent
     /// masked ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
-    pub fn description(&self) -> Option<&str> {
+    pub fn error_description(&self) -> Option<&str> {
         self.rejection()?.description.as_deref()
     }
 
@@ -162,7 +162,7 @@ impl Error {
 
     /// An answer of the token endpoint had been lost before this error: the provider may have
     /// rotated the refresh token without our hearing of it.
-    pub fn answer_was_lost(&self) -> bool {
+    pub fn is_response_lost(&self) -> bool {
         match &*self.0 {
             Kind::Reauthorization { lost, .. } => *lost,
             _ => self.leaves_doubt(),
@@ -287,7 +287,7 @@ mod tests {
             cause: Some(rejected(400, Some("invalid_grant"))),
         });
         assert!(error.is_reauthorization_required() && !error.is_transient());
-        assert_eq!(error.code(), Some("invalid_grant"));
+        assert_eq!(error.error_code(), Some("invalid_grant"));
         assert_eq!(error.status().unwrap(), 400);
         assert_eq!(
             error.to_string(),

@@ -40,8 +40,8 @@ impl ClientCredentials {
 
     /// An extra parameter of the token request, such as `audience` or `resource`
     /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
-    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.wishes.param(name, value);
+    pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.wishes.extra_param(name, value);
         self
     }
 }

@@ -57,7 +57,7 @@ impl<'a> GrantContext<'a> {
     }
 
     /// The token that is to be replaced, where there is one.
-    pub fn previous(&self) -> Option<&'a Token> {
+    pub fn previous_token(&self) -> Option<&'a Token> {
         self.previous
     }
 }

@@ -53,8 +53,8 @@ impl JwtBearer {
 
     /// An extra parameter of the token request
     /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
-    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.wishes.param(name, value);
+    pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.wishes.extra_param(name, value);
         self
     }
 }

@@ -12,4 +12,4 @@ pub use client_credentials::ClientCredentials;
 pub use context::{Grant, GrantContext};
 pub use jwt_bearer::JwtBearer;
 pub(crate) use refresh_token::refresh;
-pub use token_exchange::{ExchangeToken, TokenExchange};
+pub use token_exchange::{TokenExchange, TypedToken};

@@ -16,12 +16,12 @@ use crate::token::Token;
 /// A token to present in an exchange, with its type
 /// ([RFC 8693 §3](https://www.rfc-editor.org/rfc/rfc8693#section-3)).
 #[derive(Clone)]
-pub struct ExchangeToken {
+pub struct TypedToken {
     token: SecretString,
     token_type: String,
 }
 
-impl ExchangeToken {
+impl TypedToken {
     /// An OAuth 2 access token: `urn:ietf:params:oauth:token-type:access_token`
     /// ([RFC 8693 §3](https://www.rfc-editor.org/rfc/rfc8693#section-3)).
     pub fn access_token(token: impl Into<String>) -> Self {
@@ -47,8 +47,8 @@ impl ExchangeToken {
 /// What is presented comes from the application's closures, asked anew for every token.
 #[derive(Clone)]
 pub struct TokenExchange {
-    subject: Source<ExchangeToken>,
-    actor: Option<Source<ExchangeToken>>,
+    subject: Source<TypedToken>,
+    actor: Option<Source<TypedToken>>,
     wishes: Wishes,
     requested_token_type: Option<String>,
     targets: Vec<(&'static str, String)>,
@@ -60,7 +60,7 @@ impl TokenExchange {
     pub fn new<F, Fut, E>(subject: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<ExchangeToken, E>> + Send + 'static,
+        Fut: Future<Output = Result<TypedToken, E>> + Send + 'static,
         E: Into<BoxError>,
     {
         Self {
@@ -77,7 +77,7 @@ impl TokenExchange {
     pub fn actor<F, Fut, E>(mut self, actor: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<ExchangeToken, E>> + Send + 'static,
+        Fut: Future<Output = Result<TypedToken, E>> + Send + 'static,
         E: Into<BoxError>,
     {
         self.actor = Some(Source::new(actor));
@@ -115,8 +115,8 @@ impl TokenExchange {
 
     /// An extra parameter of the token request
     /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
-    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.wishes.param(name, value);
+    pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.wishes.extra_param(name, value);
         self
     }
 }
@@ -155,11 +155,9 @@ impl Grant for TokenExchange {
     }
 }
 
-impl fmt::Debug for ExchangeToken {
+impl fmt::Debug for TypedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExchangeToken")
-            .field("token_type", &self.token_type)
-            .finish_non_exhaustive()
+        f.debug_struct("TypedToken").field("token_type", &self.token_type).finish_non_exhaustive()
     }
 }
 

@@ -19,13 +19,13 @@ impl fmt::Debug for Wishes {
 }
 
 impl Wishes {
-    pub(super) fn param(&mut self, name: impl Into<String>, value: impl Into<String>) {
+    pub(super) fn extra_param(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.extra.push((name.into(), value.into()));
     }
 
     pub(super) fn put_on<'a>(&self, mut request: TokenRequest<'a>) -> TokenRequest<'a> {
         for (name, value) in &self.extra {
-            request = request.extra(name, value);
+            request = request.extra_param(name, value);
         }
         match &self.scope {
             Some(scope) => request.scope(scope),

@@ -58,7 +58,7 @@ impl ImplicitRequest {
     }
 
     /// An extra parameter ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
-    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.choices.params.push((name.into(), value.into()));
         self
     }
@@ -69,8 +69,8 @@ impl ImplicitRequest {
     /// # Errors
     ///
     /// As [`AuthorizationRequest::begin`](crate::AuthorizationRequest::begin).
-    pub fn begin(&self) -> Result<ImplicitLogin, Error> {
-        Ok(ImplicitLogin { state: self.choices.begin("token", &[])? })
+    pub fn begin(&self) -> Result<PendingImplicitLogin, Error> {
+        Ok(PendingImplicitLogin { state: self.choices.begin("token", &[])? })
     }
 }
 
@@ -83,16 +83,16 @@ impl fmt::Debug for ImplicitRequest {
     }
 }
 
-/// An implicit login under way; see [`Login`](crate::Login)
+/// An implicit login under way; see [`PendingLogin`](crate::PendingLogin)
 /// ([RFC 6749 §4.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.2)).
 #[derive(Clone, Serialize, Deserialize)]
 #[must_use = "a login does nothing until the browser is sent to its URL and it is finished"]
-pub struct ImplicitLogin {
+pub struct PendingImplicitLogin {
     #[serde(flatten)]
     state: LoginState,
 }
 
-impl ImplicitLogin {
+impl PendingImplicitLogin {
     /// Where to send the browser
     /// ([RFC 6749 §4.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.2.1)). It holds the
     /// state: do not log it.
@@ -112,7 +112,7 @@ impl ImplicitLogin {
     ///
     /// # Errors
     ///
-    /// As [`Login::finish`](crate::Login::finish); [`Error::is_malformed_response`] where the
+    /// As [`PendingLogin::finish`](crate::PendingLogin::finish); [`Error::is_malformed_response`] where the
     /// fragment holds no token that can be used.
     pub fn finish(self, client: &OAuthClient, callback: impl AsRef<str>) -> Result<Token, Error> {
         let callback =
@@ -136,9 +136,9 @@ impl ImplicitLogin {
     }
 }
 
-impl fmt::Debug for ImplicitLogin {
+impl fmt::Debug for PendingImplicitLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ImplicitLogin")
+        f.debug_struct("PendingImplicitLogin")
             .field("redirect_uri", &self.state.redirect_uri)
             .finish_non_exhaustive()
     }

@@ -8,7 +8,7 @@ mod login_state;
 mod pkce;
 mod redirect_uri;
 
-pub use authorization::{AuthorizationRequest, Login};
-pub use device::{DeviceAuthorization, DeviceLogin};
-pub use implicit::{ImplicitLogin, ImplicitRequest};
+pub use authorization::{AuthorizationRequest, PendingLogin};
+pub use device::{DeviceAuthorization, PendingDeviceLogin};
+pub use implicit::{ImplicitRequest, PendingImplicitLogin};
 pub use pkce::Pkce;

@@ -243,7 +243,7 @@ async fn work<H: AsRef<Outbox>>(home: Arc<H>, destination: Destination, backoff:
         let outcome = call(&destination, &entry, version).await;
         failures = if outcome.is_ok() { 0 } else { failures + 1 };
         match (&outcome, &entry) {
-            (Ok(Some(Shelved::Lost(_))), _) => observe::save_superseded(),
+            (Ok(Some(Shelved::Lost(_))), _) => observe::save_conflict(),
             (Ok(_), Entry::Delete) => observe::token_deleted(began.elapsed()),
             (Ok(_), _) => observe::token_saved(began.elapsed()),
             (Err(error), _) => observe::save_failed(error, failures),

@@ -11,7 +11,7 @@ thread_local! {
 /// Draws the waits between attempts from this seed, for all that runs on this thread from now on.
 /// With paused time, and a [clock](crate::SessionBuilder::clock) of the test's own, what sessions do
 /// then repeats itself.
-pub fn seed(seed: u64) {
+pub fn seed_jitter(seed: u64) {
     SEEDED.set(Some(StdRng::seed_from_u64(seed)));
 }
 

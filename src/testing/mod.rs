@@ -79,10 +79,12 @@ mod user;
 
 pub use builder::ProviderBuilder;
 pub(crate) use chance::draw;
-pub use chance::seed;
+pub use chance::seed_jitter;
+pub use client::AuthMethod;
 pub use counts::Counts;
+pub use discovery::MetadataDocument;
 pub use fault::Fault;
-pub use hold::Hold;
+pub use hold::PauseGuard;
 pub use provider::Provider;
-pub use request::{ApiRequest, TokenRequest};
+pub use request::{RecordedApiRequest, RecordedTokenRequest};
 pub use store_suite::check_store;

@@ -208,7 +208,7 @@ fn deadline(
     };
     let lifetime = Lifetime::read(relative);
     if lifetime == Lifetime::NotANumber {
-        observe::expires_in_unreadable();
+        observe::expires_in_invalid();
     }
     let expires_at = lifetime.seconds().map(|seconds| clock::add_seconds(sent_at, seconds));
     (expires_at, lifetime.seconds())

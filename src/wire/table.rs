@@ -266,7 +266,7 @@ fn refusals() {
     ] {
         let error = read(status, body).unwrap_err();
         assert_eq!(error.status().unwrap().as_u16(), status, "{body}");
-        assert_eq!(error.code(), code, "{status} {body}");
+        assert_eq!(error.error_code(), code, "{status} {body}");
         assert_eq!(error.disposition(), disposition, "{status} {body}");
         assert!(!error.is_malformed_response(), "{status} {body}");
     }
@@ -280,7 +280,7 @@ fn descriptions_are_escaped_capped_and_masked() {
         "error_uri": "",
     });
     let error = read(400, body.to_string()).unwrap_err();
-    let description = error.description().unwrap();
+    let description = error.error_description().unwrap();
     assert!(description.starts_with(r"no \u{1b}[31m [redacted]\nx x "), "{description}");
     assert_eq!(error.error_uri(), None);
     assert!(error.to_string().len() < 1_000);
@@ -411,5 +411,5 @@ fn a_hook_finds_the_error_code_where_the_provider_hides_it() {
         ..Rules::default()
     };
     let body = br#"{"errors":[{"errorType":"invalid_grant","message":"m"}],"success":false}"#;
-    assert_eq!(read_as(400, body, &rules).unwrap_err().code(), Some("invalid_grant"));
+    assert_eq!(read_as(400, body, &rules).unwrap_err().error_code(), Some("invalid_grant"));
 }
