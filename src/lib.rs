@@ -81,18 +81,18 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(all(doctest, feature = "testing"))]
-mod pages;
+mod doc_tests;
 
 mod challenge;
-mod chance;
 mod client;
 mod clock;
 mod error;
+#[cfg(feature = "oauth2")]
+mod from_oauth2;
 mod grant;
+mod jitter;
 mod login;
 mod middleware;
-#[cfg(feature = "oauth2")]
-mod oauth2;
 mod observe;
 mod origin;
 pub mod presets;

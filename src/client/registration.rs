@@ -14,6 +14,7 @@ use super::settings::{Endpoints, Issuer, Settings};
 use super::{BasicEncoding, ClientAuthentication, TokenRequest, endpoint};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::observe::ClientFields;
 use crate::wire::Reply;
 
 /// The client's registration with a provider, and the provider's token endpoint
@@ -266,6 +267,11 @@ impl OAuthClient {
 
     pub(crate) fn endpoints(&self) -> &Endpoints {
         &self.0.endpoints
+    }
+
+    /// What spans say of this client.
+    pub(crate) fn span_fields(&self) -> ClientFields<'_> {
+        ClientFields { client_id: &self.0.id, host: self.0.endpoints.token.host_str() }
     }
 
     /// What the provider is told apart from others by: its issuer, else its token endpoint.

@@ -202,7 +202,7 @@ impl Core {
     }
 
     fn launch(self: &Arc<Self>, runtime: &Handle, epoch: u64) -> Flight<Landing> {
-        let span = observe::renewal(self.config.client.as_ref());
+        let span = observe::renewal(self.config.client.as_ref().map(OAuthClient::span_fields));
         Flight::launch(runtime, renewal::renew(self.clone(), epoch).instrument(span))
     }
 
@@ -298,7 +298,7 @@ impl Core {
             (None, Some(saver)) => Destination::Saver(saver.clone()),
             (None, None) => return Ok(None),
         };
-        let span = observe::saving(self.config.client.as_ref());
+        let span = observe::saving(self.config.client.as_ref().map(OAuthClient::span_fields));
         Ok(Some(Outbox::put(self, &runtime()?, span, destination, backoff, entry, hold)))
     }
 

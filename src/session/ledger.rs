@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::Snapshot;
 use super::flight::Flight;
-use crate::chance::between;
 use crate::error::{Disposition, Error};
+use crate::jitter::between;
 use crate::token::Token;
 
 /// The longest that a provider's `Retry-After` keeps us from asking.
