@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::post::{Endpoint, Form, post};
+use super::Form;
+use super::post::{Endpoint, post};
 use super::settings::Settings;
 use crate::error::Error;
 use crate::token::Token;
@@ -63,8 +64,10 @@ impl<'a> TokenRequest<'a> {
     /// whoever goes away.
     pub async fn send(self) -> Result<Token, Error> {
         let endpoint = Endpoint { name: "token endpoint", url: &self.settings.endpoints.token };
-        post(self.settings, endpoint, &self.form, |reply| read_token(reply, &self.settings.rules))
-            .await
+        post(self.settings, endpoint, &self.form, |response| {
+            read_token(response, &self.settings.rules)
+        })
+        .await
     }
 }
 

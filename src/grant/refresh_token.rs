@@ -14,5 +14,5 @@ pub(crate) async fn refresh(
     for (name, value) in client.refresh_params() {
         request = request.extra_param(name, value);
     }
-    Ok(request.send().await?.succeeding(old))
+    Ok(request.send().await?.fill_missing_from(old))
 }

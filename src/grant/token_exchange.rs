@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::assertion::Source;
-use super::wishes::Wishes;
+use super::credential_source::CredentialSource;
+use super::params::GrantParams;
 use super::{Grant, GrantContext};
 use crate::error::{BoxError, Error};
 use crate::token::Token;
@@ -47,9 +47,9 @@ impl TypedToken {
 /// What is presented comes from the application's closures, asked anew for every token.
 #[derive(Clone)]
 pub struct TokenExchange {
-    subject: Source<TypedToken>,
-    actor: Option<Source<TypedToken>>,
-    wishes: Wishes,
+    subject: CredentialSource<TypedToken>,
+    actor: Option<CredentialSource<TypedToken>>,
+    params: GrantParams,
     requested_token_type: Option<String>,
     targets: Vec<(&'static str, String)>,
 }
@@ -64,9 +64,9 @@ impl TokenExchange {
         E: Into<BoxError>,
     {
         Self {
-            subject: Source::new(subject),
+            subject: CredentialSource::new(subject),
             actor: None,
-            wishes: Wishes::default(),
+            params: GrantParams::default(),
             requested_token_type: None,
             targets: Vec::new(),
         }
@@ -80,7 +80,7 @@ impl TokenExchange {
         Fut: Future<Output = Result<TypedToken, E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        self.actor = Some(Source::new(actor));
+        self.actor = Some(CredentialSource::new(actor));
         self
     }
 
@@ -109,14 +109,14 @@ impl TokenExchange {
     /// The scope to ask for: names separated by spaces
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.wishes.scope = Some(scope.into());
+        self.params.scope = Some(scope.into());
         self
     }
 
     /// An extra parameter of the token request
     /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
     pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.wishes.extra_param(name, value);
+        self.params.add_extra(name, value);
         self
     }
 }
@@ -151,7 +151,7 @@ impl Grant for TokenExchange {
             request = request.param("requested_token_type", token_type);
         }
         // A token of type `N_A` is none to be sent to anyone: reading the answer has refused it.
-        self.wishes.put_on(request).send().await
+        self.params.add_to(request).send().await
     }
 }
 
@@ -164,7 +164,7 @@ impl fmt::Debug for TypedToken {
 impl fmt::Debug for TokenExchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenExchange")
-            .field("scope", &self.wishes.scope)
+            .field("scope", &self.params.scope)
             .field("targets", &self.targets)
             .field("actor", &self.actor.is_some())
             .finish_non_exhaustive()

@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
 use crate::client::{Endpoint, Form, OAuthClient};
-use crate::error::{Error, Kind, Rejection};
+use crate::error::{Error, ErrorResponse, Kind};
 use crate::token::{Lifetime, Token};
-use crate::wire::{Reply, Rules, malformed, read_members};
+use crate::wire::{HttpResponse, ResponseRules, malformed, read_members};
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// "If no value is provided, clients MUST use 5 as the default."
@@ -82,22 +82,22 @@ impl DeviceAuthorization {
             form.own("scope", scope);
         }
         let began = Instant::now();
-        self.client.post(endpoint, &form, |reply| read(reply, &self.client, began)).await
+        self.client.post(endpoint, &form, |response| read(response, &self.client, began)).await
     }
 }
 
 /// Reads the answer ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2)).
 fn read(
-    reply: &Reply<'_>,
+    response: &HttpResponse<'_>,
     client: &OAuthClient,
     began: Instant,
 ) -> Result<PendingDeviceLogin, Error> {
-    let mut members = read_members(reply, &Rules::default())?;
+    let mut members = read_members(response, &ResponseRules::default())?;
     let text =
         |name: &str| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let needed = |names: &[&str]| {
         let found = names.iter().find_map(|name| text(name)).map(str::to_owned);
-        found.ok_or_else(|| malformed(reply, format!("{} is missing", names[0])))
+        found.ok_or_else(|| malformed(response, format!("{} is missing", names[0])))
     };
     let seconds = |name: &str| members.get(name).and_then(|value| Lifetime::read(value).seconds());
     let interval = seconds("interval")
@@ -211,7 +211,7 @@ impl PendingDeviceLogin {
 }
 
 fn expired() -> Error {
-    Error::new(Kind::Rejected(Rejection {
+    Error::new(Kind::Refused(ErrorResponse {
         endpoint: "token endpoint",
         status: None,
         code: Some("expired_token".to_owned()),

@@ -4,15 +4,16 @@ use std::fmt;
 
 use http::StatusCode;
 use secrecy::ExposeSecret;
+use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 
 use super::callback::{Callback, Part};
-use super::login_state::{Choices, LoginState, joined};
+use super::pending_login::{Choices, LoginState, joined};
 use crate::client::OAuthClient;
 use crate::clock;
 use crate::error::Error;
 use crate::token::Token;
-use crate::wire::{Reply, Rules, token};
+use crate::wire::{HttpResponse, ResponseRules, token};
 
 impl OAuthClient {
     /// A login whose token comes in the fragment of the callback: the implicit grant
@@ -124,15 +125,15 @@ impl PendingImplicitLogin {
             members.remove(not_ours);
         }
         let state = self.state.state.expose_secret();
-        let reply = Reply {
+        let response = HttpResponse {
             endpoint: "authorization endpoint",
             status: StatusCode::OK,
             retry_after: None,
-            body: &[],
+            body: Zeroizing::default(),
             sent_at: clock::to_date(client.clock_ref().now()),
             secrets: &[state],
         };
-        token(&reply, &Rules::default(), members)
+        token(&response, &ResponseRules::default(), members)
     }
 }
 

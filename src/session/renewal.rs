@@ -26,7 +26,7 @@ use super::outbox::Entry;
 use super::shelf::{Shelf, Shelved, Stored};
 use super::snapshot::{Origin, Snapshot};
 use super::turn::{Hold, Turn, adoptable, turn};
-use crate::error::{Disposition, Error, Kind};
+use crate::error::{Error, Kind, RetryClass};
 use crate::grant::{self, GrantContext};
 use crate::jitter::between;
 use crate::observe;
@@ -256,13 +256,13 @@ fn fail(core: &Core, epoch: u64, error: Error) -> Landing {
         return Ok(None);
     }
     ledger.lost_answer |= error.leaves_doubt();
-    let error = if error.disposition() == Disposition::Final && !error.is_reauthorization_required()
-    {
-        let why = "the provider no longer accepts what the session renews with";
-        Error::new(Kind::Reauthorization { why, lost: ledger.lost_answer, cause: Some(error) })
-    } else {
-        error
-    };
+    let error =
+        if error.retry_class() == RetryClass::Permanent && !error.is_reauthorization_required() {
+            let why = "the provider no longer accepts what the session renews with";
+            Error::new(Kind::Reauthorization { why, lost: ledger.lost_answer, cause: Some(error) })
+        } else {
+            error
+        };
     ledger.fail(error.clone(), &core.config.backoff, core.config.store.is_some());
     ledger.flight = None;
     Err(error)
@@ -294,7 +294,9 @@ async fn obtain(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Tok
             outcome = grant::refresh(client, token, refresh_token).await;
         }
         match outcome {
-            Err(error) if error.disposition() == Disposition::Final && config.grant.is_some() => {
+            Err(error)
+                if error.retry_class() == RetryClass::Permanent && config.grant.is_some() =>
+            {
                 observe::refresh_token_refused(&error);
             }
             outcome => return outcome,
@@ -304,7 +306,7 @@ async fn obtain(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Tok
         let why = "there is nothing to renew the token with";
         return Err(Error::new(Kind::Reauthorization { why, lost: false, cause: None }));
     };
-    let context = GrantContext { client: config.client.as_ref(), previous: base };
+    let context = GrantContext { client: config.client.as_ref(), previous_token: base };
     match tokio::time::timeout(config.grant_timeout, grant.token(&context)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Error::new(Kind::GrantTimeout(config.grant_timeout))),
@@ -313,5 +315,5 @@ async fn obtain(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Tok
 
 /// The provider may have answered, and nobody heard: worth one more try at once.
 fn is_lost(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Lost { .. } | Kind::Timeout { .. })
+    matches!(error.kind(), Kind::ResponseLost { .. } | Kind::Timeout { .. })
 }

@@ -27,7 +27,7 @@ async fn a_token_request_ends_at_its_total_timeout_however_the_provider_dawdles(
             error.is_timeout() && error.is_transient() && error.is_response_lost(),
             "{fault:?}"
         );
-        assert_eq!(error.to_string(), "no complete answer from the token endpoint within 30s");
+        assert_eq!(error.to_string(), "no complete response from the token endpoint within 30s");
         assert!(session.token().await.is_err());
         assert_eq!(world.provider.counts().token_requests, 2, "{fault:?}");
         world.provider.clear_faults();
@@ -45,7 +45,7 @@ async fn an_endless_answer_ends_at_the_size_limit() {
     assert!(error.is_malformed_response() && error.is_transient());
     assert_eq!(
         error.to_string(),
-        "the token endpoint's answer (status 200 OK) cannot be used: it is longer than 1048576 bytes (OAuthClient::max_response_bytes)"
+        "the token endpoint's response (status 200 OK) cannot be used: it is longer than 1048576 bytes (OAuthClient::max_response_bytes)"
     );
     assert_eq!(world.provider.counts().token_requests, 1);
 }

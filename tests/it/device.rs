@@ -151,7 +151,7 @@ async fn an_answer_that_lacks_what_is_needed_names_it() {
     assert!(error.is_malformed_response());
     assert_eq!(
         error.to_string(),
-        "the device authorization endpoint's answer (status 200 OK) cannot be used: device_code is missing"
+        "the device authorization endpoint's response (status 200 OK) cannot be used: device_code is missing"
     );
     let error = world.app().device_authorization().begin().await.unwrap_err();
     assert!(error.is_config() && error.to_string().contains("device_authorization_endpoint"));

@@ -149,7 +149,7 @@ async fn discovery_is_bounded_and_follows_no_redirect() {
     pass(30).await;
     let error = waiting.await.unwrap();
     assert!(error.is_timeout());
-    assert_eq!(error.to_string(), "no complete answer from the metadata document within 30s");
+    assert_eq!(error.to_string(), "no complete response from the metadata document within 30s");
 }
 
 #[tokio::test]

@@ -166,7 +166,7 @@ async fn a_callback_that_is_not_the_answer_is_refused_before_anything_is_sent() 
     let app = app(&world).issuer(world.provider.origin());
     type Tamper = fn(&mut Vec<(String, String)>);
     let cases: [(&str, Tamper, &str); 10] = [
-        ("wrong state", |p| set(p, "state", "wrong"), "its state is another"),
+        ("wrong state", |p| set(p, "state", "wrong"), "the state does not match"),
         ("no state", |p| p.retain(|(name, _)| name != "state"), "it has no state"),
         ("empty state", |p| set(p, "state", ""), "it has no state"),
         ("two states", |p| p.push(("state".into(), "x".into())), "it has a parameter twice"),
@@ -199,7 +199,7 @@ async fn a_callback_that_is_not_the_answer_is_refused_before_anything_is_sent() 
                 set(p, "state", "wrong");
                 p.push(("error".into(), "access_denied".into()))
             },
-            "its state is another",
+            "the state does not match",
         ),
     ];
     for (what, tamper, why) in cases {
@@ -211,7 +211,7 @@ async fn a_callback_that_is_not_the_answer_is_refused_before_anything_is_sent() 
         assert!(error.is_callback() && !error.is_transient(), "{what}: {error}");
         assert_eq!(
             error.to_string(),
-            format!("the callback is not the answer to this login: {why}; begin the login again"),
+            format!("the callback does not belong to this login: {why}; begin the login again"),
             "{what}"
         );
         for secret in secrets.iter().filter(|secret| !secret.is_empty()) {

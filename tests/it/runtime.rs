@@ -141,7 +141,7 @@ fn without_a_runtime_it_is_an_error_and_no_panic() {
     let error = session.token().now_or_never().unwrap().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no Tokio runtime carries the renewal (none is running, or it is shutting down); call from within a running runtime"
+        "no Tokio runtime: none is running, or it is shutting down; call from within a running runtime"
     );
     assert!(session.keep_fresh().is_err());
     assert!(session.set_token(Token::new("a").unwrap()).now_or_never().unwrap().is_err());

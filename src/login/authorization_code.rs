@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Pkce;
 use super::callback::{Callback, Part};
-use super::login_state::{Choices, LoginState, exposed, joined};
+use super::pending_login::{Choices, LoginState, exposed, joined};
 use super::pkce::random;
 use crate::client::OAuthClient;
 use crate::error::{Error, Kind};

@@ -1,4 +1,4 @@
-//! Which token a request is about.
+//! `TokenTypeHint`.
 
 /// Which token: a hint for the provider
 /// ([RFC 7009 §2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.1)).
