@@ -109,7 +109,7 @@ async fn expired(provider: &Provider, http: &reqwest::Client) -> Outcome {
     let session = Session::builder(app).token(token).build();
     let layer = session.middleware([provider.origin()]).unwrap();
     let gate = Arc::new(Semaphore::new(CONNECTIONS));
-    let hold = provider.hold();
+    let hold = provider.pause_token_requests();
     run(provider, http, layer, &gate, || drop(hold)).await
 }
 

@@ -114,7 +114,7 @@ async fn per_session(access: usize, refresh: usize) -> [usize; 2] {
     for user in 0..SESSIONS {
         let session = Session::builder(app.clone())
             .token(token(access).with_refresh_token("r".repeat(refresh)))
-            .on_refresh(move |token: Token| async move {
+            .on_new_token(move |token: Token| async move {
                 black_box((user, token));
                 Ok::<(), Error>(())
             })
@@ -131,7 +131,7 @@ async fn per_session(access: usize, refresh: usize) -> [usize; 2] {
         let session = Session::builder(app.clone())
             .token(token(access))
             .grant(move || async move { Ok(token(access)) })
-            .on_refresh(move |token: Token| async move {
+            .on_new_token(move |token: Token| async move {
                 black_box((user, token));
                 Ok::<(), Error>(())
             })

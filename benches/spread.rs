@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use reqwest_oauth2::testing::Provider;
-use reqwest_oauth2::{OAuthClient, Sessions, Token, User};
+use reqwest_oauth2::{OAuthClient, Token, UserId, UserSessions};
 use support::{Targets, plot};
 
 const USERS: usize = 100_000;
@@ -63,9 +63,11 @@ async fn spread(targets: &mut Targets) -> Vec<usize> {
         .await
         .unwrap();
     let app = OAuthClient::new("foo", provider.token_url()).unwrap().secret("potato");
-    let sessions =
-        Sessions::builder(app).each(|session| session.clock(clock)).capacity(2 * USERS).build();
-    let users: Vec<User> = (0..USERS).map(|user| User::from(format!("user-{user}"))).collect();
+    let sessions = UserSessions::builder(app)
+        .configure_sessions(|session| session.clock(clock))
+        .max_sessions(2 * USERS)
+        .build();
+    let users: Vec<UserId> = (0..USERS).map(|user| UserId::from(format!("user-{user}"))).collect();
     for (i, user) in users.iter().enumerate() {
         // They logged in within one minute.
         seconds.store(START + (i % 60) as u64, Ordering::SeqCst);
@@ -79,11 +81,12 @@ async fn spread(targets: &mut Targets) -> Vec<usize> {
     for second in START + LIFETIME - LEAD - JITTER - 10..START + LIFETIME + 60 {
         seconds.store(second, Ordering::SeqCst);
         // A request of each user; those whose token is due renew it.
-        let due: Vec<&User> = users.iter().filter(|user| sessions.header(user).is_none()).collect();
+        let due: Vec<&UserId> =
+            users.iter().filter(|user| sessions.header(user).is_none()).collect();
         spread.push(due.len());
         iter(due)
             .for_each_concurrent(AT_ONCE, async |user| {
-                let session = sessions.session(user.clone());
+                let session = sessions.for_user(user.clone());
                 session.token().await.unwrap();
                 session.shutdown().await.unwrap();
             })

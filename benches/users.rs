@@ -23,7 +23,7 @@ use futures_util::stream::iter;
 use quick_cache::sync::Cache;
 use reqwest_oauth2::store::{Committed, Lease, PostgresStore, Record, StoreError};
 use reqwest_oauth2::store::{TokenKey, TokenStore, Version};
-use reqwest_oauth2::{OAuthClient, Sessions, Token, User};
+use reqwest_oauth2::{OAuthClient, Token, UserId, UserSessions};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use support::{Targets, callgrind, median};
 
@@ -56,9 +56,9 @@ fn main() -> ExitCode {
     let sessions = sessions(&users);
     let loads = USERS as f64 / began.elapsed().as_secs_f64();
     let change = region.change();
-    let list = size_of::<User>();
+    let list = size_of::<UserId>();
     let live = (change.bytes_allocated - change.bytes_deallocated) / USERS - list;
-    assert_eq!(sessions.in_memory(), USERS);
+    assert_eq!(sessions.loaded_sessions(), USERS);
     let per_user = live - ACCESS - REFRESH;
     println!("live heap per user, name and all, the tokens' text excepted: {per_user} bytes");
     println!("loads from a store that answers at once: {loads:.0} per second");
@@ -94,30 +94,31 @@ fn main() -> ExitCode {
     targets.exit()
 }
 
-fn users(number: usize) -> Vec<User> {
-    (0..number).map(|user| User::from(format!("user-{user:08}"))).collect()
+fn users(number: usize) -> Vec<UserId> {
+    (0..number).map(|user| UserId::from(format!("user-{user:08}"))).collect()
 }
 
 /// Sessions of all of them, loaded.
-fn sessions(users: &[User]) -> Sessions {
+fn sessions(users: &[UserId]) -> UserSessions {
     let app = OAuthClient::new("foo", "https://provider.example/token").unwrap().secret("potato");
-    let sessions = Sessions::builder(app).store(Generous::new()).capacity(2 * users.len()).build();
+    let sessions =
+        UserSessions::builder(app).store(Generous::new()).max_sessions(2 * users.len()).build();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         for user in users {
-            sessions.session(user.clone()).token().await.unwrap();
+            sessions.for_user(user.clone()).token().await.unwrap();
         }
     });
     sessions
 }
 
 /// Users per second that are loaded from PostgreSQL.
-async fn loads_from_postgres(url: &str, users: &[User]) -> f64 {
+async fn loads_from_postgres(url: &str, users: &[UserId]) -> f64 {
     let pool = sqlx::postgres::PgPoolOptions::new().max_connections(8).connect(url).await.unwrap();
     let store = PostgresStore::new(pool).table("users_bench").unwrap();
     store.migrate().await.unwrap();
     let app = OAuthClient::new("foo", "https://provider.example/token").unwrap().secret("potato");
-    let sessions = || Sessions::builder(app.clone()).store(store.clone()).build();
+    let sessions = || UserSessions::builder(app.clone()).store(store.clone()).build();
     let token =
         serde_json::from_str::<Token>(&document("00000000", Generous::new().expires_at)).unwrap();
     let filled = sessions();
@@ -130,14 +131,14 @@ async fn loads_from_postgres(url: &str, users: &[User]) -> f64 {
     let began = Instant::now();
     iter(users)
         .for_each_concurrent(AT_ONCE, async |user| {
-            empty.session(user.clone()).token().await.unwrap();
+            empty.for_user(user.clone()).token().await.unwrap();
         })
         .await;
     users.len() as f64 / began.elapsed().as_secs_f64()
 }
 
 /// The cache underneath, by itself.
-fn bare(users: &[User]) -> Cache<User, Arc<u64>> {
+fn bare(users: &[UserId]) -> Cache<UserId, Arc<u64>> {
     let bare = Cache::new(2 * users.len());
     for user in users {
         bare.insert(user.clone(), Arc::new(0));
@@ -159,11 +160,15 @@ fn under_callgrind(what: &str) {
 }
 
 /// Nanoseconds of a bare hit and of ours, and the median of the rounds' ratios.
-fn hits(users: &[User], bare: &Cache<User, Arc<u64>>, sessions: &Sessions) -> (f64, f64, f64) {
+fn hits(
+    users: &[UserId],
+    bare: &Cache<UserId, Arc<u64>>,
+    sessions: &UserSessions,
+) -> (f64, f64, f64) {
     let mut rounds = Vec::new();
     let mut at = 1_usize;
     for _ in 0..ROUNDS {
-        let order: Vec<&User> = (0..PER_ROUND)
+        let order: Vec<&UserId> = (0..PER_ROUND)
             .map(|_| {
                 at = at
                     .wrapping_mul(6_364_136_223_846_793_005)
@@ -171,7 +176,7 @@ fn hits(users: &[User], bare: &Cache<User, Arc<u64>>, sessions: &Sessions) -> (f
                 &users[(at >> 33) % users.len()]
             })
             .collect();
-        let time = |hit: &dyn Fn(&User)| {
+        let time = |hit: &dyn Fn(&UserId)| {
             let began = Instant::now();
             for user in &order {
                 hit(user);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_oauth2::testing::{Fault, Provider};
-use reqwest_oauth2::{BoxError, OAuthClient, Session, Token, Updates};
+use reqwest_oauth2::{BoxError, OAuthClient, Session, Token, TokenUpdates};
 use tokio::time::{sleep, timeout};
 
 #[tokio::main]
@@ -29,7 +29,7 @@ async fn main() -> Result<(), BoxError> {
     let app = OAuthClient::new("foo", provider.token_url())?.secret("potato");
     let session = Session::builder(app)
         .token(token)
-        .on_refresh(save)
+        .on_new_token(save)
         .backoff(ms(50), ms(50)) // for these short lives; leave it out where tokens live longer
         .build();
     let http = ClientBuilder::new(direct)
@@ -75,7 +75,7 @@ async fn send(http: ClientWithMiddleware, url: String) {
 }
 
 /// Tells which token is in use; has an outage during the second, a revocation during the third.
-async fn story(provider: Provider, mut updates: Updates) {
+async fn story(provider: Provider, mut updates: TokenUpdates) {
     while let Some(token) = updates.next().await {
         let before = ANSWERED_BEFORE.load(Relaxed);
         let meanwhile = ANSWERED.load(Relaxed) - before;
@@ -85,8 +85,8 @@ async fn story(provider: Provider, mut updates: Updates) {
                 line("the token endpoint goes down: 503 to everything");
                 let (down, n) = (Instant::now(), provider.counts().token_requests + 1);
                 provider.fail_always(Fault::Status(503));
-                provider.token_requests_reach(n).await;
-                provider.recover();
+                provider.wait_for_token_requests(n).await;
+                provider.clear_faults();
                 let s = down.elapsed().as_secs_f64();
                 line(format!("up again after {s:.1} s, token request {n} still gets a 503"));
             }
@@ -108,7 +108,7 @@ async fn story(provider: Provider, mut updates: Updates) {
 async fn watch_token_endpoint(provider: Provider) {
     let mut renewing = None;
     for n in 1.. {
-        provider.token_requests_reach(n).await;
+        provider.wait_for_token_requests(n).await;
         let present = TOKENS.lock().unwrap_or_else(PoisonError::into_inner).last().cloned();
         let Some(token) = present else { return };
         if renewing.replace(number(&token)) != Some(number(&token)) {

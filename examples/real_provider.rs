@@ -125,7 +125,7 @@ fn advise(error: &BoxError) {
 }
 
 fn remedy(error: &Error) -> &'static str {
-    match error.code() {
+    match error.error_code() {
         Some("invalid_client" | "unauthorized_client") => {
             "check OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET and OAUTH_AUTH_METHOD"
         }

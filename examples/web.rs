@@ -17,7 +17,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use reqwest_middleware::ClientBuilder;
 use reqwest_oauth2::testing::Provider;
-use reqwest_oauth2::{BoxError, Login, OAuthClient, Session};
+use reqwest_oauth2::{BoxError, OAuthClient, PendingLogin, Session};
 use tokio::net::TcpListener;
 
 /// What the service knows of its visitors, by the id in their cookie.
@@ -31,7 +31,7 @@ struct Service {
 
 enum Visitor {
     /// Sent to the provider, and not back yet.
-    LoggingIn(Box<Login>),
+    LoggingIn(Box<PendingLogin>),
     LoggedIn(Session),
 }
 
@@ -56,7 +56,7 @@ async fn callback(
         return Ok((StatusCode::BAD_REQUEST, "no login was begun in this browser").into_response());
     };
     let token = login.finish(&service.app, query.unwrap_or_default()).await?;
-    // A real service gives its saver the person's key: `.on_refresh(…)` and `.on_sign_out(…)`.
+    // A real service gives its saver the person's key: `.on_new_token(…)` and `.on_sign_out(…)`.
     let session = Session::builder(service.app.clone()).token(token).build();
     service.visitors().insert(id, Visitor::LoggedIn(session));
     Ok(Redirect::to("/").into_response())
@@ -195,7 +195,7 @@ impl IntoResponse for Failure {
             Some(ours) if ours.is_callback() || ours.is_reauthorization_required() => {
                 "please log in again"
             }
-            Some(ours) if ours.code() == Some("access_denied") => "the login was refused",
+            Some(ours) if ours.error_code() == Some("access_denied") => "the login was refused",
             _ => "something went wrong; try again later",
         };
         (StatusCode::BAD_GATEWAY, text).into_response()

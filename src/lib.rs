@@ -10,7 +10,7 @@
 //! let token: Token = serde_json::from_str(&std::fs::read_to_string("token.json")?)?;
 //! let session = Session::builder(app)
 //!     .token(token)
-//!     .on_refresh(|token: Token| async move {
+//!     .on_new_token(|token: Token| async move {
 //!         tokio::fs::write("token.json", serde_json::to_vec(&token)?).await?;
 //!         Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 //!     })
@@ -45,7 +45,7 @@
 //! - **Nobody else.** The token goes to the listed origins, over TLS (loopback excepted). No secret
 //!   is in any `Debug`, error or log line; what held one is wiped when dropped.
 //! - **One refresh in the fleet.** Processes that share a [`store`] renew each token once between them,
-//!   and [`Sessions`] serves many users from it.
+//!   and [`UserSessions`] serves many users from it.
 //!
 //! # Errors
 //!
@@ -81,21 +81,23 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(all(doctest, feature = "testing"))]
-mod pages;
+mod doc_tests;
 
 mod challenge;
-mod chance;
 mod client;
 mod clock;
 mod error;
-mod grant;
-mod login;
-mod middleware;
 #[cfg(feature = "oauth2")]
-mod oauth2;
+mod from_oauth2;
+mod grant;
+mod jitter;
+mod login;
+mod loopback;
+mod middleware;
 mod observe;
 mod origin;
 pub mod presets;
+mod redact;
 mod saver;
 mod secret;
 mod session;
@@ -108,13 +110,13 @@ mod token;
 mod wire;
 
 pub use client::{
-    BasicEncoding, ClientAuthentication, Introspection, OAuthClient, TokenKind, TokenRequest,
+    BasicEncoding, ClientAuthentication, Introspection, OAuthClient, TokenRequest, TokenTypeHint,
 };
 pub use error::{BoxError, Error};
-pub use grant::{ClientCredentials, ExchangeToken, Grant, GrantContext, JwtBearer, TokenExchange};
+pub use grant::{ClientCredentials, Grant, GrantContext, JwtBearer, TokenExchange, TypedToken};
 pub use login::{
-    AuthorizationRequest, DeviceAuthorization, DeviceLogin, ImplicitLogin, ImplicitRequest, Login,
-    Pkce,
+    AuthorizationRequest, DeviceAuthorization, ImplicitRequest, PendingDeviceLogin,
+    PendingImplicitLogin, PendingLogin, Pkce,
 };
 pub use middleware::OAuthMiddleware;
 #[cfg(feature = "metrics")]
@@ -122,6 +124,6 @@ pub use middleware::OAuthMiddleware;
 pub use observe::describe_metrics;
 pub use origin::Origins;
 pub use saver::TokenSaver;
-pub use session::{KeepFresh, Session, SessionBuilder, TokenUpdated, Updates};
-pub use sessions::{Sessions, SessionsBuilder, User};
+pub use session::{KeepFreshGuard, Session, SessionBuilder, TokenUpdated, TokenUpdates};
+pub use sessions::{UserId, UserSessions, UserSessionsBuilder};
 pub use token::Token;

@@ -21,11 +21,11 @@ use crate::challenge::{Verdict, verdict};
 use crate::error::Error;
 use crate::origin::Origins;
 use crate::session::{Core, Session, Snapshot, TokenUpdated};
-use crate::sessions::{Sessions, User};
+use crate::sessions::{UserId, UserSessions};
 
 /// The layer that puts a session's token on requests; from
 /// [`Session::middleware`](crate::Session::middleware), or from
-/// [`Sessions::middleware`](crate::Sessions::middleware) for many users.
+/// [`UserSessions::middleware`](crate::UserSessions::middleware) for many users.
 ///
 /// For a request to a listed origin that carries no `Authorization` header of its own, it
 ///
@@ -51,7 +51,7 @@ pub struct OAuthMiddleware {
 #[derive(Clone)]
 enum Source {
     One(Session),
-    Many(Sessions),
+    Many(UserSessions),
 }
 
 impl OAuthMiddleware {
@@ -59,7 +59,7 @@ impl OAuthMiddleware {
         Self { source: Source::One(session), origins }
     }
 
-    pub(crate) fn of_many(sessions: Sessions, origins: Origins) -> Self {
+    pub(crate) fn of_many(sessions: UserSessions, origins: Origins) -> Self {
         Self { source: Source::Many(sessions), origins }
     }
 
@@ -83,8 +83,10 @@ impl OAuthMiddleware {
             }
             Source::Many(sessions) => sessions,
         };
-        let user = extensions.get::<User>().ok_or_else(|| {
-            Error::config("the request names no user; add one with .with_extension(User::from(id))")
+        let user = extensions.get::<UserId>().ok_or_else(|| {
+            Error::config(
+                "the request names no user; add one with .with_extension(UserId::from(id))",
+            )
         })?;
         let core = sessions.core(user);
         let snapshot = core.usable().await.inspect_err(|_| sessions.dismiss(user, &core))?;

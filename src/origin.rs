@@ -6,8 +6,8 @@
 
 use url::Url;
 
-use crate::client::is_loopback;
 use crate::error::Error;
+use crate::loopback::is_loopback;
 
 /// The origins (scheme, host, port) that a token is sent to
 /// ([RFC 6454 §4](https://www.rfc-editor.org/rfc/rfc6454#section-4)); `https`, or `http` to
@@ -86,7 +86,7 @@ impl Origins {
 
 fn parse(text: &str, plain_http: bool) -> Result<Box<str>, Error> {
     let fault = |why: &str| {
-        let shown = crate::wire::masked(text, 80, &[]);
+        let shown = crate::redact::redact(text, 80, &[]);
         Error::config(format!(
             "{shown:?} is not an origin: {why}; give scheme, host and port only, such as https://api.example"
         ))

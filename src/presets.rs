@@ -16,7 +16,7 @@ use crate::client::{ClientAuthentication, OAuthClient};
 use crate::error::Error;
 
 /// Lokalise: its SDKs' `auth` is [`OAuthClient::authorization_code`], their `token(code)` is
-/// [`Login::finish_with_code`](crate::Login::finish_with_code), their `refresh` a
+/// [`PendingLogin::finish_with_code`](crate::PendingLogin::finish_with_code), their `refresh` a
 /// [`Session`](crate::Session)'s own.
 ///
 /// # Errors

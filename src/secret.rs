@@ -9,13 +9,13 @@ use http::HeaderValue;
 use secrecy::zeroize::Zeroizing;
 
 /// Bytes that are wiped when their last reference is dropped.
-pub(crate) fn wiped(bytes: Zeroizing<Vec<u8>>) -> Bytes {
+pub(crate) fn zeroizing_bytes(bytes: Zeroizing<Vec<u8>>) -> Bytes {
     Bytes::from_owner(bytes)
 }
 
 /// A header value that is marked sensitive and wiped when dropped.
 pub(crate) fn sensitive(text: Zeroizing<Vec<u8>>) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_maybe_shared(wiped(text)).ok()?;
+    let mut value = HeaderValue::from_maybe_shared(zeroizing_bytes(text)).ok()?;
     value.set_sensitive(true);
     Some(value)
 }

@@ -13,7 +13,8 @@ use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_oauth2::{
-    ClientAuthentication, ClientCredentials, Login, OAuthClient, Session, Token, TokenKind,
+    ClientAuthentication, ClientCredentials, OAuthClient, PendingLogin, Session, Token,
+    TokenTypeHint,
 };
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -120,7 +121,7 @@ async fn detection_and_a_dead_login(server: &Server) {
     assert!(thief.refresh().await.unwrap_err().is_reauthorization_required());
     let error = session.refresh().await.unwrap_err();
     assert!(error.is_reauthorization_required());
-    assert_eq!(error.code(), Some("invalid_grant"));
+    assert_eq!(error.error_code(), Some("invalid_grant"));
     println!("ok: detection, and a dead login");
 }
 
@@ -155,20 +156,23 @@ async fn a_public_client_logs_in_and_out(server: &Server) {
     assert!(!server.is_valid(last.refresh_token().unwrap()).await);
     assert!(session.token().await.unwrap_err().is_reauthorization_required());
 
-    let again: Login = serde_json::from_str(&stored).unwrap();
+    let again: PendingLogin = serde_json::from_str(&stored).unwrap();
     let error = again.finish(&app, &callback).await.unwrap_err();
-    assert_eq!(error.code(), Some("invalid_grant"));
+    assert_eq!(error.error_code(), Some("invalid_grant"));
     println!("ok: a public client logs in and out");
 }
 
 async fn a_login_that_is_refused(server: &Server) {
     let app = server.discover("cli").await;
-    let request =
-        app.authorization_code(REDIRECT_URI).unwrap().scope("openid").param("login_hint", "deny");
+    let request = app
+        .authorization_code(REDIRECT_URI)
+        .unwrap()
+        .scope("openid")
+        .extra_param("login_hint", "deny");
     let login = request.begin().unwrap();
     let callback = server.browse(login.url()).await;
     let error = login.finish(&app, &callback).await.unwrap_err();
-    assert_eq!(error.code(), Some("access_denied"));
+    assert_eq!(error.error_code(), Some("access_denied"));
     assert!(!error.is_transient());
     println!("ok: a login that is refused");
 }
@@ -190,13 +194,13 @@ async fn introspection_and_revocation(server: &Server) {
     let app = server.discover("web").await.secret("web-secret-for-tests-only");
     let token = server.log_in("web", "web-secret-for-tests-only").await;
     let (access, refresh) = (token.access_token(), token.refresh_token().unwrap());
-    let before = app.introspect(access, TokenKind::AccessToken).await.unwrap();
+    let before = app.introspect(access, TokenTypeHint::AccessToken).await.unwrap();
     assert!(before.active);
     assert_eq!(before.members["client_id"], "web");
-    app.revoke(refresh, TokenKind::RefreshToken).await.unwrap();
-    assert!(!app.introspect(refresh, TokenKind::RefreshToken).await.unwrap().active);
+    app.revoke(refresh, TokenTypeHint::RefreshToken).await.unwrap();
+    assert!(!app.introspect(refresh, TokenTypeHint::RefreshToken).await.unwrap().active);
     // A token that the server does not know is no error.
-    app.revoke("unknown", TokenKind::RefreshToken).await.unwrap();
+    app.revoke("unknown", TokenTypeHint::RefreshToken).await.unwrap();
     println!("ok: introspection and revocation");
 }
 
@@ -228,7 +232,7 @@ impl Load {
         let saver = shared.clone();
         let session = Session::builder(server.app(client, secret))
             .token(login)
-            .on_refresh(move |token: Token| {
+            .on_new_token(move |token: Token| {
                 saver.saved.lock().unwrap().push((token, Instant::now()));
                 saver.saves.notify_one();
                 async { Ok::<(), std::io::Error>(()) }

@@ -50,7 +50,7 @@ async fn main() -> ExitCode {
     let (constant, ours) = tokio::join!(constant, ours);
 
     let provider = renewing(Provider::builder()).start().await.unwrap();
-    let locked = Session::builder(app(&provider)).token(log_in(&provider)).manual().build();
+    let locked = Session::builder(app(&provider)).token(log_in(&provider)).manual_refresh().build();
     let locked = series(&provider, Locked::new(locked), LONG).await;
 
     println!("\n## Latency: tokens of 3 s, a token endpoint that takes 500 ms\n");

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
-use reqwest_oauth2::{BoxError, Token, User};
+use reqwest_oauth2::{BoxError, Token, UserId};
 use tokio::time::sleep;
 
 use crate::logins::Logins;
@@ -72,7 +72,7 @@ impl Kills {
 }
 
 /// Whether the stored refresh token is void, and stays so. Then the user logs in again.
-async fn lost(logins: &Logins<'_>, user: &User) -> Result<bool, BoxError> {
+async fn lost(logins: &Logins<'_>, user: &UserId) -> Result<bool, BoxError> {
     let mut before = None;
     for _ in 0..LOOKS {
         let stored = logins.stored(user).await?;

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use reqwest_oauth2::store::{TokenKey, TokenStore};
-use reqwest_oauth2::{BoxError, Sessions, Token, User};
+use reqwest_oauth2::{BoxError, Token, UserId, UserSessions};
 
 use crate::counterpart::Counterpart;
 use crate::member;
 
 pub(crate) struct Logins<'a> {
     pub(crate) counterpart: &'a Counterpart,
-    pub(crate) users: Vec<User>,
-    sessions: Sessions,
+    pub(crate) users: Vec<UserId>,
+    sessions: UserSessions,
     store: Arc<dyn TokenStore>,
 }
 
@@ -21,22 +21,22 @@ impl<'a> Logins<'a> {
     pub(crate) async fn begin(
         counterpart: &'a Counterpart,
         store: Arc<dyn TokenStore>,
-        users: Vec<User>,
+        users: Vec<UserId>,
     ) -> Result<Self, BoxError> {
-        let sessions = Sessions::builder(counterpart.app()?).store(store.clone()).build();
+        let sessions = UserSessions::builder(counterpart.app()?).store(store.clone()).build();
         let logins = Self { counterpart, users, sessions, store };
         try_join_all(logins.users.iter().map(|user| logins.again(user))).await?;
         Ok(logins)
     }
 
     /// Logs this one in, whatever there was before.
-    pub(crate) async fn again(&self, user: &User) -> Result<(), BoxError> {
+    pub(crate) async fn again(&self, user: &UserId) -> Result<(), BoxError> {
         let token = self.counterpart.log_in().await?;
         Ok(self.sessions.sign_in(user.clone(), token).await?)
     }
 
     /// The stored token; `None` where the login has ended.
-    pub(crate) async fn stored(&self, user: &User) -> Result<Option<Token>, BoxError> {
+    pub(crate) async fn stored(&self, user: &UserId) -> Result<Option<Token>, BoxError> {
         let Counterpart { token_url, client_id, .. } = self.counterpart;
         let key = TokenKey::new(token_url, client_id, user.as_str());
         match self.store.load(&key).await? {

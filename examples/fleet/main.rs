@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use reqwest_oauth2::{BoxError, User};
+use reqwest_oauth2::{BoxError, UserId};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use counterpart::Counterpart;
@@ -96,8 +96,8 @@ async fn run(args: &Args, place: &Place) -> Result<bool, BoxError> {
         Some(issuer) => Counterpart::real(issuer),
         None => Counterpart::embedded(delay).await?,
     };
-    let users = |whose: &str| -> Vec<User> {
-        (0..args.tasks).map(|user| User::from(format!("{whose}-{user}"))).collect()
+    let users = |whose: &str| -> Vec<UserId> {
+        (0..args.tasks).map(|user| UserId::from(format!("{whose}-{user}"))).collect()
     };
     // At once: tokens of the same age to begin with.
     let (shared, alone) = tokio::try_join!(

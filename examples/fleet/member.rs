@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
-use reqwest_oauth2::{BoxError, Sessions, User};
+use reqwest_oauth2::{BoxError, UserId, UserSessions};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -42,7 +42,7 @@ impl Task {
     pub(crate) fn new(
         counterpart: &Counterpart,
         place: &Place,
-        users: &[User],
+        users: &[UserId],
         per_user: usize,
     ) -> Self {
         Self {
@@ -73,16 +73,16 @@ pub(crate) async fn run(task: Task) -> ExitCode {
 }
 
 async fn requests(task: Task) -> Result<(), BoxError> {
-    let sessions = Sessions::builder(app(&task.client_id, &task.secret, &task.token_url)?)
+    let sessions = UserSessions::builder(app(&task.client_id, &task.secret, &task.token_url)?)
         .store(task.place.open().await?)
-        .each(|session| {
-            session.lease(LEASE).backoff(Duration::from_millis(200), Duration::from_secs(1))
+        .configure_sessions(|session| {
+            session.lease_ttl(LEASE).backoff(Duration::from_millis(200), Duration::from_secs(1))
         })
         .build();
     let http = client(&sessions, &task.api_url)?;
     let tally = Arc::new(Mutex::new(Tally::default()));
     let mut tasks = JoinSet::new();
-    let users = task.users.iter().map(|user| User::from(user.as_str()));
+    let users = task.users.iter().map(|user| UserId::from(user.as_str()));
     for user in users.flat_map(|user| std::iter::repeat_n(user, task.per_user)) {
         let (http, tally, url) = (http.clone(), tally.clone(), task.api_url.clone());
         tasks.spawn(async move {
@@ -106,7 +106,7 @@ async fn requests(task: Task) -> Result<(), BoxError> {
         if over {
             tasks.shutdown().await;
             for user in &task.users {
-                sessions.session(user.as_str()).shutdown().await?;
+                sessions.for_user(user.as_str()).shutdown().await?;
             }
         }
         report(&std::mem::take(&mut *tally.lock().unwrap_or_else(PoisonError::into_inner)))?;
@@ -124,7 +124,10 @@ fn report(tally: &Tally) -> Result<(), BoxError> {
     Ok(output.flush()?)
 }
 
-pub(crate) fn client(sessions: &Sessions, api_url: &str) -> Result<ClientWithMiddleware, BoxError> {
+pub(crate) fn client(
+    sessions: &UserSessions,
+    api_url: &str,
+) -> Result<ClientWithMiddleware, BoxError> {
     let url: reqwest::Url = api_url.parse()?;
     Ok(ClientBuilder::new(plain_http()?).with(sessions.middleware(&url)?).build())
 }

@@ -149,7 +149,7 @@ async fn log_in(args: &Args, app: &OAuthClient, session: &Session) -> Result<(),
         request = request.scope(scope);
     }
     for (name, value) in &args.params {
-        request = request.param(name, value);
+        request = request.extra_param(name, value);
     }
     let login = request.lifetime(Duration::from_secs(args.wait)).begin()?;
     println!("to log in, open\n  {}", login.url());

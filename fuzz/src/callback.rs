@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use http::{HeaderMap, StatusCode};
-use reqwest_oauth2::{Error, ImplicitLogin, Login, OAuthClient, Token};
+use reqwest_oauth2::{Error, OAuthClient, PendingImplicitLogin, PendingLogin, Token};
 use serde_json::json;
 use url::Url;
 
@@ -22,11 +22,12 @@ const ANOTHER_STATE: &str = "J7c0w1Yk3nQ-another-4vXr8T_s2Zb";
 const CODE: &str = "s3cr3t-code";
 
 // Logins that wait for their callback.
-static LOGIN: LazyLock<Login> = LazyLock::new(|| login(STATE, false));
-static LOGIN_WITH_ISS: LazyLock<Login> = LazyLock::new(|| login(STATE, true));
-static ANOTHER: LazyLock<Login> = LazyLock::new(|| login(ANOTHER_STATE, false));
-static IMPLICIT: LazyLock<ImplicitLogin> = LazyLock::new(|| login(STATE, true));
-static ANOTHER_IMPLICIT: LazyLock<ImplicitLogin> = LazyLock::new(|| login(ANOTHER_STATE, true));
+static LOGIN: LazyLock<PendingLogin> = LazyLock::new(|| login(STATE, false));
+static LOGIN_WITH_ISS: LazyLock<PendingLogin> = LazyLock::new(|| login(STATE, true));
+static ANOTHER: LazyLock<PendingLogin> = LazyLock::new(|| login(ANOTHER_STATE, false));
+static IMPLICIT: LazyLock<PendingImplicitLogin> = LazyLock::new(|| login(STATE, true));
+static ANOTHER_IMPLICIT: LazyLock<PendingImplicitLogin> =
+    LazyLock::new(|| login(ANOTHER_STATE, true));
 
 static PROVIDER: LazyLock<Provider> = LazyLock::new(|| {
     let body = br#"{"access_token":"at"}"#.to_vec();
@@ -39,7 +40,7 @@ static APP: LazyLock<OAuthClient> = LazyLock::new(|| {
         .authorization_endpoint("https://accounts.example/authorize")
         .unwrap()
         .issuer(ISSUER)
-        .http(PROVIDER.http(|http| http))
+        .http_client(PROVIDER.http(|http| http))
 });
 
 pub fn holds(input: &[u8]) {
@@ -55,7 +56,7 @@ pub fn holds(input: &[u8]) {
     assert!(error.is_callback(), "{error}");
 }
 
-fn by_code(callback: &str, login: &Login, iss_required: bool) {
+fn by_code(callback: &str, login: &PendingLogin, iss_required: bool) {
     let (path, query, _) = parts(callback);
     match finish(login, callback) {
         Ok((code, token)) => {
@@ -128,7 +129,7 @@ fn login<L: serde::de::DeserializeOwned>(state: &str, iss_required: bool) -> L {
 }
 
 /// Finishes a login: the code that was exchanged, and the token.
-fn finish(login: &Login, callback: &str) -> Result<(String, Token), Error> {
+fn finish(login: &PendingLogin, callback: &str) -> Result<(String, Token), Error> {
     let result = outcome(login.clone().finish(&APP, callback));
     let asked = PROVIDER.asked();
     assert_eq!(asked.len(), usize::from(result.is_ok()), "a code is sent once, or not at all");

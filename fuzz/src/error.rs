@@ -19,7 +19,9 @@ pub fn holds(error: &Error, secrets: &[&str]) {
     }
     assert!(!shown.contains(char::is_control), "a control character in {shown:?}");
     assert!(shown.len() < LONGEST, "too long: {shown}");
-    for part in [error.code(), error.description(), error.error_uri()].into_iter().flatten() {
+    for part in
+        [error.error_code(), error.error_description(), error.error_uri()].into_iter().flatten()
+    {
         write!(shown, " {part}").unwrap();
     }
     write!(shown, " {error:?}").unwrap();

@@ -1,7 +1,7 @@
 //! The metadata of a provider: status, headers and body of the answer to discovery.
 
 use http::Method;
-use reqwest_oauth2::{Error, OAuthClient, TokenKind};
+use reqwest_oauth2::{Error, OAuthClient, TokenTypeHint};
 use serde_json::Value;
 use url::{Host, Url};
 
@@ -70,9 +70,9 @@ fn endpoints(app: &OAuthClient, provider: &Provider) -> Vec<(&'static str, Url)>
     seen("token_endpoint");
     let _ = outcome(app.device_authorization().begin());
     seen("device_authorization_endpoint");
-    let _ = outcome(app.revoke("at", TokenKind::AccessToken));
+    let _ = outcome(app.revoke("at", TokenTypeHint::AccessToken));
     seen("revocation_endpoint");
-    let _ = outcome(app.introspect("at", TokenKind::AccessToken));
+    let _ = outcome(app.introspect("at", TokenTypeHint::AccessToken));
     seen("introspection_endpoint");
     if let Ok(request) = app.authorization_code("https://me.example/cb") {
         let url = Url::parse(request.begin().unwrap().url()).unwrap();

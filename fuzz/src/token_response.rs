@@ -36,7 +36,7 @@ pub fn holds(input: &[u8]) {
             error::holds(&error, &SENT);
             error::holds(&error, received(members.as_ref()));
             assert_eq!(error.status(), Some(status));
-            if error.code() == Some("invalid_grant") {
+            if error.error_code() == Some("invalid_grant") {
                 assert!(!error.is_transient());
             }
         }
@@ -51,7 +51,7 @@ fn read(answer: Message) -> Result<Token, Error> {
             .clock(|| UNIX_EPOCH + Duration::from_secs(SENT_AT as u64))
     });
     let provider = Provider::new(answer);
-    let app = APP.clone().http(provider.http(|http| http));
+    let app = APP.clone().http_client(provider.http(|http| http));
     let request = app.token_request("refresh_token").param("refresh_token", SENT[1]);
     let result = outcome(request.send());
     assert_eq!(provider.asked().len(), 1);

@@ -2,10 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::post::{Endpoint, Form};
-use super::{OAuthClient, TokenKind};
+use super::{Endpoint, Form, OAuthClient, TokenTypeHint};
 use crate::error::Error;
-use crate::wire::{Rules, malformed, read_members};
+use crate::wire::{ResponseRules, malformed, read_members};
 
 /// What the provider says of a token
 /// ([RFC 7662 §2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2)).
@@ -30,7 +29,11 @@ impl OAuthClient {
     /// [`Error::is_config`] without an
     /// [`introspection_endpoint`](Self::introspection_endpoint); [`Error::is_malformed_response`]
     /// where `active` is no boolean; otherwise as [`TokenRequest::send`](crate::TokenRequest::send).
-    pub async fn introspect(&self, token: &str, kind: TokenKind) -> Result<Introspection, Error> {
+    pub async fn introspect(
+        &self,
+        token: &str,
+        kind: TokenTypeHint,
+    ) -> Result<Introspection, Error> {
         let Some(url) = &self.endpoints().introspection else {
             return Err(Error::config(
                 "no introspection endpoint is known; set it with OAuthClient::introspection_endpoint, or use OAuthClient::discover",
@@ -40,11 +43,11 @@ impl OAuthClient {
         form.own("token", token);
         form.own("token_type_hint", kind.hint());
         let endpoint = Endpoint { name: "introspection endpoint", url };
-        self.post(endpoint, &form, |reply| {
-            let mut members = read_members(reply, &Rules::default())?;
+        self.post(endpoint, &form, |response| {
+            let mut members = read_members(response, &ResponseRules::default())?;
             match members.remove("active") {
                 Some(Value::Bool(active)) => Ok(Introspection { active, members }),
-                _ => Err(malformed(reply, "its member active is not a boolean".to_owned())),
+                _ => Err(malformed(response, "its member active is not a boolean".to_owned())),
             }
         })
         .await

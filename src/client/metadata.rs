@@ -2,7 +2,7 @@
 //! [OpenID Connect Discovery 1.0 §4](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig)).
 //!
 //! Invariants: the issuer in the document is the issuer asked for, code point by code point;
-//! every endpoint is https (loopback excepted); the answer is bounded in size and time; no redirect
+//! every endpoint is https (loopback excepted); the response is bounded in size and time; no redirect
 //! is followed.
 
 use http::header::ACCEPT;
@@ -12,12 +12,13 @@ use reqwest_middleware::ClientWithMiddleware;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::answer::answer;
-use super::settings::{RESPONSE_LIMIT, TIMEOUT, own_http};
-use super::{Endpoints, Issuer, OAuthClient, endpoint};
+use super::send::send;
+use super::settings::{MAX_RESPONSE_BYTES, TIMEOUT, own_http};
+use super::{Endpoints, Issuer, OAuthClient, endpoint_url};
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
-use crate::wire::{Reply, Rules, malformed, read_members, shown};
+use crate::redact::escape_and_truncate;
+use crate::wire::{HttpResponse, ResponseRules, malformed, read_members};
 
 const NAME: &str = "metadata document";
 
@@ -38,12 +39,12 @@ impl OAuthClient {
         issuer: impl AsRef<str>,
         client_id: impl Into<String>,
     ) -> Result<Self, Error> {
-        let http = own_http(&endpoint::parse(issuer.as_ref(), "issuer", false)?)?;
+        let http = own_http(&endpoint_url::parse(issuer.as_ref(), "issuer", false)?)?;
         Self::discover_with(issuer, client_id, http).await
     }
 
     /// As [`discover`](Self::discover), with an HTTP client of the application's, which is also
-    /// that of the token requests; see [`http`](Self::http)
+    /// that of the token requests; see [`http_client`](Self::http_client)
     /// ([RFC 8414 §3](https://www.rfc-editor.org/rfc/rfc8414#section-3)).
     ///
     /// # Errors
@@ -59,7 +60,7 @@ impl OAuthClient {
         for url in locations(issuer)? {
             match tokio::time::timeout(TIMEOUT, fetch(&http, url, issuer)).await {
                 Ok(Ok(endpoints)) => {
-                    return Ok(Self::with_endpoints(client_id.into(), endpoints).http(http));
+                    return Ok(Self::with_endpoints(client_id.into(), endpoints).http_client(http));
                 }
                 // Another location may have it.
                 Ok(Err(error)) if error.status().is_some_and(|status| status.is_client_error()) => {
@@ -76,7 +77,7 @@ impl OAuthClient {
 /// Where the metadata of the issuer may be: the well-known part goes before the issuer's path
 /// ([RFC 8414 §3.1](https://www.rfc-editor.org/rfc/rfc8414#section-3.1)); OpenID Connect appends it.
 fn locations(issuer: &str) -> Result<Vec<Url>, Error> {
-    let base = endpoint::parse(issuer, "issuer", false)?;
+    let base = endpoint_url::parse(issuer, "issuer", false)?;
     if base.query().is_some() {
         return Err(Error::config(
             "the issuer cannot be used: it has a query; give the URL exactly as the provider names it",
@@ -101,34 +102,37 @@ fn locations(issuer: &str) -> Result<Vec<Url>, Error> {
 async fn fetch(http: &ClientWithMiddleware, url: Url, issuer: &str) -> Result<Endpoints, Error> {
     let mut request = Request::new(Method::GET, url);
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-    let answer = answer(http, request, NAME, RESPONSE_LIMIT, &Clock::default()).await?;
-    let reply = answer.reply(NAME, &[]);
-    let members = read_members(&reply, &Rules::default())?;
-    read(&reply, &members, issuer)
+    let response = send(http, request, NAME, MAX_RESPONSE_BYTES, &Clock::default()).await?;
+    let members = read_members(&response, &ResponseRules::default())?;
+    read(&response, &members, issuer)
 }
 
 /// Reads the document ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
-fn read(reply: &Reply<'_>, members: &Map<String, Value>, issuer: &str) -> Result<Endpoints, Error> {
+fn read(
+    response: &HttpResponse<'_>,
+    members: &Map<String, Value>,
+    issuer: &str,
+) -> Result<Endpoints, Error> {
     let text = |name: &str| members.get(name).and_then(Value::as_str);
     // "The "issuer" value returned MUST be identical to the authorization server's issuer
     // identifier value into which the well-known URI string was inserted […] If these values are
     // not identical, the data contained in the response MUST NOT be used."
     // https://www.rfc-editor.org/rfc/rfc8414#section-3.3
     if text("issuer") != Some(issuer) {
-        let named = shown(text("issuer").unwrap_or_default(), 120);
+        let named = escape_and_truncate(text("issuer").unwrap_or_default(), 120);
         return Err(malformed(
-            reply,
+            response,
             format!("its issuer is {named:?}, not the one that was asked for"),
         ));
     }
     let endpoint = |name: &'static str| match text(name) {
         None => Ok(None),
-        Some(url) => endpoint::parse(url, name, false)
+        Some(url) => endpoint_url::parse(url, name, false)
             .map(Some)
-            .map_err(|error| malformed(reply, error.to_string())),
+            .map_err(|error| malformed(response, error.to_string())),
     };
     let Some(token) = endpoint("token_endpoint")? else {
-        return Err(malformed(reply, "token_endpoint is missing".to_owned()));
+        return Err(malformed(response, "token_endpoint is missing".to_owned()));
     };
     let iss_in_callback =
         members.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true));

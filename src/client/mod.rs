@@ -1,24 +1,24 @@
 //! The OAuth client: its registration, the provider's endpoints, and the one request that is sent
 //! there.
 
-mod answer;
 mod authentication;
-mod endpoint;
+mod endpoint_url;
+mod form;
 mod introspection;
 mod metadata;
-mod password;
+mod oauth_client;
 mod post;
-mod registration;
 mod revocation;
+mod send;
 mod settings;
-mod token_kind;
 mod token_request;
+mod token_type_hint;
 
 pub use authentication::{BasicEncoding, ClientAuthentication};
-pub(crate) use endpoint::is_loopback;
+pub(crate) use form::Form;
 pub use introspection::Introspection;
-pub(crate) use post::{Endpoint, Form};
-pub use registration::OAuthClient;
+pub use oauth_client::OAuthClient;
+pub(crate) use post::Endpoint;
 pub(crate) use settings::{Endpoints, Issuer};
-pub use token_kind::TokenKind;
 pub use token_request::TokenRequest;
+pub use token_type_hint::TokenTypeHint;

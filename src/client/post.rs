@@ -1,72 +1,26 @@
 //! The one function that POSTs to the provider: token requests, and what else authenticates itself
 //! in the same way (revocation, introspection, device authorization).
 //!
-//! Invariants: one total time limit from connecting to the last byte; no parameter twice but those
-//! of the application's own; the protocol's own parameters win over the application's.
-
-use std::fmt;
+//! Invariant: one total time limit from connecting to the last byte.
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use reqwest::Request;
-use secrecy::zeroize::Zeroizing;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::time::Instant;
 use tracing::Instrument;
 use url::Url;
 
-use super::ClientAuthentication;
-use super::answer::answer;
+use super::send::send;
 use super::settings::Settings;
+use super::{ClientAuthentication, Form};
 use crate::error::{Error, Kind};
 use crate::observe;
 use crate::secret;
-use crate::wire::Reply;
+use crate::wire::HttpResponse;
 
 /// Parameters of the protocol whose values are no secrets.
 const PUBLIC: [&str; 5] = ["grant_type", "scope", "resource", "token_type_hint", "redirect_uri"];
-
-/// The parameters of a request.
-#[derive(Default)]
-pub(crate) struct Form {
-    extra: Vec<(String, String)>,
-    own: Vec<(&'static str, SecretString)>,
-}
-
-impl Form {
-    /// A parameter of the protocol.
-    pub(crate) fn own(&mut self, name: &'static str, value: impl Into<String>) {
-        self.own.push((name, SecretString::from(value.into())));
-    }
-
-    /// A parameter of the application.
-    pub(crate) fn extra(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        self.extra.push((name.into(), value.into()));
-    }
-
-    /// The body: the application's parameters first, then the protocol's own.
-    fn body(&self, own: &[(&str, &str)]) -> Zeroizing<Vec<u8>> {
-        // With Basic the id is in the header; a client_id among the extra parameters is the habit
-        // of those who come from requests-oauthlib, and is the same id.
-        let extra = self
-            .extra
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .filter(|(name, _)| !own.iter().any(|(own, _)| own == name));
-        let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(1024));
-        form.extend_pairs(extra).extend_pairs(own.iter().copied());
-        Zeroizing::new(form.finish().into_bytes())
-    }
-}
-
-impl fmt::Debug for Form {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.own.iter().map(|(name, _)| *name);
-        f.debug_list()
-            .entries(names.chain(self.extra.iter().map(|(name, _)| name.as_str())))
-            .finish()
-    }
-}
 
 /// Where a request goes, and what errors call it.
 #[derive(Clone, Copy)]
@@ -75,12 +29,12 @@ pub(crate) struct Endpoint<'a> {
     pub(crate) url: &'a Url,
 }
 
-/// POSTs the form, authenticated as the settings say, and reads the answer.
+/// POSTs the form, authenticated as the settings say, and reads the response.
 pub(super) async fn post<T>(
     settings: &Settings,
     endpoint: Endpoint<'_>,
     form: &Form,
-    read: impl Fn(&Reply<'_>) -> Result<T, Error>,
+    read: impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let grant_type = form.own.iter().find(|(name, _)| *name == "grant_type");
     let span = observe::provider_request(
@@ -105,7 +59,7 @@ async fn bounded<T>(
     settings: &Settings,
     endpoint: Endpoint<'_>,
     form: &Form,
-    read: impl Fn(&Reply<'_>) -> Result<T, Error>,
+    read: impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let limit = settings.timeout;
     match tokio::time::timeout(limit, detect(settings, endpoint, form, read)).await {
@@ -114,52 +68,51 @@ async fn bounded<T>(
     }
 }
 
-/// Basic, then the body where Basic was answered with `invalid_client`: a client that was not let
-/// in has had nothing consumed.
+/// On `invalid_client` tries again with the secret in the body. This is safe: the server has not
+/// consumed the code or refresh token.
 async fn detect<T>(
     settings: &Settings,
     endpoint: Endpoint<'_>,
     form: &Form,
-    read: impl Fn(&Reply<'_>) -> Result<T, Error>,
+    read: impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, Detect};
-    let send = |method| send(settings, endpoint, form, method, &read);
+    let attempt = |method| attempt(settings, endpoint, form, method, &read);
     match settings.method() {
-        Detect if settings.wants_post() => send(ClientSecretPost).await,
-        Detect => match send(ClientSecretBasic).await {
-            Err(error) if error.code() == Some("invalid_client") => {
-                let second = send(ClientSecretPost).await;
-                // Any other code comes from behind the door.
-                let let_in = match &second {
+        Detect if settings.wants_post() => attempt(ClientSecretPost).await,
+        Detect => match attempt(ClientSecretBasic).await {
+            Err(error) if error.error_code() == Some("invalid_client") => {
+                let second = attempt(ClientSecretPost).await;
+                // Any other code means that the server has accepted the client.
+                let accepted = match &second {
                     Ok(_) => true,
-                    Err(error) => error.code().is_some_and(|code| code != "invalid_client"),
+                    Err(error) => error.error_code().is_some_and(|code| code != "invalid_client"),
                 };
-                if let_in {
+                if accepted {
                     settings.remember_post();
                 }
                 second
             }
             result => result,
         },
-        method => send(method).await,
+        method => attempt(method).await,
     }
 }
 
-async fn send<T>(
+async fn attempt<T>(
     settings: &Settings,
     endpoint: Endpoint<'_>,
     form: &Form,
     method: ClientAuthentication,
-    read: &impl Fn(&Reply<'_>) -> Result<T, Error>,
+    read: &impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let request = request(settings, endpoint.url, form, method)?;
-    let answer =
-        answer(settings.http()?, request, endpoint.name, settings.response_limit, &settings.clock)
-            .await?;
+    let limit = settings.max_response_bytes;
+    let response = send(settings.http()?, request, endpoint.name, limit, &settings.clock).await?;
     let own = form.own.iter().filter(|(name, _)| !PUBLIC.contains(name)).map(|(_, value)| value);
     let secrets: Vec<&str> =
         settings.secret.iter().chain(own).map(ExposeSecret::expose_secret).collect();
-    read(&answer.reply(endpoint.name, &secrets))
+    read(&HttpResponse { secrets: &secrets, ..response })
 }
 
 fn request(
@@ -199,6 +152,6 @@ fn request(
     if let Some(authorization) = authorization {
         headers.insert(AUTHORIZATION, authorization);
     }
-    *request.body_mut() = Some(secret::wiped(form.body(&own)).into());
+    *request.body_mut() = Some(secret::zeroizing_bytes(form.body(&own)).into());
     Ok(request)
 }

@@ -1,9 +1,8 @@
 //! Token revocation ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)).
 
-use super::post::{Endpoint, Form};
-use super::{OAuthClient, TokenKind};
+use super::{Endpoint, Form, OAuthClient, TokenTypeHint};
 use crate::error::{Error, Kind};
-use crate::wire::{malformed, rejection};
+use crate::wire::{ResponseRules, error_response, malformed, read_members};
 
 impl OAuthClient {
     /// Tells the provider that the token is no longer needed
@@ -19,7 +18,7 @@ impl OAuthClient {
     /// any other error the token must be taken to be still valid; [`Error::retry_after`] says when
     /// to try again, where the provider did
     /// ([§2.2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.2.1)).
-    pub async fn revoke(&self, token: &str, kind: TokenKind) -> Result<(), Error> {
+    pub async fn revoke(&self, token: &str, kind: TokenTypeHint) -> Result<(), Error> {
         let Some(url) = &self.endpoints().revocation else {
             return Err(Error::config(
                 "no revocation endpoint is known; set it with OAuthClient::revocation_endpoint, or use OAuthClient::discover",
@@ -31,16 +30,16 @@ impl OAuthClient {
         let endpoint = Endpoint { name: "revocation endpoint", url };
         // "The content of the response body is ignored by the client as all necessary information
         // is conveyed in the response code."
-        self.post(endpoint, &form, |reply| {
-            if reply.status.is_success() {
+        self.post(endpoint, &form, |response| {
+            if response.status.is_success() {
                 return Ok(());
             }
-            let members = crate::wire::read_members(reply, &crate::wire::Rules::default());
-            Err(match (members, rejection(reply, None)) {
+            let members = read_members(response, &ResponseRules::default());
+            Err(match (members, error_response(response, None)) {
                 (Err(error), _) => error,
-                (Ok(_), Some(rejection)) => Error::new(Kind::Rejected(rejection)),
+                (Ok(_), Some(refusal)) => Error::new(Kind::Refused(refusal)),
                 (Ok(_), None) => {
-                    malformed(reply, "it is neither a success nor a refusal".to_owned())
+                    malformed(response, "it is neither a success nor an error response".to_owned())
                 }
             })
         })

@@ -8,10 +8,11 @@ use reqwest_middleware::ClientWithMiddleware;
 use secrecy::SecretString;
 use url::Url;
 
-use super::{BasicEncoding, ClientAuthentication, endpoint};
+use super::{BasicEncoding, ClientAuthentication};
 use crate::clock::Clock;
 use crate::error::{BoxError, Error};
-use crate::wire::Rules;
+use crate::loopback::is_loopback;
+use crate::wire::ResponseRules;
 
 /// The provider's endpoints, as far as they are known.
 #[derive(Clone)]
@@ -45,8 +46,8 @@ pub(super) struct Settings {
     pub(super) refresh_params: Vec<(String, String)>,
     pub(super) authorization_params: Vec<(String, String)>,
     pub(super) timeout: Duration,
-    pub(super) response_limit: usize,
-    pub(super) rules: Rules,
+    pub(super) max_response_bytes: usize,
+    pub(super) rules: ResponseRules,
     pub(super) clock: Clock,
     pub(super) http: Option<ClientWithMiddleware>,
     /// Built at the first token request, where the application gave none.
@@ -58,7 +59,7 @@ pub(super) struct Settings {
 /// Limits that hold unless set otherwise.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-pub(super) const RESPONSE_LIMIT: usize = 1024 * 1024;
+pub(super) const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
 impl Settings {
     pub(super) fn new(id: String, endpoints: Endpoints) -> Self {
@@ -72,8 +73,8 @@ impl Settings {
             refresh_params: Vec::new(),
             authorization_params: Vec::new(),
             timeout: TIMEOUT,
-            response_limit: RESPONSE_LIMIT,
-            rules: Rules::default(),
+            max_response_bytes: MAX_RESPONSE_BYTES,
+            rules: ResponseRules::default(),
             clock: Clock::default(),
             http: None,
             own_http: Arc::default(),
@@ -112,14 +113,14 @@ pub(super) fn own_http(endpoint: &Url) -> Result<ClientWithMiddleware, Error> {
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT);
-    if endpoint::is_loopback(endpoint) {
+    if is_loopback(endpoint) {
         builder = builder.no_proxy();
     }
     let built = builder.build();
     built.map(Into::into).map_err(|error| {
         let source: BoxError = error.without_url().into();
         Error::config(format!(
-            "no HTTP client for token requests could be built ({source}); check reqwest's TLS features or pass one to OAuthClient::http"
+            "no HTTP client for token requests could be built ({source}); check reqwest's TLS features or pass one to OAuthClient::http_client"
         ))
     })
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::post::{Endpoint, Form, post};
+use super::Form;
+use super::post::{Endpoint, post};
 use super::settings::Settings;
 use crate::error::Error;
 use crate::token::Token;
@@ -25,7 +26,7 @@ impl<'a> TokenRequest<'a> {
         Self { settings, form }
     }
 
-    /// A parameter of the grant. It wins over [`extra`](Self::extra) ones of the same name
+    /// A parameter of the grant. It wins over [`extra_param`](Self::extra_param) ones of the same name
     /// ([RFC 6749 §4.5](https://www.rfc-editor.org/rfc/rfc6749#section-4.5)).
     pub fn param(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.form.own(name, value);
@@ -35,7 +36,7 @@ impl<'a> TokenRequest<'a> {
     /// An extra parameter, dropped where the protocol sends one of that name itself. The same name
     /// may be given again (`resource`,
     /// [RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
-    pub fn extra(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.form.extra(name, value);
         self
     }
@@ -51,9 +52,9 @@ impl<'a> TokenRequest<'a> {
     ///
     /// # Errors
     ///
-    /// A refusal of the provider with its [`code`](Error::code) and [`status`](Error::status);
+    /// A refusal of the provider with its [`error_code`](Error::error_code) and [`status`](Error::status);
     /// [`Error::is_malformed_response`] for an answer that is no token, or is longer than
-    /// [`response_limit`](crate::OAuthClient::response_limit); [`Error::is_timeout`];
+    /// [`max_response_bytes`](crate::OAuthClient::max_response_bytes); [`Error::is_timeout`];
     /// [`Error::is_transient`] where it may work later.
     ///
     /// # Cancellation
@@ -63,8 +64,10 @@ impl<'a> TokenRequest<'a> {
     /// whoever goes away.
     pub async fn send(self) -> Result<Token, Error> {
         let endpoint = Endpoint { name: "token endpoint", url: &self.settings.endpoints.token };
-        post(self.settings, endpoint, &self.form, |reply| read_token(reply, &self.settings.rules))
-            .await
+        post(self.settings, endpoint, &self.form, |response| {
+            read_token(response, &self.settings.rules)
+        })
+        .await
     }
 }
 

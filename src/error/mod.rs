@@ -1,9 +1,332 @@
 //! The one error of this crate.
+//!
+//! Opaque and cheap to clone (callers of one renewal share its error). The message says what
+//! happened and what to do; the predicates say what a program may decide on.
 
+mod error_response;
 mod kind;
-mod store;
-mod value;
+mod retry_class;
+mod store_error;
 
-pub(crate) use kind::{Disposition, Kind, Rejection};
-pub use store::StoreError;
-pub use value::{BoxError, Error};
+pub(crate) use error_response::ErrorResponse;
+pub(crate) use kind::Kind;
+pub(crate) use retry_class::RetryClass;
+pub use store_error::StoreError;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// Any error, boxed.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What went wrong in getting, renewing, saving or using a token.
+///
+/// Cheap to clone. Through a `reqwest_middleware` client it arrives inside
+/// [`reqwest_middleware::Error::Middleware`]; [`Error::find_in`] gets it back out.
+#[derive(Clone)]
+pub struct Error(Arc<Kind>);
+
+impl Error {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self(Arc::new(kind))
+    }
+
+    pub(crate) fn config(message: impl Into<String>) -> Self {
+        Self::new(Kind::Config(message.into()))
+    }
+
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.0
+    }
+
+    /// A failure of your own [`Grant`](crate::Grant) that may pass: the renewal is tried again
+    /// with backoff. The source's text must not hold secrets.
+    pub fn transient(source: impl Into<BoxError>) -> Self {
+        Self::new(Kind::Grant { permanent: false, source: source.into() })
+    }
+
+    /// A failure of your own [`Grant`](crate::Grant) that will not pass by itself: the session
+    /// asks for reauthorization. The source's text must not hold secrets.
+    pub fn permanent(source: impl Into<BoxError>) -> Self {
+        Self::new(Kind::Grant { permanent: true, source: source.into() })
+    }
+
+    /// The error of this crate within another: that of a `reqwest_middleware` client, also where
+    /// another layer (such as reqwest-retry) or a `Box<dyn Error>` has wrapped it.
+    pub fn find_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(ours) = error.downcast_ref() {
+                return Some(ours);
+            }
+            // `reqwest_middleware::Error` is transparent: `source()` skips the inner error, so search
+            // inside it.
+            if let Some(reqwest_middleware::Error::Middleware(inner)) = error.downcast_ref()
+                && let Some(ours) = inner.chain().find_map(|cause| Self::find_in(cause))
+            {
+                return Some(ours);
+            }
+            next = error.source();
+        }
+        None
+    }
+
+    /// Only a new token helps: the provider refused the refresh token (`invalid_grant`), or
+    /// there is nothing to renew with. No further token request is made until
+    /// [`Session::set_token`](crate::Session::set_token)
+    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
+    pub fn is_reauthorization_required(&self) -> bool {
+        matches!(*self.0, Kind::Reauthorization { .. })
+    }
+
+    /// The same call may succeed later with nothing changed: timeouts, connection failures,
+    /// 408, 425, 429 and 5xx, unusable responses, a failed save.
+    pub fn is_transient(&self) -> bool {
+        match &*self.0 {
+            Kind::Config(_) | Kind::Reauthorization { .. } | Kind::Expired | Kind::Callback(_) => {
+                false
+            }
+            _ => self.retry_class() == RetryClass::Transient,
+        }
+    }
+
+    /// A time limit ran out.
+    pub fn is_timeout(&self) -> bool {
+        matches!(*self.0, Kind::Timeout { .. } | Kind::SaveTimeout(_) | Kind::GrantTimeout(_))
+    }
+
+    /// What the application passed in is wrong: a URL, an origin, a token with characters that
+    /// cannot stand in a header.
+    pub fn is_config(&self) -> bool {
+        matches!(*self.0, Kind::Config(_))
+    }
+
+    /// What came back from the browser does not belong to this login: wrong, missing or old
+    /// state, another issuer, a parameter twice
+    /// ([RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12)). Nothing was
+    /// sent; the login can be begun again.
+    pub fn is_callback(&self) -> bool {
+        matches!(*self.0, Kind::Callback(_))
+    }
+
+    /// The provider responded, but with something that cannot be used
+    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
+    pub fn is_malformed_response(&self) -> bool {
+        matches!(*self.0, Kind::Malformed { .. })
+    }
+
+    /// The token has expired in a session that renews only when told to
+    /// ([`SessionBuilder::manual_refresh`](crate::SessionBuilder::manual_refresh))
+    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
+    pub fn is_expired(&self) -> bool {
+        matches!(*self.0, Kind::Expired)
+    }
+
+    /// The saver failed, panicked or took too long.
+    pub fn is_save(&self) -> bool {
+        matches!(*self.0, Kind::Save(_) | Kind::Delete(_) | Kind::SaveTimeout(_))
+    }
+
+    /// The [store](crate::store) failed, or what is in it cannot be read. Nothing was asked of the
+    /// provider.
+    pub fn is_store(&self) -> bool {
+        matches!(*self.0, Kind::Store(_))
+    }
+
+    /// The `error` code of the provider's response, such as `invalid_grant`
+    /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+    pub fn error_code(&self) -> Option<&str> {
+        self.error_response()?.code.as_deref()
+    }
+
+    /// The `error_description` of the provider's response, escaped, capped and with what we sent
+    /// redacted ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+    pub fn error_description(&self) -> Option<&str> {
+        self.error_response()?.description.as_deref()
+    }
+
+    /// The `error_uri` of the provider's response, where it is not empty
+    /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+    pub fn error_uri(&self) -> Option<&str> {
+        self.error_response()?.uri.as_deref()
+    }
+
+    /// The HTTP status of the provider's response
+    /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+    pub fn status(&self) -> Option<StatusCode> {
+        match &*self.0 {
+            Kind::Malformed { status, .. } => Some(*status),
+            _ => self.error_response()?.status,
+        }
+    }
+
+    /// How long the provider asked us to wait (`Retry-After`)
+    /// ([RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.error_response()?.retry_after
+    }
+
+    /// A response of the token endpoint was lost before this error: the provider may have replaced
+    /// the refresh token, and the session does not have the new one.
+    pub fn is_response_lost(&self) -> bool {
+        match &*self.0 {
+            Kind::Reauthorization { lost, .. } => *lost,
+            _ => self.leaves_doubt(),
+        }
+    }
+
+    /// The request may have reached the provider, and what it answered is not known.
+    pub(crate) fn leaves_doubt(&self) -> bool {
+        matches!(*self.0, Kind::ResponseLost { .. } | Kind::Timeout { .. })
+            || matches!(&*self.0, Kind::Malformed { status, .. } if status.is_success())
+    }
+
+    /// How a request to the provider ended, in a word.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match &*self.0 {
+            Kind::Refused(_) => "refused",
+            Kind::Malformed { .. } => "malformed",
+            Kind::Unreachable { .. } => "unreachable",
+            Kind::ResponseLost { .. } => "lost",
+            Kind::Timeout { .. } => "timeout",
+            _ => "not_sent",
+        }
+    }
+
+    pub(crate) fn retry_class(&self) -> RetryClass {
+        match &*self.0 {
+            Kind::Refused(response) => response.retry_class(),
+            Kind::Reauthorization { .. }
+            | Kind::Callback(_)
+            | Kind::Grant { permanent: true, .. } => RetryClass::Permanent,
+            Kind::Config(_) => RetryClass::Misconfigured,
+            Kind::Store(error) if !error.is_unavailable() => RetryClass::Misconfigured,
+            _ => RetryClass::Transient,
+        }
+    }
+
+    fn error_response(&self) -> Option<&ErrorResponse> {
+        match &*self.0 {
+            Kind::Refused(response) => Some(response),
+            Kind::Reauthorization { cause: Some(cause), .. } => cause.error_response(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Error").field(&*self.0).finish()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Error {
+    // The kind's own source: the kind prints through us, so it must not print again as a source.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&*self.0)
+    }
+}
+
+impl From<Error> for reqwest_middleware::Error {
+    fn from(error: Error) -> Self {
+        Self::middleware(error)
+    }
+}
+
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    fn refused(status: u16, code: Option<&str>) -> Error {
+        Error::new(Kind::Refused(ErrorResponse {
+            endpoint: "token endpoint",
+            status: Some(StatusCode::from_u16(status).unwrap()),
+            code: code.map(str::to_owned),
+            description: None,
+            uri: None,
+            retry_after: None,
+        }))
+    }
+
+    #[test]
+    fn what_each_refusal_means_for_the_next_attempt() {
+        use RetryClass::*;
+        for (status, code, expected) in [
+            (400, Some("invalid_grant"), Permanent),
+            (503, Some("invalid_grant"), Permanent),
+            (200, Some("bad_refresh_token"), Permanent),
+            (400, None, Permanent),
+            (403, None, Permanent),
+            (400, Some("invalid_code"), Permanent),
+            (401, Some("invalid_client"), Misconfigured),
+            (400, Some("invalid_scope"), Misconfigured),
+            (400, Some("temporarily_unavailable"), Transient),
+            (408, None, Transient),
+            (425, None, Transient),
+            (429, None, Transient),
+            (429, Some("rate_limited"), Transient),
+            (500, None, Transient),
+            (503, Some("oops"), Transient),
+        ] {
+            assert_eq!(refused(status, code).retry_class(), expected, "{status} {code:?}");
+        }
+    }
+
+    #[test]
+    fn reauthorization_keeps_the_cause_and_its_code_and_prints_neither_twice() {
+        let error = Error::new(Kind::Reauthorization {
+            why: "the provider refused the refresh token",
+            lost: false,
+            cause: Some(refused(400, Some("invalid_grant"))),
+        });
+        assert!(error.is_reauthorization_required() && !error.is_transient());
+        assert_eq!(error.error_code(), Some("invalid_grant"));
+        assert_eq!(error.status().unwrap(), 400);
+        assert_eq!(
+            error.to_string(),
+            "reauthorization required: the provider refused the refresh token; log in again and pass the token to Session::set_token; for a custom grant, fix the grant"
+        );
+        let source = error.source().unwrap();
+        assert_eq!(
+            source.to_string(),
+            "the token endpoint refused the request (status 400): invalid_grant"
+        );
+        assert!(source.source().is_none());
+    }
+
+    #[test]
+    fn comes_back_out_of_a_middleware_error() {
+        let through: reqwest_middleware::Error = Error::new(Kind::Expired).into();
+        assert!(Error::find_in(&through).unwrap().is_expired());
+        // As another layer wraps it, and as a service returns it.
+        #[derive(Debug, thiserror::Error)]
+        #[error("after 3 attempts")]
+        struct Wrapped(#[source] reqwest_middleware::Error);
+        let twice =
+            reqwest_middleware::Error::middleware(Wrapped(Error::new(Kind::Expired).into()));
+        assert!(Error::find_in(&twice).unwrap().is_expired());
+        let boxed: BoxError = Box::new(twice);
+        assert!(Error::find_in(&*boxed).unwrap().is_expired());
+        assert!(Error::find_in(&std::io::Error::other("none")).is_none());
+        assert_eq!(
+            through.to_string(),
+            "the access token has expired and this session renews only when told to; call Session::refresh"
+        );
+    }
+}

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::wishes::Wishes;
+use super::params::GrantParams;
 use super::{Grant, GrantContext};
 use crate::error::Error;
 use crate::token::Token;
@@ -19,7 +19,7 @@ use crate::token::Token;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct ClientCredentials {
-    wishes: Wishes,
+    params: GrantParams,
 }
 
 impl ClientCredentials {
@@ -29,19 +29,18 @@ impl ClientCredentials {
         Self::default()
     }
 
-    /// The scope to ask for, also when the grant is asked again (a refresh token, where the
-    /// provider gave one, has its own: [`refresh_param`](crate::OAuthClient::refresh_param)): names
-    /// separated by spaces
+    /// The scope of every client credentials request: names separated by spaces. Refresh requests
+    /// use [`refresh_param`](crate::OAuthClient::refresh_param)
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.wishes.scope = Some(scope.into());
+        self.params.scope = Some(scope.into());
         self
     }
 
     /// An extra parameter of the token request, such as `audience` or `resource`
     /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
-    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.wishes.param(name, value);
+    pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.params.add_extra(name, value);
         self
     }
 }
@@ -51,13 +50,13 @@ impl Grant for ClientCredentials {
     async fn token(&self, context: &GrantContext<'_>) -> Result<Token, Error> {
         let client = context.client()?;
         // "The client credentials grant type MUST only be used by confidential clients."
-        let asserted = self.wishes.extra.iter().any(|(name, _)| name == "client_assertion");
+        let asserted = self.params.extra.iter().any(|(name, _)| name == "client_assertion");
         if !client.is_confidential() && !asserted {
             return Err(Error::config(
                 "client credentials need a client that authenticates itself; set OAuthClient::secret",
             ));
         }
         let request = client.token_request("client_credentials");
-        self.wishes.put_on(request).send().await
+        self.params.add_to(request).send().await
     }
 }

@@ -5,8 +5,8 @@ use std::future::Future;
 
 use async_trait::async_trait;
 
-use super::assertion::Source;
-use super::wishes::Wishes;
+use super::credential_source::CredentialSource;
+use super::params::GrantParams;
 use super::{Grant, GrantContext};
 use crate::error::{BoxError, Error};
 use crate::token::Token;
@@ -28,8 +28,8 @@ use crate::token::Token;
 /// ```
 #[derive(Clone)]
 pub struct JwtBearer {
-    assertion: Source<String>,
-    wishes: Wishes,
+    assertion: CredentialSource<String>,
+    params: GrantParams,
 }
 
 impl JwtBearer {
@@ -41,20 +41,20 @@ impl JwtBearer {
         Fut: Future<Output = Result<String, E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        Self { assertion: Source::new(assertion), wishes: Wishes::default() }
+        Self { assertion: CredentialSource::new(assertion), params: GrantParams::default() }
     }
 
     /// The scope to ask for: names separated by spaces
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.wishes.scope = Some(scope.into());
+        self.params.scope = Some(scope.into());
         self
     }
 
     /// An extra parameter of the token request
     /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
-    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.wishes.param(name, value);
+    pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.params.add_extra(name, value);
         self
     }
 }
@@ -67,12 +67,12 @@ impl Grant for JwtBearer {
             .client()?
             .token_request("urn:ietf:params:oauth:grant-type:jwt-bearer")
             .param("assertion", assertion);
-        self.wishes.put_on(request).send().await
+        self.params.add_to(request).send().await
     }
 }
 
 impl fmt::Debug for JwtBearer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwtBearer").field("scope", &self.wishes.scope).finish_non_exhaustive()
+        f.debug_struct("JwtBearer").field("scope", &self.params.scope).finish_non_exhaustive()
     }
 }

@@ -12,7 +12,7 @@ pub(crate) async fn refresh(
 ) -> Result<Token, Error> {
     let mut request = client.token_request("refresh_token").param("refresh_token", refresh_token);
     for (name, value) in client.refresh_params() {
-        request = request.extra(name, value);
+        request = request.extra_param(name, value);
     }
-    Ok(request.send().await?.succeeding(old))
+    Ok(request.send().await?.fill_missing_from(old))
 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::assertion::Source;
-use super::wishes::Wishes;
+use super::credential_source::CredentialSource;
+use super::params::GrantParams;
 use super::{Grant, GrantContext};
 use crate::error::{BoxError, Error};
 use crate::token::Token;
@@ -16,12 +16,12 @@ use crate::token::Token;
 /// A token to present in an exchange, with its type
 /// ([RFC 8693 §3](https://www.rfc-editor.org/rfc/rfc8693#section-3)).
 #[derive(Clone)]
-pub struct ExchangeToken {
+pub struct TypedToken {
     token: SecretString,
     token_type: String,
 }
 
-impl ExchangeToken {
+impl TypedToken {
     /// An OAuth 2 access token: `urn:ietf:params:oauth:token-type:access_token`
     /// ([RFC 8693 §3](https://www.rfc-editor.org/rfc/rfc8693#section-3)).
     pub fn access_token(token: impl Into<String>) -> Self {
@@ -47,9 +47,9 @@ impl ExchangeToken {
 /// What is presented comes from the application's closures, asked anew for every token.
 #[derive(Clone)]
 pub struct TokenExchange {
-    subject: Source<ExchangeToken>,
-    actor: Option<Source<ExchangeToken>>,
-    wishes: Wishes,
+    subject: CredentialSource<TypedToken>,
+    actor: Option<CredentialSource<TypedToken>>,
+    params: GrantParams,
     requested_token_type: Option<String>,
     targets: Vec<(&'static str, String)>,
 }
@@ -60,13 +60,13 @@ impl TokenExchange {
     pub fn new<F, Fut, E>(subject: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<ExchangeToken, E>> + Send + 'static,
+        Fut: Future<Output = Result<TypedToken, E>> + Send + 'static,
         E: Into<BoxError>,
     {
         Self {
-            subject: Source::new(subject),
+            subject: CredentialSource::new(subject),
             actor: None,
-            wishes: Wishes::default(),
+            params: GrantParams::default(),
             requested_token_type: None,
             targets: Vec::new(),
         }
@@ -77,10 +77,10 @@ impl TokenExchange {
     pub fn actor<F, Fut, E>(mut self, actor: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<ExchangeToken, E>> + Send + 'static,
+        Fut: Future<Output = Result<TypedToken, E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        self.actor = Some(Source::new(actor));
+        self.actor = Some(CredentialSource::new(actor));
         self
     }
 
@@ -109,14 +109,14 @@ impl TokenExchange {
     /// The scope to ask for: names separated by spaces
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.wishes.scope = Some(scope.into());
+        self.params.scope = Some(scope.into());
         self
     }
 
     /// An extra parameter of the token request
     /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
-    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.wishes.param(name, value);
+    pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.params.add_extra(name, value);
         self
     }
 }
@@ -151,22 +151,20 @@ impl Grant for TokenExchange {
             request = request.param("requested_token_type", token_type);
         }
         // A token of type `N_A` is none to be sent to anyone: reading the answer has refused it.
-        self.wishes.put_on(request).send().await
+        self.params.add_to(request).send().await
     }
 }
 
-impl fmt::Debug for ExchangeToken {
+impl fmt::Debug for TypedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExchangeToken")
-            .field("token_type", &self.token_type)
-            .finish_non_exhaustive()
+        f.debug_struct("TypedToken").field("token_type", &self.token_type).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for TokenExchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenExchange")
-            .field("scope", &self.wishes.scope)
+            .field("scope", &self.params.scope)
             .field("targets", &self.targets)
             .field("actor", &self.actor.is_some())
             .finish_non_exhaustive()

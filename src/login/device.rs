@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
 use crate::client::{Endpoint, Form, OAuthClient};
-use crate::error::{Error, Kind, Rejection};
+use crate::error::{Error, ErrorResponse, Kind};
 use crate::token::{Lifetime, Token};
-use crate::wire::{Reply, Rules, malformed, read_members};
+use crate::wire::{HttpResponse, ResponseRules, malformed, read_members};
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// "If no value is provided, clients MUST use 5 as the default."
@@ -54,7 +54,7 @@ impl DeviceAuthorization {
 
     /// An extra parameter
     /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
-    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.params.push((name.into(), value.into()));
         self
     }
@@ -67,7 +67,7 @@ impl DeviceAuthorization {
     /// [`Error::is_config`] without a
     /// [`device_authorization_endpoint`](OAuthClient::device_authorization_endpoint); otherwise as
     /// [`TokenRequest::send`](crate::TokenRequest::send).
-    pub async fn begin(self) -> Result<DeviceLogin, Error> {
+    pub async fn begin(self) -> Result<PendingDeviceLogin, Error> {
         let Some(url) = &self.client.endpoints().device_authorization else {
             return Err(Error::config(
                 "no device authorization endpoint is known; set it with OAuthClient::device_authorization_endpoint, or use OAuthClient::discover",
@@ -82,18 +82,22 @@ impl DeviceAuthorization {
             form.own("scope", scope);
         }
         let began = Instant::now();
-        self.client.post(endpoint, &form, |reply| read(reply, &self.client, began)).await
+        self.client.post(endpoint, &form, |response| read(response, &self.client, began)).await
     }
 }
 
 /// Reads the answer ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2)).
-fn read(reply: &Reply<'_>, client: &OAuthClient, began: Instant) -> Result<DeviceLogin, Error> {
-    let mut members = read_members(reply, &Rules::default())?;
+fn read(
+    response: &HttpResponse<'_>,
+    client: &OAuthClient,
+    began: Instant,
+) -> Result<PendingDeviceLogin, Error> {
+    let mut members = read_members(response, &ResponseRules::default())?;
     let text =
         |name: &str| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let needed = |names: &[&str]| {
         let found = names.iter().find_map(|name| text(name)).map(str::to_owned);
-        found.ok_or_else(|| malformed(reply, format!("{} is missing", names[0])))
+        found.ok_or_else(|| malformed(response, format!("{} is missing", names[0])))
     };
     let seconds = |name: &str| members.get(name).and_then(|value| Lifetime::read(value).seconds());
     let interval = seconds("interval")
@@ -105,7 +109,7 @@ fn read(reply: &Reply<'_>, client: &OAuthClient, began: Instant) -> Result<Devic
     let verification_uri = needed(&["verification_uri", "verification_url"])?;
     let verification_uri_complete = text("verification_uri_complete").map(str::to_owned);
     members.remove("device_code");
-    Ok(DeviceLogin {
+    Ok(PendingDeviceLogin {
         client: client.clone(),
         user_code,
         verification_uri,
@@ -120,7 +124,7 @@ fn read(reply: &Reply<'_>, client: &OAuthClient, began: Instant) -> Result<Devic
 /// A login on another device, under way
 /// ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2)).
 #[must_use = "show the user code, then await `wait`"]
-pub struct DeviceLogin {
+pub struct PendingDeviceLogin {
     client: OAuthClient,
     user_code: String,
     verification_uri: String,
@@ -131,7 +135,7 @@ pub struct DeviceLogin {
     members: Map<String, Value>,
 }
 
-impl DeviceLogin {
+impl PendingDeviceLogin {
     /// The code that the person types in; always to be shown
     /// ([RFC 8628 §3.3.1](https://www.rfc-editor.org/rfc/rfc8628#section-3.3.1)).
     pub fn user_code(&self) -> &str {
@@ -170,7 +174,7 @@ impl DeviceLogin {
     ///
     /// # Errors
     ///
-    /// `access_denied` and `expired_token` as the provider's [`code`](Error::code), the latter also
+    /// `access_denied` and `expired_token` as the provider's [`error_code`](Error::error_code), the latter also
     /// where the time is over without its word; any other refusal.
     ///
     /// # Cancellation
@@ -192,7 +196,7 @@ impl DeviceLogin {
                 Ok(token) => return Ok(token),
                 Err(error) => error,
             };
-            match error.code() {
+            match error.error_code() {
                 Some("authorization_pending") => {}
                 Some("slow_down") => self.interval += SLOWER,
                 None if error.is_transient() => {
@@ -207,7 +211,7 @@ impl DeviceLogin {
 }
 
 fn expired() -> Error {
-    Error::new(Kind::Rejected(Rejection {
+    Error::new(Kind::Refused(ErrorResponse {
         endpoint: "token endpoint",
         status: None,
         code: Some("expired_token".to_owned()),
@@ -226,9 +230,9 @@ impl fmt::Debug for DeviceAuthorization {
     }
 }
 
-impl fmt::Debug for DeviceLogin {
+impl fmt::Debug for PendingDeviceLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DeviceLogin")
+        f.debug_struct("PendingDeviceLogin")
             .field("verification_uri", &self.verification_uri)
             .field("interval", &self.interval)
             .finish_non_exhaustive()

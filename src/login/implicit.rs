@@ -4,15 +4,16 @@ use std::fmt;
 
 use http::StatusCode;
 use secrecy::ExposeSecret;
+use secrecy::zeroize::Zeroizing;
 use serde::{Deserialize, Serialize};
 
 use super::callback::{Callback, Part};
-use super::login_state::{Choices, LoginState, joined};
+use super::pending_login::{Choices, LoginState, joined};
 use crate::client::OAuthClient;
 use crate::clock;
 use crate::error::Error;
 use crate::token::Token;
-use crate::wire::{Reply, Rules, token};
+use crate::wire::{HttpResponse, ResponseRules, token};
 
 impl OAuthClient {
     /// A login whose token comes in the fragment of the callback: the implicit grant
@@ -58,7 +59,7 @@ impl ImplicitRequest {
     }
 
     /// An extra parameter ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
-    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.choices.params.push((name.into(), value.into()));
         self
     }
@@ -69,8 +70,8 @@ impl ImplicitRequest {
     /// # Errors
     ///
     /// As [`AuthorizationRequest::begin`](crate::AuthorizationRequest::begin).
-    pub fn begin(&self) -> Result<ImplicitLogin, Error> {
-        Ok(ImplicitLogin { state: self.choices.begin("token", &[])? })
+    pub fn begin(&self) -> Result<PendingImplicitLogin, Error> {
+        Ok(PendingImplicitLogin { state: self.choices.begin("token", &[])? })
     }
 }
 
@@ -83,16 +84,16 @@ impl fmt::Debug for ImplicitRequest {
     }
 }
 
-/// An implicit login under way; see [`Login`](crate::Login)
+/// An implicit login under way; see [`PendingLogin`](crate::PendingLogin)
 /// ([RFC 6749 §4.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.2)).
 #[derive(Clone, Serialize, Deserialize)]
 #[must_use = "a login does nothing until the browser is sent to its URL and it is finished"]
-pub struct ImplicitLogin {
+pub struct PendingImplicitLogin {
     #[serde(flatten)]
     state: LoginState,
 }
 
-impl ImplicitLogin {
+impl PendingImplicitLogin {
     /// Where to send the browser
     /// ([RFC 6749 §4.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.2.1)). It holds the
     /// state: do not log it.
@@ -112,7 +113,7 @@ impl ImplicitLogin {
     ///
     /// # Errors
     ///
-    /// As [`Login::finish`](crate::Login::finish); [`Error::is_malformed_response`] where the
+    /// As [`PendingLogin::finish`](crate::PendingLogin::finish); [`Error::is_malformed_response`] where the
     /// fragment holds no token that can be used.
     pub fn finish(self, client: &OAuthClient, callback: impl AsRef<str>) -> Result<Token, Error> {
         let callback =
@@ -124,21 +125,21 @@ impl ImplicitLogin {
             members.remove(not_ours);
         }
         let state = self.state.state.expose_secret();
-        let reply = Reply {
+        let response = HttpResponse {
             endpoint: "authorization endpoint",
             status: StatusCode::OK,
             retry_after: None,
-            body: &[],
+            body: Zeroizing::default(),
             sent_at: clock::to_date(client.clock_ref().now()),
             secrets: &[state],
         };
-        token(&reply, &Rules::default(), members)
+        token(&response, &ResponseRules::default(), members)
     }
 }
 
-impl fmt::Debug for ImplicitLogin {
+impl fmt::Debug for PendingImplicitLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ImplicitLogin")
+        f.debug_struct("PendingImplicitLogin")
             .field("redirect_uri", &self.state.redirect_uri)
             .finish_non_exhaustive()
     }

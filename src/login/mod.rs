@@ -1,14 +1,15 @@
-//! Getting the first token when a person has to agree.
+//! Getting the first token when a person has to agree, or give a password.
 
-mod authorization;
+mod authorization_code;
 mod callback;
 mod device;
 mod implicit;
-mod login_state;
+mod password;
+mod pending_login;
 mod pkce;
 mod redirect_uri;
 
-pub use authorization::{AuthorizationRequest, Login};
-pub use device::{DeviceAuthorization, DeviceLogin};
-pub use implicit::{ImplicitLogin, ImplicitRequest};
+pub use authorization_code::{AuthorizationRequest, PendingLogin};
+pub use device::{DeviceAuthorization, PendingDeviceLogin};
+pub use implicit::{ImplicitRequest, PendingImplicitLogin};
 pub use pkce::Pkce;

@@ -4,8 +4,8 @@
 
 use url::Url;
 
-use crate::client::is_loopback;
 use crate::error::Error;
+use crate::loopback::is_loopback;
 
 /// Absolute, without fragment; https, http to loopback, or a private-use scheme made from a domain
 /// name (`com.example.app`, [RFC 8252 §7.1](https://www.rfc-editor.org/rfc/rfc8252#section-7.1)).

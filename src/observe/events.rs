@@ -54,16 +54,16 @@ events! {
         => metrics::renewal("adopted", took);
     WARN renewal_failed(error: &Error, attempt: u32, took: Duration)
         "the token could not be renewed; it is tried again"
-        { code = error.code(), attempt = attempt, duration_ms = ms(took), error = cause(error) }
+        { code = error.error_code(), attempt = attempt, duration_ms = ms(took), error = cause(error) }
         => metrics::renewal("failed", took);
     ERROR reauthorization_required(error: &Error, took: Duration)
         "only a new login, or a corrected grant, helps"
-        { code = error.code(), answer_was_lost = error.answer_was_lost(), duration_ms = ms(took), error = cause(error) }
+        { code = error.error_code(), response_lost = error.is_response_lost(), duration_ms = ms(took), error = cause(error) }
         => metrics::renewal("reauthorization_required", took);
     DEBUG reauthorization_still_required(error: &Error)
         "there is no login yet, or it had ended before"
-        { code = error.code() };
-    DEBUG renewal_void()
+        { code = error.error_code() };
+    DEBUG renewal_discarded()
         "the application has set another token, or has signed out, meanwhile" {};
     DEBUG token_set(generation: u64, lifetime: Option<i64>)
         "the application's token is in use"
@@ -75,15 +75,15 @@ events! {
         => metrics::provider_request(endpoint, "ok", took);
     DEBUG provider_failed(endpoint: &'static str, error: &Error, took: Duration)
         "the request to the provider failed"
-        { endpoint = endpoint, outcome = error.outcome(), status = status(error), code = error.code(), duration_ms = ms(took) }
+        { endpoint = endpoint, outcome = error.outcome(), status = status(error), code = error.error_code(), duration_ms = ms(took) }
         => metrics::provider_request(endpoint, error.outcome(), took);
-    WARN answer_lost(error: &Error)
+    WARN response_lost(error: &Error)
         "the answer was lost; the refresh token is presented once more"
         { error = cause(error) }
         => metrics::count(metrics::LOST_ANSWERS);
     DEBUG refresh_token_refused(error: &Error)
         "the refresh token was refused; the grant is asked"
-        { code = error.code() };
+        { code = error.error_code() };
 
     DEBUG token_saved(took: Duration)
         "the token is saved"
@@ -93,14 +93,14 @@ events! {
         "what was saved is deleted"
         { duration_ms = ms(took) }
         => metrics::save("deleted");
-    DEBUG save_superseded()
+    DEBUG save_conflict()
         "another process had put another token into the store" {}
-        => metrics::save("superseded");
+        => metrics::save("conflict");
     ERROR save_failed(error: &Error, attempt: u32)
         "the token could not be saved, or what was saved not deleted; it is tried again"
         { attempt = attempt, error = cause(error) }
         => metrics::save("failed");
-    WARN saver_slow(waited: Duration)
+    WARN save_slow(waited: Duration)
         "the saver is slow; saving goes on"
         { waited_ms = ms(waited) }
         => metrics::count(metrics::SLOW_SAVES);
@@ -112,7 +112,7 @@ events! {
     WARN lease_lost()
         "another process holds the lease of a renewal that is under way here" {}
         => metrics::count(metrics::LOST_LEASES);
-    WARN renewing_unrecorded(error: &Error)
+    WARN renewing_without_store(error: &Error)
         "renewing without the store"
         { error = cause(error) };
 
@@ -120,25 +120,25 @@ events! {
         "a resource server answered 401"
         { generation = generation }
         => metrics::rejection("renewed");
-    WARN rejection_futile(generation: u64)
+    WARN unauthorized_after_renewal(generation: u64)
         "a token renewed because of a 401 was rejected too; 401s renew nothing for a while"
         { generation = generation }
-        => metrics::rejection("futile");
+        => metrics::rejection("not_fixed");
 
     INFO signed_out()
         "signed out" {}
         => metrics::sign_out("signed_out");
     WARN sign_out_failed(error: &Error)
         "the sign-out failed; the login goes on"
-        { code = error.code(), error = cause(error) }
+        { code = error.error_code(), error = cause(error) }
         => metrics::sign_out("failed");
 
-    WARN issued_expired()
+    WARN token_already_expired()
         "the provider issued a token that had expired when it was issued: it is used until a 401" {}
-        => metrics::anomaly("issued_expired");
-    WARN expires_in_unreadable()
+        => metrics::anomaly("token_already_expired");
+    WARN expires_in_invalid()
         "the token's expires_in is not a number: its lifetime counts as unknown" {}
-        => metrics::anomaly("expires_in_unreadable");
+        => metrics::anomaly("expires_in_invalid");
 }
 
 fn ms(duration: Duration) -> u64 {

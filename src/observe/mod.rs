@@ -8,16 +8,16 @@ mod events;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod spans;
-mod unsaved;
+mod unsaved_gauge;
 
 pub(crate) use events::*;
 #[cfg(feature = "metrics")]
 pub use metrics::describe_metrics;
-pub(crate) use spans::{provider_request, renewal, saving};
-pub(crate) use unsaved::Counted;
+pub(crate) use spans::{ClientFields, provider_request, renewal, saving};
+pub(crate) use unsaved_gauge::UnsavedGauge;
 
 /// The target of every event and span.
 const TARGET: &str = "reqwest_oauth2";
 
 #[cfg(test)]
-mod page;
+mod docs_test;

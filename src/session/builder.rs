@@ -18,7 +18,7 @@ use crate::store::TokenStore;
 use crate::token::Token;
 
 /// How long a renewal waits for the saver before requests go on with the unsaved token.
-const SAVE_WAIT: Duration = Duration::from_secs(5);
+const SAVE_WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a lease of the store lasts, unless it is extended.
 const LEASE: Duration = Duration::from_secs(10);
 /// The longest wait between attempts that can be set.
@@ -49,7 +49,7 @@ impl SessionBuilder {
             backoff: Backoff::default(),
             manual: false,
             strict_saving: false,
-            save_wait: SAVE_WAIT,
+            save_wait_timeout: SAVE_WAIT_TIMEOUT,
             grant_timeout: GRANT_TIMEOUT,
             clock,
         };
@@ -85,7 +85,7 @@ impl SessionBuilder {
     ///
     /// A provider may have replaced the refresh token by the time it is called for the first time:
     /// make sure when you start that what it writes to can be written to.
-    pub fn on_refresh<F, Fut, E>(self, save: F) -> Self
+    pub fn on_new_token<F, Fut, E>(self, save: F) -> Self
     where
         F: Fn(Token) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), E>> + Send + 'static,
@@ -94,14 +94,14 @@ impl SessionBuilder {
         self.saver(save)
     }
 
-    /// As [`on_refresh`](Self::on_refresh), with a [`TokenSaver`] of the application's own.
+    /// As [`on_new_token`](Self::on_new_token), with a [`TokenSaver`] of the application's own.
     pub fn saver(mut self, saver: impl TokenSaver) -> Self {
         self.config.saver = Some(Arc::new(saver));
         self
     }
 
     /// What deletes the saved token after [`Session::sign_out`]: a closure `|| async move { … }`
-    /// that returns a `Result<(), E>`. To be called after [`on_refresh`](Self::on_refresh).
+    /// that returns a `Result<(), E>`. To be called after [`on_new_token`](Self::on_new_token).
     pub fn on_sign_out<F, Fut, E>(mut self, delete: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -120,8 +120,8 @@ impl SessionBuilder {
     /// counts, also where [`token`](Self::token) gave another; [`Session::set_token`] replaces it.
     ///
     /// While the store is down the token in memory serves until it expires; see
-    /// [`renew_unrecorded`](Self::renew_unrecorded) for what then. A request that needs a token which
-    /// a sibling renews waits for three [leases](Self::lease) at most.
+    /// [`renew_without_store`](Self::renew_without_store) for what then. A request that needs a token which
+    /// a sibling renews waits for three [leases](Self::lease_ttl) at most.
     pub fn store(mut self, store: impl TokenStore, user: impl Into<Arc<str>>) -> Self {
         self.config.store = Some(Arc::new(store));
         self.user = user.into();
@@ -132,7 +132,7 @@ impl SessionBuilder {
     /// while it lives, so this need not be longer than a token request. 10 seconds by default, at
     /// least 1. After the store was down, or has lost its content, an expired token waits for half of
     /// it: whoever held a lease takes it back first.
-    pub fn lease(mut self, time: Duration) -> Self {
+    pub fn lease_ttl(mut self, time: Duration) -> Self {
         self.config.lease = time.max(Duration::from_secs(1));
         self
     }
@@ -142,7 +142,7 @@ impl SessionBuilder {
     /// with a provider that rotates refresh tokens, siblings that go on to present the old one would
     /// end the login ([RFC 9700 §4.14.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2)).
     /// Tokens of a grant are always renewed.
-    pub fn renew_unrecorded(mut self) -> Self {
+    pub fn renew_without_store(mut self) -> Self {
         self.config.unrecorded = true;
         self
     }
@@ -151,7 +151,7 @@ impl SessionBuilder {
     /// ([`Error::is_expired`](crate::Error::is_expired)), a 401 is returned as it is, and
     /// [`Session::refresh`] is the application's to call
     /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
-    pub fn manual(mut self) -> Self {
+    pub fn manual_refresh(mut self) -> Self {
         self.config.manual = true;
         self
     }
@@ -165,8 +165,8 @@ impl SessionBuilder {
 
     /// How long a renewal waits for the saver before requests go on with the new token while
     /// saving continues, and how long a call of a store may take. 5 seconds by default.
-    pub fn save_wait(mut self, wait: Duration) -> Self {
-        self.config.save_wait = wait;
+    pub fn save_wait_timeout(mut self, wait: Duration) -> Self {
+        self.config.save_wait_timeout = wait;
         self
     }
 

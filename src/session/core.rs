@@ -55,7 +55,7 @@ pub(crate) struct Config {
     pub(crate) backoff: Backoff,
     pub(crate) manual: bool,
     pub(crate) strict_saving: bool,
-    pub(crate) save_wait: Duration,
+    pub(crate) save_wait_timeout: Duration,
     pub(crate) grant_timeout: Duration,
     pub(crate) clock: Clock,
 }
@@ -202,7 +202,7 @@ impl Core {
     }
 
     fn launch(self: &Arc<Self>, runtime: &Handle, epoch: u64) -> Flight<Landing> {
-        let span = observe::renewal(self.config.client.as_ref());
+        let span = observe::renewal(self.config.client.as_ref().map(OAuthClient::span_fields));
         Flight::launch(runtime, renewal::renew(self.clone(), epoch).instrument(span))
     }
 
@@ -279,7 +279,7 @@ impl Core {
             None => ("", ""),
         };
         let key = TokenKey::new(issuer, client_id, &self.user);
-        Some(Shelf { store, key, patience: self.config.save_wait })
+        Some(Shelf { store, key, patience: self.config.save_wait_timeout })
     }
 
     /// Hands an entry to the store or the saver, if there is one. The lease is kept until it is saved.
@@ -298,20 +298,20 @@ impl Core {
             (None, Some(saver)) => Destination::Saver(saver.clone()),
             (None, None) => return Ok(None),
         };
-        let span = observe::saving(self.config.client.as_ref());
+        let span = observe::saving(self.config.client.as_ref().map(OAuthClient::span_fields));
         Ok(Some(Outbox::put(self, &runtime()?, span, destination, backoff, entry, hold)))
     }
 
     /// The end of a first attempt, or of the patience for it.
     pub(super) async fn done(&self, attempt: Option<FirstAttempt>) -> Result<(), Error> {
         let Some(attempt) = attempt else { return Ok(()) };
-        let wait = self.config.save_wait;
+        let wait = self.config.save_wait_timeout;
         match tokio::time::timeout(wait, attempt).await {
             Ok(Ok(outcome)) => outcome,
             // A newer entry took its place in the outbox.
             Ok(Err(_)) => Ok(()),
             Err(_) => {
-                observe::saver_slow(wait);
+                observe::save_slow(wait);
                 Err(Error::new(Kind::SaveTimeout(wait)))
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::core::{Core, runtime};
-use super::{KeepFresh, SessionBuilder, Updates};
+use super::{KeepFreshGuard, SessionBuilder, TokenUpdates};
 use crate::client::OAuthClient;
 use crate::error::Error;
 use crate::grant::Grant;
@@ -57,7 +57,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Those of the renewal; [`Error::is_expired`] in a [`manual`](SessionBuilder::manual) session.
+    /// Those of the renewal; [`Error::is_expired`] in a [`manual_refresh`](SessionBuilder::manual_refresh) session.
     ///
     /// # Cancellation
     ///
@@ -80,7 +80,7 @@ impl Session {
 
     /// The present token as it is, expired or not, without any renewal; `None` where there is none
     /// yet.
-    pub fn current(&self) -> Option<Token> {
+    pub fn current_token(&self) -> Option<Token> {
         let snapshot = self.0.current.load();
         snapshot.header.as_ref().and(snapshot.token()).map(|token| Token::clone(token))
     }
@@ -123,8 +123,8 @@ impl Session {
     }
 
     /// The new tokens from now on, as they come into use.
-    pub fn subscribe(&self) -> Updates {
-        Updates(self.0.subscribe())
+    pub fn subscribe(&self) -> TokenUpdates {
+        TokenUpdates(self.0.subscribe())
     }
 
     /// Renews the token when it is due even while no request is made, until the returned guard is
@@ -133,8 +133,8 @@ impl Session {
     /// # Errors
     ///
     /// Outside a Tokio runtime.
-    pub fn keep_fresh(&self) -> Result<KeepFresh, Error> {
-        Ok(KeepFresh::start(&self.0, &runtime()?))
+    pub fn keep_fresh(&self) -> Result<KeepFreshGuard, Error> {
+        Ok(KeepFreshGuard::start(&self.0, &runtime()?))
     }
 
     /// Why the present token is not saved yet: `None` when it is, or where there is neither saver nor

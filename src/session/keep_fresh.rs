@@ -21,23 +21,23 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 /// Keeps a session's token fresh while no request does, until dropped; from
 /// [`Session::keep_fresh`](crate::Session::keep_fresh). Dropping it does not cut a renewal off.
 #[must_use = "the token is kept fresh until this is dropped"]
-pub struct KeepFresh(AbortHandle);
+pub struct KeepFreshGuard(AbortHandle);
 
-impl KeepFresh {
+impl KeepFreshGuard {
     pub(super) fn start(core: &Arc<Core>, runtime: &tokio::runtime::Handle) -> Self {
         Self(runtime.spawn(keep_fresh(Arc::downgrade(core))).abort_handle())
     }
 }
 
-impl Drop for KeepFresh {
+impl Drop for KeepFreshGuard {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-impl fmt::Debug for KeepFresh {
+impl fmt::Debug for KeepFreshGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeepFresh").finish_non_exhaustive()
+        f.debug_struct("KeepFreshGuard").finish_non_exhaustive()
     }
 }
 

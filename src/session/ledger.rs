@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::Snapshot;
 use super::flight::Flight;
-use crate::chance::between;
-use crate::error::{Disposition, Error};
+use crate::error::{Error, RetryClass};
+use crate::jitter::between;
 use crate::token::Token;
 
 /// The longest that a provider's `Retry-After` keeps us from asking.
@@ -80,10 +80,10 @@ impl Ledger {
     pub(crate) fn fail(&mut self, error: Error, backoff: &Backoff, siblings: bool) {
         let attempts =
             self.failure.as_ref().map_or(0, |failure| failure.attempts).saturating_add(1);
-        let wait = match error.disposition() {
-            Disposition::Final => siblings.then_some(backoff.shortest),
-            Disposition::Misconfigured => Some(backoff.misconfigured(attempts)),
-            Disposition::Transient => Some(
+        let wait = match error.retry_class() {
+            RetryClass::Permanent => siblings.then_some(backoff.shortest),
+            RetryClass::Misconfigured => Some(backoff.misconfigured(attempts)),
+            RetryClass::Transient => Some(
                 backoff
                     .transient(attempts)
                     .max(error.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER)),
@@ -165,11 +165,11 @@ impl Quiet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Kind, Rejection};
+    use crate::error::{ErrorResponse, Kind};
     use http::StatusCode;
 
     fn refused(status: u16, retry_after: Option<u64>) -> Error {
-        Error::new(Kind::Rejected(Rejection {
+        Error::new(Kind::Refused(ErrorResponse {
             endpoint: "token endpoint",
             status: Some(StatusCode::from_u16(status).unwrap()),
             code: (status == 401).then(|| "invalid_client".to_owned()),

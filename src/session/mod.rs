@@ -23,6 +23,6 @@ mod updates;
 pub use builder::SessionBuilder;
 pub(crate) use core::{Config, Core};
 pub use handle::Session;
-pub use keep_fresh::KeepFresh;
+pub use keep_fresh::KeepFreshGuard;
 pub(crate) use snapshot::Snapshot;
-pub use updates::{TokenUpdated, Updates};
+pub use updates::{TokenUpdated, TokenUpdates};

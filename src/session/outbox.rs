@@ -69,7 +69,7 @@ struct Unsaved {
     entry: Entry,
     /// Who waits for the next attempt at it.
     waiting: Vec<oneshot::Sender<Result<(), Error>>>,
-    _counted: observe::Counted,
+    _counted: observe::UnsavedGauge,
 }
 
 /// What the saver is to do.
@@ -135,7 +135,7 @@ impl Outbox {
         let same = busy.unsaved.take().filter(|unsaved| unsaved.entry.is(&entry));
         let mut waiting = same.map(|unsaved| unsaved.waiting).unwrap_or_default();
         waiting.push(first_attempt);
-        busy.unsaved = Some(Unsaved { entry, waiting, _counted: observe::Counted::new() });
+        busy.unsaved = Some(Unsaved { entry, waiting, _counted: observe::UnsavedGauge::new() });
         busy.hold = hold.or(busy.hold.take());
         busy.lost_to = None;
         if busy.worker.as_ref().is_some_and(Flight::is_running) {
@@ -243,7 +243,7 @@ async fn work<H: AsRef<Outbox>>(home: Arc<H>, destination: Destination, backoff:
         let outcome = call(&destination, &entry, version).await;
         failures = if outcome.is_ok() { 0 } else { failures + 1 };
         match (&outcome, &entry) {
-            (Ok(Some(Shelved::Lost(_))), _) => observe::save_superseded(),
+            (Ok(Some(Shelved::Lost(_))), _) => observe::save_conflict(),
             (Ok(_), Entry::Delete) => observe::token_deleted(began.elapsed()),
             (Ok(_), _) => observe::token_saved(began.elapsed()),
             (Err(error), _) => observe::save_failed(error, failures),

@@ -77,6 +77,6 @@ impl Core {
 
 fn futile(ledger: &mut Ledger, generation: u64) {
     if ledger.quiet.extend(generation) {
-        observe::rejection_futile(generation);
+        observe::unauthorized_after_renewal(generation);
     }
 }

@@ -26,9 +26,9 @@ use super::outbox::Entry;
 use super::shelf::{Shelf, Shelved, Stored};
 use super::snapshot::{Origin, Snapshot};
 use super::turn::{Hold, Turn, adoptable, turn};
-use crate::chance::between;
-use crate::error::{Disposition, Error, Kind};
+use crate::error::{Error, Kind, RetryClass};
 use crate::grant::{self, GrantContext};
+use crate::jitter::between;
 use crate::observe;
 use crate::store::Version;
 use crate::token::Token;
@@ -57,7 +57,7 @@ pub(super) async fn renew(core: Arc<Core>, epoch: u64) -> Landing {
     let landing = land(&core, epoch, received).await;
     let took = began.elapsed();
     match &landing {
-        Ok(None) => observe::renewal_void(),
+        Ok(None) => observe::renewal_discarded(),
         Ok(Some(snapshot)) => report(snapshot, took),
         Err(error) if !error.is_reauthorization_required() => {
             let attempt = core.ledger().failure.as_ref().map_or(1, |failure| failure.attempts);
@@ -65,7 +65,7 @@ pub(super) async fn renew(core: Arc<Core>, epoch: u64) -> Landing {
         }
         // Looked into again each second, where siblings may bring a new login; or nobody has ever
         // logged in.
-        Err(error) if ended_before || (nobody && error.code().is_none()) => {
+        Err(error) if ended_before || (nobody && error.error_code().is_none()) => {
             observe::reauthorization_still_required(error)
         }
         Err(error) => observe::reauthorization_required(error, took),
@@ -81,7 +81,7 @@ fn cause(core: &Core) -> (&'static str, u64) {
         _ if current.rejected => "rejected",
         Stage::Expired => "expired",
         Stage::Due => "due",
-        Stage::Fresh => "asked",
+        Stage::Fresh => "manual",
     };
     (cause, current.generation)
 }
@@ -120,7 +120,7 @@ async fn renew_in_turn(core: &Arc<Core>, epoch: u64, shelf: &Shelf) -> Landing {
         Err(error) => match known_end(core) {
             Some(end) => return fail(core, epoch, end),
             None if may_go_unrecorded(core, &error) => {
-                observe::renewing_unrecorded(&error);
+                observe::renewing_without_store(&error);
                 (core.current.load().token().cloned(), None)
             }
             None => return fail(core, epoch, error),
@@ -128,7 +128,7 @@ async fn renew_in_turn(core: &Arc<Core>, epoch: u64, shelf: &Shelf) -> Landing {
     };
     match obtained(core, epoch, base).await {
         Ok(received) => settle(core, epoch, received, hold).await,
-        Err(error) if error.code() == Some("invalid_grant") => {
+        Err(error) if error.error_code() == Some("invalid_grant") => {
             match end_for_all(core, shelf).await {
                 Some((token, version)) => adopt(core, epoch, token, version),
                 None => fail(core, epoch, error),
@@ -256,13 +256,13 @@ fn fail(core: &Core, epoch: u64, error: Error) -> Landing {
         return Ok(None);
     }
     ledger.lost_answer |= error.leaves_doubt();
-    let error = if error.disposition() == Disposition::Final && !error.is_reauthorization_required()
-    {
-        let why = "the provider no longer accepts what the session renews with";
-        Error::new(Kind::Reauthorization { why, lost: ledger.lost_answer, cause: Some(error) })
-    } else {
-        error
-    };
+    let error =
+        if error.retry_class() == RetryClass::Permanent && !error.is_reauthorization_required() {
+            let why = "the provider no longer accepts what the session renews with";
+            Error::new(Kind::Reauthorization { why, lost: ledger.lost_answer, cause: Some(error) })
+        } else {
+            error
+        };
     ledger.fail(error.clone(), &core.config.backoff, core.config.store.is_some());
     ledger.flight = None;
     Err(error)
@@ -285,7 +285,7 @@ async fn obtain(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Tok
             core.in_doubt(epoch, in_doubt_before);
         }
         if let Some(lost) = outcome.as_ref().err().filter(|error| is_lost(error)) {
-            observe::answer_lost(lost);
+            observe::response_lost(lost);
             tokio::time::sleep(between(SECOND_TRY.0, SECOND_TRY.1)).await;
             if core.ledger().epoch != epoch {
                 // The application has set another token: this one's refresh token is no longer ours.
@@ -294,7 +294,9 @@ async fn obtain(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Tok
             outcome = grant::refresh(client, token, refresh_token).await;
         }
         match outcome {
-            Err(error) if error.disposition() == Disposition::Final && config.grant.is_some() => {
+            Err(error)
+                if error.retry_class() == RetryClass::Permanent && config.grant.is_some() =>
+            {
                 observe::refresh_token_refused(&error);
             }
             outcome => return outcome,
@@ -304,7 +306,7 @@ async fn obtain(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Tok
         let why = "there is nothing to renew the token with";
         return Err(Error::new(Kind::Reauthorization { why, lost: false, cause: None }));
     };
-    let context = GrantContext { client: config.client.as_ref(), previous: base };
+    let context = GrantContext { client: config.client.as_ref(), previous_token: base };
     match tokio::time::timeout(config.grant_timeout, grant.token(&context)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Error::new(Kind::GrantTimeout(config.grant_timeout))),
@@ -313,5 +315,5 @@ async fn obtain(core: &Core, epoch: u64, base: Option<Arc<Token>>) -> Result<Tok
 
 /// The provider may have answered, and nobody heard: worth one more try at once.
 fn is_lost(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Lost { .. } | Kind::Timeout { .. })
+    matches!(error.kind(), Kind::ResponseLost { .. } | Kind::Timeout { .. })
 }

@@ -16,7 +16,7 @@ use super::ledger::{Failure, Landing, Ledger};
 use super::outbox::Entry;
 use super::snapshot::Snapshot;
 use super::turn::{self, Hold};
-use crate::client::TokenKind;
+use crate::client::TokenTypeHint;
 use crate::error::{Error, Kind};
 use crate::observe;
 
@@ -112,8 +112,10 @@ async fn revoke(core: &Core, epoch: u64) -> Result<Option<Hold>, Error> {
         core.config.client.as_ref().filter(|client| client.endpoints().revocation.is_some());
     if let (Some(client), Some(token)) = (client, token) {
         match token.refresh_token() {
-            Some(refresh_token) => client.revoke(refresh_token, TokenKind::RefreshToken).await?,
-            None => client.revoke(token.access_token(), TokenKind::AccessToken).await?,
+            Some(refresh_token) => {
+                client.revoke(refresh_token, TokenTypeHint::RefreshToken).await?
+            }
+            None => client.revoke(token.access_token(), TokenTypeHint::AccessToken).await?,
         }
     }
     Ok(hold)

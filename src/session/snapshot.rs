@@ -135,7 +135,7 @@ fn freshness(token: &Token, origin: Origin, terms: &Terms) -> Freshness {
     // it would be renewed for every request. It is used until a 401.
     let claims_the_past = token.lifetime().is_some_and(|seconds| seconds <= 0);
     if origin.is_renewal() && claims_the_past {
-        observe::issued_expired();
+        observe::token_already_expired();
         return Freshness::unlimited();
     }
     Freshness::of(

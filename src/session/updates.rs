@@ -9,9 +9,9 @@ use crate::token::Token;
 
 /// New tokens of a session, as they come into use; from
 /// [`Session::subscribe`](crate::Session::subscribe).
-pub struct Updates(pub(super) watch::Receiver<Option<Arc<Token>>>);
+pub struct TokenUpdates(pub(super) watch::Receiver<Option<Arc<Token>>>);
 
-impl Updates {
+impl TokenUpdates {
     /// Waits for the next new token; `None` once the session is gone. If several came since the
     /// last call, only the newest is returned.
     ///
@@ -28,9 +28,9 @@ impl Updates {
     }
 }
 
-impl fmt::Debug for Updates {
+impl fmt::Debug for TokenUpdates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Updates").finish_non_exhaustive()
+        f.debug_struct("TokenUpdates").finish_non_exhaustive()
     }
 }
 

@@ -1,10 +1,10 @@
-//! `SessionsBuilder`.
+//! `UserSessionsBuilder`.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Sessions;
+use super::UserSessions;
 use super::cache::Cache;
 use crate::client::OAuthClient;
 use crate::session::{Session, SessionBuilder};
@@ -15,15 +15,15 @@ const CAPACITY: usize = 100_000;
 /// How long an unused session stays in memory, unless the application says otherwise.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// Sets [`Sessions`] up.
+/// Sets [`UserSessions`] up.
 #[must_use = "a builder does nothing until `build`"]
-pub struct SessionsBuilder {
+pub struct UserSessionsBuilder {
     session: SessionBuilder,
     capacity: usize,
     idle: Duration,
 }
 
-impl SessionsBuilder {
+impl UserSessionsBuilder {
     pub(super) fn new(client: OAuthClient) -> Self {
         let session = Session::builder(client).store(MemoryStore::new(), "");
         Self { session, capacity: CAPACITY, idle: IDLE }
@@ -38,9 +38,12 @@ impl SessionsBuilder {
     }
 
     /// What each user's session is set up with, such as
-    /// `|session| session.refresh_lead(lead).lease(time)`. A token, a user or a saver that it names
+    /// `|session| session.refresh_lead(lead).lease_ttl(time)`. A token, a user or a saver that it names
     /// does not count.
-    pub fn each(mut self, set_up: impl FnOnce(SessionBuilder) -> SessionBuilder) -> Self {
+    pub fn configure_sessions(
+        mut self,
+        set_up: impl FnOnce(SessionBuilder) -> SessionBuilder,
+    ) -> Self {
         self.session = set_up(self.session);
         self
     }
@@ -48,28 +51,28 @@ impl SessionsBuilder {
     /// How many users' sessions are in memory at most; beyond that the ones that are used least make
     /// room. A session with a renewal under way, or with a token that is not saved yet, stays. 100,000
     /// by default; at least 1.
-    pub fn capacity(mut self, sessions: usize) -> Self {
+    pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.capacity = sessions.max(1);
         self
     }
 
     /// How long a session that nobody uses stays in memory: at least this, and until a user comes who
     /// is not in memory after twice that. An hour by default.
-    pub fn idle(mut self, time: Duration) -> Self {
+    pub fn idle_timeout(mut self, time: Duration) -> Self {
         self.idle = time;
         self
     }
 
     /// The sessions. Nothing is loaded and nothing is spawned.
-    pub fn build(self) -> Sessions {
+    pub fn build(self) -> UserSessions {
         let cache = Cache::new(self.capacity, self.idle);
-        Sessions::new(Arc::new(self.session.into_config()), cache)
+        UserSessions::new(Arc::new(self.session.into_config()), cache)
     }
 }
 
-impl fmt::Debug for SessionsBuilder {
+impl fmt::Debug for UserSessionsBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionsBuilder")
+        f.debug_struct("UserSessionsBuilder")
             .field("capacity", &self.capacity)
             .field("idle", &self.idle)
             .finish_non_exhaustive()

@@ -17,11 +17,11 @@ use quick_cache::sync::Cache as Bounded;
 use quick_cache::{DefaultHashBuilder, Lifecycle, UnitWeighter};
 use tokio::time::Instant;
 
-use super::User;
+use super::UserId;
 use crate::session::Core;
 
 pub(super) struct Cache {
-    entries: Bounded<User, Arc<Core>, UnitWeighter, DefaultHashBuilder, KeepBusy>,
+    entries: Bounded<UserId, Arc<Core>, UnitWeighter, DefaultHashBuilder, KeepBusy>,
     idle: Duration,
     swept: Mutex<Instant>,
 }
@@ -35,14 +35,14 @@ impl Cache {
 
     /// The user's session; the hot path.
     #[inline]
-    pub(super) fn get(&self, user: &User) -> Option<Arc<Core>> {
+    pub(super) fn get(&self, user: &UserId) -> Option<Arc<Core>> {
         let core = self.entries.get(user)?;
         core.mark_used();
         Some(core)
     }
 
     /// The user's session, made where there is none.
-    pub(super) fn get_or_make(&self, user: &User, make: impl FnOnce() -> Arc<Core>) -> Arc<Core> {
+    pub(super) fn get_or_make(&self, user: &UserId, make: impl FnOnce() -> Arc<Core>) -> Arc<Core> {
         if let Some(core) = self.get(user) {
             return core;
         }
@@ -54,7 +54,7 @@ impl Cache {
     }
 
     /// Drops the user's session, unless it is busy.
-    pub(super) fn remove(&self, user: &User) {
+    pub(super) fn remove(&self, user: &UserId) {
         self.entries.remove_if(user, |core| !core.is_busy());
     }
 
@@ -80,10 +80,10 @@ impl Cache {
 #[derive(Clone)]
 struct KeepBusy;
 
-impl Lifecycle<User, Arc<Core>> for KeepBusy {
+impl Lifecycle<UserId, Arc<Core>> for KeepBusy {
     type RequestState = ();
 
-    fn is_pinned(&self, _: &User, core: &Arc<Core>) -> bool {
+    fn is_pinned(&self, _: &UserId, core: &Arc<Core>) -> bool {
         core.is_busy()
     }
 }

@@ -1,4 +1,4 @@
-//! `Sessions`: the handle that applications hold.
+//! `UserSessions`: the handle that applications hold.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::cache::Cache;
-use super::{SessionsBuilder, User};
+use super::{UserId, UserSessionsBuilder};
 use crate::client::OAuthClient;
 use crate::error::Error;
 use crate::middleware::OAuthMiddleware;
@@ -24,35 +24,35 @@ use crate::token::Token;
 /// # async fn f(app: reqwest_oauth2::OAuthClient) -> Result<(), Box<dyn std::error::Error>> {
 /// # let store = reqwest_oauth2::store::MemoryStore::new();
 /// use reqwest_middleware::ClientBuilder;
-/// use reqwest_oauth2::{Sessions, User};
+/// use reqwest_oauth2::{UserId, UserSessions};
 ///
-/// let sessions = Sessions::builder(app).store(store).build();
+/// let sessions = UserSessions::builder(app).store(store).build();
 /// let http = ClientBuilder::new(reqwest::Client::new())
 ///     .with(sessions.middleware(["https://api.example"])?)
 ///     .build();
-/// http.get("https://api.example/me").with_extension(User::from("alice")).send().await?;
+/// http.get("https://api.example/me").with_extension(UserId::from("alice")).send().await?;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Sessions(Arc<Inner>);
+pub struct UserSessions(Arc<Inner>);
 
 struct Inner {
     config: Arc<Config>,
     cache: Cache,
 }
 
-impl Sessions {
+impl UserSessions {
     /// Sessions whose tokens come from this client's token endpoint.
-    pub fn builder(client: OAuthClient) -> SessionsBuilder {
-        SessionsBuilder::new(client)
+    pub fn builder(client: OAuthClient) -> UserSessionsBuilder {
+        UserSessionsBuilder::new(client)
     }
 
     pub(super) fn new(config: Arc<Config>, cache: Cache) -> Self {
         Self(Arc::new(Inner { config, cache }))
     }
 
-    /// The layer for a `reqwest_middleware` client: it puts the token of the request's [`User`] (an
+    /// The layer for a `reqwest_middleware` client: it puts the token of the request's [`UserId`] (an
     /// extension) on requests to the listed origins, and on no others. A request to them that names
     /// no user is an error and is not sent, and so is one of a user who has no token
     /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
@@ -70,7 +70,7 @@ impl Sessions {
 
     /// The user's session, for what is no HTTP request. It is the one that requests use, while it is
     /// in memory.
-    pub fn session(&self, user: impl Into<User>) -> Session {
+    pub fn for_user(&self, user: impl Into<UserId>) -> Session {
         Session(self.core(&user.into()))
     }
 
@@ -78,7 +78,7 @@ impl Sessions {
     /// due; `None` otherwise. See [`Session::header`]
     /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
     #[inline]
-    pub fn header(&self, user: &User) -> Option<HeaderValue> {
+    pub fn header(&self, user: &UserId) -> Option<HeaderValue> {
         self.0.cache.get(user)?.fresh_header()
     }
 
@@ -92,7 +92,7 @@ impl Sessions {
     /// # Cancellation
     ///
     /// Safe: saving and use go on without the caller.
-    pub async fn sign_in(&self, user: impl Into<User>, token: Token) -> Result<(), Error> {
+    pub async fn sign_in(&self, user: impl Into<UserId>, token: Token) -> Result<(), Error> {
         self.core(&user.into()).replace(token).await
     }
 
@@ -108,7 +108,7 @@ impl Sessions {
     /// # Cancellation
     ///
     /// Safe: the sign-out goes on without the caller.
-    pub async fn sign_out(&self, user: impl Into<User>) -> Result<(), Error> {
+    pub async fn sign_out(&self, user: impl Into<UserId>) -> Result<(), Error> {
         let user = user.into();
         self.core(&user).sign_out().await?;
         self.0.cache.remove(&user);
@@ -122,7 +122,7 @@ impl Sessions {
     /// # Errors
     ///
     /// [`Error::is_store`].
-    pub async fn forget(&self, user: impl Into<User>) -> Result<(), Error> {
+    pub async fn forget(&self, user: impl Into<UserId>) -> Result<(), Error> {
         let user = user.into();
         let shelf = self.core(&user).shelf();
         if let Some(shelf) = shelf {
@@ -133,35 +133,35 @@ impl Sessions {
     }
 
     /// How many users' sessions are in memory.
-    pub fn in_memory(&self) -> usize {
+    pub fn loaded_sessions(&self) -> usize {
         self.0.cache.len()
     }
 
     /// The session of a request's user, if it is in memory; the hot path.
     #[inline]
-    pub(crate) fn cached(&self, user: &User) -> Option<Arc<Core>> {
+    pub(crate) fn cached(&self, user: &UserId) -> Option<Arc<Core>> {
         self.0.cache.get(user)
     }
 
-    pub(crate) fn core(&self, user: &User) -> Arc<Core> {
+    pub(crate) fn core(&self, user: &UserId) -> Arc<Core> {
         self.0
             .cache
             .get_or_make(user, || Arc::new(Core::new(self.0.config.clone(), user.0.clone(), None)))
     }
 
     /// A user who has no token takes up no room.
-    pub(crate) fn dismiss(&self, user: &User, core: &Core) {
+    pub(crate) fn dismiss(&self, user: &UserId, core: &Core) {
         if core.is_empty() {
             self.0.cache.remove(user);
         }
     }
 }
 
-impl fmt::Debug for Sessions {
+impl fmt::Debug for UserSessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions")
+        f.debug_struct("UserSessions")
             .field("client", &self.0.config.client)
-            .field("in_memory", &self.in_memory())
+            .field("loaded_sessions", &self.loaded_sessions())
             .finish_non_exhaustive()
     }
 }

@@ -5,6 +5,6 @@ mod cache;
 mod handle;
 mod user;
 
-pub use builder::SessionsBuilder;
-pub use handle::Sessions;
-pub use user::User;
+pub use builder::UserSessionsBuilder;
+pub use handle::UserSessions;
+pub use user::UserId;

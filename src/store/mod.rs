@@ -59,7 +59,7 @@ pub use sql::SqliteStore;
 /// # Cancellation
 ///
 /// A call whose future is dropped may have happened or not; it must not have happened in part. A
-/// session gives each call [`SessionBuilder::save_wait`](crate::SessionBuilder::save_wait).
+/// session gives each call [`SessionBuilder::save_wait_timeout`](crate::SessionBuilder::save_wait_timeout).
 #[async_trait]
 pub trait TokenStore: Send + Sync + 'static {
     /// What is stored under the key.

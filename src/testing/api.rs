@@ -4,7 +4,7 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use super::payload::{Payload, drain};
-use super::request::ApiRequest;
+use super::request::RecordedApiRequest;
 use super::response;
 use super::route::Cut;
 use super::shared::{Challenge, Shared, Verdict};
@@ -20,7 +20,7 @@ pub(super) async fn endpoint(
 ) -> Result<Response<Payload>, Cut> {
     let (mut head, body) = request.into_parts();
     let body = drain(body, KEPT_BODY).await.map_err(|_| Cut)?;
-    let request = ApiRequest::new(&head, body);
+    let request = RecordedApiRequest::new(&head, body);
     let answer = json!({ "ok": true, "path": request.path() });
     let verdict = shared.api_arrived(request);
     pause(shared.config.api_delay).await;

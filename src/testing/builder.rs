@@ -1,6 +1,7 @@
 use std::io;
 use std::time::{Duration, SystemTime};
 
+use super::client::AuthMethod;
 use super::clock::Clock;
 use super::config::Config;
 use super::provider::Provider;
@@ -49,8 +50,8 @@ impl ProviderBuilder {
 
     /// For how long a retired refresh token is still answered, with the family's
     /// current refresh token and a new access token; zero by default.
-    pub fn grace(mut self, grace: Duration) -> Self {
-        self.config.grace = grace;
+    pub fn grace_period(mut self, period: Duration) -> Self {
+        self.config.grace_period = period;
         self
     }
 
@@ -69,13 +70,11 @@ impl ProviderBuilder {
         self
     }
 
-    /// Which authentication methods a confidential client may use:
-    /// `client_secret_basic` and `client_secret_post`, both by default.
+    /// Which authentication methods a confidential client may use: both by default.
     ///
     /// A request that uses another is answered with 401 `invalid_client`.
-    pub fn auth_methods(mut self, basic: bool, post: bool) -> Self {
-        self.config.client.basic = basic;
-        self.config.client.post = post;
+    pub fn auth_methods(mut self, methods: impl IntoIterator<Item = AuthMethod>) -> Self {
+        self.config.client.auth_methods = methods.into_iter().collect();
         self
     }
 

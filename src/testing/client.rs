@@ -5,7 +5,27 @@ use base64::engine::general_purpose::STANDARD;
 use url::form_urlencoded;
 
 use super::refusal::Refusal;
-use super::request::TokenRequest;
+use super::request::RecordedTokenRequest;
+
+/// How a client sends its secret to the token endpoint (RFC 6749 §2.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthMethod {
+    /// `client_secret_basic`: with HTTP Basic.
+    ClientSecretBasic,
+    /// `client_secret_post`: in the body of the request.
+    ClientSecretPost,
+}
+
+impl AuthMethod {
+    /// Its name in the metadata (RFC 8414 §2).
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+        }
+    }
+}
 
 /// The one registered client and how it may authenticate (RFC 6749 §2.3).
 #[derive(Clone)]
@@ -13,8 +33,7 @@ pub(super) struct Client {
     pub(super) id: String,
     /// `None` for a public client.
     pub(super) secret: Option<String>,
-    pub(super) basic: bool,
-    pub(super) post: bool,
+    pub(super) auth_methods: Vec<AuthMethod>,
 }
 
 impl Client {
@@ -23,14 +42,18 @@ impl Client {
     }
 
     /// Checks the form of `request`, then who sent it.
-    pub(super) fn admit(&self, request: &TokenRequest) -> Result<(), Refusal> {
+    pub(super) fn admit(&self, request: &RecordedTokenRequest) -> Result<(), Refusal> {
         if !request.is_form() || request.has_repeated_param() {
             return Err(Refusal::InvalidRequest);
         }
         self.authenticate(request)
     }
 
-    fn authenticate(&self, request: &TokenRequest) -> Result<(), Refusal> {
+    fn allows(&self, method: AuthMethod) -> bool {
+        self.auth_methods.contains(&method)
+    }
+
+    fn authenticate(&self, request: &RecordedTokenRequest) -> Result<(), Refusal> {
         let id = request.given("client_id");
         let secret = request.given("client_secret");
         if let Some(header) = &request.authorization {
@@ -40,11 +63,14 @@ impl Client {
                 return Err(Refusal::InvalidRequest);
             }
             let known = self.id == basic_id && self.secret.as_ref() == Some(&basic_secret);
-            return accept(self.basic && known);
+            return accept(self.allows(AuthMethod::ClientSecretBasic) && known);
         }
         let known = id == Some(self.id.as_str());
         accept(match &self.secret {
-            Some(expected) => self.post && known && secret.unwrap_or_default() == expected,
+            Some(expected) => {
+                let right = known && secret.unwrap_or_default() == expected;
+                self.allows(AuthMethod::ClientSecretPost) && right
+            }
             None => known && secret.is_none(),
         })
     }
@@ -52,7 +78,11 @@ impl Client {
 
 impl Default for Client {
     fn default() -> Self {
-        Self { id: "foo".to_owned(), secret: Some("potato".to_owned()), basic: true, post: true }
+        Self {
+            id: "foo".to_owned(),
+            secret: Some("potato".to_owned()),
+            auth_methods: vec![AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost],
+        }
     }
 }
 
@@ -61,8 +91,7 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("id", &self.id)
             .field("public", &self.is_public())
-            .field("basic", &self.basic)
-            .field("post", &self.post)
+            .field("auth_methods", &self.auth_methods)
             .finish_non_exhaustive()
     }
 }

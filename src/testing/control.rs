@@ -3,7 +3,7 @@ use http::HeaderValue;
 use super::denial::Denial;
 use super::fault::Fault;
 use super::faults::RevocationFault;
-use super::hold::Hold;
+use super::hold::PauseGuard;
 use super::provider::Provider;
 use super::shared::Challenge;
 
@@ -13,7 +13,7 @@ impl Provider {
     /// the queue.
     ///
     /// A request takes its fault on arrival, so one that is already waiting at
-    /// a [`Hold`] is not affected.
+    /// a [`PauseGuard`] is not affected.
     pub fn fail_next(&self, fault: Fault) {
         self.shared.lock().faults.queue(fault);
     }
@@ -23,27 +23,27 @@ impl Provider {
         self.shared.lock().faults.set_always(fault);
     }
 
-    /// Makes every request for metadata suffer this, until [`recover`](Self::recover).
+    /// Makes every request for metadata suffer this, until [`clear_faults`](Self::clear_faults).
     pub fn fail_metadata(&self, fault: Fault) {
         self.shared.lock().faults.metadata = Some(fault);
     }
 
     /// Clears the faults, those queued and those set for every request, and
     /// everything else that is queued for a next request.
-    pub fn recover(&self) {
+    pub fn clear_faults(&self) {
         self.shared.lock().faults.clear();
     }
 
-    /// Makes token requests wait while the [`Hold`] lives: after they are
+    /// Makes token requests wait while the [`PauseGuard`] lives: after they are
     /// counted and captured, before they are processed.
-    pub fn hold(&self) -> Hold {
-        self.shared.token_gate.hold()
+    pub fn pause_token_requests(&self) -> PauseGuard {
+        self.shared.token_gate.pause()
     }
 
-    /// Makes API requests wait while the [`Hold`] lives: their token is judged
+    /// Makes API requests wait while the [`PauseGuard`] lives: their token is judged
     /// on arrival and the answer is sent on release.
-    pub fn hold_api(&self) -> Hold {
-        self.shared.api_gate.hold()
+    pub fn pause_api(&self) -> PauseGuard {
+        self.shared.api_gate.pause()
     }
 
     /// Makes the API reject every access token issued so far.
@@ -66,7 +66,7 @@ impl Provider {
     ///
     /// `None` is the default, `Bearer error="invalid_token"`. An empty value, or
     /// one that HTTP does not allow in a header, sends no header.
-    pub fn challenge(&self, value: Option<&str>) {
+    pub fn set_challenge(&self, value: Option<&str>) {
         let challenge = match value.map(HeaderValue::from_str) {
             None => Challenge::InvalidToken,
             Some(Ok(value)) if !value.is_empty() => Challenge::Custom(value),

@@ -8,7 +8,7 @@ pub struct Counts {
     /// [`Fault`](super::Fault) then ruined.
     pub token_requests: u64,
     /// Access tokens issued by the token endpoint, also those whose answer was
-    /// then lost ([`Fault::CutAfter`](super::Fault::CutAfter)). Tokens from
+    /// then lost ([`Fault::CloseAfterIssue`](super::Fault::CloseAfterIssue)). Tokens from
     /// [`Provider::log_in`](super::Provider::log_in) are not counted.
     pub tokens_issued: u64,
     /// Successful requests with the `refresh_token` grant.

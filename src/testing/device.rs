@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::grant::SCOPE;
 use super::payload::Payload;
-use super::request::TokenRequest;
+use super::request::RecordedTokenRequest;
 use super::route::Cut;
 use super::shared::Shared;
 use super::{form, response};
@@ -24,7 +24,7 @@ pub(super) async fn endpoint(
 }
 
 /// The device authorization response (RFC 8628 §3.2).
-fn begin(shared: &Shared, request: &TokenRequest) -> Response<Payload> {
+fn begin(shared: &Shared, request: &RecordedTokenRequest) -> Response<Payload> {
     let flow = &shared.config.device;
     let now = shared.config.clock.now();
     let scope = request.given("scope").unwrap_or(SCOPE);

@@ -3,12 +3,21 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+/// A document in which a client finds the endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetadataDocument {
+    /// `oauth-authorization-server` (RFC 8414 §3).
+    OAuth,
+    /// `openid-configuration` (OpenID Connect Discovery 1.0 §4).
+    OpenIdConnect,
+}
+
 /// How the metadata is served (RFC 8414).
 #[derive(Clone)]
 pub(super) struct Discovery {
     pub(super) issuer_path: String,
-    pub(super) oauth: bool,
-    pub(super) oidc: bool,
+    pub(super) documents: Vec<MetadataDocument>,
     pub(super) edit: Option<Edit>,
 }
 
@@ -20,20 +29,25 @@ impl Discovery {
     /// served.
     pub(super) fn serves(&self, path: &str) -> Option<bool> {
         let issuer = self.issuer_path.trim_end_matches('/');
+        let serves = |document| self.documents.contains(&document);
         // RFC 8414 §3.1 and §5: inserted before the issuer's path, or appended
         // to it.
         if path.strip_prefix("/.well-known/oauth-authorization-server") == Some(issuer) {
-            return Some(self.oauth);
+            return Some(serves(MetadataDocument::OAuth));
         }
         let inserted = path.strip_prefix("/.well-known/openid-configuration") == Some(issuer);
         let appended = path.strip_suffix("/.well-known/openid-configuration") == Some(issuer);
-        (inserted || appended).then_some(self.oidc)
+        (inserted || appended).then(|| serves(MetadataDocument::OpenIdConnect))
     }
 }
 
 impl Default for Discovery {
     fn default() -> Self {
-        Self { issuer_path: String::new(), oauth: true, oidc: true, edit: None }
+        Self {
+            issuer_path: String::new(),
+            documents: vec![MetadataDocument::OAuth, MetadataDocument::OpenIdConnect],
+            edit: None,
+        }
     }
 }
 
@@ -41,8 +55,7 @@ impl fmt::Debug for Discovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Discovery")
             .field("issuer_path", &self.issuer_path)
-            .field("oauth", &self.oauth)
-            .field("oidc", &self.oidc)
+            .field("documents", &self.documents)
             .finish_non_exhaustive()
     }
 }

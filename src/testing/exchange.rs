@@ -4,7 +4,7 @@ use super::config::Config;
 use super::grant::SCOPE;
 use super::owner::Owner;
 use super::refusal::Refusal;
-use super::request::TokenRequest;
+use super::request::RecordedTokenRequest;
 use super::store::{Issued, Store};
 
 /// The audience that is not known.
@@ -19,7 +19,10 @@ pub(super) struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    pub(super) fn read(request: &'a TokenRequest, config: &Config) -> Result<Self, Refusal> {
+    pub(super) fn read(
+        request: &'a RecordedTokenRequest,
+        config: &Config,
+    ) -> Result<Self, Refusal> {
         let subject = request.required("subject_token")?;
         request.required("subject_token_type")?;
         let actor = request.given("actor_token");

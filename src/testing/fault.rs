@@ -12,10 +12,10 @@ pub enum Fault {
     /// Waits this long, then serves the request normally.
     Delay(Duration),
     /// Closes the connection without an answer; nothing is issued.
-    CutBefore,
+    CloseBeforeIssue,
     /// Issues the token, with all that follows from it (rotation), and then
     /// closes the connection without an answer.
-    CutAfter,
+    CloseAfterIssue,
     /// Answers with this status and an empty body.
     Status(u16),
     /// Answers 429 with this `Retry-After` header.
@@ -31,11 +31,11 @@ pub enum Fault {
         code: String,
     },
     /// Answers 200 with an HTML page.
-    Garbage,
+    HtmlPage,
     /// Answers 200 with a JSON body that never ends, as fast as it is read.
     EndlessBody,
     /// Answers 200 with a JSON body of one byte every second, for ever.
-    Drip,
+    SlowBody,
     /// Takes the request and never answers.
     Hang,
     /// Answers exactly this.
@@ -61,8 +61,8 @@ impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Delay(delay) => f.debug_tuple("Delay").field(delay).finish(),
-            Self::CutBefore => f.write_str("CutBefore"),
-            Self::CutAfter => f.write_str("CutAfter"),
+            Self::CloseBeforeIssue => f.write_str("CloseBeforeIssue"),
+            Self::CloseAfterIssue => f.write_str("CloseAfterIssue"),
             Self::Status(status) => f.debug_tuple("Status").field(status).finish(),
             Self::TooManyRequests { retry_after } => {
                 f.debug_struct("TooManyRequests").field("retry_after", retry_after).finish()
@@ -70,9 +70,9 @@ impl fmt::Debug for Fault {
             Self::OAuthError { status, code } => {
                 f.debug_struct("OAuthError").field("status", status).field("code", code).finish()
             }
-            Self::Garbage => f.write_str("Garbage"),
+            Self::HtmlPage => f.write_str("HtmlPage"),
             Self::EndlessBody => f.write_str("EndlessBody"),
-            Self::Drip => f.write_str("Drip"),
+            Self::SlowBody => f.write_str("SlowBody"),
             Self::Hang => f.write_str("Hang"),
             Self::Reply { status, content_type, body } => f
                 .debug_struct("Reply")

@@ -5,7 +5,7 @@ use super::config::Config;
 use super::exchange::Exchange;
 use super::owner::Owner;
 use super::refusal::Refusal;
-use super::request::TokenRequest;
+use super::request::RecordedTokenRequest;
 use super::shared::State;
 use super::store::Issued;
 use super::user;
@@ -41,7 +41,10 @@ pub(super) enum Grant<'a> {
 impl<'a> Grant<'a> {
     /// Reads a token request: checks its form, then the client, then what can be
     /// told of the grant without the state.
-    pub(super) fn read(request: &'a TokenRequest, config: &Config) -> Result<Self, Refusal> {
+    pub(super) fn read(
+        request: &'a RecordedTokenRequest,
+        config: &Config,
+    ) -> Result<Self, Refusal> {
         config.client.admit(request)?;
         let scope = request.given("scope");
         let new = |owner, with_refresh| {

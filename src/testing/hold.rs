@@ -4,48 +4,48 @@ use tokio::sync::watch;
 
 /// Keeps requests waiting for as long as it lives.
 ///
-/// Made by [`Provider::hold`](super::Provider::hold) and
-/// [`Provider::hold_api`](super::Provider::hold_api). Dropping the last hold of
-/// a kind lets every waiting request go, even if a new hold follows at once.
-#[must_use = "dropping a hold releases the requests"]
-pub struct Hold {
+/// Made by [`Provider::pause_token_requests`](super::Provider::pause_token_requests) and
+/// [`Provider::pause_api`](super::Provider::pause_api). Dropping the last guard of
+/// a kind lets every waiting request go, even if a new pause follows at once.
+#[must_use = "dropping the guard releases the requests"]
+pub struct PauseGuard {
     gate: watch::Sender<State>,
 }
 
-impl Drop for Hold {
+impl Drop for PauseGuard {
     fn drop(&mut self) {
         self.gate.send_modify(|state| {
-            state.holds -= 1;
-            if state.holds == 0 {
+            state.guards -= 1;
+            if state.guards == 0 {
                 state.openings += 1;
             }
         });
     }
 }
 
-impl fmt::Debug for Hold {
+impl fmt::Debug for PauseGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hold").finish_non_exhaustive()
+        f.debug_struct("PauseGuard").finish_non_exhaustive()
     }
 }
 
 #[derive(Debug, Default)]
 struct State {
-    holds: usize,
-    /// How often the last hold was dropped.
+    guards: usize,
+    /// How often the last guard was dropped.
     openings: u64,
 }
 
-/// What requests pass through; closed while a [`Hold`] lives.
+/// What requests pass through; closed while a [`PauseGuard`] lives.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     state: watch::Sender<State>,
 }
 
 impl Gate {
-    pub(super) fn hold(&self) -> Hold {
-        self.state.send_modify(|state| state.holds += 1);
-        Hold { gate: self.state.clone() }
+    pub(super) fn pause(&self) -> PauseGuard {
+        self.state.send_modify(|state| state.guards += 1);
+        PauseGuard { gate: self.state.clone() }
     }
 
     /// Waits until the gate is open or has been open since the call.
@@ -53,7 +53,7 @@ impl Gate {
         let mut watcher = self.state.subscribe();
         let arrived = watcher.borrow().openings;
         // The sender is in `self`, so the channel cannot be closed.
-        let _ = watcher.wait_for(|state| state.holds == 0 || state.openings != arrived).await;
+        let _ = watcher.wait_for(|state| state.guards == 0 || state.openings != arrived).await;
     }
 }
 
@@ -66,17 +66,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_for_the_last_hold() {
+    fn waits_for_the_last_guard() {
         let gate = Gate::default();
-        let (first, second) = (gate.hold(), gate.hold());
+        let (first, second) = (gate.pause(), gate.pause());
         let mut waiting = pin!(gate.pass());
         let mut context = Context::from_waker(Waker::noop());
         assert_eq!(waiting.as_mut().poll(&mut context), Poll::Pending);
         drop(first);
         assert_eq!(waiting.as_mut().poll(&mut context), Poll::Pending);
         drop(second);
-        // A later hold is not for those who waited before.
-        let _third = gate.hold();
+        // A later pause is not for those who waited before.
+        let _third = gate.pause();
         assert_eq!(waiting.as_mut().poll(&mut context), Poll::Ready(()));
         assert_eq!(pin!(gate.pass()).poll(&mut context), Poll::Pending);
     }

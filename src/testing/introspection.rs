@@ -8,7 +8,7 @@ use super::config::Config;
 use super::owner::Owner;
 use super::payload::Payload;
 use super::refusal::Refusal;
-use super::request::TokenRequest;
+use super::request::RecordedTokenRequest;
 use super::route::Cut;
 use super::shared::Shared;
 use super::store::Live;
@@ -33,7 +33,7 @@ pub(super) async fn endpoint(
     })
 }
 
-fn introspect(shared: &Shared, request: &TokenRequest) -> Result<Value, Refusal> {
+fn introspect(shared: &Shared, request: &RecordedTokenRequest) -> Result<Value, Refusal> {
     shared.config.client.admit(request)?;
     let token = request.required("token")?;
     let now = shared.config.clock.now();

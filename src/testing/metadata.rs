@@ -67,7 +67,5 @@ fn methods(client: &Client) -> Vec<&'static str> {
     if client.is_public() {
         return vec!["none"];
     }
-    let basic = client.basic.then_some("client_secret_basic");
-    let post = client.post.then_some("client_secret_post");
-    basic.into_iter().chain(post).collect()
+    client.auth_methods.iter().map(|method| method.name()).collect()
 }

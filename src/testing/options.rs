@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::assertions::Assertions;
 use super::builder::ProviderBuilder;
+use super::discovery::MetadataDocument;
 
 /// What goes beyond the token endpoint and the API.
 impl ProviderBuilder {
@@ -85,11 +86,9 @@ impl ProviderBuilder {
         self
     }
 
-    /// Which metadata documents are served: that of OAuth (RFC 8414) and that of
-    /// OpenID Connect Discovery, both by default.
-    pub fn discovery(mut self, oauth: bool, oidc: bool) -> Self {
-        self.config.discovery.oauth = oauth;
-        self.config.discovery.oidc = oidc;
+    /// Which metadata documents are served: both by default.
+    pub fn discovery(mut self, documents: impl IntoIterator<Item = MetadataDocument>) -> Self {
+        self.config.discovery.documents = documents.into_iter().collect();
         self
     }
 

@@ -17,7 +17,7 @@ pub(super) enum Payload {
     /// One first chunk, then filler for ever.
     Endless(Bytes),
     /// A space, which JSON ignores, at every tick.
-    Drip(Interval),
+    Slow(Interval),
 }
 
 impl Payload {
@@ -25,8 +25,8 @@ impl Payload {
         Self::Endless(Bytes::from_static(br#"{"access_token":""#))
     }
 
-    pub(super) fn drip() -> Self {
-        Self::Drip(interval(Duration::from_secs(1)))
+    pub(super) fn slow() -> Self {
+        Self::Slow(interval(Duration::from_secs(1)))
     }
 }
 
@@ -42,7 +42,7 @@ impl Body for Payload {
             Self::Whole(rest) if rest.is_empty() => return Poll::Ready(None),
             Self::Whole(rest) => std::mem::take(rest),
             Self::Endless(next) => std::mem::replace(next, Bytes::from_static(&FILLER)),
-            Self::Drip(ticks) => {
+            Self::Slow(ticks) => {
                 ready!(ticks.poll_tick(context));
                 Bytes::from_static(b" ")
             }
@@ -57,7 +57,7 @@ impl Body for Payload {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(rest) => SizeHint::with_exact(rest.len() as u64),
-            Self::Endless(_) | Self::Drip(_) => SizeHint::default(),
+            Self::Endless(_) | Self::Slow(_) => SizeHint::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::config::Config;
 use super::counts::Counts;
 use super::grant::SCOPE;
 use super::owner::Owner;
-use super::request::{ApiRequest, TokenRequest};
+use super::request::{RecordedApiRequest, RecordedTokenRequest};
 use super::response;
 use super::server::{self, Server};
 use super::shared::Shared;
@@ -74,24 +74,24 @@ impl Provider {
 
     /// The last 10,000 requests to the token endpoint, in order of arrival.
     #[must_use]
-    pub fn token_requests(&self) -> Vec<TokenRequest> {
+    pub fn token_requests(&self) -> Vec<RecordedTokenRequest> {
         self.shared.lock().token_requests.to_vec()
     }
 
     /// The last 10,000 requests to the API, in order of arrival.
     #[must_use]
-    pub fn api_requests_seen(&self) -> Vec<ApiRequest> {
+    pub fn api_requests(&self) -> Vec<RecordedApiRequest> {
         self.shared.lock().api_requests.to_vec()
     }
 
     /// Waits until [`Counts::token_requests`] is at least `n`.
-    pub async fn token_requests_reach(&self, n: u64) {
+    pub async fn wait_for_token_requests(&self, n: u64) {
         let reached = |counts: &Counts| counts.token_requests >= n;
         self.shared.counts_reach(reached).await;
     }
 
     /// Waits until [`Counts::api_requests`] is at least `n`.
-    pub async fn api_requests_reach(&self, n: u64) {
+    pub async fn wait_for_api_requests(&self, n: u64) {
         let reached = |counts: &Counts| counts.api_requests >= n;
         self.shared.counts_reach(reached).await;
     }

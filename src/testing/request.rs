@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 /// no other value.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct TokenRequest {
+pub struct RecordedTokenRequest {
     /// The `Authorization` header, as it was sent.
     pub authorization: Option<String>,
     /// The `Content-Type` header, as it was sent.
@@ -24,7 +24,7 @@ pub struct TokenRequest {
     pub query: Option<String>,
 }
 
-impl TokenRequest {
+impl RecordedTokenRequest {
     pub(super) fn new(head: &Parts, body: &[u8]) -> Self {
         let mut request = Self {
             authorization: header(head, &AUTHORIZATION),
@@ -72,10 +72,10 @@ impl TokenRequest {
     }
 }
 
-impl fmt::Debug for TokenRequest {
+impl fmt::Debug for RecordedTokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&String> = self.params.iter().map(|(name, _)| name).collect();
-        f.debug_struct("TokenRequest")
+        f.debug_struct("RecordedTokenRequest")
             .field("grant_type", &self.param("grant_type"))
             .field("params", &names)
             .finish_non_exhaustive()
@@ -88,7 +88,7 @@ impl fmt::Debug for TokenRequest {
 /// `Authorization` header, and the length of the body.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ApiRequest {
+pub struct RecordedApiRequest {
     /// The method, such as `GET`.
     pub method: String,
     /// The path and, if there was one, the query.
@@ -99,7 +99,7 @@ pub struct ApiRequest {
     pub body: Vec<u8>,
 }
 
-impl ApiRequest {
+impl RecordedApiRequest {
     pub(super) fn new(head: &Parts, body: Vec<u8>) -> Self {
         let path_and_query = head.uri.path_and_query();
         Self {
@@ -121,9 +121,9 @@ impl ApiRequest {
     }
 }
 
-impl fmt::Debug for ApiRequest {
+impl fmt::Debug for RecordedApiRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApiRequest")
+        f.debug_struct("RecordedApiRequest")
             .field("method", &self.method)
             .field("path", &self.path())
             .field("authorization", &self.authorization.is_some())

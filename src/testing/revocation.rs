@@ -4,7 +4,7 @@ use hyper::body::Incoming;
 
 use super::payload::Payload;
 use super::refusal::Refusal;
-use super::request::TokenRequest;
+use super::request::RecordedTokenRequest;
 use super::route::Cut;
 use super::shared::Shared;
 use super::{form, response};
@@ -31,7 +31,7 @@ pub(super) async fn endpoint(
     })
 }
 
-fn revoke(shared: &Shared, request: &TokenRequest) -> Result<(), Refusal> {
+fn revoke(shared: &Shared, request: &RecordedTokenRequest) -> Result<(), Refusal> {
     shared.config.client.admit(request)?;
     let token = request.required("token")?;
     shared.lock().store.revoke(token);

@@ -15,7 +15,7 @@ use super::grant::Grant;
 use super::hold::Gate;
 use super::log::Log;
 use super::refusal::Refusal;
-use super::request::{ApiRequest, TokenRequest};
+use super::request::{RecordedApiRequest, RecordedTokenRequest};
 use super::store::{Issued, Store};
 
 /// What the handles and the serving tasks share.
@@ -38,8 +38,8 @@ pub(super) struct State {
     pub(super) codes: Codes,
     pub(super) devices: Devices,
     pub(super) faults: Faults,
-    pub(super) token_requests: Log<TokenRequest>,
-    pub(super) api_requests: Log<ApiRequest>,
+    pub(super) token_requests: Log<RecordedTokenRequest>,
+    pub(super) api_requests: Log<RecordedApiRequest>,
     pub(super) reject_all: bool,
     pub(super) challenge: Challenge,
 }
@@ -84,7 +84,7 @@ impl Shared {
     }
 
     /// Records a token request and takes the fault it must suffer.
-    pub(super) fn token_arrived(&self, request: &TokenRequest) -> Option<Fault> {
+    pub(super) fn token_arrived(&self, request: &RecordedTokenRequest) -> Option<Fault> {
         let mut state = self.lock();
         state.token_requests.push(request.clone());
         self.counts.send_modify(|counts| counts.token_requests += 1);
@@ -92,7 +92,7 @@ impl Shared {
     }
 
     /// Serves a token request and counts the outcome.
-    pub(super) fn issue(&self, request: &TokenRequest) -> Result<Issued, Refusal> {
+    pub(super) fn issue(&self, request: &RecordedTokenRequest) -> Result<Issued, Refusal> {
         let now = self.config.clock.now();
         let grant = Grant::read(request, &self.config)?;
         let is_refresh = matches!(grant, Grant::RefreshToken { .. });
@@ -130,7 +130,7 @@ impl Shared {
     }
 
     /// Records an API request and judges its access token.
-    pub(super) fn api_arrived(&self, request: ApiRequest) -> Verdict {
+    pub(super) fn api_arrived(&self, request: RecordedApiRequest) -> Verdict {
         let now = self.config.clock.now();
         let mut state = self.lock();
         let live = request.bearer().is_some_and(|token| state.store.accepts_access(token, now));

@@ -101,7 +101,7 @@ impl Store {
         }
         if let Some(retired) = entry.retired {
             let age = now.duration_since(retired).unwrap_or_default();
-            if age >= config.grace {
+            if age >= config.grace_period {
                 if !config.reuse_detection {
                     return Err(Refusal::InvalidGrant);
                 }

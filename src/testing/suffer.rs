@@ -20,22 +20,22 @@ pub(super) async fn suffer(
             pause(delay).await;
             serve()
         }
-        Fault::CutBefore => return Err(Cut),
-        Fault::CutAfter => {
+        Fault::CloseBeforeIssue => return Err(Cut),
+        Fault::CloseAfterIssue => {
             drop(serve());
             return Err(Cut);
         }
         Fault::Status(status) => response::empty(response::status(status)),
         Fault::TooManyRequests { retry_after } => response::retry_after(&retry_after),
         Fault::OAuthError { status, code } => response::error(response::status(status), &code),
-        Fault::Garbage => {
+        Fault::HtmlPage => {
             let page = Bytes::from_static(b"<!DOCTYPE html><title>Oops</title><p>Not a token.");
             response::with_body(StatusCode::OK, "text/html", Payload::Whole(page))
         }
         Fault::EndlessBody => {
             response::with_body(StatusCode::OK, response::JSON, Payload::endless())
         }
-        Fault::Drip => response::with_body(StatusCode::OK, response::JSON, Payload::drip()),
+        Fault::SlowBody => response::with_body(StatusCode::OK, response::JSON, Payload::slow()),
         Fault::Hang => pending().await,
         Fault::Reply { status, content_type, body } => {
             let status = response::status(status);

@@ -1,4 +1,4 @@
-//! The body of a token endpoint's answer as a map of members: JSON first, then form.
+//! The body of a response as a map of members: JSON first, then form.
 //!
 //! Content types are not looked at: JSON comes labelled text/plain, text/html and form.
 

@@ -1,14 +1,14 @@
-//! What a token endpoint answered, made a [`Token`](crate::Token) or an error: pure, no I/O.
+//! Makes a [`Token`](crate::Token) or an error of what a token endpoint sent: pure, no I/O.
 //!
-//! Tolerant in what is read. Every quirk of a provider lives here, with its row in `table.rs`.
+//! Tolerant in what it reads. Every quirk of a provider lives here, with its row in `tests.rs`.
 
 mod body;
-mod response;
-mod shown;
+mod http_response;
+mod response_rules;
 #[cfg(test)]
-mod table;
+mod tests;
+mod token_response;
 
-pub(crate) use response::{
-    Reply, Rules, malformed, read_members, read_token, rejection, scope, token,
-};
-pub(crate) use shown::{masked, named, shown};
+pub(crate) use http_response::HttpResponse;
+pub(crate) use response_rules::ResponseRules;
+pub(crate) use token_response::{error_response, malformed, read_members, read_token, token};

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
-use reqwest_oauth2::{KeepFresh, OAuthClient, Session, Updates, testing};
+use reqwest_oauth2::{KeepFreshGuard, OAuthClient, Session, TokenUpdates, testing};
 use tokio::time::sleep;
 
 use crate::api::{Api, ORIGIN};
@@ -30,7 +30,7 @@ pub struct Report {
 }
 
 pub fn run(seed: u64) -> Report {
-    testing::seed(seed);
+    testing::seed_jitter(seed);
     let schedule = Schedule::draw(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -65,7 +65,8 @@ fn http() -> ClientBuilder {
 
 fn session(world: &World, setup: Setup) -> Session {
     let http: ClientWithMiddleware = http().with(Endpoints(world.clone())).build();
-    let mut app = OAuthClient::new("foo", "https://provider.example/token").unwrap().http(http);
+    let mut app =
+        OAuthClient::new("foo", "https://provider.example/token").unwrap().http_client(http);
     if setup.revocation {
         app = app.revocation_endpoint("https://provider.example/revoke").unwrap();
     }
@@ -91,15 +92,15 @@ fn session(world: &World, setup: Setup) -> Session {
         builder = builder.strict_saving();
     }
     if setup.manual {
-        builder = builder.manual();
+        builder = builder.manual_refresh();
     }
     builder.build()
 }
 
 /// What a step may leave behind.
 struct Stage {
-    keep_fresh: Option<KeepFresh>,
-    updates: Updates,
+    keep_fresh: Option<KeepFreshGuard>,
+    updates: TokenUpdates,
     /// The newest token that the subscriber has been told of.
     told: Option<Serial>,
 }

@@ -62,7 +62,7 @@ impl World {
 
     /// Looks at the session, then does this.
     pub fn with<R>(&self, what: impl FnOnce(&mut State) -> R) -> R {
-        let live = self.0.session.lock().unwrap().as_ref().and_then(Session::current);
+        let live = self.0.session.lock().unwrap().as_ref().and_then(Session::current_token);
         let live = live.and_then(|token| Serial::read(token.access_token()));
         let mut state = self.0.state.lock().unwrap();
         state.model.see(live);

@@ -1,11 +1,11 @@
 //! Client authentication, and what goes into a token request.
 
-use reqwest_oauth2::testing::{Fault, TokenRequest};
+use reqwest_oauth2::testing::{AuthMethod, Fault, RecordedTokenRequest};
 use reqwest_oauth2::{ClientAuthentication, ClientCredentials, OAuthClient, Session};
 
 use crate::support::World;
 
-fn pairs(request: &TokenRequest) -> Vec<(&str, &str)> {
+fn pairs(request: &RecordedTokenRequest) -> Vec<(&str, &str)> {
     request.params.iter().map(|(name, value)| (&**name, &**value)).collect()
 }
 
@@ -24,7 +24,7 @@ async fn basic_is_the_default_with_a_secret() {
 
 #[tokio::test]
 async fn post_puts_id_and_secret_into_the_body_and_nowhere_else() {
-    let world = World::with(|p| p.auth_methods(false, true)).await;
+    let world = World::with(|p| p.auth_methods([AuthMethod::ClientSecretPost])).await;
     let app = world.app().authentication(ClientAuthentication::ClientSecretPost);
     app.token_request("client_credentials").send().await.unwrap();
     let requests = world.provider.token_requests();
@@ -62,8 +62,9 @@ async fn a_public_client_sends_its_id() {
 
 #[tokio::test]
 async fn detection_finds_the_method_once_and_presents_the_refresh_token_to_no_one_twice() {
-    for (basic, post, requests) in [(true, false, 1), (false, true, 2), (true, true, 1)] {
-        let world = World::with(|p| p.auth_methods(basic, post)).await;
+    use AuthMethod::{ClientSecretBasic as Basic, ClientSecretPost as Post};
+    for (methods, requests) in [(vec![Basic], 1), (vec![Post], 2), (vec![Basic, Post], 1)] {
+        let world = World::with(|p| p.auth_methods(methods)).await;
         let app = world.app().authentication(ClientAuthentication::Detect);
         let session = |app: OAuthClient| {
             Session::builder(app).token(world.expired_token()).clock(world.clock.reader()).build()
@@ -84,7 +85,7 @@ async fn detection_stops_at_any_other_answer() {
         Fault::OAuthError { status: 400, code: "unauthorized_client".to_owned() },
         Fault::Status(400),
         Fault::Status(503),
-        Fault::Garbage,
+        Fault::HtmlPage,
     ] {
         let world = World::new().await;
         world.provider.fail_always(fault.clone());
@@ -183,7 +184,7 @@ async fn the_applications_own_http_client_and_its_middleware_carry_token_request
         .build()
         .unwrap();
     let own = reqwest_middleware::ClientBuilder::new(own).with(Count(seen.clone())).build();
-    let session = Session::builder(world.app().http(own))
+    let session = Session::builder(world.app().http_client(own))
         .clock(world.clock.reader())
         .token(world.expired_token())
         .build();

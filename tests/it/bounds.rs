@@ -7,7 +7,7 @@ use crate::support::{World, pass, plain_http};
 
 #[tokio::test]
 async fn a_token_request_ends_at_its_total_timeout_however_the_provider_dawdles() {
-    for fault in [Fault::Hang, Fault::Drip] {
+    for fault in [Fault::Hang, Fault::SlowBody] {
         let world = World::new().await;
         world.provider.fail_always(fault.clone());
         let session = world.session().token(world.expired_token()).build();
@@ -16,18 +16,21 @@ async fn a_token_request_ends_at_its_total_timeout_however_the_provider_dawdles(
             async move { session.token().await.unwrap_err() }
         });
         // Once, and once more within seconds; then not before the backoff.
-        world.provider.token_requests_reach(1).await;
+        world.provider.wait_for_token_requests(1).await;
         pass(30).await;
         tokio::task::yield_now().await;
         pass(1).await;
-        world.provider.token_requests_reach(2).await;
+        world.provider.wait_for_token_requests(2).await;
         pass(30).await;
         let error = waiting.await.unwrap();
-        assert!(error.is_timeout() && error.is_transient() && error.answer_was_lost(), "{fault:?}");
-        assert_eq!(error.to_string(), "no complete answer from the token endpoint within 30s");
+        assert!(
+            error.is_timeout() && error.is_transient() && error.is_response_lost(),
+            "{fault:?}"
+        );
+        assert_eq!(error.to_string(), "no complete response from the token endpoint within 30s");
         assert!(session.token().await.is_err());
         assert_eq!(world.provider.counts().token_requests, 2, "{fault:?}");
-        world.provider.recover();
+        world.provider.clear_faults();
         pass(30).await;
         assert!(session.token().await.is_ok());
     }
@@ -42,7 +45,7 @@ async fn an_endless_answer_ends_at_the_size_limit() {
     assert!(error.is_malformed_response() && error.is_transient());
     assert_eq!(
         error.to_string(),
-        "the token endpoint's answer (status 200 OK) cannot be used: it is longer than 1048576 bytes (OAuthClient::response_limit)"
+        "the token endpoint's response (status 200 OK) cannot be used: it is longer than 1048576 bytes (OAuthClient::max_response_bytes)"
     );
     assert_eq!(world.provider.counts().token_requests, 1);
 }
@@ -57,7 +60,7 @@ async fn the_size_limit_is_exact() {
             content_type: "application/json".to_owned(),
             body: body.to_owned(),
         });
-        let app = world.app().response_limit(limit);
+        let app = world.app().max_response_bytes(limit);
         let token = app.token_request("client_credentials").send().await;
         assert_eq!(token.is_ok(), fits);
     }
@@ -85,7 +88,7 @@ async fn an_answer_that_came_by_a_redirect_of_the_applications_own_client_is_ref
     world
         .provider
         .fail_always(Fault::Redirect { status: 307, location: other.provider.token_url() });
-    let app = world.app().http(plain_http());
+    let app = world.app().http_client(plain_http());
     let session =
         Session::builder(app).clock(world.clock.reader()).token(world.expired_token()).build();
     let error = session.token().await.unwrap_err();
@@ -104,7 +107,7 @@ async fn plain_http_off_loopback_is_refused_before_any_connection() {
 #[tokio::test]
 async fn answers_that_are_no_token_are_errors_and_are_never_saved() {
     for (fault, shows) in [
-        (Fault::Garbage, "neither JSON nor a form"),
+        (Fault::HtmlPage, "neither JSON nor a form"),
         (
             Fault::Reply { status: 200, content_type: String::new(), body: String::new() },
             "it is empty",
@@ -154,10 +157,10 @@ async fn durations_without_end_are_no_panic() {
         .token(token)
         .refresh_lead(forever)
         .expiry_margin(forever)
-        .save_wait(forever)
+        .save_wait_timeout(forever)
         .grant_timeout(forever)
         .backoff(forever, forever)
-        .on_refresh(|_| async { Ok::<(), std::io::Error>(()) })
+        .on_new_token(|_| async { Ok::<(), std::io::Error>(()) })
         .build();
     session.refresh().await.unwrap();
     world.provider.fail_always(Fault::Status(503));

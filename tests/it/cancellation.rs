@@ -58,14 +58,14 @@ async fn a_caller_dropped_at_any_await_point_of_a_401_loses_nothing() {
 async fn every_caller_dropped_while_the_provider_answers() {
     let world = World::new().await;
     let session = world.saving().token(world.expired_token()).build();
-    let hold = world.provider.hold();
+    let hold = world.provider.pause_token_requests();
     let callers: Vec<_> = (0..10)
         .map(|_| {
             let session = session.clone();
             tokio::spawn(async move { session.token().await })
         })
         .collect();
-    world.provider.token_requests_reach(1).await;
+    world.provider.wait_for_token_requests(1).await;
     for caller in callers {
         caller.abort();
         assert!(caller.await.unwrap_err().is_cancelled());
@@ -81,10 +81,10 @@ async fn every_caller_dropped_while_the_provider_answers() {
 async fn dropping_the_last_handle_does_not_cut_a_renewal_off() {
     let world = World::new().await;
     let session = world.saving().token(world.expired_token()).build();
-    let hold = world.provider.hold();
+    let hold = world.provider.pause_token_requests();
     assert!(polled(1, session.refresh()).await.is_none());
     drop(session);
-    world.provider.token_requests_reach(1).await;
+    world.provider.wait_for_token_requests(1).await;
     drop(hold);
     while world.saved.count() == 0 {
         tokio::task::yield_now().await;
@@ -110,7 +110,7 @@ async fn token_at_the_second_attempt(world: &World, session: &Session) -> Result
         let session = session.clone();
         async move { session.token().await }
     });
-    world.provider.token_requests_reach(1).await;
+    world.provider.wait_for_token_requests(1).await;
     while world.provider.counts().token_requests < 2 {
         pass(1).await;
         world.round_trips().await;
@@ -120,8 +120,8 @@ async fn token_at_the_second_attempt(world: &World, session: &Session) -> Result
 
 #[tokio::test]
 async fn an_answer_cut_off_after_the_rotation_is_asked_for_once_more_within_the_grace() {
-    let world = World::with(|p| p.grace(Duration::from_secs(30))).await;
-    world.provider.fail_next(Fault::CutAfter);
+    let world = World::with(|p| p.grace_period(Duration::from_secs(30))).await;
+    world.provider.fail_next(Fault::CloseAfterIssue);
     let session = world.saving().token(world.expired_token()).build();
     let token = token_at_the_second_attempt(&world, &session).await.unwrap();
     assert!(world.provider.accepts_access_token(token.access_token()));
@@ -133,15 +133,15 @@ async fn an_answer_cut_off_after_the_rotation_is_asked_for_once_more_within_the_
 #[tokio::test]
 async fn an_answer_lost_without_grace_is_final_and_the_error_says_so() {
     let world = World::new().await;
-    world.provider.fail_next(Fault::CutAfter);
+    world.provider.fail_next(Fault::CloseAfterIssue);
     let session = world.saving().token(world.expired_token()).build();
     let first = token_at_the_second_attempt(&world, &session).await.unwrap_err();
     for error in [first, session.token().await.unwrap_err()] {
-        assert!(error.is_reauthorization_required() && error.answer_was_lost());
-        assert_eq!(error.code(), Some("invalid_grant"));
+        assert!(error.is_reauthorization_required() && error.is_response_lost());
+        assert_eq!(error.error_code(), Some("invalid_grant"));
         assert_eq!(
             error.to_string(),
-            "reauthorization required: the provider no longer accepts what the session renews with; obtain a new token (for a person: send them through the login again) and pass it to Session::set_token, or correct the grant. The answer to an earlier renewal had been lost on the way, so the provider may already have replaced this refresh token"
+            "reauthorization required: the provider no longer accepts what the session renews with; log in again and pass the token to Session::set_token; for a custom grant, fix the grant. The response to an earlier renewal was lost, so the provider may already have replaced this refresh token"
         );
     }
     assert_eq!(world.provider.counts().token_requests, 2);
@@ -151,7 +151,7 @@ async fn an_answer_lost_without_grace_is_final_and_the_error_says_so() {
 #[tokio::test]
 async fn a_request_cut_off_before_the_rotation_is_made_once_more() {
     let world = World::new().await;
-    world.provider.fail_next(Fault::CutBefore);
+    world.provider.fail_next(Fault::CloseBeforeIssue);
     let session = world.saving().token(world.expired_token()).build();
     assert!(token_at_the_second_attempt(&world, &session).await.is_ok());
     let counts = world.provider.counts();

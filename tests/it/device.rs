@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use reqwest_oauth2::testing::{Fault, ProviderBuilder};
-use reqwest_oauth2::{DeviceLogin, OAuthClient};
+use reqwest_oauth2::{OAuthClient, PendingDeviceLogin};
 
 use crate::support::{World, pass, polled};
 
-async fn begin(set_up: impl FnOnce(ProviderBuilder) -> ProviderBuilder) -> (World, DeviceLogin) {
+async fn begin(
+    set_up: impl FnOnce(ProviderBuilder) -> ProviderBuilder,
+) -> (World, PendingDeviceLogin) {
     let world = World::with(set_up).await;
     let login = app(&world).device_authorization().scope("read").begin().await.unwrap();
     (world, login)
@@ -44,7 +46,7 @@ async fn codes_for_display_then_polls_until_the_person_agrees() {
         world.round_trips().await;
         assert_eq!(world.provider.counts().token_requests, polls - 1);
         pass(1).await;
-        world.provider.token_requests_reach(polls).await;
+        world.provider.wait_for_token_requests(polls).await;
         world.round_trips().await;
     }
     world.provider.approve_device(&user_code);
@@ -67,7 +69,7 @@ async fn slow_down_adds_five_seconds_for_good() {
         world.round_trips().await;
         assert_eq!(world.provider.counts().token_requests, polls - 1, "poll {polls}");
         pass(1).await;
-        world.provider.token_requests_reach(polls).await;
+        world.provider.wait_for_token_requests(polls).await;
         world.round_trips().await;
     }
     waiting.abort();
@@ -84,7 +86,7 @@ async fn a_request_without_an_answer_doubles_the_interval() {
         world.round_trips().await;
         assert_eq!(world.provider.counts().token_requests, polls - 1, "poll {polls}");
         pass(1).await;
-        world.provider.token_requests_reach(polls).await;
+        world.provider.wait_for_token_requests(polls).await;
         world.round_trips().await;
     }
     waiting.abort();
@@ -97,7 +99,7 @@ async fn a_refusal_ends_the_waiting() {
     let waiting = waiting!(login);
     tokio::task::yield_now().await;
     pass(5).await;
-    assert_eq!(waiting.await.unwrap().unwrap_err().code(), Some("access_denied"));
+    assert_eq!(waiting.await.unwrap().unwrap_err().error_code(), Some("access_denied"));
     assert_eq!(world.provider.counts().token_requests, 1);
 }
 
@@ -108,12 +110,12 @@ async fn a_code_that_expires_ends_the_waiting_without_the_providers_word() {
     tokio::task::yield_now().await;
     for polls in 1..=2 {
         pass(5).await;
-        world.provider.token_requests_reach(polls).await;
+        world.provider.wait_for_token_requests(polls).await;
         world.round_trips().await;
     }
     pass(2).await;
     let error = waiting.await.unwrap().unwrap_err();
-    assert_eq!(error.code(), Some("expired_token"));
+    assert_eq!(error.error_code(), Some("expired_token"));
     assert_eq!(
         error.to_string(),
         "the token endpoint refused the request: expired_token: the user code has expired; begin the login again"
@@ -149,7 +151,7 @@ async fn an_answer_that_lacks_what_is_needed_names_it() {
     assert!(error.is_malformed_response());
     assert_eq!(
         error.to_string(),
-        "the device authorization endpoint's answer (status 200 OK) cannot be used: device_code is missing"
+        "the device authorization endpoint's response (status 200 OK) cannot be used: device_code is missing"
     );
     let error = world.app().device_authorization().begin().await.unwrap_err();
     assert!(error.is_config() && error.to_string().contains("device_authorization_endpoint"));

@@ -1,6 +1,6 @@
 //! Discovery: RFC 8414 and OpenID Connect.
 
-use reqwest_oauth2::testing::{Fault, ProviderBuilder};
+use reqwest_oauth2::testing::{Fault, MetadataDocument, ProviderBuilder};
 use reqwest_oauth2::{Error, OAuthClient};
 use serde_json::{Map, Value};
 
@@ -16,26 +16,30 @@ async fn discover(
 
 #[tokio::test]
 async fn every_endpoint_is_found_wherever_the_document_is() {
-    for (path, oauth, oidc, requests) in [
-        ("", true, true, 1),
-        ("", false, true, 2),
-        ("/tenant1", true, true, 1),
-        ("/tenant1", false, true, 2),
+    use MetadataDocument::{OAuth, OpenIdConnect};
+    for (path, documents, requests) in [
+        ("", vec![OAuth, OpenIdConnect], 1),
+        ("", vec![OpenIdConnect], 2),
+        ("/tenant1", vec![OAuth, OpenIdConnect], 1),
+        ("/tenant1", vec![OpenIdConnect], 2),
     ] {
-        let (world, client) = discover(|p| p.issuer_path(path).discovery(oauth, oidc)).await;
+        let note = format!("{path} {documents:?}");
+        let (world, client) = discover(|p| p.issuer_path(path).discovery(documents)).await;
         let app = client.unwrap().secret("potato");
-        assert_eq!(world.provider.counts().metadata_requests, requests, "{path} {oauth}");
+        assert_eq!(world.provider.counts().metadata_requests, requests, "{note}");
         assert!(app.token_request("client_credentials").send().await.is_ok());
         assert!(app.authorization_code("https://me.example/cb").is_ok());
         assert!(app.device_authorization().begin().await.is_ok());
-        assert!(app.revoke("x", reqwest_oauth2::TokenKind::AccessToken).await.is_ok());
-        assert!(!app.introspect("x", reqwest_oauth2::TokenKind::AccessToken).await.unwrap().active);
+        assert!(app.revoke("x", reqwest_oauth2::TokenTypeHint::AccessToken).await.is_ok());
+        assert!(
+            !app.introspect("x", reqwest_oauth2::TokenTypeHint::AccessToken).await.unwrap().active
+        );
     }
 }
 
 #[tokio::test]
 async fn a_provider_without_a_document_is_an_error_with_its_status() {
-    let (world, client) = discover(|p| p.discovery(false, false)).await;
+    let (world, client) = discover(|p| p.discovery([])).await;
     assert_eq!(client.unwrap_err().status().unwrap(), 404);
     assert_eq!(world.provider.counts().metadata_requests, 2);
 }
@@ -123,7 +127,7 @@ async fn discovery_is_bounded_and_follows_no_redirect() {
     let other = World::new().await;
     for fault in [
         Fault::EndlessBody,
-        Fault::Garbage,
+        Fault::HtmlPage,
         Fault::Redirect { status: 302, location: other.provider.token_url() },
     ] {
         let world = World::new().await;
@@ -145,7 +149,7 @@ async fn discovery_is_bounded_and_follows_no_redirect() {
     pass(30).await;
     let error = waiting.await.unwrap();
     assert!(error.is_timeout());
-    assert_eq!(error.to_string(), "no complete answer from the metadata document within 30s");
+    assert_eq!(error.to_string(), "no complete response from the metadata document within 30s");
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ async fn a_dead_refresh_token_is_one_clear_error_until_a_new_token_is_set() {
     for _ in 0..20 {
         let error = ours(&world.get(&http).await.unwrap_err());
         assert!(error.is_reauthorization_required() && !error.is_transient());
-        assert!(!error.answer_was_lost());
-        assert_eq!(error.code(), Some("invalid_grant"));
+        assert!(!error.is_response_lost());
+        assert_eq!(error.error_code(), Some("invalid_grant"));
         assert_eq!(error.status().unwrap(), 400);
     }
     pass(86_400).await;
@@ -42,13 +42,13 @@ async fn nobody_notices_an_outage_while_the_old_token_is_valid() {
             assert_eq!(world.get(&http).await.unwrap(), 200);
         }
         // One attempt a step of the backoff.
-        world.provider.token_requests_reach(n).await;
+        world.provider.wait_for_token_requests(n).await;
         session.shutdown().await.unwrap();
         assert_eq!(world.get(&http).await.unwrap(), 200);
         assert_eq!(world.provider.counts().token_requests, n);
         pass(30).await;
     }
-    world.provider.recover();
+    world.provider.clear_faults();
     assert_eq!(world.get(&http).await.unwrap(), 200);
     session.shutdown().await.unwrap();
     assert_eq!(world.provider.counts().tokens_issued, 1);
@@ -61,7 +61,7 @@ async fn a_provider_down_for_minutes_is_asked_once_a_step_and_heals_when_it_retu
     let session = world.saving().token(world.expired_token()).build();
     let http = world.http(&session);
     for (n, fault) in
-        (1..).zip([Fault::Status(503), Fault::Status(500), Fault::Garbage, Fault::Status(502)])
+        (1..).zip([Fault::Status(503), Fault::Status(500), Fault::HtmlPage, Fault::Status(502)])
     {
         world.provider.fail_always(fault);
         for _ in 0..5 {
@@ -70,7 +70,7 @@ async fn a_provider_down_for_minutes_is_asked_once_a_step_and_heals_when_it_retu
         assert_eq!(world.provider.counts().token_requests, n);
         pass(30).await;
     }
-    world.provider.recover();
+    world.provider.clear_faults();
     assert_eq!(world.get(&http).await.unwrap(), 200);
     let counts = world.provider.counts();
     assert_eq!((counts.token_requests, counts.reuse_detected), (5, 0));
@@ -92,7 +92,7 @@ async fn a_provider_that_refuses_connections_for_minutes_heals_when_it_returns()
     let app = reqwest_oauth2::OAuthClient::new_over_plain_http("foo", "http://provider.test/token")
         .unwrap()
         .secret("potato")
-        .http(proxied);
+        .http_client(proxied);
     let session = reqwest_oauth2::Session::builder(app)
         .clock(world.clock.reader())
         .token(world.expired_token())
@@ -100,7 +100,7 @@ async fn a_provider_that_refuses_connections_for_minutes_heals_when_it_returns()
     for _ in 0..3 {
         for _ in 0..5 {
             let error = session.token().await.unwrap_err();
-            assert!(error.is_transient() && !error.answer_was_lost());
+            assert!(error.is_transient() && !error.is_response_lost());
             assert_eq!(
                 error.to_string(),
                 "the token endpoint cannot be reached; the request was not sent and may be made again"
@@ -149,7 +149,7 @@ async fn wrong_credentials_name_themselves_and_are_not_hammered() {
         .build();
     for _ in 0..10 {
         let error = session.token().await.unwrap_err();
-        assert_eq!(error.code(), Some("invalid_client"));
+        assert_eq!(error.error_code(), Some("invalid_client"));
         assert!(!error.is_transient() && !error.is_reauthorization_required());
         assert!(
             error
@@ -195,12 +195,12 @@ async fn a_session_with_nothing_to_renew_with_says_so_and_asks_nobody() {
 async fn a_renewal_that_a_new_login_has_voided_presents_no_refresh_token_again() {
     let world = World::new().await;
     let session = world.saving().token(world.expired_token()).build();
-    world.provider.fail_next(Fault::CutAfter);
+    world.provider.fail_next(Fault::CloseAfterIssue);
     let refresh = tokio::spawn({
         let session = session.clone();
         async move { session.refresh().await.unwrap() }
     });
-    world.provider.token_requests_reach(1).await;
+    world.provider.wait_for_token_requests(1).await;
     world.round_trips().await;
     let new_login = world.token();
     session.set_token(new_login.clone()).await.unwrap();

@@ -37,12 +37,12 @@ async fn the_deadline_counts_from_before_the_token_request() {
     let world = World::with(|p| p.lifetime(Duration::from_secs(600))).await;
     let session = world.saving().token(world.expired_token()).build();
     let asked_at = world.clock.now();
-    let hold = world.provider.hold();
+    let hold = world.provider.pause_token_requests();
     let refresh = tokio::spawn({
         let session = session.clone();
         async move { session.refresh().await }
     });
-    world.provider.token_requests_reach(1).await;
+    world.provider.wait_for_token_requests(1).await;
     world.clock.forward(45.0);
     drop(hold);
     let token = refresh.await.unwrap().unwrap();
@@ -63,11 +63,11 @@ async fn a_due_token_serves_while_one_renewal_runs_in_the_background() {
     let session = world.saving().token(old.clone()).build();
     let http = world.http(&session);
     world.clock.forward(3500.0);
-    let hold = world.provider.hold();
+    let hold = world.provider.pause_token_requests();
     for _ in 0..5 {
         assert_eq!(world.get(&http).await.unwrap(), 200);
     }
-    world.provider.token_requests_reach(1).await;
+    world.provider.wait_for_token_requests(1).await;
     assert_eq!(world.get(&http).await.unwrap(), 200);
     assert_eq!(world.shown(), vec![old.access_token(); 6]);
     let mut updates = session.subscribe();
@@ -83,7 +83,7 @@ async fn a_request_waits_only_once_the_token_has_expired() {
     let world = World::new().await;
     let session = world.session().token(world.token()).build();
     let http = world.http(&session);
-    let hold = world.provider.hold();
+    let hold = world.provider.pause_token_requests();
     // A tenth of the lifetime at most ten seconds: 3590 s.
     world.clock.forward(3_589.999_999);
     assert_eq!(world.get(&http).await.unwrap(), 200);
@@ -93,7 +93,7 @@ async fn a_request_waits_only_once_the_token_has_expired() {
     tokio::select! {
         biased;
         _ = &mut waiting => panic!("it did not wait"),
-        () = world.provider.token_requests_reach(1) => {}
+        () = world.provider.wait_for_token_requests(1) => {}
     }
     assert_eq!(world.provider.counts().api_requests, 1);
     drop(hold);

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest_oauth2::{
-    ClientCredentials, Error, ExchangeToken, Grant, GrantContext, JwtBearer, Session, Token,
-    TokenExchange,
+    ClientCredentials, Error, Grant, GrantContext, JwtBearer, Session, Token, TokenExchange,
+    TypedToken,
 };
 
 use crate::support::{World, pass};
@@ -14,8 +14,10 @@ use crate::support::{World, pass};
 #[tokio::test]
 async fn client_credentials_fetch_at_the_first_request_and_again_at_expiry() {
     let world = World::new().await;
-    let session =
-        world.saving().grant(ClientCredentials::new().scope("read").param("audience", "x")).build();
+    let session = world
+        .saving()
+        .grant(ClientCredentials::new().scope("read").extra_param("audience", "x"))
+        .build();
     let http = world.http(&session);
     assert_eq!(world.provider.counts().token_requests, 0);
     for _ in 0..3 {
@@ -84,7 +86,7 @@ async fn an_own_grant_may_use_the_client_and_see_the_token_before() {
     #[async_trait::async_trait]
     impl Grant for Password {
         async fn token(&self, context: &GrantContext<'_>) -> Result<Token, Error> {
-            assert!(context.previous().is_none());
+            assert!(context.previous_token().is_none());
             let request = context.client()?.token_request("password");
             request.param("username", "johndoe").param("password", "A3ddj3w").send().await
         }
@@ -160,7 +162,7 @@ async fn a_jwt_bearer_session_asks_for_a_new_assertion_for_every_token() {
         let jti = counter.fetch_add(1, Ordering::SeqCst);
         async move { Ok::<_, Error>(format!("signed-{jti}")) }
     });
-    let session = world.saving().grant(grant.scope("read").param("audience", "x")).build();
+    let session = world.saving().grant(grant.scope("read").extra_param("audience", "x")).build();
     let http = world.http(&session);
     for _ in 0..2 {
         assert_eq!(world.get(&http).await.unwrap(), 200);
@@ -197,12 +199,12 @@ async fn token_exchange_presents_subject_and_actor_with_their_types() {
     let subject = world.token().access_token().to_owned();
     let grant = TokenExchange::new(move || {
         let subject = subject.clone();
-        async move { Ok::<_, Error>(ExchangeToken::access_token(subject)) }
+        async move { Ok::<_, Error>(TypedToken::access_token(subject)) }
     })
     .resource("https://backend.example.com/api")
     .resource("https://other.example.com")
     .audience("backend");
-    let with_actor = grant.clone().actor(|| async { Ok::<_, Error>(ExchangeToken::jwt("a.b.c")) });
+    let with_actor = grant.clone().actor(|| async { Ok::<_, Error>(TypedToken::jwt("a.b.c")) });
     for (grant, actor_type) in
         [(grant, None), (with_actor, Some("urn:ietf:params:oauth:token-type:jwt"))]
     {
@@ -227,10 +229,10 @@ async fn token_exchange_presents_subject_and_actor_with_their_types() {
 #[tokio::test]
 async fn a_target_that_is_refused_is_named_and_one_that_is_none_is_not_sent() {
     let world = World::with(|p| p.accept_assertions(|_| true)).await;
-    let grant = || TokenExchange::new(|| async { Ok::<_, Error>(ExchangeToken::jwt("a.b.c")) });
+    let grant = || TokenExchange::new(|| async { Ok::<_, Error>(TypedToken::jwt("a.b.c")) });
     let session = world.session().grant(grant().audience("nowhere")).build();
     let error = session.token().await.unwrap_err();
-    assert_eq!(error.code(), Some("invalid_target"));
+    assert_eq!(error.error_code(), Some("invalid_target"));
     assert!(!error.is_reauthorization_required());
     for resource in ["https://a.example/#x", "/relative"] {
         let session = world.session().grant(grant().resource(resource)).build();

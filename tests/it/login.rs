@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::LOCATION;
-use reqwest_oauth2::{ImplicitLogin, Login, OAuthClient, Pkce, Session};
+use reqwest_oauth2::{OAuthClient, PendingImplicitLogin, PendingLogin, Pkce, Session};
 use url::Url;
 
 use crate::support::World;
@@ -36,7 +36,7 @@ fn query(url: &str) -> Vec<(String, String)> {
     Url::parse(url).unwrap().query_pairs().into_owned().collect()
 }
 
-fn begin(app: &OAuthClient) -> Login {
+fn begin(app: &OAuthClient) -> PendingLogin {
     app.authorization_code(REDIRECT_URI).unwrap().scope("read").begin().unwrap()
 }
 
@@ -47,8 +47,8 @@ async fn the_whole_callback_url_becomes_a_token_that_a_session_keeps_fresh() {
     let request = app.authorization_code(REDIRECT_URI).unwrap();
     let request = request
         .scopes(["read", "write"])
-        .param("access_type", "offline")
-        .param("prompt", "consent");
+        .extra_param("access_type", "offline")
+        .extra_param("prompt", "consent");
     let login = request.begin().unwrap();
     let sent = query(login.url());
     let names: Vec<_> = sent.iter().map(|(name, _)| name.as_str()).collect();
@@ -79,7 +79,8 @@ async fn the_whole_callback_url_becomes_a_token_that_a_session_keeps_fresh() {
 
     let callback = browse(login.url()).await;
     // The callback may land on another process.
-    let login: Login = serde_json::from_str(&serde_json::to_string(&login).unwrap()).unwrap();
+    let login: PendingLogin =
+        serde_json::from_str(&serde_json::to_string(&login).unwrap()).unwrap();
     let token = login.finish(&app, &callback).await.unwrap();
     let requests = world.provider.token_requests();
     assert_eq!(requests.len(), 1);
@@ -151,7 +152,8 @@ async fn methods_of_proof() {
             .map(|(_, value)| value.as_str());
         assert_eq!(found, method);
         let callback = browse(login.url()).await;
-        let login: Login = serde_json::from_str(&serde_json::to_string(&login).unwrap()).unwrap();
+        let login: PendingLogin =
+            serde_json::from_str(&serde_json::to_string(&login).unwrap()).unwrap();
         login.finish(&app, callback).await.unwrap();
         let last = world.provider.token_requests().pop().unwrap();
         assert_eq!(last.param("code_verifier").is_some(), method.is_some());
@@ -164,7 +166,7 @@ async fn a_callback_that_is_not_the_answer_is_refused_before_anything_is_sent() 
     let app = app(&world).issuer(world.provider.origin());
     type Tamper = fn(&mut Vec<(String, String)>);
     let cases: [(&str, Tamper, &str); 10] = [
-        ("wrong state", |p| set(p, "state", "wrong"), "its state is another"),
+        ("wrong state", |p| set(p, "state", "wrong"), "the state does not match"),
         ("no state", |p| p.retain(|(name, _)| name != "state"), "it has no state"),
         ("empty state", |p| set(p, "state", ""), "it has no state"),
         ("two states", |p| p.push(("state".into(), "x".into())), "it has a parameter twice"),
@@ -197,7 +199,7 @@ async fn a_callback_that_is_not_the_answer_is_refused_before_anything_is_sent() 
                 set(p, "state", "wrong");
                 p.push(("error".into(), "access_denied".into()))
             },
-            "its state is another",
+            "the state does not match",
         ),
     ];
     for (what, tamper, why) in cases {
@@ -209,7 +211,7 @@ async fn a_callback_that_is_not_the_answer_is_refused_before_anything_is_sent() 
         assert!(error.is_callback() && !error.is_transient(), "{what}: {error}");
         assert_eq!(
             error.to_string(),
-            format!("the callback is not the answer to this login: {why}; begin the login again"),
+            format!("the callback does not belong to this login: {why}; begin the login again"),
             "{what}"
         );
         for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
@@ -250,7 +252,7 @@ async fn a_callback_used_again_is_an_invalid_grant() {
     let callback = browse(login.url()).await;
     login.clone().finish(&app, &callback).await.unwrap();
     let error = login.finish(&app, &callback).await.unwrap_err();
-    assert_eq!(error.code(), Some("invalid_grant"));
+    assert_eq!(error.error_code(), Some("invalid_grant"));
 }
 
 #[tokio::test]
@@ -317,8 +319,8 @@ async fn the_providers_refusal_is_its_own_error() {
     let login = begin(&app);
     let callback = browse(login.url()).await;
     let error = login.finish(&app, callback).await.unwrap_err();
-    assert_eq!(error.code(), Some("access_denied"));
-    assert_eq!(error.description(), Some(r"the \u{1b}[31mperson\n said no"));
+    assert_eq!(error.error_code(), Some("access_denied"));
+    assert_eq!(error.error_description(), Some(r"the \u{1b}[31mperson\n said no"));
     assert_eq!(error.status(), None);
     assert!(!error.is_callback() && !error.is_transient());
     assert_eq!(
@@ -339,7 +341,7 @@ async fn what_the_application_gets_wrong_is_said_before_anyone_is_sent_anywhere(
     assert!(no_endpoint.is_config() && no_endpoint.to_string().contains("authorization_endpoint"));
     let request = app.authorization_code(REDIRECT_URI).unwrap();
     for name in ["state", "redirect_uri", "client_id", "response_type", "code_challenge"] {
-        let error = request.clone().param(name, "x").begin().unwrap_err();
+        let error = request.clone().extra_param(name, "x").begin().unwrap_err();
         assert!(error.is_config() && error.to_string().contains(name), "{error}");
     }
     for scope in ["a\"b", "a\\b", "a\nb", "é"] {
@@ -376,7 +378,7 @@ async fn implicit_takes_the_token_from_the_fragment() {
     assert_eq!(get(&query(login.url()), "response_type"), "token");
     let callback = browse(login.url()).await;
     assert!(callback.contains("#access_token="));
-    let login: ImplicitLogin =
+    let login: PendingImplicitLogin =
         serde_json::from_str(&serde_json::to_string(&login).unwrap()).unwrap();
     let token = login.clone().finish(&app, &callback).unwrap();
     assert!(world.provider.accepts_access_token(token.access_token()));
@@ -420,6 +422,6 @@ async fn password_gets_a_token_and_forgets_the_password() {
         ]
     );
     let error = app.password("johndoe", "wr0ng").send().await.unwrap_err();
-    assert_eq!(error.code(), Some("invalid_grant"));
+    assert_eq!(error.error_code(), Some("invalid_grant"));
     assert!(!format!("{error:?}").contains("wr0ng"));
 }

@@ -3,7 +3,7 @@
 //! A provider set up as Lokalise is: credentials in the body, an hour of life, a refresh that
 //! brings no refresh token, errors with an empty `error_uri`.
 
-use reqwest_oauth2::testing::Fault;
+use reqwest_oauth2::testing::{AuthMethod, Fault};
 use reqwest_oauth2::{ClientAuthentication, Session};
 
 use crate::login::browse;
@@ -13,9 +13,10 @@ const REDIRECT_URI: &str = "https://me.example/callback";
 
 #[tokio::test]
 async fn authorization_url_token_from_code_refresh() {
-    let world =
-        World::with(|p| p.redirect_uri(REDIRECT_URI).auth_methods(false, true).rotation(false))
-            .await;
+    let world = World::with(|p| {
+        p.redirect_uri(REDIRECT_URI).auth_methods([AuthMethod::ClientSecretPost]).rotation(false)
+    })
+    .await;
     let app = world
         .app()
         .authentication(ClientAuthentication::ClientSecretPost)
@@ -41,7 +42,7 @@ async fn authorization_url_token_from_code_refresh() {
     let http = world.http(&session);
     for renewals in 0..3 {
         assert_eq!(world.get(&http).await.unwrap(), 200);
-        assert_eq!(session.current().unwrap().refresh_token(), Some(&*refresh_token));
+        assert_eq!(session.current_token().unwrap().refresh_token(), Some(&*refresh_token));
         assert_eq!(world.provider.counts().token_requests, 1 + renewals);
         world.clock.forward(3600.0);
     }
@@ -58,6 +59,6 @@ async fn authorization_url_token_from_code_refresh() {
     });
     let error = session.refresh().await.unwrap_err();
     assert!(error.is_reauthorization_required());
-    assert_eq!((error.code(), error.error_uri()), (Some("invalid_grant"), None));
-    assert_eq!(error.description(), Some("The provided authorization grant is invalid"));
+    assert_eq!((error.error_code(), error.error_uri()), (Some("invalid_grant"), None));
+    assert_eq!(error.error_description(), Some("The provided authorization grant is invalid"));
 }

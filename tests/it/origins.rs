@@ -58,7 +58,7 @@ async fn a_request_that_carries_authorization_is_left_alone() {
     let http = world.http(&session);
     let request = http.get(world.provider.api_url()).header(AUTHORIZATION, "Basic Zm9vOmJhcg==");
     assert_eq!(request.send().await.unwrap().status(), 401);
-    let seen = world.provider.api_requests_seen();
+    let seen = world.provider.api_requests();
     assert_eq!(seen[0].authorization.as_deref(), Some("Basic Zm9vOmJhcg=="));
     assert_eq!((seen.len(), world.provider.counts().token_requests), (1, 0));
 }

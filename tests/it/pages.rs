@@ -30,11 +30,11 @@ fn every_relative_link_leads_to_a_file() {
 
 #[test]
 fn every_page_with_code_is_tested() {
-    let tested = include_str!("../../src/pages.rs");
+    let tested = include_str!("../../src/doc_tests.rs");
     for page in pages() {
         let name = page.file_name().unwrap().to_str().unwrap();
         if read_to_string(&page).unwrap().contains("```rust") {
-            assert!(tested.contains(&format!("/{name}\")")), "{name} is not in src/pages.rs");
+            assert!(tested.contains(&format!("/{name}\")")), "{name} is not in src/doc_tests.rs");
         }
     }
 }

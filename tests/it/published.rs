@@ -1,7 +1,7 @@
 //! Published examples of the RFCs, as the provider gets them; and what providers' refusals become.
 
 use reqwest_oauth2::testing::Fault;
-use reqwest_oauth2::{ClientCredentials, OAuthClient, Session, Token, TokenKind};
+use reqwest_oauth2::{ClientCredentials, OAuthClient, Session, Token, TokenTypeHint};
 use url::form_urlencoded;
 
 use crate::support::World;
@@ -50,7 +50,7 @@ async fn token_requests_of_rfc_6749() {
     let token =
         Token::new("2YotnFZFEjr1zCsicMWpAA").unwrap().with_refresh_token("tGzv3JOkF0XG5Qx2TlKWIA");
     let error = Session::builder(app).token(token).build().refresh().await.unwrap_err();
-    assert_eq!(error.code(), Some("invalid_grant"));
+    assert_eq!(error.error_code(), Some("invalid_grant"));
     assert_sent(&world, "grant_type=refresh_token&refresh_token=tGzv3JOkF0XG5Qx2TlKWIA");
 }
 
@@ -81,9 +81,9 @@ async fn revocation_and_introspection_requests_of_rfc_7009_and_7662() {
         .unwrap()
         .introspection_endpoint(world.provider.token_url())
         .unwrap();
-    let _ = app.revoke("45ghiukldjahdnhzdauz", TokenKind::RefreshToken).await;
+    let _ = app.revoke("45ghiukldjahdnhzdauz", TokenTypeHint::RefreshToken).await;
     assert_sent(&world, "token=45ghiukldjahdnhzdauz&token_type_hint=refresh_token");
-    let _ = app.introspect("mF_9.B5f-4.1JqM", TokenKind::AccessToken).await;
+    let _ = app.introspect("mF_9.B5f-4.1JqM", TokenTypeHint::AccessToken).await;
     assert_sent(&world, "token=mF_9.B5f-4.1JqM&token_type_hint=access_token");
 }
 
@@ -94,7 +94,7 @@ async fn a_wider_scope_than_was_granted_is_the_providers_invalid_scope() {
     let session =
         Session::builder(app).clock(world.clock.reader()).token(world.expired_token()).build();
     let error = session.refresh().await.unwrap_err();
-    assert_eq!(error.code(), Some("invalid_scope"));
+    assert_eq!(error.error_code(), Some("invalid_scope"));
     assert!(!error.is_reauthorization_required());
 }
 
@@ -105,7 +105,10 @@ async fn a_method_of_proof_that_is_refused_is_not_given_up_for_another() {
     let app = app(&world).authorization_endpoint(world.provider.authorize_url()).unwrap();
     let login = app.authorization_code("https://client.example.com/cb").unwrap().begin().unwrap();
     let callback = crate::login::browse(login.url()).await;
-    assert_eq!(login.finish(&app, callback).await.unwrap_err().code(), Some("invalid_request"));
+    assert_eq!(
+        login.finish(&app, callback).await.unwrap_err().error_code(),
+        Some("invalid_request")
+    );
     assert_eq!(world.provider.counts().token_requests, 0);
 }
 
@@ -128,7 +131,7 @@ async fn every_other_refusal_ends_the_waiting_for_a_device() {
         let waiting = tokio::spawn(async move { login.wait().await });
         tokio::task::yield_now().await;
         crate::support::pass(5).await;
-        assert_eq!(waiting.await.unwrap().unwrap_err().code(), Some(code));
+        assert_eq!(waiting.await.unwrap().unwrap_err().error_code(), Some(code));
         assert_eq!(world.provider.counts().token_requests, 1);
     }
 }

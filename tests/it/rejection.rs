@@ -14,7 +14,7 @@ async fn a_rejected_token_is_renewed_and_the_request_sent_again_with_its_body() 
     let request =
         http.post(world.provider.api_url() + "/x?y=1").body("the body").header("x-own", "1");
     assert_eq!(request.send().await.unwrap().status(), 200);
-    let seen = world.provider.api_requests_seen();
+    let seen = world.provider.api_requests();
     assert_eq!(seen.len(), 2);
     for request in &seen {
         assert_eq!(request.body, b"the body");
@@ -39,7 +39,7 @@ async fn only_where_the_challenge_permits() {
         let world = World::new().await;
         let session = world.saving().token(world.token()).build();
         let http = world.http(&session);
-        world.provider.challenge(challenge);
+        world.provider.set_challenge(challenge);
         world.provider.revoke_access_tokens();
         let status = world.get(&http).await.unwrap();
         assert_eq!(status, if permits { 200 } else { 401 }, "{challenge:?}");
@@ -72,7 +72,7 @@ async fn five_late_401s_for_a_replaced_token_renew_nothing() {
     let session = world.saving().token(world.token()).build();
     let http = world.http(&session);
     world.provider.revoke_access_tokens();
-    let hold = world.provider.hold_api();
+    let hold = world.provider.pause_api();
     let late: Vec<_> = (0..5)
         .map(|_| {
             let request = http.get(world.provider.api_url());
@@ -80,7 +80,7 @@ async fn five_late_401s_for_a_replaced_token_renew_nothing() {
         })
         .collect();
     // Judged on arrival, answered when the hold is gone; the token is replaced meanwhile.
-    world.provider.api_requests_reach(5).await;
+    world.provider.wait_for_api_requests(5).await;
     session.refresh().await.unwrap();
     drop(hold);
     for request in late {
@@ -96,14 +96,14 @@ async fn five_401s_at_once_cost_one_renewal() {
     let session = world.saving().token(world.token()).build();
     let http = world.http(&session);
     world.provider.revoke_access_tokens();
-    let hold = world.provider.hold_api();
+    let hold = world.provider.pause_api();
     let requests: Vec<_> = (0..5)
         .map(|_| {
             let request = http.get(world.provider.api_url());
             tokio::spawn(async move { request.send().await.unwrap().status() })
         })
         .collect();
-    world.provider.api_requests_reach(5).await;
+    world.provider.wait_for_api_requests(5).await;
     drop(hold);
     for request in requests {
         assert_eq!(request.await.unwrap(), 200);
@@ -193,7 +193,7 @@ async fn a_401_with_the_provider_down_is_the_renewals_error_and_no_storm() {
     }
     let counts = world.provider.counts();
     assert_eq!((counts.token_requests, counts.api_requests), (1, 1));
-    world.provider.recover();
+    world.provider.clear_faults();
     pass(30).await;
     assert_eq!(world.get(&http).await.unwrap(), 200);
 }
@@ -204,15 +204,15 @@ async fn a_late_401_to_a_renewed_token_does_not_keep_a_new_login_from_being_rene
     let session = world.saving().token(world.token()).build();
     let http = world.http(&session);
     world.provider.reject_all(true);
-    let hold = world.provider.hold();
+    let hold = world.provider.pause_token_requests();
     let request = tokio::spawn({
         let request = http.get(world.provider.api_url());
         async move { request.send().await.unwrap().status() }
     });
-    world.provider.token_requests_reach(1).await;
-    let replay = world.provider.hold_api();
+    world.provider.wait_for_token_requests(1).await;
+    let replay = world.provider.pause_api();
     drop(hold);
-    world.provider.api_requests_reach(2).await;
+    world.provider.wait_for_api_requests(2).await;
     // The renewed token is on its way, and is rejected too; meanwhile there is another login.
     session.set_token(world.token()).await.unwrap();
     drop(replay);
@@ -229,18 +229,18 @@ async fn a_replay_that_lacks_a_scope_says_nothing_of_the_renewed_token() {
     let session = world.saving().token(world.token()).build();
     let http = world.http(&session);
     world.provider.revoke_access_tokens();
-    let hold = world.provider.hold();
+    let hold = world.provider.pause_token_requests();
     let request = tokio::spawn({
         let request = http.get(world.provider.api_url());
         async move { request.send().await.unwrap().status() }
     });
-    world.provider.token_requests_reach(1).await;
+    world.provider.wait_for_token_requests(1).await;
     world.provider.reject_all(true);
-    world.provider.challenge(Some(r#"Bearer error="insufficient_scope""#));
+    world.provider.set_challenge(Some(r#"Bearer error="insufficient_scope""#));
     drop(hold);
     assert_eq!(request.await.unwrap(), 401);
     world.provider.reject_all(false);
-    world.provider.challenge(None);
+    world.provider.set_challenge(None);
     assert_eq!(world.get(&http).await.unwrap(), 200);
     world.provider.revoke_access_tokens();
     assert_eq!(world.get(&http).await.unwrap(), 200);

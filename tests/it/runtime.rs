@@ -54,7 +54,7 @@ fn a_token_received_before_the_runtime_went_away_is_saved_and_used_by_the_next()
     let session = world
         .session()
         .token(world.expired_token())
-        .on_refresh(move |token: Token| {
+        .on_new_token(move |token: Token| {
             let (gate, entered, saved) = (saver_gate.clone(), saver_entered.clone(), saved.clone());
             async move {
                 entered.notify_one();
@@ -96,14 +96,14 @@ fn a_renewal_that_died_with_its_request_under_way_is_remembered_as_a_lost_answer
     let provider = runtime();
     let world = provider.block_on(World::new());
     let session = world.saving().token(world.expired_token()).build();
-    let hold = world.provider.hold();
+    let hold = world.provider.pause_token_requests();
     std::thread::scope(|scope| {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         scope.spawn(|| provider.block_on(stopped));
         let first = runtime();
         first.block_on(async {
             assert!(polled(1, session.token()).await.is_none());
-            world.provider.token_requests_reach(1).await;
+            world.provider.wait_for_token_requests(1).await;
         });
         drop(first);
         // The provider serves the request to its end, and rotates.
@@ -113,7 +113,7 @@ fn a_renewal_that_died_with_its_request_under_way_is_remembered_as_a_lost_answer
         }
         runtime().block_on(async {
             let error = session.token().await.unwrap_err();
-            assert!(error.is_reauthorization_required() && error.answer_was_lost(), "{error}");
+            assert!(error.is_reauthorization_required() && error.is_response_lost(), "{error}");
         });
         stop.send(()).unwrap();
     });
@@ -141,7 +141,7 @@ fn without_a_runtime_it_is_an_error_and_no_panic() {
     let error = session.token().now_or_never().unwrap().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no Tokio runtime carries the renewal (none is running, or it is shutting down); call from within a running runtime"
+        "no Tokio runtime: none is running, or it is shutting down; call from within a running runtime"
     );
     assert!(session.keep_fresh().is_err());
     assert!(session.set_token(Token::new("a").unwrap()).now_or_never().unwrap().is_err());

@@ -27,7 +27,7 @@ impl Gated {
 
     fn on(&self, builder: SessionBuilder) -> SessionBuilder {
         let gated = self.clone();
-        builder.on_refresh(move |token: Token| {
+        builder.on_new_token(move |token: Token| {
             let gated = gated.clone();
             async move {
                 gated.entered.add_permits(1);
@@ -51,7 +51,7 @@ fn failing(
 ) -> (SessionBuilder, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let (counter, saved) = (calls.clone(), saved.clone());
-    let builder = builder.on_refresh(move |token: Token| {
+    let builder = builder.on_new_token(move |token: Token| {
         let call = counter.fetch_add(1, Ordering::SeqCst);
         let saved = saved.clone();
         async move {
@@ -135,7 +135,7 @@ async fn a_saver_that_panics_costs_nothing_but_the_save() {
     let (saved, calls) = (world.saved.clone(), Arc::new(AtomicUsize::new(0)));
     let session = world
         .session()
-        .on_refresh(move |token: Token| {
+        .on_new_token(move |token: Token| {
             assert!(calls.fetch_add(1, Ordering::SeqCst) > 0, "on purpose");
             let saved = saved.clone();
             async move {
@@ -217,7 +217,7 @@ async fn a_newer_token_takes_the_place_of_an_unsaved_one_and_is_saved_last() {
     for _ in 0..2 {
         let session = session.clone();
         let refresh = tokio::spawn(async move { session.refresh().await.unwrap() });
-        world.provider.token_requests_reach(2).await;
+        world.provider.wait_for_token_requests(2).await;
         while !refresh.is_finished() {
             pass(6).await;
             tokio::task::yield_now().await;
@@ -263,12 +263,12 @@ async fn set_token_saves_first_voids_the_renewal_under_way_and_is_saved_last() {
     let world = World::new().await;
     let session = world.saving().token(world.expired_token()).build();
     let http = world.http(&session);
-    let hold = world.provider.hold();
+    let hold = world.provider.pause_token_requests();
     let waiting = tokio::spawn({
         let session = session.clone();
         async move { session.token().await.unwrap() }
     });
-    world.provider.token_requests_reach(1).await;
+    world.provider.wait_for_token_requests(1).await;
     let new_login = world.token();
     session.set_token(new_login.clone()).await.unwrap();
     assert_eq!(world.saved.access_tokens(), [new_login.access_token()]);

@@ -124,7 +124,7 @@ async fn a_401_is_looked_up_before_it_renews() {
     assert_ne!(new.access_token(), newest.access_token());
     let http = fleet.world.http(&other);
     assert_eq!(fleet.world.get(&http).await.unwrap(), 200);
-    assert_eq!(other.current().unwrap().access_token(), newest.access_token());
+    assert_eq!(other.current_token().unwrap().access_token(), newest.access_token());
     assert_eq!(fleet.token_requests(), 2, "the sibling's two, and none for the 401");
 }
 
@@ -200,7 +200,7 @@ async fn a_login_that_the_provider_has_ended_is_tried_by_one_process_only() {
     let (one, other) = (fleet.sibling(), fleet.sibling());
     let error = one.token().await.unwrap_err();
     assert!(error.is_reauthorization_required());
-    assert_eq!(error.code(), Some("invalid_grant"));
+    assert_eq!(error.error_code(), Some("invalid_grant"));
     for _ in 0..3 {
         assert!(other.token().await.unwrap_err().is_reauthorization_required());
         pass(60).await;
@@ -351,7 +351,7 @@ async fn a_store_that_is_down_is_not_noticed_while_the_token_is_valid() {
 async fn unrecorded_renewals_are_recorded_when_the_store_is_back() {
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.token()).await;
-    let session = fleet.builder().renew_unrecorded().build();
+    let session = fleet.builder().renew_without_store().build();
     session.token().await.unwrap();
     fleet.store.down(true);
     fleet.world.clock.forward(3600.0);
@@ -370,7 +370,7 @@ async fn unrecorded_renewals_are_recorded_when_the_store_is_back() {
 async fn an_unrecorded_refusal_is_not_asked_for_again() {
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.token()).await;
-    let session = fleet.builder().renew_unrecorded().build();
+    let session = fleet.builder().renew_without_store().build();
     session.token().await.unwrap();
     fleet.store.down(true);
     fleet.world.provider.revoke_families();
@@ -413,9 +413,9 @@ async fn a_lease_is_extended_while_the_provider_takes_its_time() {
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.expired_token()).await;
     let (one, other) = (fleet.sibling(), fleet.sibling());
-    let hold = fleet.world.provider.hold();
+    let hold = fleet.world.provider.pause_token_requests();
     let first = tokio::spawn(async move { one.token().await });
-    fleet.world.provider.token_requests_reach(1).await;
+    fleet.world.provider.wait_for_token_requests(1).await;
     let second = tokio::spawn(async move { other.token().await });
     for _ in 0..5 {
         fleet.world.round_trips().await;
@@ -473,7 +473,7 @@ async fn a_lease_that_nobody_gives_back_is_an_error_in_the_end() {
     fleet.signed_in(fleet.world.expired_token()).await;
     let stranger = Lease::new(Duration::from_secs(100_000));
     assert!(fleet.store.inner.lease(&fleet.key(), &stranger).await.unwrap());
-    let session = fleet.builder().lease(Duration::from_secs(1)).build();
+    let session = fleet.builder().lease_ttl(Duration::from_secs(1)).build();
     let error = fleet.meanwhile(session.token()).await.unwrap_err();
     assert!(error.is_transient(), "{error}");
     assert!(error.to_string().contains("another process"), "{error}");
@@ -488,9 +488,9 @@ async fn a_token_set_meanwhile_by_a_sibling_wins_over_a_renewal() {
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.expired_token()).await;
     let (one, other) = (fleet.sibling(), fleet.sibling());
-    let hold = fleet.world.provider.hold();
+    let hold = fleet.world.provider.pause_token_requests();
     let renewal = tokio::spawn(async move { one.token().await });
-    fleet.world.provider.token_requests_reach(1).await;
+    fleet.world.provider.wait_for_token_requests(1).await;
     let set = fleet.world.token();
     other.set_token(set.clone()).await.unwrap();
     drop(hold);
@@ -530,9 +530,9 @@ async fn a_sign_out_meanwhile_by_a_sibling_wins_over_a_renewal() {
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.expired_token()).await;
     let one = fleet.sibling();
-    let hold = fleet.world.provider.hold();
+    let hold = fleet.world.provider.pause_token_requests();
     let renewal = tokio::spawn(async move { one.token().await });
-    fleet.world.provider.token_requests_reach(1).await;
+    fleet.world.provider.wait_for_token_requests(1).await;
     let present = fleet.store.inner.load(&fleet.key()).await.unwrap().unwrap();
     let ended = Record::new("null");
     let committed = fleet.store.inner.commit(&fleet.key(), Some(present.version()), &ended).await;
@@ -587,16 +587,16 @@ async fn what_is_not_saved_yet_is_saved_before_it_is_renewed() {
 async fn unrecorded_renewals_one_after_the_other_leave_the_last_one_recorded() {
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.token()).await;
-    let session = fleet.builder().renew_unrecorded().build();
+    let session = fleet.builder().renew_without_store().build();
     session.token().await.unwrap();
     fleet.store.fail_commits(true);
     session.refresh().await.unwrap();
-    let hold = fleet.world.provider.hold();
+    let hold = fleet.world.provider.pause_token_requests();
     let second = tokio::spawn({
         let session = session.clone();
         async move { session.refresh().await }
     });
-    fleet.world.provider.token_requests_reach(2).await;
+    fleet.world.provider.wait_for_token_requests(2).await;
     // The first is recorded while the second is on its way.
     fleet.store.fail_commits(false);
     pass(8).await; // the next attempt at saving, and not the end of the token request
@@ -656,9 +656,9 @@ async fn a_store_that_loses_its_content_amid_a_renewal_gets_the_new_token() {
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.expired_token()).await;
     let (one, other) = (fleet.sibling(), fleet.sibling());
-    let hold = fleet.world.provider.hold();
+    let hold = fleet.world.provider.pause_token_requests();
     let renewal = tokio::spawn(async move { one.token().await });
-    fleet.world.provider.token_requests_reach(1).await;
+    fleet.world.provider.wait_for_token_requests(1).await;
     fleet.store.inner.delete(&fleet.key()).await.unwrap();
     drop(hold);
     let renewed = fleet.meanwhile(renewal).await.unwrap().unwrap();
@@ -676,9 +676,9 @@ async fn a_store_that_has_lost_a_lease_gives_it_back_to_its_holder() {
     fleet.world.clock.back(600.0);
     other.token().await.unwrap();
     fleet.world.clock.forward(600.0);
-    let hold = fleet.world.provider.hold();
+    let hold = fleet.world.provider.pause_token_requests();
     let renewal = tokio::spawn(async move { one.token().await });
-    fleet.world.provider.token_requests_reach(1).await;
+    fleet.world.provider.wait_for_token_requests(1).await;
     fleet.store.inner.delete(&fleet.key()).await.unwrap();
     let waiting = tokio::spawn(async move { other.token().await });
     for _ in 0..10 {
@@ -698,9 +698,9 @@ async fn a_store_that_was_away_for_longer_than_a_lease_gets_the_new_token_first(
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.expired_token()).await;
     let (one, other) = (fleet.sibling(), fleet.sibling());
-    let hold = fleet.world.provider.hold();
+    let hold = fleet.world.provider.pause_token_requests();
     let renewal = tokio::spawn(async move { one.token().await });
-    fleet.world.provider.token_requests_reach(1).await;
+    fleet.world.provider.wait_for_token_requests(1).await;
     fleet.store.down(true);
     drop(hold);
     let renewed = fleet.meanwhile(renewal).await.unwrap().unwrap();

@@ -22,7 +22,7 @@ fn gated(world: &World) -> (Session, Arc<Semaphore>, Arc<AtomicUsize>) {
             Ok::<(), std::io::Error>(())
         }
     };
-    (world.session().on_refresh(save).token(world.expired_token()).build(), permits, calls)
+    (world.session().on_new_token(save).token(world.expired_token()).build(), permits, calls)
 }
 
 /// Renews; the saver gets the token, and keeps the renewal waiting for as long as it may.
@@ -31,7 +31,7 @@ async fn renewed_unsaved(world: &World, session: &Session, n: u64) -> Token {
         let session = session.clone();
         async move { session.refresh().await.unwrap() }
     });
-    world.provider.token_requests_reach(n).await;
+    world.provider.wait_for_token_requests(n).await;
     while !refresh.is_finished() {
         pass(6).await;
         tokio::task::yield_now().await;
@@ -55,7 +55,7 @@ async fn waits_for_the_token_that_took_the_place_of_the_unsaved_one() {
         let session = session.clone();
         async move { session.refresh().await.unwrap() }
     });
-    world.provider.token_requests_reach(2).await;
+    world.provider.wait_for_token_requests(2).await;
     world.round_trips().await;
     assert!(!shutdown.is_finished(), "nothing is saved");
     permits.add_permits(2);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest_oauth2::testing::Fault;
-use reqwest_oauth2::{OAuthClient, Session, Token, TokenKind};
+use reqwest_oauth2::{OAuthClient, Session, Token, TokenTypeHint};
 
 use crate::support::{World, ours, pass, polled};
 
@@ -20,7 +20,7 @@ fn session(world: &World) -> (Session, Arc<AtomicUsize>) {
     let session = Session::builder(app(world))
         .clock(world.clock.reader())
         .token(world.token())
-        .on_refresh(move |token: Token| {
+        .on_new_token(move |token: Token| {
             saved.push(token);
             async { Ok::<(), std::io::Error>(()) }
         })
@@ -42,7 +42,7 @@ async fn signing_out_revokes_deletes_and_stops_renewing() {
     assert_eq!(deletions.load(Ordering::SeqCst), 1);
     assert!(!world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
     assert!(!world.provider.accepts_access_token(token.access_token()));
-    assert!(session.current().is_none());
+    assert!(session.current_token().is_none());
     for _ in 0..3 {
         let error = ours(&world.get(&http).await.unwrap_err());
         assert!(error.is_reauthorization_required());
@@ -78,9 +78,9 @@ async fn a_provider_that_is_down_leaves_the_login_as_it_was() {
 async fn signing_out_waits_for_a_renewal_and_revokes_what_it_brought() {
     let world = World::new().await;
     let (session, deletions) = session(&world);
-    let hold = world.provider.hold();
+    let hold = world.provider.pause_token_requests();
     assert!(polled(1, session.refresh()).await.is_none());
-    world.provider.token_requests_reach(1).await;
+    world.provider.wait_for_token_requests(1).await;
     let signing_out = tokio::spawn({
         let session = session.clone();
         async move { session.sign_out().await }
@@ -134,16 +134,16 @@ async fn revocation() {
     let world = World::new().await;
     let app = app(&world);
     let token = world.token();
-    app.revoke(token.access_token(), TokenKind::AccessToken).await.unwrap();
+    app.revoke(token.access_token(), TokenTypeHint::AccessToken).await.unwrap();
     assert!(!world.provider.accepts_access_token(token.access_token()));
     assert!(world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
-    app.revoke(token.refresh_token().unwrap(), TokenKind::RefreshToken).await.unwrap();
+    app.revoke(token.refresh_token().unwrap(), TokenTypeHint::RefreshToken).await.unwrap();
     assert!(!world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
     // A token that the provider does not know is no error.
-    app.revoke("unknown", TokenKind::RefreshToken).await.unwrap();
-    let error = app.secret("wrong").revoke("x", TokenKind::AccessToken).await.unwrap_err();
-    assert_eq!(error.code(), Some("invalid_client"));
-    let error = world.app().revoke("x", TokenKind::AccessToken).await.unwrap_err();
+    app.revoke("unknown", TokenTypeHint::RefreshToken).await.unwrap();
+    let error = app.secret("wrong").revoke("x", TokenTypeHint::AccessToken).await.unwrap_err();
+    assert_eq!(error.error_code(), Some("invalid_client"));
+    let error = world.app().revoke("x", TokenTypeHint::AccessToken).await.unwrap_err();
     assert!(error.is_config() && error.to_string().contains("revocation_endpoint"), "{error}");
     for bad in ["http://provider.example/revoke", "/revoke"] {
         assert!(world.app().revocation_endpoint(bad).unwrap_err().is_config());
@@ -154,8 +154,8 @@ async fn revocation() {
 async fn the_body_of_a_successful_revocation_is_not_looked_at() {
     let world = World::new().await;
     let app = world.app().revocation_endpoint(world.provider.token_url()).unwrap();
-    world.provider.fail_next(Fault::Garbage);
-    app.revoke("x", TokenKind::AccessToken).await.unwrap();
+    world.provider.fail_next(Fault::HtmlPage);
+    app.revoke("x", TokenTypeHint::AccessToken).await.unwrap();
     let request = world.provider.token_requests().pop().unwrap();
     let pairs: Vec<_> = request.params.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     assert_eq!(pairs, [("token", "x"), ("token_type_hint", "access_token")]);
@@ -166,20 +166,20 @@ async fn introspection() {
     let world = World::new().await;
     let app = app(&world);
     let token = world.token();
-    let found = app.introspect(token.access_token(), TokenKind::AccessToken).await.unwrap();
+    let found = app.introspect(token.access_token(), TokenTypeHint::AccessToken).await.unwrap();
     assert!(found.active);
     assert_eq!(found.members["client_id"], "foo");
-    let found = app.introspect("unknown", TokenKind::AccessToken).await.unwrap();
+    let found = app.introspect("unknown", TokenTypeHint::AccessToken).await.unwrap();
     assert!(!found.active && found.members.is_empty());
     for body in [r#"{"active":"true"}"#, r#"{"active":1}"#, "{}"] {
         world.provider.answer_next_introspection(body.to_owned());
-        let error = app.introspect("x", TokenKind::AccessToken).await.unwrap_err();
+        let error = app.introspect("x", TokenTypeHint::AccessToken).await.unwrap_err();
         assert!(
             error.is_malformed_response() && error.to_string().contains("active is not a boolean"),
             "{error}"
         );
     }
-    let error = world.app().introspect("x", TokenKind::AccessToken).await.unwrap_err();
+    let error = world.app().introspect("x", TokenTypeHint::AccessToken).await.unwrap_err();
     assert!(error.is_config());
 }
 
@@ -187,9 +187,9 @@ async fn introspection() {
 async fn a_login_that_begins_while_a_sign_out_waits_stays() {
     let world = World::new().await;
     let (session, deletions) = session(&world);
-    let hold = world.provider.hold();
+    let hold = world.provider.pause_token_requests();
     assert!(polled(1, session.refresh()).await.is_none());
-    world.provider.token_requests_reach(1).await;
+    world.provider.wait_for_token_requests(1).await;
     let signing_out = tokio::spawn({
         let session = session.clone();
         async move { session.sign_out().await }
@@ -199,7 +199,7 @@ async fn a_login_that_begins_while_a_sign_out_waits_stays() {
     session.set_token(new_login.clone()).await.unwrap();
     drop(hold);
     signing_out.await.unwrap().unwrap();
-    assert_eq!(session.current().unwrap().access_token(), new_login.access_token());
+    assert_eq!(session.current_token().unwrap().access_token(), new_login.access_token());
     assert!(world.provider.accepts_refresh_token(new_login.refresh_token().unwrap()));
     assert_eq!(deletions.load(Ordering::SeqCst), 0);
 }
@@ -211,7 +211,7 @@ async fn a_token_that_strict_saving_keeps_back_is_the_one_that_is_revoked() {
         .clock(world.clock.reader())
         .token(world.token())
         .strict_saving()
-        .on_refresh(|_| async { Err::<(), _>(std::io::Error::other("disk full")) })
+        .on_new_token(|_| async { Err::<(), _>(std::io::Error::other("disk full")) })
         .on_sign_out(|| async { Ok::<(), std::io::Error>(()) })
         .build();
     let new_login = world.token();
@@ -223,7 +223,7 @@ async fn a_token_that_strict_saving_keeps_back_is_the_one_that_is_revoked() {
 #[tokio::test]
 async fn a_session_that_renews_by_hand_says_so_too() {
     let world = World::new().await;
-    let session = world.saving().token(world.token()).manual().build();
+    let session = world.saving().token(world.token()).manual_refresh().build();
     session.sign_out().await.unwrap();
     let error = ours(&world.get(&world.http(&session)).await.unwrap_err());
     assert!(error.is_reauthorization_required(), "{error}");
@@ -239,7 +239,7 @@ async fn a_login_that_begins_before_a_sign_out_gets_to_work_stays() {
     let new_login = world.token();
     session.set_token(new_login.clone()).await.unwrap();
     signing_out.await.unwrap();
-    assert_eq!(session.current().unwrap().access_token(), new_login.access_token());
+    assert_eq!(session.current_token().unwrap().access_token(), new_login.access_token());
     assert!(world.provider.accepts_refresh_token(new_login.refresh_token().unwrap()));
     assert_eq!(deletions.load(Ordering::SeqCst), 0);
 }

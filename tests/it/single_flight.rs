@@ -12,7 +12,7 @@ const HERD: usize = 1000;
 
 /// Runs that many requests at once, with the token request held until all of them are on their way.
 async fn herd(world: &World, session: &reqwest_oauth2::Session) -> Vec<Result<u16, String>> {
-    let (hold, barrier) = (world.provider.hold(), Arc::new(Barrier::new(HERD + 1)));
+    let (hold, barrier) = (world.provider.pause_token_requests(), Arc::new(Barrier::new(HERD + 1)));
     let mut tasks = JoinSet::new();
     for _ in 0..HERD {
         let (session, barrier) = (session.clone(), barrier.clone());
@@ -22,7 +22,7 @@ async fn herd(world: &World, session: &reqwest_oauth2::Session) -> Vec<Result<u1
         });
     }
     barrier.wait().await;
-    world.provider.token_requests_reach(1).await;
+    world.provider.wait_for_token_requests(1).await;
     // Each task has run up to its wait: a current-thread runtime polls them in turn.
     for _ in 0..HERD {
         tokio::task::yield_now().await;

@@ -139,7 +139,7 @@ impl World {
     /// A session with a saver that remembers.
     pub fn saving(&self) -> SessionBuilder {
         let saved = self.saved.clone();
-        self.session().on_refresh(move |token: Token| {
+        self.session().on_new_token(move |token: Token| {
             let saved = saved.clone();
             async move {
                 saved.push(token);
@@ -170,10 +170,10 @@ impl World {
 
     /// The access tokens that the API was shown, in order of arrival.
     pub fn shown(&self) -> Vec<String> {
-        let bearer = |request: reqwest_oauth2::testing::ApiRequest| {
+        let bearer = |request: reqwest_oauth2::testing::RecordedApiRequest| {
             request.authorization.and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned))
         };
-        self.provider.api_requests_seen().into_iter().filter_map(bearer).collect()
+        self.provider.api_requests().into_iter().filter_map(bearer).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_oauth2::store::{Record, TokenKey, TokenStore};
-use reqwest_oauth2::{Sessions, SessionsBuilder, Token, User};
+use reqwest_oauth2::{Token, UserId, UserSessions, UserSessionsBuilder};
 
 use crate::support::{World, ours, pass, plain_http};
 use crate::troubled_store::Troubled;
@@ -22,14 +22,14 @@ impl Service {
         Self { world: World::new().await, store: Arc::default() }
     }
 
-    fn builder(&self) -> SessionsBuilder {
+    fn builder(&self) -> UserSessionsBuilder {
         let clock = self.world.clock.reader();
-        Sessions::builder(self.world.app())
-            .each(|session| session.clock(clock))
+        UserSessions::builder(self.world.app())
+            .configure_sessions(|session| session.clock(clock))
             .store(self.store.clone())
     }
 
-    fn http(&self, sessions: &Sessions) -> ClientWithMiddleware {
+    fn http(&self, sessions: &UserSessions) -> ClientWithMiddleware {
         ClientBuilder::new(plain_http())
             .with(sessions.middleware([self.world.provider.origin()]).unwrap())
             .build()
@@ -41,7 +41,7 @@ impl Service {
         user: &str,
     ) -> reqwest_middleware::Result<StatusCode> {
         let request = http.get(self.world.provider.api_url());
-        Ok(request.with_extension(User::from(user)).send().await?.status())
+        Ok(request.with_extension(UserId::from(user)).send().await?.status())
     }
 
     /// Puts a token into the store, as another process would.
@@ -65,7 +65,7 @@ async fn each_request_carries_its_users_token() {
     }
     let shown = service.world.shown();
     assert_eq!(shown, [&alice, &bob, &alice].map(|token| token.access_token().to_owned()));
-    assert_eq!(sessions.in_memory(), 2);
+    assert_eq!(sessions.loaded_sessions(), 2);
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_request_without_a_user_or_of_an_unknown_one_is_not_sent() {
         let error = ours(&service.get(&http, "nobody").await.unwrap_err());
         assert!(error.is_reauthorization_required(), "{error}");
     }
-    assert_eq!(sessions.in_memory(), 0, "and takes up no room");
+    assert_eq!(sessions.loaded_sessions(), 0, "and takes up no room");
     assert_eq!(service.world.provider.counts().api_requests, 0);
     // Known from the moment on that somebody has signed them in.
     service.store("nobody", &service.world.token()).await;
@@ -153,7 +153,7 @@ async fn signing_out_ends_one_login_and_forgetting_leaves_nothing() {
         sessions.sign_in(user, service.world.token()).await.unwrap();
     }
     sessions.sign_out("alice").await.unwrap();
-    assert_eq!(sessions.in_memory(), 1);
+    assert_eq!(sessions.loaded_sessions(), 1);
     let error = ours(&service.get(&http, "alice").await.unwrap_err());
     assert!(error.is_reauthorization_required());
     assert_eq!(service.get(&http, "bob").await.unwrap(), 200);
@@ -168,65 +168,65 @@ async fn signing_out_ends_one_login_and_forgetting_leaves_nothing() {
 #[tokio::test]
 async fn no_more_users_than_the_bound_are_in_memory() {
     let service = Service::new().await;
-    let sessions = service.builder().capacity(64).build();
+    let sessions = service.builder().max_sessions(64).build();
     for i in 0..500 {
         let user = format!("user {i}");
         service.store(&user, &service.world.token()).await;
-        sessions.session(user.as_str()).token().await.unwrap();
-        assert!(sessions.in_memory() <= 64);
+        sessions.for_user(user.as_str()).token().await.unwrap();
+        assert!(sessions.loaded_sessions() <= 64);
     }
     assert_eq!(service.store.loads(), 500);
     // Whoever had to make room is loaded anew.
-    sessions.session("user 0").token().await.unwrap();
+    sessions.for_user("user 0").token().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_session_with_unsaved_state_stays() {
     let service = Service::new().await;
-    let sessions = service.builder().capacity(32).build();
+    let sessions = service.builder().max_sessions(32).build();
     service.store("unsaved", &service.world.expired_token()).await;
     service.store.fail_commits(true);
-    let renewed = sessions.session("unsaved").token().await.unwrap();
+    let renewed = sessions.for_user("unsaved").token().await.unwrap();
     service.store.fail_commits(false);
     // Before the next attempt at saving comes, the bound is passed many times over, by users who are
     // seen more often.
     let crowd = || {
         for i in 0..500 {
-            let _ = sessions.session(format!("user {i}"));
-            let _ = sessions.session(format!("user {i}"));
+            let _ = sessions.for_user(format!("user {i}"));
+            let _ = sessions.for_user(format!("user {i}"));
         }
     };
     crowd();
-    let kept = sessions.session("unsaved");
-    assert_eq!(kept.current().unwrap().access_token(), renewed.access_token());
+    let kept = sessions.for_user("unsaved");
+    assert_eq!(kept.current_token().unwrap().access_token(), renewed.access_token());
     assert!(kept.save_error().is_some());
     pass(60).await;
     kept.shutdown().await.unwrap();
     // Now that it is saved, it may go.
     crowd();
-    assert!(sessions.session("unsaved").current().is_none());
+    assert!(sessions.for_user("unsaved").current_token().is_none());
     assert_eq!(service.world.provider.counts().token_requests, 1);
 }
 
 #[tokio::test]
 async fn idle_sessions_go_and_those_in_use_stay() {
     let service = Service::new().await;
-    let sessions = service.builder().idle(Duration::from_secs(600)).build();
+    let sessions = service.builder().idle_timeout(Duration::from_secs(600)).build();
     for user in ["used", "idle"] {
         service.store(user, &service.world.token()).await;
-        sessions.session(user).token().await.unwrap();
+        sessions.for_user(user).token().await.unwrap();
     }
-    let newcomer = |i: u32| sessions.session(format!("newcomer {i}"));
+    let newcomer = |i: u32| sessions.for_user(format!("newcomer {i}"));
     pass(599).await;
     newcomer(0);
-    assert!(sessions.session("idle").current().is_some(), "not yet");
+    assert!(sessions.for_user("idle").current_token().is_some(), "not yet");
     for i in 1..=2 {
         pass(600).await;
-        sessions.session("used");
+        sessions.for_user("used");
         newcomer(i);
     }
-    assert!(sessions.session("used").current().is_some());
-    assert!(sessions.session("idle").current().is_none());
+    assert!(sessions.for_user("used").current_token().is_some());
+    assert!(sessions.for_user("idle").current_token().is_none());
 }
 
 #[tokio::test]
@@ -237,5 +237,5 @@ async fn debug_shows_no_token() {
     sessions.sign_in("alice", token.clone()).await.unwrap();
     let shown = format!("{sessions:?} {:?}", service.http(&sessions));
     assert!(!shown.contains(token.access_token()), "{shown}");
-    assert!(shown.contains("in_memory: 1"), "{shown}");
+    assert!(shown.contains("loaded_sessions: 1"), "{shown}");
 }

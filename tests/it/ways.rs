@@ -9,7 +9,7 @@ use crate::support::{World, ours, pass};
 #[tokio::test]
 async fn manual_an_expired_token_is_an_error_and_refreshing_is_the_applications() {
     let world = World::new().await;
-    let session = world.saving().token(world.token()).manual().build();
+    let session = world.saving().token(world.token()).manual_refresh().build();
     let http = world.http(&session);
     // Due is not expired: nothing is renewed behind the application's back.
     world.clock.forward(3500.0);
@@ -57,11 +57,11 @@ async fn the_update_is_offered_on_a_401_too() {
         let session = world.session().token(world.expired_token()).build();
         let http = world.http(&session);
         world.provider.reject_all(true);
-        world.provider.challenge(Some(challenge));
+        world.provider.set_challenge(Some(challenge));
         let response = http.get(world.provider.api_url()).send().await.unwrap();
         assert_eq!(response.status(), 401);
         let TokenUpdated(token) = response.extensions().get().expect(challenge);
-        assert_eq!(token.access_token(), session.current().unwrap().access_token());
+        assert_eq!(token.access_token(), session.current_token().unwrap().access_token());
     }
 }
 
@@ -70,10 +70,10 @@ async fn a_session_may_begin_with_a_refresh_token_alone() {
     let world = World::new().await;
     let refresh_token = world.token().refresh_token().unwrap().to_owned();
     let session = world.saving().refresh_token(refresh_token).build();
-    assert!(session.current().is_none());
+    assert!(session.current_token().is_none());
     let http = world.http(&session);
     assert_eq!(world.get(&http).await.unwrap(), 200);
-    assert_eq!(world.saved.last().access_token(), session.current().unwrap().access_token());
+    assert_eq!(world.saved.last().access_token(), session.current_token().unwrap().access_token());
     let counts = world.provider.counts();
     assert_eq!((counts.token_requests, counts.api_requests), (1, 1));
 }
@@ -147,7 +147,7 @@ async fn keeping_fresh_outlives_an_outage_and_a_dead_login() {
     let mut updates = session.subscribe();
     world.provider.fail_next(Fault::Status(503));
     let _guard = session.keep_fresh().unwrap();
-    world.provider.token_requests_reach(1).await;
+    world.provider.wait_for_token_requests(1).await;
     while session.refresh().await.is_ok() {}
     pass(31).await;
     updates.next().await.unwrap();
@@ -156,7 +156,7 @@ async fn keeping_fresh_outlives_an_outage_and_a_dead_login() {
     world.provider.revoke_families();
     world.clock.forward(3600.0);
     pass(31).await;
-    world.provider.token_requests_reach(3).await;
+    world.provider.wait_for_token_requests(3).await;
     assert!(session.refresh().await.unwrap_err().is_reauthorization_required());
     for _ in 0..5 {
         pass(31).await;

@@ -107,8 +107,9 @@ async fn a_login_that_has_ended_is_one_error() {
         events[1],
         "DEBUG renewal/provider_request provider_failed code=invalid_grant duration_ms=0 endpoint=token endpoint outcome=refused status=400"
     );
-    let ended = "ERROR renewal reauthorization_required answer_was_lost=false code=invalid_grant duration_ms=0 error=reauthorization required: ";
+    let ended = "ERROR renewal reauthorization_required code=invalid_grant duration_ms=0 error=reauthorization required: ";
     assert!(events[2].starts_with(ended), "{}", events[2]);
+    assert!(events[2].ends_with(" response_lost=false"), "{}", events[2]);
     let metrics = watch.metrics();
     let count = "oauth2_renewals_total{outcome=reauthorization_required} 1";
     assert!(metrics.iter().any(|metric| metric == count), "{metrics:#?}");
@@ -158,7 +159,7 @@ async fn a_saver_that_fails() {
     let _on = watch.on();
     let world = World::new().await;
     let saver = |_: Token| async { Err::<(), _>(std::io::Error::other("disk full")) };
-    let session = world.session().token(world.expired_token()).on_refresh(saver).build();
+    let session = world.session().token(world.expired_token()).on_new_token(saver).build();
     session.refresh().await.unwrap();
     assert_eq!(
         watch.events()[2..],
@@ -186,7 +187,7 @@ async fn a_token_of_a_sibling() {
     assert_eq!(
         watch.events(),
         [
-            "DEBUG renewal renewal_started cause=asked generation=1",
+            "DEBUG renewal renewal_started cause=manual generation=1",
             "DEBUG renewal token_adopted duration_ms=0 generation=2 lifetime_s=3600",
         ]
     );
@@ -214,7 +215,7 @@ async fn a_401() {
             "DEBUG renewal renewal_started cause=rejected generation=1",
             ANSWERED,
             "INFO renewal renewal_finished duration_ms=0 generation=2 lifetime_s=3600",
-            "WARN  rejection_futile generation=2",
+            "WARN  unauthorized_after_renewal generation=2",
         ]
     );
     let rejections: Vec<_> =
@@ -222,7 +223,7 @@ async fn a_401() {
     assert_eq!(
         rejections,
         [
-            "oauth2_token_rejections_total{outcome=futile} 1",
+            "oauth2_token_rejections_total{outcome=not_fixed} 1",
             "oauth2_token_rejections_total{outcome=renewed} 1",
         ]
     );

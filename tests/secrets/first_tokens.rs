@@ -2,7 +2,7 @@
 
 use reqwest::header::LOCATION;
 use reqwest_oauth2::testing::Fault;
-use reqwest_oauth2::{Error, ImplicitLogin, Login, OAuthClient, Pkce};
+use reqwest_oauth2::{Error, OAuthClient, PendingImplicitLogin, PendingLogin, Pkce};
 use url::Url;
 
 use crate::log::Log;
@@ -36,7 +36,7 @@ fn plant_login(secrets: &mut Secrets, login: &impl serde::Serialize) {
 
 async fn authorization_code(log: &Log, secrets: &mut Secrets, app: &OAuthClient, world: &World) {
     log.show(&Pkce::default());
-    let begin = |secrets: &mut Secrets| -> Login {
+    let begin = |secrets: &mut Secrets| -> PendingLogin {
         let request = app.authorization_code(REDIRECT_URI).unwrap().scope("read");
         log.show(&request);
         let login = request.begin().unwrap();
@@ -86,7 +86,7 @@ async fn authorization_code(log: &Log, secrets: &mut Secrets, app: &OAuthClient,
 }
 
 async fn implicit(log: &Log, secrets: &mut Secrets, app: &OAuthClient) {
-    let begin = |secrets: &mut Secrets| -> ImplicitLogin {
+    let begin = |secrets: &mut Secrets| -> PendingImplicitLogin {
         let request = app.implicit(REDIRECT_URI).unwrap().scope("read");
         log.show(&request);
         let login = request.begin().unwrap();

@@ -1,8 +1,8 @@
 //! Each grant, each way to authenticate, and an application's own source of tokens.
 
 use reqwest_oauth2::{
-    BasicEncoding, ClientAuthentication, ClientCredentials, Error, ExchangeToken, Grant,
-    GrantContext, JwtBearer, Session, Token, TokenExchange,
+    BasicEncoding, ClientAuthentication, ClientCredentials, Error, Grant, GrantContext, JwtBearer,
+    Session, Token, TokenExchange, TypedToken,
 };
 
 use crate::log::Log;
@@ -40,10 +40,10 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
         });
         log.show(&bearer);
         outcome(log, secrets, &world.session().grant(bearer).build()).await;
-        log.show(&ExchangeToken::jwt(&*subject));
+        log.show(&TypedToken::jwt(&*subject));
         let exchange = TokenExchange::new(move || {
             let subject = subject.clone();
-            async { Ok::<_, Error>(ExchangeToken::jwt(subject)) }
+            async { Ok::<_, Error>(TypedToken::jwt(subject)) }
         });
         log.show(&exchange);
         outcome(log, secrets, &world.session().grant(exchange).build()).await;

@@ -24,7 +24,7 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     let builder = Session::builder(app.clone())
         .clock(world.clock.reader())
         .token(token.clone())
-        .on_refresh(saver);
+        .on_new_token(saver);
     log.show(&builder);
     let session = builder.build();
     let http = world.http(&session);
@@ -45,8 +45,8 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
             })
             .to_string(),
         },
-        Fault::Garbage,
-        Fault::CutBefore,
+        Fault::HtmlPage,
+        Fault::CloseBeforeIssue,
     ] {
         world.provider.fail_next(fault);
         let refresh = session.refresh();
@@ -84,10 +84,10 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     log.show(&session.middleware([world.provider.origin()]).unwrap());
     log.show(&Origins::new([world.provider.origin()]).unwrap());
     let (code, assertion) = ("c0de-of-a-request", "ass3rtion-of-a-request");
-    log.show(&app.token_request("x").param("code", code).extra("assertion", assertion));
+    log.show(&app.token_request("x").param("code", code).extra_param("assertion", assertion));
     secrets.plant("code", code);
     secrets.plant("assertion", assertion);
-    for request in world.provider.api_requests_seen() {
+    for request in world.provider.api_requests() {
         log.show(&request);
     }
     log.show(&world.provider);

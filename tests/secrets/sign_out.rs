@@ -1,7 +1,7 @@
 //! Revocation, introspection, the end of a login.
 
 use reqwest_oauth2::testing::Fault;
-use reqwest_oauth2::{OAuthClient, TokenKind};
+use reqwest_oauth2::{OAuthClient, TokenTypeHint};
 
 use crate::log::Log;
 use crate::secrets::Secrets;
@@ -17,15 +17,15 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
         .unwrap();
     let token = world.token();
     secrets.plant_token(&token);
-    for kind in [TokenKind::AccessToken, TokenKind::RefreshToken] {
+    for kind in [TokenTypeHint::AccessToken, TokenTypeHint::RefreshToken] {
         log.show(&kind);
         log.show(&app.introspect(token.access_token(), kind).await.unwrap());
     }
     world.provider.answer_next_introspection(format!(r#"["{}"]"#, token.access_token()));
-    let refused = app.introspect(token.access_token(), TokenKind::AccessToken).await;
+    let refused = app.introspect(token.access_token(), TokenTypeHint::AccessToken).await;
     log.show_error(&refused.unwrap_err());
     world.provider.fail_next_revocation(503, None);
-    let refused = app.revoke(token.refresh_token().unwrap(), TokenKind::RefreshToken).await;
+    let refused = app.revoke(token.refresh_token().unwrap(), TokenTypeHint::RefreshToken).await;
     log.show_error(&refused.unwrap_err());
 
     let session = reqwest_oauth2::Session::builder(app)
@@ -38,10 +38,10 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     }
     log.show_error(&session.token().await.unwrap_err());
     log.show(&session);
-    for fault in [Fault::CutAfter, Fault::Hang] {
+    for fault in [Fault::CloseAfterIssue, Fault::Hang] {
         log.show(&fault);
     }
     log.show(&world.provider.counts());
-    log.show(&world.provider.hold());
+    log.show(&world.provider.pause_token_requests());
     log.show(&reqwest_oauth2::testing::Provider::builder().client("foo", "potato"));
 }

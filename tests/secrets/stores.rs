@@ -6,7 +6,7 @@ use reqwest_oauth2::store::{
     FileStore, Lease, MemoryStore, PostgresStore, Record, Sealed, SealingKey, SqliteStore,
     StoreError, TokenKey, TokenStore,
 };
-use reqwest_oauth2::{Sessions, User};
+use reqwest_oauth2::{UserId, UserSessions};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
 
@@ -30,7 +30,7 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     log.show(&sqlite);
     log.show(&sealed);
     log.show(&sealing());
-    log.show(&User::from("alice"));
+    log.show(&UserId::from("alice"));
     log.show(&Lease::new(std::time::Duration::from_secs(1)));
     no_server(log, secrets, &world).await;
     let stores: [Arc<dyn TokenStore>; 4] =
@@ -49,7 +49,8 @@ async fn used(log: &Log, secrets: &mut Secrets, world: &World, store: Arc<dyn To
     log.show(&key);
     let build = || {
         let clock = world.clock.reader();
-        let sessions = Sessions::builder(world.app()).each(|session| session.clock(clock));
+        let sessions =
+            UserSessions::builder(world.app()).configure_sessions(|session| session.clock(clock));
         log.show(&sessions);
         sessions.store(store.clone()).build()
     };
@@ -58,26 +59,26 @@ async fn used(log: &Log, secrets: &mut Secrets, world: &World, store: Arc<dyn To
         Ok(committed) => log.show(&committed),
         Err(error) => log.show_error(&error),
     }
-    log.show_error(&build().session("alice").token().await.unwrap_err());
+    log.show_error(&build().for_user("alice").token().await.unwrap_err());
     let _ = store.delete(&key).await;
     let sessions = build();
     let token = world.token();
     secrets.plant_token(&token);
     sessions.sign_in("alice", token).await.unwrap();
     log.show(&sessions);
-    log.show(&sessions.session("alice"));
-    log.show(&sessions.header(&User::from("alice")).unwrap());
-    let renewed = sessions.session("alice").refresh().await.unwrap();
+    log.show(&sessions.for_user("alice"));
+    log.show(&sessions.header(&UserId::from("alice")).unwrap());
+    let renewed = sessions.for_user("alice").refresh().await.unwrap();
     secrets.plant_token(&renewed);
     log.show(&store.load(&key).await.unwrap().unwrap());
     let layer = sessions.middleware([world.provider.origin()]).unwrap();
     let http = reqwest_middleware::ClientBuilder::new(plain_http()).with(layer).build();
     let request = || http.get(world.provider.api_url());
-    let response = request().with_extension(User::from("alice")).send().await.unwrap();
+    let response = request().with_extension(UserId::from("alice")).send().await.unwrap();
     log.show(&response);
     log.show(&request().send().await.unwrap_err());
     sessions.sign_out("alice").await.unwrap();
-    log.show_error(&build().session("alice").token().await.unwrap_err());
+    log.show_error(&build().for_user("alice").token().await.unwrap_err());
     sessions.forget("alice").await.unwrap();
 }
 

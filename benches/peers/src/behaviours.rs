@@ -82,7 +82,7 @@ fn ended(provider: &Provider) -> bool {
 async fn herd(log_in: LogIn) -> String {
     let provider = Provider::start().await.unwrap();
     let peer = log_in(Begin::new(&provider, true)).await.unwrap();
-    let hold = provider.hold();
+    let hold = provider.pause_token_requests();
     let mut callers: Vec<_> = (0..CALLERS).map(|_| peer.token()).collect();
     for caller in &mut callers {
         assert!(poll_immediate(caller).await.is_none(), "nobody has answered yet");
@@ -101,10 +101,10 @@ async fn herd(log_in: LogIn) -> String {
 async fn cancelled(log_in: LogIn) -> String {
     let provider = Provider::start().await.unwrap();
     let peer = log_in(Begin::new(&provider, true)).await.unwrap();
-    let hold = provider.hold();
+    let hold = provider.pause_token_requests();
     tokio::select! {
         _ = peer.token() => unreachable!("nobody has answered yet"),
-        () = provider.token_requests_reach(1) => {}
+        () = provider.wait_for_token_requests(1) => {}
     }
     drop(hold);
     while provider.counts().tokens_issued == 0 {
@@ -140,10 +140,10 @@ async fn late(log_in: LogIn) -> String {
     let provider = Provider::start().await.unwrap();
     let peer = log_in(Begin::new(&provider, false)).await.unwrap();
     provider.revoke_access_tokens();
-    let hold = provider.hold_api();
+    let hold = provider.pause_api();
     let url = provider.api_url();
     let mut calls: Vec<_> = (0..LATE).map(|_| peer.call(&url)).collect();
-    let mut arrived = Box::pin(provider.api_requests_reach(LATE));
+    let mut arrived = Box::pin(provider.wait_for_api_requests(LATE));
     poll_fn(|context| {
         for call in &mut calls {
             assert!(call.as_mut().poll(context).is_pending(), "the API has not answered yet");
@@ -201,7 +201,7 @@ async fn in_the_background(name: &str, kind: Background) -> Row {
     let short = Provider::builder().lifetime(std::time::Duration::from_secs(2));
     let provider = short.start().await.unwrap();
     let peer = log_in(&provider).await.unwrap();
-    provider.token_requests_reach(2).await;
+    provider.wait_for_token_requests(2).await;
     let renewals = provider.counts().token_requests - 1;
     join_all((0..CALLERS).map(|_| peer.token())).await;
 

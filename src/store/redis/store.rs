@@ -19,7 +19,7 @@ type Found = (u8, u8, Option<Vec<u8>>, Option<Vec<u8>>);
 ///
 /// The connection is yours, and so are its time limits and its TLS. While the server is away a call
 /// fails when the `ConnectionManager` has tried as often as its settings say (seconds, by default), and
-/// at the latest after [`SessionBuilder::save_wait`](crate::SessionBuilder::save_wait). Leases are timed
+/// at the latest after [`SessionBuilder::save_wait_timeout`](crate::SessionBuilder::save_wait_timeout). Leases are timed
 /// by the server.
 ///
 /// Redis must not lose what it said it stored: `appendonly yes`, with `appendfsync always` where not

@@ -18,7 +18,7 @@ use crate::store::{Committed, Lease, Record, StoreError, TokenKey, TokenStore, V
 /// The pool is yours, and so are its limits and its TLS. A call takes a connection for one statement
 /// and gives it back; none is held during a token request. While the server is away a call waits as
 /// long as the pool's `acquire_timeout`, and at most
-/// [`SessionBuilder::save_wait`](crate::SessionBuilder::save_wait).
+/// [`SessionBuilder::save_wait_timeout`](crate::SessionBuilder::save_wait_timeout).
 ///
 /// Leases are timed by the database's clock. A commit is as durable as `synchronous_commit` and the
 /// server's replicas make it: after a failover that lost a commit, a sibling may present the old

@@ -77,8 +77,8 @@ impl Model {
                 return Some("the login has not ended");
             }
             if self.ended
-                && error.code().is_some()
-                && error.answer_was_lost() != self.refused_in_doubt
+                && error.error_code().is_some()
+                && error.is_response_lost() != self.refused_in_doubt
             {
                 return Some("it is wrong about a lost answer");
             }
@@ -90,7 +90,7 @@ impl Model {
             let may =
                 self.setup.strict_saving || matches!(call.kind, Kind::SignOut | Kind::Shutdown);
             (!may || !self.saves.had_trouble()).then_some("saving has not failed")
-        } else if error.is_transient() || error.code() == Some("invalid_client") {
+        } else if error.is_transient() || error.error_code() == Some("invalid_client") {
             self.tally.count("state: a request fails with the provider");
             (!failed && !revocation).then_some("the provider has not failed")
         } else {

@@ -31,7 +31,7 @@ use saves::Saves;
 use token::Facts;
 
 /// How long a renewal waits for the saver.
-const SAVE_WAIT: Duration = Duration::from_secs(5);
+const SAVE_WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// All that one renewal may take: two token requests of 30 s, 0.75 s between them, the saver.
 const RENEWAL: Duration = Duration::from_millis(65_750);
 /// The shortest wait after a failure.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::call::Call;
-use super::{Kind, Model, RENEWAL, SAVE_WAIT};
+use super::{Kind, Model, RENEWAL, SAVE_WAIT_TIMEOUT};
 use crate::serial::Serial;
 
 /// What the API has answered.
@@ -99,7 +99,8 @@ impl Model {
         let is_saved = facts.is_first
             || !self.setup.saver
             || facts.saved
-            || !self.setup.strict_saving && (facts.save_tried || facts.received + SAVE_WAIT <= now);
+            || !self.setup.strict_saving
+                && (facts.save_tried || facts.received + SAVE_WAIT_TIMEOUT <= now);
         let is_unsaved = self.setup.saver && !facts.is_first && !facts.saved;
         if serial < floor {
             self.violation(format!("call {id} is given {serial}, which is older than {floor}"));
@@ -190,7 +191,7 @@ impl Model {
                 (RENEWAL + API) * 2 + (RENEWAL * 2) * call.disturbed
             }
             Kind::Token | Kind::Refresh => RENEWAL + (RENEWAL * 2) * call.disturbed,
-            Kind::SetToken(_) => SAVE_WAIT,
+            Kind::SetToken(_) => SAVE_WAIT_TIMEOUT,
             // They wait for whatever renewals others begin.
             Kind::SignOut | Kind::Shutdown => RENEWAL * 20,
         };

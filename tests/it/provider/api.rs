@@ -63,7 +63,7 @@ async fn challenge_and_reject_all() {
         (Some("bad\nvalue"), None),
         (None, Some(r#"Bearer error="invalid_token""#)),
     ] {
-        provider.challenge(value);
+        provider.set_challenge(value);
         let response = call(&provider, &token).await;
         assert_eq!(response.status(), 401);
         let header = response.headers().get(WWW_AUTHENTICATE);
@@ -93,7 +93,7 @@ async fn captures_api_requests() {
     let put = http().put(provider.api_url() + "/x?secret=1").bearer_auth(&token);
     assert_eq!(put.body(body.clone()).send().await.unwrap().status(), 200);
     http().get(provider.api_url()).send().await.unwrap();
-    let seen = provider.api_requests_seen();
+    let seen = provider.api_requests();
     assert_eq!(seen.len(), 2);
     assert_eq!((&*seen[0].method, &*seen[0].path_and_query), ("PUT", "/api/x?secret=1"));
     assert_eq!(seen[0].authorization, Some(format!("Bearer {token}")));
@@ -107,12 +107,12 @@ async fn captures_api_requests() {
 async fn hold_api_judges_on_arrival() {
     let provider = Provider::start().await.unwrap();
     let token = access(&provider.log_in());
-    let hold = provider.hold_api();
+    let hold = provider.pause_api();
     let calling = tokio::spawn({
         let (provider, token) = (provider.clone(), token.clone());
         async move { call(&provider, &token).await.status() }
     });
-    provider.api_requests_reach(1).await;
+    provider.wait_for_api_requests(1).await;
     provider.revoke_access_tokens();
     assert!(!calling.is_finished());
     drop(hold);
@@ -138,11 +138,11 @@ async fn the_server_ends_with_the_last_handle() {
     provider.fail_next(Fault::Hang);
     let request = b"POST /token HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n";
     hung.write_all(request).await.unwrap();
-    provider.token_requests_reach(1).await;
+    provider.wait_for_token_requests(1).await;
     let clone = provider.clone();
     drop(provider);
     assert_eq!(call(&clone, "no").await.status(), 401);
-    let hold = clone.hold();
+    let hold = clone.pause_token_requests();
     drop(clone);
     // A hold does not keep the server.
     assert_eq!(idle.read(&mut [0]).await.unwrap(), 0);
@@ -173,7 +173,7 @@ async fn debug_has_no_secrets() {
     let provider = builder.start().await.unwrap();
     let token = access(&provider.log_in());
     call(&provider, &token).await;
-    let shown = format!("{provider:?} {:?}", provider.hold());
+    let shown = format!("{provider:?} {:?}", provider.pause_token_requests());
     assert!(!shown.contains(&token) && !shown.contains("s3cret"), "{shown}");
 }
 
@@ -205,5 +205,5 @@ async fn ten_thousand_requests_at_once() {
     println!("10,000 requests: {:?}", start.elapsed());
     let counts = provider.counts();
     assert_eq!((counts.api_requests, counts.api_ok), (10_000, 10_000));
-    assert_eq!(provider.api_requests_seen().len(), 10_000);
+    assert_eq!(provider.api_requests().len(), 10_000);
 }

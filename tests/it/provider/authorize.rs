@@ -284,7 +284,7 @@ async fn denied_and_tampered() {
     code(&provider, &CODE).await;
     provider.deny_next_authorization("server_error", None);
     provider.tamper_next_callback(Vec::clear);
-    provider.recover();
+    provider.clear_faults();
     code(&provider, &CODE).await;
 }
 

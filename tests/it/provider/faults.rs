@@ -40,7 +40,7 @@ async fn answers_without_a_token() {
     assert_eq!(response.status(), 403);
     assert_eq!(response.text().await.unwrap(), r#"{"error":"temporarily_unavailable"}"#);
 
-    let (_, response) = with(Fault::Garbage).await;
+    let (_, response) = with(Fault::HtmlPage).await;
     let response = response.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()[CONTENT_TYPE], "text/html");
@@ -67,7 +67,7 @@ async fn cut_before_issues_nothing() {
     let provider = Provider::start().await.unwrap();
     let token = refresh_of(&provider.log_in());
     let params = [("grant_type", "refresh_token"), ("refresh_token", &token)];
-    provider.fail_next(Fault::CutBefore);
+    provider.fail_next(Fault::CloseBeforeIssue);
     assert!(request(&provider, &params).send().await.is_err());
     assert!(provider.accepts_refresh_token(&token));
     assert_eq!(provider.counts().token_requests, 1);
@@ -79,7 +79,7 @@ async fn cut_after_rotates() {
     let provider = Provider::start().await.unwrap();
     let token = refresh_of(&provider.log_in());
     let params = [("grant_type", "refresh_token"), ("refresh_token", &token)];
-    provider.fail_next(Fault::CutAfter);
+    provider.fail_next(Fault::CloseAfterIssue);
     assert!(request(&provider, &params).send().await.is_err());
     assert!(!provider.accepts_refresh_token(&token));
     assert_eq!(provider.counts().refreshes, 1);
@@ -101,7 +101,7 @@ async fn hang_never_answers() {
     let provider = Provider::start().await.unwrap();
     provider.fail_next(Fault::Hang);
     let request = tokio::spawn(request(&provider, &GRANT).send());
-    provider.token_requests_reach(1).await;
+    provider.wait_for_token_requests(1).await;
     assert!(timeout(SHORT, request).await.is_err());
 }
 
@@ -119,7 +119,7 @@ async fn endless_body_never_ends() {
 
 #[tokio::test]
 async fn drip_is_one_byte_every_second() {
-    let (_provider, response) = with(Fault::Drip).await;
+    let (_provider, response) = with(Fault::SlowBody).await;
     let mut response = response.unwrap();
     assert_eq!(response.chunk().await.unwrap().unwrap().len(), 1);
     assert!(timeout(SHORT, response.chunk()).await.is_err());
@@ -138,17 +138,17 @@ async fn queued_faults_come_first_and_recover_clears_both() {
     }
     assert_eq!(seen, [501, 502, 500, 500]);
     provider.fail_next(Fault::Status(501));
-    provider.recover();
+    provider.clear_faults();
     assert_eq!(answer(request(&provider, &GRANT)).await.0, 200);
 }
 
 #[tokio::test]
 async fn hold_keeps_token_requests_waiting() {
     let provider = Provider::start().await.unwrap();
-    let hold = provider.hold();
+    let hold = provider.pause_token_requests();
     let requests: Vec<_> =
         (0..5).map(|_| tokio::spawn(answer(request(&provider, &GRANT)))).collect();
-    provider.token_requests_reach(5).await;
+    provider.wait_for_token_requests(5).await;
     assert_eq!(provider.token_requests().len(), 5);
     assert_eq!(provider.counts().tokens_issued, 0);
     drop(hold);
@@ -162,7 +162,7 @@ async fn hold_keeps_token_requests_waiting() {
 async fn a_request_whose_client_left_is_still_served() {
     let provider = Provider::start().await.unwrap();
     let token = refresh_of(&provider.log_in());
-    let hold = provider.hold();
+    let hold = provider.pause_token_requests();
     let address = provider.origin().replace("http://", "");
     let body = form(&[("grant_type", "refresh_token"), ("refresh_token", &token)]);
     let request = format!(
@@ -172,7 +172,7 @@ async fn a_request_whose_client_left_is_still_served() {
     );
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    provider.token_requests_reach(1).await;
+    provider.wait_for_token_requests(1).await;
     drop(stream);
     // Time enough for the server to see that the client has gone.
     for _ in 0..10 {
@@ -191,8 +191,8 @@ async fn waiting_can_be_spawned() {
     let waiting = tokio::spawn({
         let provider = provider.clone();
         async move {
-            provider.token_requests_reach(2).await;
-            provider.api_requests_reach(1).await;
+            provider.wait_for_token_requests(2).await;
+            provider.wait_for_api_requests(1).await;
         }
     });
     answer(request(&provider, &GRANT)).await;
@@ -207,7 +207,7 @@ async fn token_delay_comes_before_the_token() {
     let provider = Provider::builder().token_delay(SHORT).start().await.unwrap();
     let start = Instant::now();
     let pending = tokio::spawn(answer(request(&provider, &GRANT)));
-    provider.token_requests_reach(1).await;
+    provider.wait_for_token_requests(1).await;
     assert_eq!(provider.counts().tokens_issued, 0);
     assert_eq!(pending.await.unwrap().0, 200);
     assert!(start.elapsed() >= SHORT);

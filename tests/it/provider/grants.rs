@@ -2,7 +2,7 @@
 
 use super::common::{access, answer, bare, form, http, refresh, refresh_of, request};
 use reqwest::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
-use reqwest_oauth2::testing::Provider;
+use reqwest_oauth2::testing::{AuthMethod, Provider};
 use std::time::Duration;
 
 const CLIENT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
@@ -98,9 +98,10 @@ async fn only_post_and_only_known_paths() {
 #[tokio::test]
 async fn client_authentication_methods() {
     let post = |secret| [CLIENT[0], ("client_id", "foo"), ("client_secret", secret)];
-    for (basic_ok, post_ok) in [(true, true), (true, false), (false, true), (false, false)] {
-        let builder = Provider::builder().auth_methods(basic_ok, post_ok);
-        let provider = builder.start().await.unwrap();
+    let (basic, post_body) = (AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost);
+    for methods in [vec![basic, post_body], vec![basic], vec![post_body], vec![]] {
+        let (basic_ok, post_ok) = (methods.contains(&basic), methods.contains(&post_body));
+        let provider = Provider::builder().auth_methods(methods).start().await.unwrap();
         let expected = |ok| if ok { 200 } else { 401 };
         let basic = request(&provider, &CLIENT).send().await.unwrap();
         assert_eq!(basic.status(), expected(basic_ok));

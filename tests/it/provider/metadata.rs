@@ -3,7 +3,7 @@
 use super::common::http;
 use reqwest::Response;
 use reqwest::header::{ALLOW, CONTENT_TYPE, LOCATION};
-use reqwest_oauth2::testing::{Fault, Provider, ProviderBuilder};
+use reqwest_oauth2::testing::{AuthMethod, Fault, MetadataDocument, Provider, ProviderBuilder};
 use serde_json::{Value, json};
 
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
@@ -74,10 +74,11 @@ async fn what_the_builder_changes() {
     let document = read(&provider, OAUTH).await;
     assert_eq!(document[methods], json!(["none"]));
     assert_eq!(document["authorization_response_iss_parameter_supported"], false);
-    let builder = Provider::builder().auth_methods(false, true).metadata(|document| {
-        document["issuer"] = json!("https://evil.test");
-        document.remove("token_endpoint");
-    });
+    let builder =
+        Provider::builder().auth_methods([AuthMethod::ClientSecretPost]).metadata(|document| {
+            document["issuer"] = json!("https://evil.test");
+            document.remove("token_endpoint");
+        });
     let document = read(&builder.start().await.unwrap(), OIDC).await;
     assert_eq!(document[methods], json!(["client_secret_post"]));
     assert_eq!(document["issuer"], "https://evil.test");
@@ -86,10 +87,10 @@ async fn what_the_builder_changes() {
 
 #[tokio::test]
 async fn only_one_of_them() {
-    let with = |oauth, oidc| statuses(Provider::builder().discovery(oauth, oidc), [OAUTH, OIDC]);
-    assert_eq!(with(true, false).await, [200, 404]);
-    assert_eq!(with(false, true).await, [404, 200]);
-    let provider = Provider::builder().discovery(false, false).start().await.unwrap();
+    let with = |document| statuses(Provider::builder().discovery([document]), [OAUTH, OIDC]);
+    assert_eq!(with(MetadataDocument::OAuth).await, [200, 404]);
+    assert_eq!(with(MetadataDocument::OpenIdConnect).await, [404, 200]);
+    let provider = Provider::builder().discovery([]).start().await.unwrap();
     get(&provider, OAUTH).await;
     assert_eq!(provider.counts().metadata_requests, 1, "counted all the same");
 }
@@ -113,8 +114,14 @@ async fn an_issuer_with_a_path() {
     let paths = [&*oauth, &*inserted, &*appended];
     let builder = Provider::builder().issuer_path("/tenant1/");
     assert_eq!(statuses(builder.clone(), paths).await, [200; 3]);
-    assert_eq!(statuses(builder.clone().discovery(true, false), paths).await, [200, 404, 404]);
-    assert_eq!(statuses(builder.discovery(false, true), paths).await, [404, 200, 200]);
+    assert_eq!(
+        statuses(builder.clone().discovery([MetadataDocument::OAuth]), paths).await,
+        [200, 404, 404]
+    );
+    assert_eq!(
+        statuses(builder.discovery([MetadataDocument::OpenIdConnect]), paths).await,
+        [404, 200, 200]
+    );
 }
 
 #[tokio::test]
@@ -143,6 +150,6 @@ async fn faults() {
     }
     assert!(!hanging.is_finished());
     hanging.abort();
-    provider.recover();
+    provider.clear_faults();
     read(&provider, OAUTH).await;
 }

@@ -83,7 +83,7 @@ async fn failing_revocation() {
     assert!(!response.headers().contains_key(RETRY_AFTER));
     assert!(provider.accepts_refresh_token(&token));
     provider.fail_next_revocation(500, None);
-    provider.recover();
+    provider.clear_faults();
     assert_eq!(send().await.unwrap().status(), 200);
     assert!(!provider.accepts_refresh_token(&token));
     assert_eq!(provider.counts().revocations, 3);

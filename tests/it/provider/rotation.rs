@@ -79,7 +79,7 @@ async fn without_rotation_the_refresh_token_stays() {
 #[tokio::test]
 async fn grace_answers_a_retired_token_until_it_ends() {
     let time = Time::new();
-    let builder = Provider::builder().clock(time.clock()).grace(Duration::from_secs(10));
+    let builder = Provider::builder().clock(time.clock()).grace_period(Duration::from_secs(10));
     let provider = builder.start().await.unwrap();
     let first = refresh_of(&provider.log_in());
     let (_, second) = refresh(&provider, &first).await;

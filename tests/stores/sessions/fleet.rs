@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_oauth2::store::TokenStore;
 use reqwest_oauth2::testing::{Counts, Provider};
-use reqwest_oauth2::{Error, OAuthClient, SessionBuilder, Sessions, Token, User};
+use reqwest_oauth2::{Error, OAuthClient, SessionBuilder, Token, UserId, UserSessions};
 use tokio::task::JoinHandle;
 
 use crate::support::PATIENCE;
@@ -49,8 +49,8 @@ impl Fleet {
     }
 
     /// Nobody else's user, also in a store that other tests have.
-    pub(super) fn user(&self, name: &str) -> User {
-        User::from(format!("{name} {:032x}", self.users))
+    pub(super) fn user(&self, name: &str) -> UserId {
+        UserId::from(format!("{name} {:032x}", self.users))
     }
 
     pub(super) fn process(&self, store: impl TokenStore) -> Process {
@@ -78,11 +78,11 @@ impl Fleet {
             let session = session
                 .clock(move || clock.now() + ahead)
                 .backoff(Duration::from_millis(20), Duration::from_millis(100))
-                .save_wait(Duration::from_secs(1))
-                .lease(LEASE);
+                .save_wait_timeout(Duration::from_secs(1))
+                .lease_ttl(LEASE);
             set_up(session)
         };
-        let sessions = Sessions::builder(app).store(store).each(quick).build();
+        let sessions = UserSessions::builder(app).store(store).configure_sessions(quick).build();
         let http = ClientBuilder::new(reqwest::Client::builder().no_proxy().build().unwrap())
             .with(sessions.middleware([self.provider.origin()]).unwrap())
             .build();
@@ -96,7 +96,7 @@ impl Fleet {
     }
 
     /// A user who has logged in, and whom all the processes have in memory.
-    pub(super) async fn signed_in(&self, name: &str, processes: &[&Process]) -> User {
+    pub(super) async fn signed_in(&self, name: &str, processes: &[&Process]) -> UserId {
         let user = self.user(name);
         processes[0].sessions.sign_in(user.clone(), self.token(3600)).await.unwrap();
         for process in processes {
@@ -111,7 +111,7 @@ impl Fleet {
 
     /// Every process serves every user in the end, asks nobody to log in again meanwhile, and all
     /// have the same token.
-    pub(super) async fn all_is_well(&self, processes: &[&Process], users: &[&User]) {
+    pub(super) async fn all_is_well(&self, processes: &[&Process], users: &[&UserId]) {
         for user in users {
             for process in processes {
                 process.served(user).await;
@@ -122,7 +122,7 @@ impl Fleet {
     }
 
     /// Waits until all have the same token.
-    async fn agree(&self, processes: &[&Process], user: &User) {
+    async fn agree(&self, processes: &[&Process], user: &UserId) {
         until(async || {
             let mut tokens = vec![];
             for process in processes {
@@ -146,14 +146,14 @@ impl Fleet {
 
 #[derive(Clone)]
 pub(super) struct Process {
-    pub(super) sessions: Sessions,
+    pub(super) sessions: UserSessions,
     http: ClientWithMiddleware,
     api: String,
 }
 
 impl Process {
     /// One request of the user's; it is answered with 200, or not sent.
-    pub(super) async fn get(&self, user: &User) -> Result<(), Error> {
+    pub(super) async fn get(&self, user: &UserId) -> Result<(), Error> {
         match self.http.get(&self.api).with_extension(user.clone()).send().await {
             Ok(response) => {
                 assert_eq!(response.status(), 200);
@@ -163,13 +163,13 @@ impl Process {
         }
     }
 
-    pub(super) fn getting(&self, user: &User) -> JoinHandle<Result<(), Error>> {
+    pub(super) fn getting(&self, user: &UserId) -> JoinHandle<Result<(), Error>> {
         let (process, user) = (self.clone(), user.clone());
         tokio::spawn(async move { process.get(&user).await })
     }
 
     /// Asks until there is an answer; the access token that it came for.
-    pub(super) async fn served(&self, user: &User) -> String {
+    pub(super) async fn served(&self, user: &UserId) -> String {
         let began = Instant::now();
         while let Err(error) = self.get(user).await {
             assert!(!error.is_reauthorization_required(), "a user is lost: {error:?}");
@@ -181,17 +181,17 @@ impl Process {
     }
 
     /// The access token in memory.
-    pub(super) fn uses(&self, user: &User) -> String {
-        self.sessions.session(user.clone()).current().unwrap().access_token().to_owned()
+    pub(super) fn uses(&self, user: &UserId) -> String {
+        self.sessions.for_user(user.clone()).current_token().unwrap().access_token().to_owned()
     }
 
-    pub(super) fn is_unsaved(&self, user: &User) -> bool {
-        let error = self.sessions.session(user.clone()).save_error();
+    pub(super) fn is_unsaved(&self, user: &UserId) -> bool {
+        let error = self.sessions.for_user(user.clone()).save_error();
         assert!(error.as_ref().is_none_or(Error::is_save), "{error:?}");
         error.is_some()
     }
 
-    pub(super) async fn saved(&self, user: &User) {
+    pub(super) async fn saved(&self, user: &UserId) {
         until(async || !self.is_unsaved(user)).await;
     }
 }

@@ -1,7 +1,7 @@
 //! Sessions of several processes that share a real store, through bad days (G7): whatever happens to
 //! the store, no refresh token is presented twice and no user is lost.
 //!
-//! A process is `Sessions` with a store of its own: a pool or a connection that no other has.
+//! A process is `UserSessions` with a store of its own: a pool or a connection that no other has.
 
 mod fleet;
 pub(crate) mod postgres;

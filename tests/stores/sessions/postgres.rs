@@ -34,9 +34,9 @@ pub(crate) async fn a_restart_amid_a_renewal() {
     let one = fleet.process_with(scratch.store().await, slow);
     let user = fleet.signed_in("user", &[&one, &other]).await;
     fleet.clock.forward(3600);
-    let hold = fleet.provider.hold();
+    let hold = fleet.provider.pause_token_requests();
     let renewal = one.getting(&user);
-    fleet.provider.token_requests_reach(1).await;
+    fleet.provider.wait_for_token_requests(1).await;
     switch("stop", "postgres").await;
     drop(hold);
     renewal.await.unwrap().unwrap();
@@ -92,9 +92,9 @@ pub(crate) async fn no_table_amid_a_renewal() {
         let (scratch, fleet, one, other) = fleet().await;
         let user = fleet.signed_in("user", &[&one, &other]).await;
         fleet.clock.forward(3600);
-        let hold = fleet.provider.hold();
+        let hold = fleet.provider.pause_token_requests();
         let renewal = one.getting(&user);
-        fleet.provider.token_requests_reach(1).await;
+        fleet.provider.wait_for_token_requests(1).await;
         scratch.run("DROP TABLE @").await;
         drop(hold);
         renewal.await.unwrap().unwrap();
@@ -155,9 +155,9 @@ pub(crate) async fn a_row_changed_by_hand_amid_a_renewal() {
     let (scratch, fleet, one, other) = fleet().await;
     let user = fleet.signed_in("user", &[&one, &other]).await;
     fleet.clock.forward(3600);
-    let hold = fleet.provider.hold();
+    let hold = fleet.provider.pause_token_requests();
     let renewal = one.getting(&user);
-    fleet.provider.token_requests_reach(1).await;
+    fleet.provider.wait_for_token_requests(1).await;
     let put = put_by_hand(&scratch, &fleet).await;
     assert_eq!(other.served(&user).await, put);
     drop(hold);

@@ -33,9 +33,9 @@ pub(crate) async fn a_restart_amid_a_renewal() {
     let (fleet, one, other) = fleet().await;
     let user = fleet.signed_in("user", &[&one, &other]).await;
     fleet.clock.forward(3600);
-    let hold = fleet.provider.hold();
+    let hold = fleet.provider.pause_token_requests();
     let renewal = one.getting(&user);
-    fleet.provider.token_requests_reach(1).await;
+    fleet.provider.wait_for_token_requests(1).await;
     switch("stop", "redis").await;
     drop(hold);
     renewal.await.unwrap().unwrap();
@@ -83,9 +83,9 @@ pub(crate) async fn all_is_flushed_amid_a_renewal() {
     let (fleet, one, other) = fleet().await;
     let user = fleet.signed_in("user", &[&one, &other]).await;
     fleet.clock.forward(3600);
-    let hold = fleet.provider.hold();
+    let hold = fleet.provider.pause_token_requests();
     let renewal = one.getting(&user);
-    fleet.provider.token_requests_reach(1).await;
+    fleet.provider.wait_for_token_requests(1).await;
     flush().await;
     let waiting = other.getting(&user);
     sleep(LEASE).await;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use reqwest_oauth2::store::{Committed, Lease, Record, StoreError, TokenKey, TokenStore, Version};
-use reqwest_oauth2::{Error, User};
+use reqwest_oauth2::{Error, UserId};
 use tokio::sync::watch;
 
 use super::fleet::{Fleet, LEASE, Process, until};
@@ -12,9 +12,9 @@ use super::fleet::{Fleet, LEASE, Process, until};
 /// A user whose token has just been issued, one whose token is due and one whose token has expired;
 /// two processes have them all in memory.
 pub(super) struct Ages {
-    valid: User,
-    due: User,
-    expired: User,
+    valid: UserId,
+    due: UserId,
+    expired: UserId,
 }
 
 impl Ages {
@@ -28,7 +28,7 @@ impl Ages {
         Self { valid, due, expired }
     }
 
-    pub(super) fn all(&self) -> [&User; 3] {
+    pub(super) fn all(&self) -> [&UserId; 3] {
         [&self.valid, &self.due, &self.expired]
     }
 
@@ -48,7 +48,7 @@ impl Ages {
                 assert!(error.is_store() && is_right(&error), "{error:?}");
                 assert!(!error.is_reauthorization_required(), "{error:?}");
                 // What runs in the background for the token that is due ends, too.
-                let _ = process.sessions.session(self.due.clone()).shutdown().await;
+                let _ = process.sessions.for_user(self.due.clone()).shutdown().await;
             }
         }
         assert_eq!(fleet.counts().token_requests, 0);
@@ -119,7 +119,7 @@ pub(super) async fn clocks(stores: [impl TokenStore; 2]) {
     for _ in 0..20 {
         for process in [&ahead, &behind] {
             process.get(&user).await.unwrap();
-            process.sessions.session(user.clone()).shutdown().await.unwrap();
+            process.sessions.for_user(user.clone()).shutdown().await.unwrap();
         }
         fleet.clock.forward(15);
     }
@@ -151,7 +151,7 @@ pub(super) async fn dead_holder<S: TokenStore>(
     victims.shutdown_background();
 
     let waiting = heir.getting(&user);
-    fleet.provider.token_requests_reach(1).await;
+    fleet.provider.wait_for_token_requests(1).await;
     let waited = began.elapsed();
     assert!(waited >= LEASE, "before the lease's end: {waited:?}");
     assert!(waited < LEASE * 3, "long after the lease's end: {waited:?}");

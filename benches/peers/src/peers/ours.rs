@@ -23,7 +23,7 @@ impl Ours {
         });
         let session = Session::builder(app)
             .token(serde_json::from_value::<Token>(token).unwrap())
-            .on_refresh(move |_: Token| async move { saver.save() })
+            .on_new_token(move |_: Token| async move { saver.save() })
             .build();
         let layer = session.middleware([provider.origin()]).unwrap();
         Self { session, http: ClientBuilder::new(http()).with(layer).build() }

@@ -18,8 +18,8 @@ use super::pkce::random;
 use super::redirect_uri;
 use crate::client::OAuthClient;
 use crate::clock;
-use crate::error::{Error, Kind, Rejection};
-use crate::wire::masked;
+use crate::error::{Error, ErrorResponse, Kind};
+use crate::redact::redact;
 
 /// How long a person may take, unless the application says otherwise.
 const LIFETIME: Duration = Duration::from_secs(600);
@@ -139,7 +139,7 @@ impl LoginState {
         let invalid = |why| Err(Error::new(Kind::Callback(why)));
         let Some(state) = callback.get("state") else { return invalid("it has no state") };
         if !bool::from(state.as_bytes().ct_eq(self.state.expose_secret().as_bytes())) {
-            return invalid("its state is another");
+            return invalid("the state does not match");
         }
         self.check_client(client)?;
         match (&self.issuer, callback.get("iss")) {
@@ -153,11 +153,11 @@ impl LoginState {
         match callback.get("error") {
             None => Ok(()),
             Some(code) => {
-                let shown = |name| callback.get(name).map(|text| masked(text, 300, &[state]));
-                Err(Error::new(Kind::Rejected(Rejection {
+                let shown = |name| callback.get(name).map(|text| redact(text, 300, &[state]));
+                Err(Error::new(Kind::Refused(ErrorResponse {
                     endpoint: "authorization endpoint",
                     status: None,
-                    code: Some(masked(code, 60, &[state])),
+                    code: Some(redact(code, 60, &[state])),
                     description: shown("error_description"),
                     uri: shown("error_uri"),
                     retry_after: None,

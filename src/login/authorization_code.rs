@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Pkce;
 use super::callback::{Callback, Part};
-use super::login_state::{Choices, LoginState, exposed, joined};
+use super::pending_login::{Choices, LoginState, exposed, joined};
 use super::pkce::random;
 use crate::client::OAuthClient;
 use crate::error::{Error, Kind};
@@ -64,7 +64,7 @@ impl AuthorizationRequest {
 
     /// An extra parameter, such as `access_type` = `offline` or `prompt` = `consent`
     /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
-    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.choices.params.push((name.into(), value.into()));
         self
     }
@@ -90,7 +90,7 @@ impl AuthorizationRequest {
     ///
     /// [`Error::is_config`] where an extra parameter is one of the protocol's own, or the scope has
     /// characters that no scope may have.
-    pub fn begin(&self) -> Result<Login, Error> {
+    pub fn begin(&self) -> Result<PendingLogin, Error> {
         let verifier = random();
         let challenge = self.pkce.challenge(&verifier);
         let state = match &challenge {
@@ -100,7 +100,7 @@ impl AuthorizationRequest {
             )?,
             None => self.choices.begin("code", &[])?,
         };
-        Ok(Login { state, verifier: challenge.map(|_| verifier) })
+        Ok(PendingLogin { state, verifier: challenge.map(|_| verifier) })
     }
 }
 
@@ -122,7 +122,7 @@ impl fmt::Debug for AuthorizationRequest {
 /// no secret.
 #[derive(Clone, Serialize, Deserialize)]
 #[must_use = "a login does nothing until the browser is sent to its URL and it is finished"]
-pub struct Login {
+pub struct PendingLogin {
     #[serde(flatten)]
     state: LoginState,
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed_option")]
@@ -139,7 +139,7 @@ fn exposed_option<S: serde::Serializer>(
     }
 }
 
-impl Login {
+impl PendingLogin {
     /// Where to send the browser
     /// ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)). It holds the
     /// state: do not log it.
@@ -164,7 +164,7 @@ impl Login {
     /// # Errors
     ///
     /// [`Error::is_callback`] where this is not the answer to this login; the provider's own error,
-    /// such as `access_denied`, with its [`code`](Error::code); the errors of
+    /// such as `access_denied`, with its [`error_code`](Error::error_code); the errors of
     /// [`TokenRequest::send`](crate::TokenRequest::send). None of them leaves anything to clean up.
     ///
     /// # Cancellation
@@ -211,9 +211,9 @@ impl Login {
     }
 }
 
-impl fmt::Debug for Login {
+impl fmt::Debug for PendingLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login")
+        f.debug_struct("PendingLogin")
             .field("redirect_uri", &self.state.redirect_uri)
             .finish_non_exhaustive()
     }

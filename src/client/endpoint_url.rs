@@ -1,8 +1,9 @@
 //! Which URLs may be an endpoint.
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::error::Error;
+use crate::loopback::is_loopback;
 
 /// Parses an endpoint: absolute, https (plain http to loopback only, unless asked for), without
 /// fragment or user info; a query is kept
@@ -36,16 +37,6 @@ pub(super) fn parse(text: &str, name: &str, plain_http: bool) -> Result<Url, Err
     match fault {
         None => Ok(url),
         Some(fault) => Err(Error::config(format!("the {name} cannot be used: {fault}"))),
-    }
-}
-
-/// Whether the URL's host is this machine: 127.0.0.0/8, `::1` or `localhost`.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

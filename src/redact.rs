@@ -3,16 +3,16 @@
 //! Invariant: the result has no control characters, no more than the given number of characters
 //! (and an ellipsis), none of the secrets given, and no run of characters long enough to be a token.
 
-/// A run of token characters at least this long is masked. An UUID, which providers put into
+/// A run of token characters at least this long is redacted. An UUID, which providers put into
 /// descriptions as a trace id, has 36.
 const TOKEN_LIKE: usize = 40;
 
-/// A run with one of these in it is masked, however short.
+/// A run with one of these in it is redacted, however short.
 const TELLING: [&str; 7] =
     ["token=", "code=", "secret=", "password=", "assertion=", "verifier=", "key="];
 
 /// The text, control characters escaped, capped.
-pub(crate) fn shown(text: &str, cap: usize) -> String {
+pub(crate) fn escape_and_truncate(text: &str, cap: usize) -> String {
     let mut out = String::new();
     for (count, c) in text.chars().enumerate() {
         if count == cap {
@@ -34,13 +34,13 @@ fn is_visible(c: char) -> bool {
         && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The name of something, where it is short enough to be a name; what may be a secret masked.
-pub(crate) fn named(text: &str, secrets: &[&str]) -> String {
-    if text.len() <= 24 { masked(text, 24, secrets) } else { "…".to_owned() }
+/// The name of something, where it is short enough to be a name; what may be a secret redacted.
+pub(crate) fn redact_name(text: &str, secrets: &[&str]) -> String {
+    if text.len() <= 24 { redact(text, 24, secrets) } else { "…".to_owned() }
 }
 
-/// [`shown`], with what may be a secret masked.
-pub(crate) fn masked(text: &str, cap: usize, secrets: &[&str]) -> String {
+/// [`escape_and_truncate`], with what may be a secret redacted.
+pub(crate) fn redact(text: &str, cap: usize, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
     let mut secrets: Vec<_> = secrets.iter().filter(|secret| !secret.is_empty()).collect();
     // One may be part of another.
@@ -48,7 +48,7 @@ pub(crate) fn masked(text: &str, cap: usize, secrets: &[&str]) -> String {
     for secret in secrets {
         text = text.replace(secret, "[redacted]");
     }
-    shown(&without_runs(&text), cap)
+    escape_and_truncate(&without_runs(&text), cap)
 }
 
 fn without_runs(text: &str) -> String {
@@ -74,16 +74,19 @@ mod tests {
 
     #[test]
     fn controls_are_escaped_and_length_is_capped() {
-        assert_eq!(shown("a\u{1b}[31mb\r\n\u{202e}é", 99), r"a\u{1b}[31mb\r\n\u{202e}é");
-        assert_eq!(shown("abcdef", 3), "abc…");
-        assert_eq!(shown("abc", 3), "abc");
+        assert_eq!(
+            escape_and_truncate("a\u{1b}[31mb\r\n\u{202e}é", 99),
+            r"a\u{1b}[31mb\r\n\u{202e}é"
+        );
+        assert_eq!(escape_and_truncate("abcdef", 3), "abc…");
+        assert_eq!(escape_and_truncate("abc", 3), "abc");
     }
 
     #[test]
-    fn secrets_and_token_like_runs_are_masked_and_trace_ids_are_not() {
+    fn secrets_and_token_like_runs_are_redacted_and_trace_ids_are_not() {
         let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0";
         assert_eq!(
-            masked(
+            redact(
                 &format!(
                     "bad {token}, pw potato; ?a=b&Code=x; trace 01234567-89ab-cdef-0123-456789abcdef"
                 ),
@@ -92,6 +95,6 @@ mod tests {
             ),
             "bad [redacted], pw [redacted]; ?a=b&[redacted]; trace 01234567-89ab-cdef-0123-456789abcdef"
         );
-        assert_eq!(masked("pw potatoes", 200, &["potato", "potatoes"]), "pw [redacted]");
+        assert_eq!(redact("pw potatoes", 200, &["potato", "potatoes"]), "pw [redacted]");
     }
 }

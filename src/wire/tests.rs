@@ -1,10 +1,11 @@
 //! What token endpoints really send, a row each, with the exact outcome.
 
 use super::*;
-use crate::error::{Disposition, Error};
+use crate::error::{Error, RetryClass};
 use crate::token::Token;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
+use secrecy::zeroize::Zeroizing;
 use serde_json::json;
 
 const SENT: i64 = 1_700_000_000;
@@ -14,20 +15,20 @@ fn sent_at() -> DateTime<Utc> {
     DateTime::from_timestamp(SENT, 0).unwrap()
 }
 
-fn read_as(status: u16, body: &[u8], rules: &Rules) -> Result<Token, Error> {
-    let reply = Reply {
+fn read_as(status: u16, body: &[u8], rules: &ResponseRules) -> Result<Token, Error> {
+    let response = HttpResponse {
         endpoint: "token endpoint",
         status: StatusCode::from_u16(status).unwrap(),
         retry_after: None,
-        body,
+        body: Zeroizing::new(body.to_vec()),
         sent_at: sent_at(),
         secrets: &["s3cret"],
     };
-    read_token(&reply, rules)
+    read_token(&response, rules)
 }
 
 fn read(status: u16, body: impl AsRef<[u8]>) -> Result<Token, Error> {
-    read_as(status, body.as_ref(), &Rules::default())
+    read_as(status, body.as_ref(), &ResponseRules::default())
 }
 
 /// A token with the given members besides the access token.
@@ -131,10 +132,10 @@ fn token_types() {
         assert_eq!(
             error.to_string(),
             format!(
-                "the token endpoint's answer (status 200 OK) cannot be used: its token type is {other:?}, not Bearer (OAuthClient::accept_token_type if it means that)"
+                "the token endpoint's response (status 200 OK) cannot be used: its token type is {other:?}, not Bearer (OAuthClient::accept_token_type if it means that)"
             )
         );
-        let rules = Rules { bearer_types: vec![other.to_owned()], hook: None };
+        let rules = ResponseRules { bearer_types: vec![other.to_owned()], map_response: None };
         assert_eq!(read_as(200, body.as_bytes(), &rules).unwrap().token_type(), "Bearer");
     }
     assert!(
@@ -150,16 +151,16 @@ fn refresh_tokens() {
         (r#""refresh_token":null"#, None),
         (r#""refresh_token":"new""#, Some("new")),
     ] {
-        let answer = token_with(members);
-        assert_eq!(answer.refresh_token(), expected, "{members}");
+        let response = token_with(members);
+        assert_eq!(response.refresh_token(), expected, "{members}");
         let old = Token::new("old").unwrap().with_refresh_token("kept").with_scope("a");
-        let renewed = answer.succeeding(&old);
+        let renewed = response.fill_missing_from(&old);
         assert_eq!(renewed.refresh_token(), Some(expected.unwrap_or("kept")), "{members}");
         assert_eq!(renewed.scope(), Some("a"));
         assert_eq!(
             renewed.expires_at(),
             None,
-            "an answer without a lifetime never keeps the old deadline"
+            "an response without a lifetime never keeps the old deadline"
         );
     }
     for body in [
@@ -203,9 +204,9 @@ fn unknown_members_are_kept_through_save_and_load() {
 fn what_is_read_is_not_too_deep_to_be_loaded() {
     for (depth, fits) in [(126, true), (127, false), (128, false)] {
         let deep = "[".repeat(depth) + &"]".repeat(depth);
-        let answer = read(200, format!(r#"{{"access_token":"at","x":{deep}}}"#));
-        assert_eq!(answer.is_ok(), fits, "{depth}");
-        if let Ok(token) = answer {
+        let response = read(200, format!(r#"{{"access_token":"at","x":{deep}}}"#));
+        assert_eq!(response.is_ok(), fits, "{depth}");
+        if let Ok(token) = response {
             let stored = serde_json::to_string(&token).unwrap();
             let loaded: Token = serde_json::from_str(&stored).unwrap();
             assert_eq!(loaded.extra(), token.extra());
@@ -222,35 +223,35 @@ fn large_tokens_are_fine() {
 
 #[test]
 fn refusals() {
-    use Disposition::{Final, Misconfigured, Transient};
+    use RetryClass::{Misconfigured, Permanent, Transient};
     let html = "<html><body>nope</body></html>";
-    for (status, body, code, disposition) in [
-        (400, r#"{"error":"invalid_grant"}"#, Some("invalid_grant"), Final),
+    for (status, body, code, class) in [
+        (400, r#"{"error":"invalid_grant"}"#, Some("invalid_grant"), Permanent),
         (
             200,
             r#"{"error":"bad_refresh_token","error_description":"x"}"#,
             Some("bad_refresh_token"),
-            Final,
+            Permanent,
         ),
         (
             200,
             r#"{"ok":false,"error":"invalid_refresh_token"}"#,
             Some("invalid_refresh_token"),
-            Final,
+            Permanent,
         ),
-        (200, "error=bad_verification_code", Some("bad_verification_code"), Final),
-        (400, r#"{"errors":[{"errorType":"invalid_grant"}],"success":false}"#, None, Final),
-        (400, r#"{"access_token":"at","token_type":"bearer"}"#, None, Final),
-        (400, "", None, Final),
-        (403, "", None, Final),
-        (404, html, None, Final),
-        (400, r#"{"error":"invalid_code"}"#, Some("invalid_code"), Final),
-        (400, r#"{"error":{"message":"m","type":"OAuthException","code":190}}"#, None, Final),
-        (200, r#"{"error":{"message":"m"}}"#, None, Final),
+        (200, "error=bad_verification_code", Some("bad_verification_code"), Permanent),
+        (400, r#"{"errors":[{"errorType":"invalid_grant"}],"success":false}"#, None, Permanent),
+        (400, r#"{"access_token":"at","token_type":"bearer"}"#, None, Permanent),
+        (400, "", None, Permanent),
+        (403, "", None, Permanent),
+        (404, html, None, Permanent),
+        (400, r#"{"error":"invalid_code"}"#, Some("invalid_code"), Permanent),
+        (400, r#"{"error":{"message":"m","type":"OAuthException","code":190}}"#, None, Permanent),
+        (200, r#"{"error":{"message":"m"}}"#, None, Permanent),
         (401, "", Some("invalid_client"), Misconfigured),
         (401, html, Some("invalid_client"), Misconfigured),
         (401, r#"{"error":"invalid_client"}"#, Some("invalid_client"), Misconfigured),
-        (401, r#"{"error":"invalid_grant"}"#, Some("invalid_grant"), Final),
+        (401, r#"{"error":"invalid_grant"}"#, Some("invalid_grant"), Permanent),
         (
             400,
             r#"{"error":"unsupported_grant_type"}"#,
@@ -266,21 +267,21 @@ fn refusals() {
     ] {
         let error = read(status, body).unwrap_err();
         assert_eq!(error.status().unwrap().as_u16(), status, "{body}");
-        assert_eq!(error.code(), code, "{status} {body}");
-        assert_eq!(error.disposition(), disposition, "{status} {body}");
+        assert_eq!(error.error_code(), code, "{status} {body}");
+        assert_eq!(error.retry_class(), class, "{status} {body}");
         assert!(!error.is_malformed_response(), "{status} {body}");
     }
 }
 
 #[test]
-fn descriptions_are_escaped_capped_and_masked() {
+fn descriptions_are_escaped_capped_and_redacted() {
     let body = json!({
         "error": "invalid_grant",
         "error_description": format!("no \u{1b}[31m s3cret\n{}", "x ".repeat(400)),
         "error_uri": "",
     });
     let error = read(400, body.to_string()).unwrap_err();
-    let description = error.description().unwrap();
+    let description = error.error_description().unwrap();
     assert!(description.starts_with(r"no \u{1b}[31m [redacted]\nx x "), "{description}");
     assert_eq!(error.error_uri(), None);
     assert!(error.to_string().len() < 1_000);
@@ -288,7 +289,7 @@ fn descriptions_are_escaped_capped_and_masked() {
 }
 
 #[test]
-fn what_we_sent_is_masked_wherever_it_is_echoed() {
+fn what_we_sent_is_redacted_wherever_it_is_echoed() {
     for body in [
         r#"{"s3cret":1}"#,
         r#"{"access_token":"at","token_type":"s3cret"}"#,
@@ -341,9 +342,9 @@ fn unusable_answers() {
             r#"{"errors":[{"errorType":"x"}]}"#,
             "access_token is missing; its members are: errors",
         ),
-        (200, r#"{"access_token":""}"#, "access_token is not a string with text in it"),
-        (200, r#"{"access_token":null}"#, "access_token is not a string with text in it"),
-        (200, r#"{"access_token":123}"#, "access_token is not a string with text in it"),
+        (200, r#"{"access_token":""}"#, "access_token is empty or not a string"),
+        (200, r#"{"access_token":null}"#, "access_token is empty or not a string"),
+        (200, r#"{"access_token":123}"#, "access_token is empty or not a string"),
         (
             200,
             r#"{"access_token":"a\r\nX: y"}"#,
@@ -370,7 +371,7 @@ fn unusable_answers() {
         assert!(error.is_malformed_response(), "{status} {body}: {error}");
         assert_eq!(error.status().unwrap().as_u16(), status);
         let prefix = format!(
-            "the token endpoint's answer (status {}) cannot be used: ",
+            "the token endpoint's response (status {}) cannot be used: ",
             StatusCode::from_u16(status).unwrap()
         );
         assert_eq!(error.to_string(), prefix + reason, "{status} {body}");
@@ -381,12 +382,14 @@ fn unusable_answers() {
 
 #[test]
 fn a_hook_maps_what_the_provider_nests_or_names_otherwise() {
-    let rules = Rules {
-        hook: Some(std::sync::Arc::new(|mut members| match members.remove("authed_user") {
-            Some(serde_json::Value::Object(user)) => user,
-            _ => members,
+    let rules = ResponseRules {
+        map_response: Some(std::sync::Arc::new(|mut members| {
+            match members.remove("authed_user") {
+                Some(serde_json::Value::Object(user)) => user,
+                _ => members,
+            }
         })),
-        ..Rules::default()
+        ..ResponseRules::default()
     };
     let token = read_as(
         200,
@@ -400,16 +403,16 @@ fn a_hook_maps_what_the_provider_nests_or_names_otherwise() {
 
 #[test]
 fn a_hook_finds_the_error_code_where_the_provider_hides_it() {
-    let rules = Rules {
-        hook: Some(std::sync::Arc::new(|mut members| {
+    let rules = ResponseRules {
+        map_response: Some(std::sync::Arc::new(|mut members| {
             let code = members.get("errors").and_then(|errors| errors[0]["errorType"].as_str());
             if let Some(code) = code.map(str::to_owned) {
                 members.insert("error".to_owned(), code.into());
             }
             members
         })),
-        ..Rules::default()
+        ..ResponseRules::default()
     };
     let body = br#"{"errors":[{"errorType":"invalid_grant","message":"m"}],"success":false}"#;
-    assert_eq!(read_as(400, body, &rules).unwrap_err().code(), Some("invalid_grant"));
+    assert_eq!(read_as(400, body, &rules).unwrap_err().error_code(), Some("invalid_grant"));
 }

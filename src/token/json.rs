@@ -12,8 +12,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::value::BEARER;
-use super::{Lifetime, Parts, Token};
+use super::{BEARER, Lifetime, Parts, Token, scope};
 use crate::clock::{self, Clock};
 
 /// The members that `Token` has fields for; any other is `extra`.
@@ -72,7 +71,7 @@ impl<'de> Deserialize<'de> for Token {
         };
         let token_type = text(&mut members, "token_type").map_or(BEARER, Cow::Owned);
         let refresh_token = text(&mut members, "refresh_token").map(SecretString::from);
-        let scope = crate::wire::scope(members.remove("scope")).map(String::into_boxed_str);
+        let scope = scope(members.remove("scope")).map(String::into_boxed_str);
         let (expires_at, lifetime) = deadline(&mut members);
         members.retain(|name, _| !KNOWN.contains(&name.as_str()));
         let parts = Parts {

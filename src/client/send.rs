@@ -1,7 +1,7 @@
-//! `Answer`: a request sent, and all that came back of it.
+//! Sends a request and reads the whole response.
 //!
-//! Invariants: never more than the limit of bytes held; no redirect; the moment before sending is
-//! noted, for a token's deadline counts from it. The caller bounds the time.
+//! Invariants: it never holds more bytes than the limit; it accepts no redirect; it notes the moment
+//! before it sends, from which a token's deadline counts. The caller bounds the time.
 
 use std::time::Duration;
 
@@ -13,50 +13,29 @@ use secrecy::zeroize::Zeroizing;
 
 use crate::clock::{self, Clock};
 use crate::error::{BoxError, Error, Kind};
-use crate::wire::Reply;
+use crate::wire::HttpResponse;
 
-/// A whole answer.
-pub(super) struct Answer {
-    status: http::StatusCode,
-    retry_after: Option<Duration>,
-    body: Zeroizing<Vec<u8>>,
-    sent_at: chrono::DateTime<chrono::Utc>,
-}
-
-impl Answer {
-    pub(super) fn reply<'a>(&'a self, endpoint: &'static str, secrets: &'a [&'a str]) -> Reply<'a> {
-        Reply {
-            endpoint,
-            status: self.status,
-            retry_after: self.retry_after,
-            body: &self.body,
-            sent_at: self.sent_at,
-            secrets,
-        }
-    }
-}
-
-/// Sends the request and reads the answer up to the limit.
-pub(super) async fn answer(
+/// Sends the request and reads the response up to the limit.
+pub(super) async fn send(
     http: &ClientWithMiddleware,
     request: Request,
     endpoint: &'static str,
     limit: usize,
     clock: &Clock,
-) -> Result<Answer, Error> {
-    let asked = request.url().clone();
+) -> Result<HttpResponse<'static>, Error> {
+    let url = request.url().clone();
     let sent_at = clock::to_date(clock.now());
     let response = http.execute(request).await.map_err(|error| send_error(error, endpoint))?;
     let status = response.status();
     // An application's own HTTP client may follow redirects; what lies behind one is not the
     // endpoint that was configured.
-    if *response.url() != asked {
-        let reason = "the request was redirected; give OAuthClient::http a client with reqwest::redirect::Policy::none()";
+    if *response.url() != url {
+        let reason = "the request was redirected; give OAuthClient::http_client a client with reqwest::redirect::Policy::none()";
         return Err(Error::new(Kind::Malformed { endpoint, status, reason: reason.to_owned() }));
     }
     let retry_after = retry_after(response.headers(), sent_at);
     let body = read_body(response, endpoint, limit).await?;
-    Ok(Answer { status, retry_after, body, sent_at })
+    Ok(HttpResponse { endpoint, status, retry_after, body, sent_at, secrets: &[] })
 }
 
 /// Reads the body up to the limit.
@@ -69,21 +48,21 @@ async fn read_body(
     let mut body = Zeroizing::new(Vec::new());
     loop {
         let chunk = response.chunk().await.map_err(|error| {
-            Error::new(Kind::Lost { endpoint, source: error.without_url().into() })
+            Error::new(Kind::ResponseLost { endpoint, source: error.without_url().into() })
         })?;
         match chunk {
             None => return Ok(body),
             Some(chunk) if body.len() + chunk.len() <= limit => body.extend_from_slice(&chunk),
             Some(_) => {
                 let reason =
-                    format!("it is longer than {limit} bytes (OAuthClient::response_limit)");
+                    format!("it is longer than {limit} bytes (OAuthClient::max_response_bytes)");
                 return Err(Error::new(Kind::Malformed { endpoint, status, reason }));
             }
         }
     }
 }
 
-/// Tells a request that was never sent from one whose answer was lost.
+/// Tells a request that was never sent from one whose response was lost.
 fn send_error(error: reqwest_middleware::Error, endpoint: &'static str) -> Error {
     let error = error.without_url();
     let of_reqwest = match &error {
@@ -93,7 +72,7 @@ fn send_error(error: reqwest_middleware::Error, endpoint: &'static str) -> Error
         }
     };
     let Some(of_reqwest) = of_reqwest else {
-        return Error::new(Kind::Lost { endpoint, source: error.into() });
+        return Error::new(Kind::ResponseLost { endpoint, source: error.into() });
     };
     if of_reqwest.is_builder() || no_tls(of_reqwest) {
         return Error::config(format!(
@@ -103,7 +82,7 @@ fn send_error(error: reqwest_middleware::Error, endpoint: &'static str) -> Error
     let sent = !of_reqwest.is_connect();
     let source: BoxError = error.into();
     Error::new(if sent {
-        Kind::Lost { endpoint, source }
+        Kind::ResponseLost { endpoint, source }
     } else {
         Kind::Unreachable { endpoint, source }
     })

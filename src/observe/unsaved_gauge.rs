@@ -1,9 +1,9 @@
-//! `Counted`: what is not saved yet, in the gauge for as long as it lives.
+//! `UnsavedGauge`.
 
-/// One entry that waits to be saved.
-pub(crate) struct Counted(());
+/// Counts one token that is not saved yet in the gauge, for as long as it lives.
+pub(crate) struct UnsavedGauge(());
 
-impl Counted {
+impl UnsavedGauge {
     pub(crate) fn new() -> Self {
         #[cfg(feature = "metrics")]
         super::metrics::unsaved().increment(1);
@@ -12,7 +12,7 @@ impl Counted {
 }
 
 #[cfg(feature = "metrics")]
-impl Drop for Counted {
+impl Drop for UnsavedGauge {
     fn drop(&mut self) {
         super::metrics::unsaved().decrement(1);
     }

@@ -1,31 +1,31 @@
-//! What an application asks for beside the grant itself.
+//! `GrantParams`.
 
 use std::fmt;
 
 use crate::client::TokenRequest;
 
-/// A scope, and extra parameters.
+/// What the application asks for beside the grant itself: a scope, and extra parameters.
 #[derive(Clone, Default)]
-pub(super) struct Wishes {
+pub(super) struct GrantParams {
     pub(super) scope: Option<String>,
     pub(super) extra: Vec<(String, String)>,
 }
 
-impl fmt::Debug for Wishes {
+impl fmt::Debug for GrantParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.extra.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Wishes").field("scope", &self.scope).field("extra", &names).finish()
+        f.debug_struct("GrantParams").field("scope", &self.scope).field("extra", &names).finish()
     }
 }
 
-impl Wishes {
-    pub(super) fn param(&mut self, name: impl Into<String>, value: impl Into<String>) {
+impl GrantParams {
+    pub(super) fn add_extra(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.extra.push((name.into(), value.into()));
     }
 
-    pub(super) fn put_on<'a>(&self, mut request: TokenRequest<'a>) -> TokenRequest<'a> {
+    pub(super) fn add_to<'a>(&self, mut request: TokenRequest<'a>) -> TokenRequest<'a> {
         for (name, value) in &self.extra {
-            request = request.extra(name, value);
+            request = request.extra_param(name, value);
         }
         match &self.scope {
             Some(scope) => request.scope(scope),

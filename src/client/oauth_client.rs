@@ -9,12 +9,13 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::post::{Endpoint, Form, post};
+use super::post::{Endpoint, post};
 use super::settings::{Endpoints, Issuer, Settings};
-use super::{BasicEncoding, ClientAuthentication, TokenRequest, endpoint};
+use super::{BasicEncoding, ClientAuthentication, Form, TokenRequest, endpoint_url};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::wire::Reply;
+use crate::observe::ClientFields;
+use crate::wire::HttpResponse;
 
 /// The client's registration with a provider, and the provider's token endpoint
 /// ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
@@ -42,7 +43,7 @@ impl OAuthClient {
     pub fn new(client_id: impl Into<String>, token_url: impl AsRef<str>) -> Result<Self, Error> {
         Ok(Self::with_url(
             client_id.into(),
-            endpoint::parse(token_url.as_ref(), "token endpoint", false)?,
+            endpoint_url::parse(token_url.as_ref(), "token endpoint", false)?,
         ))
     }
 
@@ -58,7 +59,7 @@ impl OAuthClient {
         client_id: impl Into<String>,
         token_url: impl AsRef<str>,
     ) -> Result<Self, Error> {
-        let url = endpoint::parse(token_url.as_ref(), "token endpoint", true)?;
+        let url = endpoint_url::parse(token_url.as_ref(), "token endpoint", true)?;
         Ok(Self::with_url(client_id.into(), url))
     }
 
@@ -90,7 +91,7 @@ impl OAuthClient {
     ///
     /// [`Error::is_config`], as [`new`](Self::new).
     pub fn authorization_endpoint(self, url: impl AsRef<str>) -> Result<Self, Error> {
-        let url = endpoint::parse(url.as_ref(), "authorization endpoint", false)?;
+        let url = endpoint_url::parse(url.as_ref(), "authorization endpoint", false)?;
         Ok(self.with(|settings| settings.endpoints.authorization = Some(url)))
     }
 
@@ -101,7 +102,7 @@ impl OAuthClient {
     ///
     /// [`Error::is_config`], as [`new`](Self::new).
     pub fn device_authorization_endpoint(self, url: impl AsRef<str>) -> Result<Self, Error> {
-        let url = endpoint::parse(url.as_ref(), "device authorization endpoint", false)?;
+        let url = endpoint_url::parse(url.as_ref(), "device authorization endpoint", false)?;
         Ok(self.with(|settings| settings.endpoints.device_authorization = Some(url)))
     }
 
@@ -112,7 +113,7 @@ impl OAuthClient {
     ///
     /// [`Error::is_config`], as [`new`](Self::new).
     pub fn revocation_endpoint(self, url: impl AsRef<str>) -> Result<Self, Error> {
-        let url = endpoint::parse(url.as_ref(), "revocation endpoint", false)?;
+        let url = endpoint_url::parse(url.as_ref(), "revocation endpoint", false)?;
         Ok(self.with(|settings| settings.endpoints.revocation = Some(url)))
     }
 
@@ -123,7 +124,7 @@ impl OAuthClient {
     ///
     /// [`Error::is_config`], as [`new`](Self::new).
     pub fn introspection_endpoint(self, url: impl AsRef<str>) -> Result<Self, Error> {
-        let url = endpoint::parse(url.as_ref(), "introspection endpoint", false)?;
+        let url = endpoint_url::parse(url.as_ref(), "introspection endpoint", false)?;
         Ok(self.with(|settings| settings.endpoints.introspection = Some(url)))
     }
 
@@ -181,7 +182,7 @@ impl OAuthClient {
     /// redirect is refused, but only after the redirect was followed. By default one is built
     /// that follows none, waits at most 10 seconds for a connection, and uses the environment's
     /// proxy unless the token endpoint is on loopback.
-    pub fn http(self, http: impl Into<ClientWithMiddleware>) -> Self {
+    pub fn http_client(self, http: impl Into<ClientWithMiddleware>) -> Self {
         let http = http.into();
         self.with(|settings| settings.http = Some(http))
     }
@@ -193,8 +194,8 @@ impl OAuthClient {
     }
 
     /// The longest answer, in bytes after decompression, that is read. 1 MiB by default.
-    pub fn response_limit(self, bytes: usize) -> Self {
-        self.with(|settings| settings.response_limit = bytes)
+    pub fn max_response_bytes(self, bytes: usize) -> Self {
+        self.with(|settings| settings.max_response_bytes = bytes)
     }
 
     /// A token type that this provider means Bearer by, such as eBay's `User Access Token`;
@@ -229,9 +230,9 @@ impl OAuthClient {
     /// ```
     pub fn map_response(
         self,
-        hook: impl Fn(Map<String, Value>) -> Map<String, Value> + Send + Sync + 'static,
+        map: impl Fn(Map<String, Value>) -> Map<String, Value> + Send + Sync + 'static,
     ) -> Self {
-        self.with(|settings| settings.rules.hook = Some(Arc::new(hook)))
+        self.with(|settings| settings.rules.map_response = Some(Arc::new(map)))
     }
 
     /// The wall clock that deadlines are counted by, for tests. By default the system's.
@@ -259,13 +260,18 @@ impl OAuthClient {
         &self,
         endpoint: Endpoint<'_>,
         form: &Form,
-        read: impl Fn(&Reply<'_>) -> Result<T, Error>,
+        read: impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         post(&self.0, endpoint, form, read).await
     }
 
     pub(crate) fn endpoints(&self) -> &Endpoints {
         &self.0.endpoints
+    }
+
+    /// What spans say of this client.
+    pub(crate) fn span_fields(&self) -> ClientFields<'_> {
+        ClientFields { client_id: &self.0.id, host: self.0.endpoints.token.host_str() }
     }
 
     /// What the provider is told apart from others by: its issuer, else its token endpoint.
@@ -309,7 +315,7 @@ impl fmt::Debug for OAuthClient {
             .field("authentication", &settings.method())
             .field("secret", &settings.secret.as_ref().map(|_| "[redacted]"))
             .field("timeout", &settings.timeout)
-            .field("response_limit", &settings.response_limit)
+            .field("max_response_bytes", &settings.max_response_bytes)
             .field("rules", &settings.rules)
             .field("clock", &settings.clock)
             .finish_non_exhaustive()

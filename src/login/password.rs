@@ -1,7 +1,7 @@
 //! Resource owner password credentials
 //! ([RFC 6749 §4.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.3)).
 
-use super::{OAuthClient, TokenRequest};
+use crate::client::{OAuthClient, TokenRequest};
 
 impl OAuthClient {
     /// A token for a person's name and password, for legacy providers

@@ -1,0 +1,20 @@
+//! `HttpResponse`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+use secrecy::zeroize::Zeroizing;
+
+/// The response of an endpoint, read to its end.
+pub(crate) struct HttpResponse<'a> {
+    /// Such as "token endpoint", for errors.
+    pub(crate) endpoint: &'static str,
+    pub(crate) status: StatusCode,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Zeroizing<Vec<u8>>,
+    /// The moment before the request was sent: `expires_in` counts from here.
+    pub(crate) sent_at: DateTime<Utc>,
+    /// The secrets of the request: the response may repeat them, and an error must not.
+    pub(crate) secrets: &'a [&'a str],
+}

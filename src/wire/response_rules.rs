@@ -1,0 +1,26 @@
+//! `ResponseRules`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+type MapResponse = Arc<dyn Fn(Map<String, Value>) -> Map<String, Value> + Send + Sync>;
+
+/// What the application knows of its provider.
+#[derive(Clone, Default)]
+pub(crate) struct ResponseRules {
+    /// Token types that mean Bearer.
+    pub(crate) bearer_types: Vec<String>,
+    /// Maps the members of a response before they are read.
+    pub(crate) map_response: Option<MapResponse>,
+}
+
+impl fmt::Debug for ResponseRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseRules")
+            .field("bearer_types", &self.bearer_types)
+            .field("map_response", &self.map_response.is_some())
+            .finish()
+    }
+}
