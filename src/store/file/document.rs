@@ -47,13 +47,6 @@ pub(super) fn replace(place: &Place, record: &Record) -> Result<(), StoreError> 
     os::sync_directory(&place.directory)
 }
 
-/// Removes the file, and what a killed process may have left of another. For who holds the lock.
-pub(super) fn remove(place: &Place) -> Result<(), StoreError> {
-    os::remove(&place.temporary)?;
-    os::remove(&place.document)?;
-    os::sync_directory(&place.directory)
-}
-
 /// The bytes as JSON text. The error says where it went wrong, and no more: the text of the
 /// parser's own error may repeat what is in the file.
 fn text(bytes: &[u8]) -> Result<&str, BoxError> {

@@ -73,9 +73,6 @@ pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether [`is_at`] can tell that a file was removed, and another one made in its place.
-pub(super) const KNOWS_FILES: bool = cfg!(unix);
-
 /// Removes the file, if there is one. An empty directory in its place is removed as well.
 pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     let removed = match fs::symlink_metadata(path) {
