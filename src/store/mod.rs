@@ -8,6 +8,10 @@
 //! A store has two operations: load, and compare-and-swap. Correctness rests on the second. The
 //! record itself says who renews a token, so a store needs no locks, leases or clocks.
 
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod columns;
+#[cfg(feature = "sealed")]
+mod encrypted;
 #[cfg(feature = "file-store")]
 mod file;
 mod key;
@@ -15,16 +19,15 @@ mod memory;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
-#[cfg(feature = "sealed")]
-mod sealed;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
-#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
-mod stored;
 mod token_store;
 
 pub use crate::error::StoreError;
 
+#[cfg(feature = "sealed")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sealed")))]
+pub use encrypted::{Sealed, SealingKey};
 #[cfg(feature = "file-store")]
 #[cfg_attr(docsrs, doc(cfg(feature = "file-store")))]
 pub use file::FileStore;
@@ -34,9 +37,6 @@ pub use record::{Record, Version};
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use redis::RedisStore;
-#[cfg(feature = "sealed")]
-#[cfg_attr(docsrs, doc(cfg(feature = "sealed")))]
-pub use sealed::{Sealed, SealingKey};
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use sql::PostgresStore;

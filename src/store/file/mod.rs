@@ -9,12 +9,12 @@
 //! - The token file's content is the version, so what cannot be read there is an error, and stays.
 //! - No symbolic link is followed in either name, and no other user reads what is written.
 
-mod document;
-mod failure;
-mod lock;
-mod os;
-mod place;
-mod temporary;
-mod value;
+mod file_store;
+mod io_error;
+mod lock_file;
+mod paths;
+mod platform;
+mod temp_file;
+mod token_file;
 
-pub use value::FileStore;
+pub use file_store::FileStore;

@@ -1,6 +1,6 @@
 //! `Statements`: what is asked of the table, in the words that both databases understand.
 
-use super::table::Table;
+use super::table_name::Table;
 
 /// The same in both databases.
 pub(super) struct Statements {

@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::failure::failure;
+use super::io_error::failure;
 use crate::store::StoreError;
 
 /// Opens the file itself: not what a symbolic link names, and without waiting for the other end of
@@ -17,7 +17,7 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     }
     #[cfg(not(unix))]
     if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
-        return Err(io::Error::other(super::failure::LINK));
+        return Err(io::Error::other(super::io_error::LINK));
     }
     options.open(path)
 }

@@ -1,16 +1,18 @@
 //! `PostgresStore`.
 
+mod error;
+
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::PgPool;
 
-use super::engine::{Engine, Found, Value};
-use super::postgres_fault::fault;
-use super::row;
+use self::error::fault;
+use super::executor::{Engine, Found, Value};
+use super::queries;
 use super::statements::Statements;
-use super::table::Table;
+use super::table_name::Table;
 use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
 /// A store in a table of PostgreSQL, for processes that share a database.
@@ -137,7 +139,7 @@ impl Engine for PostgresStore {
 #[async_trait]
 impl TokenStore for PostgresStore {
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
-        row::load(self, key).await
+        queries::load(self, key).await
     }
 
     async fn compare_and_swap(
@@ -146,7 +148,7 @@ impl TokenStore for PostgresStore {
         expected: Option<Version>,
         record: &Record,
     ) -> Result<SwapOutcome, StoreError> {
-        row::compare_and_swap(self, key, expected, record).await
+        queries::compare_and_swap(self, key, expected, record).await
     }
 }
 

@@ -7,6 +7,9 @@
 //! jumps ahead ends it early. Either way a sibling may ask the provider too soon, which is what
 //! the compare-and-swap is for; no lease lasts for ever.
 
+mod error;
+mod open;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,11 +17,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sqlx::SqlitePool;
 
-use super::engine::{Engine, Found, Value};
-use super::sqlite_fault::fault;
+use self::error::fault;
+use super::executor::{Engine, Found, Value};
+use super::queries;
 use super::statements::Statements;
-use super::table::Table;
-use super::{row, sqlite_file};
+use super::table_name::Table;
 use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
 /// A store in a table of an SQLite file, for processes of one host.
@@ -74,7 +77,7 @@ impl SqliteStore {
     /// [`StoreError::is_config`] where the file cannot be opened or created;
     /// [`StoreError::is_corrupt`] where it is not a database.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        sqlite_file::open(path.as_ref()).await.map(Self::new)
+        open::open(path.as_ref()).await.map(Self::new)
     }
 
     /// In another table: `name`, or `schema.name` with the schema of an attached database.
@@ -142,7 +145,7 @@ impl Engine for SqliteStore {
 #[async_trait]
 impl TokenStore for SqliteStore {
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
-        row::load(self, key).await
+        queries::load(self, key).await
     }
 
     async fn compare_and_swap(
@@ -151,7 +154,7 @@ impl TokenStore for SqliteStore {
         expected: Option<Version>,
         record: &Record,
     ) -> Result<SwapOutcome, StoreError> {
-        row::compare_and_swap(self, key, expected, record).await
+        queries::compare_and_swap(self, key, expected, record).await
     }
 }
 

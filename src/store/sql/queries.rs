@@ -4,8 +4,8 @@
 //! may ask a second one: a commit that lost reads what it lost to, and a release touches a row that
 //! holds a record only after it found none to delete.
 
-use super::engine::{Engine, Value};
-use crate::store::{Record, StoreError, SwapOutcome, TokenKey, Version, stored};
+use super::executor::{Engine, Value};
+use crate::store::{Record, StoreError, SwapOutcome, TokenKey, Version, columns};
 
 pub(super) async fn load(
     engine: &impl Engine,
@@ -17,7 +17,7 @@ pub(super) async fn load(
             "there are two rows of one key: the table has no primary key, so `migrate` did not create it",
         ));
     }
-    rows.pop().map_or(Ok(None), |(version, document)| stored::record(version, document))
+    rows.pop().map_or(Ok(None), |(version, document)| columns::record(version, document))
 }
 
 pub(super) async fn compare_and_swap(

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use redis::aio::ConnectionManager;
 use redis::{FromRedisValue, ScriptInvocation};
 
-use super::fault::fault;
+use super::error::fault;
 use super::scripts;
-use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version, stored};
+use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version, columns};
 
 /// What the scripts tell of a record: whether it was stored, whether something is there, version
 /// and document.
@@ -123,5 +123,5 @@ fn record(found: Found) -> Result<Option<Record>, StoreError> {
     let version = version.map(text).transpose()?.map(|version| {
         version.parse().map_err(|_| StoreError::corrupt("the stored version is not a number"))
     });
-    stored::record(version.transpose()?, document.map(text).transpose()?)
+    columns::record(version.transpose()?, document.map(text).transpose()?)
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 
-use super::lock::Lock;
-use super::place::Place;
-use super::{document, os};
+use super::lock_file::Lock;
+use super::paths::Place;
+use super::{platform, token_file};
 use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
 /// A store in files, shared by the processes of one host.
@@ -93,7 +93,7 @@ impl FileStore {
 
 /// The lock, and the directory for it where it is missing.
 fn lock(place: &Place) -> Result<Lock, StoreError> {
-    os::make_directory(&place.directory)?;
+    platform::make_directory(&place.directory)?;
     Lock::take(&place.lock)?.ok_or_else(|| StoreError::unavailable("the directory went away"))
 }
 
@@ -101,7 +101,7 @@ fn lock(place: &Place) -> Result<Lock, StoreError> {
 impl TokenStore for FileStore {
     /// Takes no lock and writes nothing.
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
-        self.at(key, |place| document::read(&place.document)).await
+        self.at(key, |place| token_file::read(&place.document)).await
     }
 
     async fn compare_and_swap(
@@ -112,13 +112,13 @@ impl TokenStore for FileStore {
     ) -> Result<SwapOutcome, StoreError> {
         let record = record.clone();
         let work = move |place: &Place| {
-            document::check(&record)?;
+            token_file::check(&record)?;
             let _lock = lock(place)?;
-            let stored = document::read(&place.document)?;
+            let stored = token_file::read(&place.document)?;
             if stored.as_ref().map(Record::version) != expected {
                 return Ok(SwapOutcome::Conflict(stored));
             }
-            document::replace(place, &record)?;
+            token_file::replace(place, &record)?;
             Ok(SwapOutcome::Stored(Version::of(record.json())))
         };
         self.at(key, work).await

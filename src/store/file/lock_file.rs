@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::failure::failure;
-use super::os;
+use super::io_error::failure;
+use super::platform;
 use crate::store::StoreError;
 
 /// How long the lock is waited for. Others hold it for milliseconds: who has it longer is stopped, or
@@ -36,7 +36,7 @@ impl Lock {
     ) -> Result<Option<Self>, StoreError> {
         let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
-            let file = match os::open(path, options.read(true).write(true)) {
+            let file = match platform::open(path, options.read(true).write(true)) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 file => file.map_err(failure)?,
             };
@@ -63,7 +63,7 @@ impl Lock {
             Err(TryLockError::Error(error)) => return Err(failure(error)),
         }
         let lock = Self { file };
-        let in_place = os::is_at(&lock.file, path).map_err(failure)?;
+        let in_place = platform::is_at(&lock.file, path).map_err(failure)?;
         Ok(in_place.then_some(lock))
     }
 }
