@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use quick_cache::sync::Cache;
-use reqwest_oauth2::store::{Committed, Lease, PostgresStore, Record, StoreError};
+use reqwest_oauth2::store::{PostgresStore, Record, StoreError, SwapOutcome};
 use reqwest_oauth2::store::{TokenKey, TokenStore, Version};
 use reqwest_oauth2::{OAuthClient, Token, UserId, UserSessions};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -219,24 +219,12 @@ impl TokenStore for Generous {
         Ok(Some(Record::new(document(user, self.expires_at))))
     }
 
-    async fn lease(&self, _: &TokenKey, _: &Lease) -> Result<bool, StoreError> {
-        Ok(true)
-    }
-
-    async fn release(&self, _: &TokenKey, _: &Lease) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn commit(
+    async fn compare_and_swap(
         &self,
         _: &TokenKey,
         _: Option<Version>,
         record: &Record,
-    ) -> Result<Committed, StoreError> {
-        Ok(Committed::Saved(record.version()))
-    }
-
-    async fn delete(&self, _: &TokenKey) -> Result<(), StoreError> {
-        Ok(())
+    ) -> Result<SwapOutcome, StoreError> {
+        Ok(SwapOutcome::Stored(record.version()))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::observe;
-use crate::store::{Committed, Lease, Record, StoreError, TokenKey, TokenStore, Version};
+use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 use crate::token::Token;
 
 /// What stands in the place of a token after a sign-out, or after the provider has refused the
@@ -55,16 +55,14 @@ impl Shelf {
         read(self.call("load", self.store.load(&self.key)).await?)
     }
 
-    pub(crate) async fn lease(&self, lease: &Lease) -> Result<bool, Error> {
-        self.call("lease", self.store.lease(&self.key, lease)).await
+    /// A placeholder: the store has no leases any more.
+    pub(crate) async fn lease(&self) -> Result<bool, Error> {
+        Ok(true)
     }
 
-    pub(crate) async fn release(&self, lease: &Lease) -> Result<(), Error> {
-        self.call("release", self.store.release(&self.key, lease)).await
-    }
-
+    /// A placeholder: the store deletes nothing any more.
     pub(crate) async fn delete(&self) -> Result<(), Error> {
-        self.call("delete", self.store.delete(&self.key)).await
+        Ok(())
     }
 
     /// Saves the token (`None`: that the login has ended) in the place of that version. Where
@@ -83,16 +81,16 @@ impl Shelf {
         };
         let record = Record::new(json);
         for _ in 0..ATTEMPTS {
-            let committed = self.store.commit(&self.key, replaces, &record);
+            let committed = self.store.compare_and_swap(&self.key, replaces, &record);
             match self.call("commit", committed).await? {
-                Committed::Saved(version) => return Ok(Shelved::Saved(version)),
+                SwapOutcome::Stored(version) => return Ok(Shelved::Saved(version)),
                 // Lost: whoever ends a login leaves a mark.
-                Committed::Conflict(None) => replaces = None,
+                SwapOutcome::Conflict(None) => replaces = None,
                 // It may be our own, by a commit whose answer was lost: then it is adopted.
-                Committed::Conflict(present) if !anyway => {
+                SwapOutcome::Conflict(present) if !anyway => {
                     return Ok(Shelved::Lost(read(present)?));
                 }
-                Committed::Conflict(present) => {
+                SwapOutcome::Conflict(present) => {
                     replaces = present.map(|present| present.version());
                 }
             }

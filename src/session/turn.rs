@@ -29,7 +29,7 @@ use super::snapshot::{Origin, Snapshot};
 use crate::error::{Error, Kind};
 use crate::jitter::between;
 use crate::observe;
-use crate::store::{Lease, Version};
+use crate::store::Version;
 use crate::token::Token;
 
 /// Between looks at whether a sibling has finished; doubled, and jittered by a half either way.
@@ -76,10 +76,9 @@ async fn wait(
         if let Some(turn) = adopt(&stored)? {
             return Ok(turn);
         }
-        // Another one each time: the last one's release may still be on its way.
-        let (lease, asked) = (Lease::new(core.config.lease), Instant::now());
-        if calm.has_lasted(core, &stored) && shelf.lease(&lease).await? {
-            let hold = Hold::keep(shelf.clone(), lease)?;
+        let asked = Instant::now();
+        if calm.has_lasted(core, &stored) && shelf.lease().await? {
+            let hold = Hold::keep(shelf.clone(), core.config.lease)?;
             let stored = shelf.load().await?;
             if let Some(turn) = adopt(&stored)? {
                 return Ok(turn);
@@ -154,23 +153,21 @@ fn base(core: &Core, stored: Stored) -> Option<Arc<Token>> {
 }
 
 impl Hold {
-    fn keep(shelf: Shelf, lease: Lease) -> Result<Self, Error> {
+    fn keep(shelf: Shelf, ttl: Duration) -> Result<Self, Error> {
         let (end, mut ended) = oneshot::channel();
         let keep = async move {
             loop {
                 tokio::select! {
                     biased;
                     _ = &mut ended => break,
-                    () = sleep(lease.ttl() / 3) => {
+                    () = sleep(ttl / 3) => {
                         // That the store failed, the shelf has said.
-                        if let Ok(false) = shelf.lease(&lease).await {
+                        if let Ok(false) = shelf.lease().await {
                             observe::lease_lost();
                         }
                     }
                 }
             }
-            // A lease that is not released ends by itself.
-            let _ = shelf.release(&lease).await;
         };
         runtime()?.spawn(keep.in_current_span());
         Ok(Self { _end: end })

@@ -6,18 +6,21 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-/// Tells records apart that are stored one after the other under a key.
+/// Identifies one content of a key's record.
+///
+/// A version must never come twice for a key, not even after the store lost its content: a replica
+/// that still knows the old version would overwrite the new record. The hash that [`Record::new`]
+/// computes never repeats, because sessions put a random value into each document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Version(i64);
 
 impl Version {
-    /// A version as a store has kept it.
+    /// A version that a store kept as a number.
     pub fn from_number(number: i64) -> Self {
         Self(number)
     }
 
-    /// The version that is the content's: a piece of its hash, so that the same content has the
-    /// same one wherever it is read.
+    /// The first 64 bits of the document's SHA-256, so each reader of a document gets the same one.
     pub(super) fn of(json: &str) -> Self {
         let digest = Sha256::digest(json.as_bytes());
         let mut number = [0; 8];
@@ -25,13 +28,15 @@ impl Version {
         Self(i64::from_be_bytes(number))
     }
 
-    /// The version as a number to keep; not in any order.
+    /// The version as a number, to store it. Numbers have no order.
     pub fn number(self) -> i64 {
         self.0
     }
 }
 
-/// A document under a key: JSON text, a secret, with its version. `Debug` shows no secret.
+/// What a store holds for one login: a JSON document, which is a secret, and its version.
+///
+/// `Debug` shows no secret.
 #[derive(Clone)]
 pub struct Record {
     version: Version,
@@ -39,13 +44,13 @@ pub struct Record {
 }
 
 impl Record {
-    /// A document, with the version that is its content's: the same content has the same one.
+    /// A document, with a hash of it as the version: equal documents have equal versions.
     pub fn new(json: impl Into<String>) -> Self {
         let json = Zeroizing::new(json.into());
         Self::with_version(Version::of(&json), json.as_str())
     }
 
-    /// A document with the version that a store has kept with it.
+    /// A document with the version that the store kept for it.
     pub fn with_version(version: Version, json: impl Into<String>) -> Self {
         Self { version, json: SecretString::from(json.into()) }
     }
@@ -65,18 +70,4 @@ impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record").field("version", &self.version).finish_non_exhaustive()
     }
-}
-
-/// The end of [`TokenStore::commit`](super::TokenStore::commit).
-#[derive(Debug, Clone)]
-#[must_use = "a record that lost to another is not stored"]
-pub enum Committed {
-    /// The document is stored, and this is its version from now on: what [`load`] hands out with it,
-    /// and what the next commit replaces. It need not be the version of the record that was handed
-    /// in, since a store may keep something else than that text: sealed, or with a count of its own.
-    ///
-    /// [`load`]: super::TokenStore::load
-    Saved(Version),
-    /// Another one is there, or nothing where there should be one; it was left as it is.
-    Conflict(Option<Record>),
 }

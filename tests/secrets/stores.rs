@@ -1,12 +1,12 @@
-//! Sessions that share a store: what they show, what is broken in it, what is sealed.
+//! UserSessions that share a store: what they show, what is broken in it, what is sealed.
 
 use std::sync::Arc;
 
 use reqwest_oauth2::store::{
-    FileStore, Lease, MemoryStore, PostgresStore, Record, Sealed, SealingKey, SqliteStore,
-    StoreError, TokenKey, TokenStore,
+    FileStore, MemoryStore, PostgresStore, Record, Sealed, SealingKey, SqliteStore, StoreError,
+    SwapOutcome, TokenKey, TokenStore,
 };
-use reqwest_oauth2::{UserId, UserSessions};
+use reqwest_oauth2::{UserSessions, UserId};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
 
@@ -24,20 +24,21 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     sqlite.migrate().await.unwrap();
     let key = secrets.plant("sealing key", "a key of thirty-two characters..");
     let sealing = || SealingKey::new("one", key.as_bytes().try_into().unwrap());
-    let sealed = Sealed::new(memory.clone(), sealing());
+    let sealed = Sealed::new(MemoryStore::new(), sealing());
     log.show(&*memory);
     log.show(&file);
     log.show(&sqlite);
     log.show(&sealed);
     log.show(&sealing());
     log.show(&UserId::from("alice"));
-    log.show(&Lease::new(std::time::Duration::from_secs(1)));
     no_server(log, secrets, &world).await;
     let stores: [Arc<dyn TokenStore>; 4] =
-        [memory, Arc::new(file), Arc::new(sealed), Arc::new(sqlite)];
+        [memory.clone(), Arc::new(file), Arc::new(sealed), Arc::new(sqlite)];
     for store in stores {
         used(log, secrets, &world, store).await;
     }
+    let key = TokenKey::new(&world.provider.token_url(), "foo", "alice");
+    log.show_error(&Sealed::new(memory, sealing()).load(&key).await.unwrap_err());
 }
 
 async fn used(log: &Log, secrets: &mut Secrets, world: &World, store: Arc<dyn TokenStore>) {
@@ -49,18 +50,21 @@ async fn used(log: &Log, secrets: &mut Secrets, world: &World, store: Arc<dyn To
     log.show(&key);
     let build = || {
         let clock = world.clock.reader();
-        let sessions =
-            UserSessions::builder(world.app()).configure_sessions(|session| session.clock(clock));
+        let sessions = UserSessions::builder(world.app()).configure_sessions(|session| session.clock(clock));
         log.show(&sessions);
         sessions.store(store.clone()).build()
     };
-    // What is left of the one before is not sealed, or not a token.
-    match store.commit(&key, None, &broken).await {
-        Ok(committed) => log.show(&committed),
+    // Some stores refuse it.
+    let swapped = store.compare_and_swap(&key, None, &broken).await;
+    log.show_error(&build().for_user("alice").token().await.unwrap_err());
+    match swapped {
+        Ok(SwapOutcome::Stored(version)) => {
+            let over = store.compare_and_swap(&key, Some(version), &Record::new("null")).await;
+            log.show(&over.unwrap());
+        }
+        Ok(conflict) => panic!("{conflict:?}"),
         Err(error) => log.show_error(&error),
     }
-    log.show_error(&build().for_user("alice").token().await.unwrap_err());
-    let _ = store.delete(&key).await;
     let sessions = build();
     let token = world.token();
     secrets.plant_token(&token);

@@ -1,15 +1,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest_oauth2::store::{Lease, PostgresStore, TokenKey, TokenStore, Version};
+use reqwest_oauth2::store::{PostgresStore, TokenKey, TokenStore, Version};
 use reqwest_oauth2::testing::check_store;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::Barrier;
 
-use crate::support::{
-    self, LONG, PATIENCE, config, corrupt, key, record, saved, switch, unavailable,
-};
+use crate::support::{self, PATIENCE, config, corrupt, key, record, stored, switch, unavailable};
 
 fn options() -> PgConnectOptions {
     std::env::var("POSTGRES_URL").unwrap().parse().unwrap()
@@ -26,7 +24,7 @@ pub(crate) struct Scratch {
     pub(crate) hands: PgPool,
 }
 
-type Row = (String, Option<i64>, Option<String>, Option<String>);
+type Row = (String, Option<i64>, Option<String>);
 
 impl Scratch {
     pub(crate) async fn new() -> Self {
@@ -59,7 +57,7 @@ impl Scratch {
     }
 
     async fn rows(&self) -> Vec<Row> {
-        let sql = format!("SELECT key, version, document, holder FROM {} ORDER BY key", self.table);
+        let sql = format!("SELECT key, version, document FROM {} ORDER BY key", self.table);
         sqlx::query_as(&sql).fetch_all(&self.hands).await.unwrap()
     }
 
@@ -82,7 +80,7 @@ impl Scratch {
 pub(crate) async fn suite() {
     let scratch = Scratch::new().await;
     check_store(async || scratch.store().await).await;
-    assert_eq!(scratch.rows().await, []);
+    support::large(&scratch.store().await).await;
 }
 
 pub(crate) async fn tables_are_apart() {
@@ -92,7 +90,7 @@ pub(crate) async fn tables_are_apart() {
     let other = store.clone().table(&format!("S_{}.Order", scratch.table)).unwrap();
     other.migrate().await.unwrap();
     let key = key();
-    saved(store.commit(&key, None, &record("one")).await);
+    stored(store.compare_and_swap(&key, None, &record("one")).await);
     assert!(other.load(&key).await.unwrap().is_none());
     check_store(async || other.clone()).await;
     assert!(store.load(&key).await.unwrap().is_some());
@@ -119,7 +117,7 @@ pub(crate) async fn migrated_by_many_at_once() {
                 barrier.wait().await;
                 store.migrate().await.unwrap();
                 store.migrate().await.unwrap();
-                saved(store.commit(&key(), None, &record("one")).await);
+                stored(store.compare_and_swap(&key(), None, &record("one")).await);
             });
         }
         tasks.join_all().await;
@@ -136,7 +134,7 @@ pub(crate) async fn migrated_by_a_role_that_may_not() {
     assert!(config(weak.migrate().await).contains("42501"));
     let store = scratch.store().await;
     assert!(config(weak.load(&key()).await).contains("permission denied"));
-    scratch.run("GRANT SELECT, INSERT, UPDATE, DELETE ON @ TO r_@").await;
+    scratch.run("GRANT SELECT, INSERT, UPDATE ON @ TO r_@").await;
     weak.migrate().await.unwrap();
     check_store(async || weak.clone()).await;
     drop(store);
@@ -152,8 +150,10 @@ pub(crate) async fn table_missing_or_another() {
     scratch.run("CREATE TABLE @ (key text PRIMARY KEY, other text)").await;
     assert!(config(store.migrate().await).contains("version"));
     config(store.load(&key()).await);
-    scratch.run("DROP TABLE @; CREATE TABLE @ (key text PRIMARY KEY, version bigint, document jsonb, holder text, leased_until timestamptz)").await;
-    config(store.commit(&key(), None, &record("one")).await);
+    scratch
+        .run("DROP TABLE @; CREATE TABLE @ (key text PRIMARY KEY, version bigint, document jsonb)")
+        .await;
+    config(store.compare_and_swap(&key(), None, &record("one")).await);
     scratch.insert_json().await;
     config(store.load(&TokenKey::new("a", "b", "c")).await);
 }
@@ -173,28 +173,25 @@ pub(crate) async fn bad_table_names() {
 
 pub(crate) async fn two_rows_of_a_key() {
     let scratch = Scratch::new().await;
-    let columns = "key text, version bigint, document text, holder text, leased_until timestamptz";
-    scratch.run(&format!("CREATE TABLE @ ({columns})")).await;
+    scratch.run("CREATE TABLE @ (key text, version bigint, document text)").await;
     let store = scratch.store().await;
     let (key, one) = (key(), record("one"));
-    let said = config(store.commit(&key, None, &one).await);
+    let said = config(store.compare_and_swap(&key, None, &one).await);
     assert!(said.contains("no primary key"), "{said}");
     for _ in 0..2 {
         scratch.insert(&key, Some(one.version().number()), Some(one.json())).await;
     }
     let before = scratch.rows().await;
     corrupt(store.load(&key).await);
-    corrupt(store.lease(&key, &Lease::new(LONG)).await);
-    corrupt(store.commit(&key, None, &record("two")).await);
-    corrupt(store.commit(&key, Some(one.version()), &record("two")).await);
+    corrupt(store.compare_and_swap(&key, None, &record("two")).await);
+    corrupt(store.compare_and_swap(&key, Some(one.version()), &record("two")).await);
     assert_eq!(scratch.rows().await, before);
-    store.delete(&key).await.unwrap();
-    assert_eq!(scratch.rows().await, []);
 }
 
 pub(crate) async fn half_a_record_is_left_as_it_is() {
     let scratch = Scratch::new().await;
     let store = scratch.store().await;
+    scratch.run("ALTER TABLE @ ALTER version DROP NOT NULL, ALTER document DROP NOT NULL").await;
     for (version, document) in
         [(Some(7), None), (None, Some("{}")), (Some(7), Some("")), (Some(7), Some("{\"a\":"))]
     {
@@ -205,7 +202,7 @@ pub(crate) async fn half_a_record_is_left_as_it_is() {
     // A NULL document is no record to replace, also not with its version.
     let key = key();
     scratch.insert(&key, Some(7), None).await;
-    corrupt(store.commit(&key, Some(Version::from_number(7)), &record("new")).await);
+    corrupt(store.compare_and_swap(&key, Some(Version::from_number(7)), &record("new")).await);
 }
 
 pub(crate) async fn versions_are_whole() {
@@ -232,111 +229,35 @@ pub(crate) async fn a_pool_that_is_used_up() {
     support::back(&store).await;
 }
 
-pub(crate) async fn a_lease_outlives_its_connection() {
-    let scratch = Scratch::new().await;
-    let store = scratch.store().await;
-    let pool = pool(1).await;
-    let dead = PostgresStore::new(pool.clone()).table(&scratch.table).unwrap();
-    let (key, brief, lease) = (key(), support::key(), Lease::new(LONG));
-    assert!(dead.lease(&key, &lease).await.unwrap());
-    assert!(dead.lease(&brief, &Lease::new(Duration::from_millis(300))).await.unwrap());
-    pool.close().await;
-    unavailable(dead.release(&key, &lease).await);
-    assert!(!store.lease(&key, &Lease::new(LONG)).await.unwrap());
-    assert!(store.lease(&key, &lease).await.unwrap(), "its holder comes back");
-    support::heir(&store, &brief).await;
-}
-
-pub(crate) async fn a_lease_is_timed_by_the_database() {
-    let scratch = Scratch::new().await;
-    let store = scratch.store().await;
-    let key = key();
-    assert!(store.lease(&key, &Lease::new(LONG)).await.unwrap());
-    let near = "SELECT leased_until - clock_timestamp() BETWEEN interval '9 minutes' \
-                AND interval '10 minutes' FROM ";
-    let near: bool = sqlx::query_scalar(&format!("{near}{}", scratch.table))
-        .fetch_one(&scratch.hands)
-        .await
-        .unwrap();
-    assert!(near);
-    scratch.run("UPDATE @ SET leased_until = clock_timestamp() + interval '1 minute'").await;
-    assert!(!store.lease(&key, &Lease::new(LONG)).await.unwrap());
-    scratch.run("UPDATE @ SET leased_until = clock_timestamp()").await;
-    assert!(store.lease(&key, &Lease::new(LONG)).await.unwrap());
-    scratch.run("UPDATE @ SET leased_until = NULL").await;
-    // Durations without bound neither fail nor wrap.
-    assert!(store.lease(&key, &Lease::new(Duration::MAX)).await.unwrap());
-    assert!(!store.lease(&key, &Lease::new(Duration::MAX)).await.unwrap());
-}
-
-pub(crate) async fn a_released_lease_leaves_nothing() {
-    let scratch = Scratch::new().await;
-    let store = scratch.store().await;
-    let (key, lease, stranger, one) = (key(), Lease::new(LONG), Lease::new(LONG), record("one"));
-    assert!(store.lease(&key, &lease).await.unwrap());
-    store.release(&key, &stranger).await.unwrap();
-    assert_eq!(scratch.rows().await.len(), 1);
-    store.release(&key, &lease).await.unwrap();
-    assert_eq!(scratch.rows().await, []);
-    saved(store.commit(&key, None, &one).await);
-    assert!(store.lease(&key, &lease).await.unwrap());
-    store.release(&key, &lease).await.unwrap();
-    let row = (key.as_str().into(), Some(one.version().number()), Some(one.json().into()), None);
-    assert_eq!(scratch.rows().await, [row]);
-}
-
-/// A release that found a lease alone, while another process stores a record in its row: the record
-/// stays, and the lease goes.
-pub(crate) async fn a_release_meets_a_commit() {
-    let scratch = Scratch::new().await;
-    let store = scratch.store().await;
-    let (key, lease) = (key(), Lease::new(LONG));
-    assert!(store.lease(&key, &lease).await.unwrap());
-    let mut committer = scratch.hands.begin().await.unwrap();
-    sqlx::query(&format!("UPDATE {} SET version = 7, document = '[]'", scratch.table))
-        .execute(&mut *committer)
-        .await
-        .unwrap();
-    let release = tokio::spawn({
-        let (store, key) = (store.clone(), key.clone());
-        async move { store.release(&key, &lease).await }
-    });
-    scratch.waiter().await;
-    committer.commit().await.unwrap();
-    release.await.unwrap().unwrap();
-    let row = (key.as_str().into(), Some(7), Some("[]".into()), None);
-    assert_eq!(scratch.rows().await, [row]);
-}
-
 pub(crate) async fn a_connection_that_is_cut() {
     let scratch = Scratch::new().await;
     let store = scratch.store().await;
     let (key, one) = (key(), record("one"));
-    saved(store.commit(&key, None, &one).await);
+    stored(store.compare_and_swap(&key, None, &one).await);
     let mut other = scratch.hands.begin().await.unwrap();
-    sqlx::query(&format!("UPDATE {} SET holder = 'x'", scratch.table))
+    sqlx::query(&format!("UPDATE {} SET document = '[]'", scratch.table))
         .execute(&mut *other)
         .await
         .unwrap();
     let commit = tokio::spawn({
         let (store, key, version) = (store.clone(), key.clone(), one.version());
-        async move { store.commit(&key, Some(version), &record("two")).await }
+        async move { store.compare_and_swap(&key, Some(version), &record("two")).await }
     });
     let pid = scratch.waiter().await;
     sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(&scratch.hands).await.unwrap();
     unavailable(commit.await.unwrap());
     other.rollback().await.unwrap();
     assert_eq!(store.load(&key).await.unwrap().unwrap().json(), one.json());
-    saved(store.commit(&key, Some(one.version()), &record("two")).await);
+    stored(store.compare_and_swap(&key, Some(one.version()), &record("two")).await);
 }
 
-/// A commit that nobody waits for any longer has happened or not, and its connection serves the next.
+/// A swap that nobody waits for any longer has happened or not, and its connection serves the next.
 pub(crate) async fn a_call_that_is_dropped() {
     let scratch = Scratch::new().await;
     scratch.store().await;
     let store = PostgresStore::new(pool(1).await).table(&scratch.table).unwrap();
     let (key, one, two) = (key(), record("one"), record("two"));
-    saved(store.commit(&key, None, &one).await);
+    stored(store.compare_and_swap(&key, None, &one).await);
     let mut other = scratch.hands.begin().await.unwrap();
     sqlx::query(&format!("SELECT * FROM {} FOR UPDATE", scratch.table))
         .execute(&mut *other)
@@ -344,7 +265,7 @@ pub(crate) async fn a_call_that_is_dropped() {
         .unwrap();
     let commit = tokio::spawn({
         let (store, key, version, two) = (store.clone(), key.clone(), one.version(), two.clone());
-        async move { store.commit(&key, Some(version), &two).await }
+        async move { store.compare_and_swap(&key, Some(version), &two).await }
     });
     scratch.waiter().await;
     commit.abort();
@@ -368,7 +289,7 @@ pub(crate) async fn what_the_server_says() {
         )
         .await;
     type Check =
-        fn(Result<reqwest_oauth2::store::Committed, reqwest_oauth2::store::StoreError>) -> String;
+        fn(Result<reqwest_oauth2::store::SwapOutcome, reqwest_oauth2::store::StoreError>) -> String;
     for (code, check) in [
         // Disk full, memory, too many connections.
         ("53100", unavailable as Check),
@@ -400,7 +321,7 @@ pub(crate) async fn what_the_server_says() {
             .execute(&scratch.hands)
             .await
             .unwrap();
-        let said = check(store.commit(&key(), None, &record("one")).await);
+        let said = check(store.compare_and_swap(&key(), None, &record("one")).await);
         assert!(said.contains(&format!("PostgreSQL says {code}")), "{said}");
     }
 }
@@ -410,7 +331,7 @@ pub(crate) async fn errors_quote_nothing() {
     let scratch = Scratch::new().await;
     let store = scratch.store().await;
     scratch.run("ALTER TABLE @ ADD CHECK (length(document) < 3)").await;
-    let said = config(store.commit(&key(), None, &record("one")).await);
+    let said = config(store.compare_and_swap(&key(), None, &record("one")).await);
     assert!(said.contains("23514"), "{said}");
     assert!(!format!("{store:?}").contains("127.0.0.1"));
 }
@@ -421,18 +342,16 @@ pub(crate) async fn a_restart() {
     let pool = PgPoolOptions::new().max_connections(3).acquire_timeout(Duration::from_secs(1));
     let pool = pool.connect_with(options()).await.unwrap();
     let store = PostgresStore::new(pool).table(&scratch.table).unwrap();
-    let (key, one, lease) = (key(), record("one"), Lease::new(LONG));
-    saved(store.commit(&key, None, &one).await);
-    assert!(store.lease(&key, &lease).await.unwrap());
+    let (key, one) = (key(), record("one"));
+    stored(store.compare_and_swap(&key, None, &one).await);
     switch("stop", "postgres").await;
     let began = Instant::now();
     unavailable(store.load(&key).await);
-    unavailable(store.commit(&key, Some(one.version()), &record("two")).await);
+    unavailable(store.compare_and_swap(&key, Some(one.version()), &record("two")).await);
     let took = began.elapsed();
     assert!(took < Duration::from_secs(10), "twice the pool's timeout of a second: {took:?}");
     switch("start", "postgres").await;
     support::back(&store).await;
     assert_eq!(store.load(&key).await.unwrap().unwrap().json(), one.json());
-    assert!(!store.lease(&key, &Lease::new(LONG)).await.unwrap(), "the lease is stored too");
-    saved(store.commit(&key, Some(one.version()), &record("two")).await);
+    stored(store.compare_and_swap(&key, Some(one.version()), &record("two")).await);
 }

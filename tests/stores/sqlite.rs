@@ -2,13 +2,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest_oauth2::store::{Lease, Record, SqliteStore, TokenStore, Version};
+use reqwest_oauth2::store::{Record, SqliteStore, TokenStore, Version};
 use reqwest_oauth2::testing::check_store;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tokio::sync::Barrier;
 
-use crate::support::{self, LONG, SECRET, config, corrupt, key, record, saved, unavailable};
+use crate::support::{self, SECRET, config, corrupt, key, record, stored, unavailable};
 
 /// A directory that goes with the test.
 pub(crate) struct Scratch(PathBuf);
@@ -50,15 +50,15 @@ impl Drop for Scratch {
     }
 }
 
-async fn rows(pool: &SqlitePool) -> Vec<(String, Option<i64>, Option<String>, Option<String>)> {
-    let sql = "SELECT key, version, document, holder FROM oauth_tokens ORDER BY rowid";
+async fn rows(pool: &SqlitePool) -> Vec<(String, Option<i64>, Option<String>)> {
+    let sql = "SELECT key, version, document FROM oauth_tokens ORDER BY rowid";
     sqlx::query_as(sql).fetch_all(pool).await.unwrap()
 }
 
 pub(crate) async fn suite() {
     let scratch = Scratch::new();
     check_store(async || scratch.store().await).await;
-    assert_eq!(rows(&scratch.hands().await).await, []);
+    support::large(&scratch.store().await).await;
 }
 
 pub(crate) async fn tables_are_apart() {
@@ -67,7 +67,7 @@ pub(crate) async fn tables_are_apart() {
     let other = store.clone().table("main.Tokens_2").unwrap();
     other.migrate().await.unwrap();
     let key = key();
-    saved(store.commit(&key, None, &record("one")).await);
+    stored(store.compare_and_swap(&key, None, &record("one")).await);
     assert!(other.load(&key).await.unwrap().is_none());
     check_store(async || other.clone()).await;
     assert!(store.load(&key).await.unwrap().is_some());
@@ -87,7 +87,7 @@ pub(crate) async fn opened_and_migrated_by_many_at_once() {
                 let store = SqliteStore::open(file).await.unwrap();
                 store.migrate().await.unwrap();
                 store.migrate().await.unwrap();
-                saved(store.commit(&key(), None, &record("one")).await);
+                stored(store.compare_and_swap(&key(), None, &record("one")).await);
             });
         }
         tasks.join_all().await;
@@ -117,11 +117,11 @@ pub(crate) async fn bad_table_names() {
 pub(crate) async fn two_rows_of_a_key() {
     let scratch = Scratch::new();
     let hands = scratch.hands().await;
-    let columns = "key TEXT, version INTEGER, document TEXT, holder TEXT, leased_at INTEGER, leased_until INTEGER";
-    sqlx::query(&format!("CREATE TABLE oauth_tokens ({columns})")).execute(&hands).await.unwrap();
+    let create = "CREATE TABLE oauth_tokens (key TEXT, version INTEGER, document TEXT)";
+    sqlx::query(create).execute(&hands).await.unwrap();
     let store = SqliteStore::open(scratch.file()).await.unwrap();
     let (key, one) = (key(), record("one"));
-    let said = config(store.commit(&key, None, &one).await);
+    let said = config(store.compare_and_swap(&key, None, &one).await);
     assert!(said.contains("no primary key"), "{said}");
     for _ in 0..2 {
         sqlx::query("INSERT INTO oauth_tokens (key, version, document) VALUES ($1, $2, $3)")
@@ -134,17 +134,19 @@ pub(crate) async fn two_rows_of_a_key() {
     }
     let before = rows(&hands).await;
     corrupt(store.load(&key).await);
-    corrupt(store.lease(&key, &Lease::new(LONG)).await);
-    corrupt(store.commit(&key, None, &record("two")).await);
-    corrupt(store.commit(&key, Some(one.version()), &record("two")).await);
+    corrupt(store.compare_and_swap(&key, None, &record("two")).await);
+    corrupt(store.compare_and_swap(&key, Some(one.version()), &record("two")).await);
     assert_eq!(rows(&hands).await, before);
-    store.delete(&key).await.unwrap();
-    assert_eq!(rows(&hands).await, []);
 }
 
 pub(crate) async fn half_a_record_is_left_as_it_is() {
     let scratch = Scratch::new();
-    let (store, hands) = (scratch.store().await, scratch.hands().await);
+    let hands = scratch.hands().await;
+    // As `migrate` makes it, but for the columns that may be NULL.
+    let create =
+        "CREATE TABLE oauth_tokens (key TEXT PRIMARY KEY, version INTEGER, document TEXT) STRICT";
+    sqlx::query(create).execute(&hands).await.unwrap();
+    let store = scratch.store().await;
     for (version, document) in
         [(Some(7), None), (None, Some("{}")), (Some(7), Some("")), (Some(7), Some("{\"a\":"))]
     {
@@ -165,7 +167,7 @@ pub(crate) async fn half_a_record_is_left_as_it_is() {
         .execute(&hands)
         .await
         .unwrap();
-    corrupt(store.commit(&key, Some(Version::from_number(7)), &record("new")).await);
+    corrupt(store.compare_and_swap(&key, Some(Version::from_number(7)), &record("new")).await);
     // Text that is none.
     sqlx::query("UPDATE oauth_tokens SET document = CAST(x'22ff22' AS TEXT)")
         .execute(&hands)
@@ -187,7 +189,7 @@ fn mode(path: &Path) -> u32 {
 pub(crate) async fn the_file_is_the_owners() {
     let scratch = Scratch::new();
     let store = scratch.store().await;
-    saved(store.commit(&key(), None, &record("one")).await);
+    stored(store.compare_and_swap(&key(), None, &record("one")).await);
     #[cfg(unix)]
     for name in ["tokens.db", "tokens.db-wal", "tokens.db-shm"] {
         assert_eq!(mode(&scratch.0.join(name)), 0o600, "{name}");
@@ -227,14 +229,14 @@ pub(crate) async fn a_full_disk() {
     let store = SqliteStore::new(pool.clone());
     store.migrate().await.unwrap();
     let (key, small) = (key(), record("small"));
-    saved(store.commit(&key, None, &small).await);
+    stored(store.compare_and_swap(&key, None, &small).await);
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&pool).await.unwrap();
     sqlx::query(&format!("PRAGMA max_page_count = {pages}")).execute(&pool).await.unwrap();
     let large = record(&"x".repeat(1_000_000));
-    unavailable(store.commit(&key, Some(small.version()), &large).await);
+    unavailable(store.compare_and_swap(&key, Some(small.version()), &large).await);
     assert_eq!(store.load(&key).await.unwrap().unwrap().json(), small.json());
     sqlx::query("PRAGMA max_page_count = 100000").execute(&pool).await.unwrap();
-    saved(store.commit(&key, Some(small.version()), &large).await);
+    stored(store.compare_and_swap(&key, Some(small.version()), &large).await);
 }
 
 pub(crate) async fn another_one_writes() {
@@ -243,71 +245,17 @@ pub(crate) async fn another_one_writes() {
     let store = SqliteStore::new(scratch.pool(1, Duration::from_millis(20)).await);
     let mut writer = scratch.hands().await.begin_with("BEGIN IMMEDIATE").await.unwrap();
     sqlx::query("DELETE FROM oauth_tokens").execute(&mut *writer).await.unwrap();
-    unavailable(store.commit(&key(), None, &record("one")).await);
-    unavailable(store.lease(&key(), &Lease::new(LONG)).await);
+    unavailable(store.compare_and_swap(&key(), None, &record("one")).await);
     // Readers do not wait for a writer.
     store.load(&key()).await.unwrap();
     writer.rollback().await.unwrap();
-    saved(store.commit(&key(), None, &record("one")).await);
+    stored(store.compare_and_swap(&key(), None, &record("one")).await);
 }
 
 pub(crate) async fn one_connection_is_enough() {
     let scratch = Scratch::new();
     scratch.store().await;
     support::interleaved(&SqliteStore::new(scratch.hands().await)).await;
-}
-
-pub(crate) async fn a_lease_outlives_its_connection() {
-    let scratch = Scratch::new();
-    let store = scratch.store().await;
-    let (pool, key) = (scratch.hands().await, key());
-    let dead = SqliteStore::new(pool.clone());
-    let (lease, brief) = (Lease::new(LONG), support::key());
-    assert!(dead.lease(&key, &lease).await.unwrap());
-    assert!(dead.lease(&brief, &Lease::new(Duration::from_millis(300))).await.unwrap());
-    pool.close().await;
-    unavailable(dead.release(&key, &lease).await);
-    assert!(!store.lease(&key, &Lease::new(LONG)).await.unwrap());
-    assert!(store.lease(&key, &lease).await.unwrap(), "its holder comes back");
-    support::heir(&store, &brief).await;
-}
-
-pub(crate) async fn a_clock_that_jumps() {
-    let scratch = Scratch::new();
-    let (store, hands) = (scratch.store().await, scratch.hands().await);
-    // (how far the clock jumped, whether the lease still holds)
-    for (jump, holds) in
-        [(0, true), (-1_000, false), (-3_600_000, false), (599_000, true), (600_001, false)]
-    {
-        let key = key();
-        assert!(store.lease(&key, &Lease::new(LONG)).await.unwrap());
-        let sql =
-            "UPDATE oauth_tokens SET leased_at = leased_at - $1, leased_until = leased_until - $1";
-        sqlx::query(sql).bind(jump).execute(&hands).await.unwrap();
-        let granted = store.lease(&key, &Lease::new(LONG)).await.unwrap();
-        assert_eq!(granted, !holds, "the clock jumped by {jump} ms");
-        store.delete(&key).await.unwrap();
-    }
-    // Durations without bound neither fail nor wrap.
-    let key = key();
-    assert!(store.lease(&key, &Lease::new(Duration::MAX)).await.unwrap());
-    assert!(!store.lease(&key, &Lease::new(Duration::MAX)).await.unwrap());
-}
-
-pub(crate) async fn a_released_lease_leaves_nothing() {
-    let scratch = Scratch::new();
-    let (store, hands) = (scratch.store().await, scratch.hands().await);
-    let (key, lease, stranger, one) = (key(), Lease::new(LONG), Lease::new(LONG), record("one"));
-    assert!(store.lease(&key, &lease).await.unwrap());
-    store.release(&key, &stranger).await.unwrap();
-    assert_eq!(rows(&hands).await.len(), 1);
-    store.release(&key, &lease).await.unwrap();
-    assert_eq!(rows(&hands).await, []);
-    saved(store.commit(&key, None, &one).await);
-    assert!(store.lease(&key, &lease).await.unwrap());
-    store.release(&key, &lease).await.unwrap();
-    let row = (key.as_str().into(), Some(one.version().number()), Some(one.json().into()), None);
-    assert_eq!(rows(&hands).await, [row]);
 }
 
 pub(crate) async fn errors_quote_nothing() {
@@ -317,9 +265,9 @@ pub(crate) async fn errors_quote_nothing() {
         .execute(&hands)
         .await
         .unwrap();
-    saved(store.commit(&key(), None, &record("one")).await);
+    stored(store.compare_and_swap(&key(), None, &record("one")).await);
     // Shown by the check in `told`.
-    config(store.commit(&key(), None, &record("one")).await);
+    config(store.compare_and_swap(&key(), None, &record("one")).await);
     let text = format!("{store:?} {:?}", Record::new(format!("\"{SECRET}\"")));
     assert!(!text.contains(SECRET));
 }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest_oauth2::store::{Committed, Lease, Record, StoreError, TokenKey, TokenStore, Version};
+use reqwest_oauth2::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 use tokio::sync::Barrier;
 
-pub(crate) const LONG: Duration = Duration::from_secs(600);
 /// How long something is waited for that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const SECRET: &str = "0123456789-secret";
@@ -20,8 +19,8 @@ pub(crate) fn record(text: &str) -> Record {
 }
 
 #[track_caller]
-pub(crate) fn saved(committed: Result<Committed, StoreError>) {
-    assert!(matches!(committed, Ok(Committed::Saved(_))), "{committed:?}");
+pub(crate) fn stored(swapped: Result<SwapOutcome, StoreError>) {
+    assert!(matches!(swapped, Ok(SwapOutcome::Stored(_))), "{swapped:?}");
 }
 
 /// The whole of what an error tells.
@@ -59,16 +58,13 @@ pub(crate) fn config<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Strin
 
 /// Every method fails as `check` says.
 pub(crate) async fn all_fail(store: &impl TokenStore, check: impl Fn(Result<(), StoreError>)) {
-    let (key, lease, first) = (key(), Lease::new(LONG), record("first"));
+    let (key, first) = (key(), record("first"));
     check(store.load(&key).await.map(drop));
-    check(store.lease(&key, &lease).await.map(drop));
-    check(store.release(&key, &lease).await);
-    check(store.commit(&key, None, &first).await.map(drop));
-    check(store.commit(&key, Some(first.version()), &first).await.map(drop));
-    check(store.delete(&key).await);
+    check(store.compare_and_swap(&key, None, &first).await.map(drop));
+    check(store.compare_and_swap(&key, Some(first.version()), &first).await.map(drop));
 }
 
-/// A record that somebody broke by hand: nobody reads it, nobody replaces it, a lease does not touch
+/// A record that somebody broke by hand: nobody reads it, nobody expected it, a lease does not touch
 /// it, and it can be deleted.
 pub(crate) async fn broken<T: PartialEq + std::fmt::Debug>(
     store: &impl TokenStore,
@@ -78,15 +74,9 @@ pub(crate) async fn broken<T: PartialEq + std::fmt::Debug>(
     let (other, new) = (Version::from_number(4711), record("new"));
     let before = raw().await;
     corrupt(store.load(key).await);
-    corrupt(store.commit(key, None, &new).await);
-    corrupt(store.commit(key, Some(other), &new).await);
+    corrupt(store.compare_and_swap(key, None, &new).await);
+    corrupt(store.compare_and_swap(key, Some(other), &new).await);
     assert_eq!(raw().await, before, "what is broken is left as it is");
-    let lease = Lease::new(LONG);
-    assert!(store.lease(key, &lease).await.unwrap());
-    store.release(key, &lease).await.unwrap();
-    assert_eq!(raw().await, before, "what is broken is left as it is");
-    store.delete(key).await.unwrap();
-    assert!(store.load(key).await.unwrap().is_none());
 }
 
 /// Versions that are the same as floating-point numbers, and the ends of their range.
@@ -98,22 +88,23 @@ pub(crate) async fn versions(store: &impl TokenStore) {
         let record = Record::with_version(Version::from_number(number), format!("[{i}]"));
         // Neither what it will be, nor nothing.
         for wrong in [Some(record.version()), None].into_iter().filter(|wrong| *wrong != before) {
-            let lost = store.commit(&key, wrong, &record).await.unwrap();
-            let Committed::Conflict(present) = lost else { panic!("{wrong:?} for {before:?}") };
+            let lost = store.compare_and_swap(&key, wrong, &record).await.unwrap();
+            let SwapOutcome::Conflict(present) = lost else { panic!("{wrong:?} for {before:?}") };
             assert_eq!(present.map(|record| record.version()), before);
         }
-        let Committed::Saved(version) = store.commit(&key, before, &record).await.unwrap() else {
-            panic!("{number}: a commit that must win")
+        let SwapOutcome::Stored(version) =
+            store.compare_and_swap(&key, before, &record).await.unwrap()
+        else {
+            panic!("{number}: a swap that must be stored")
         };
         assert_eq!(version.number(), number);
         let loaded = store.load(&key).await.unwrap().unwrap();
         assert_eq!((loaded.version(), loaded.json()), (version, record.json()));
         before = Some(version);
     }
-    store.delete(&key).await.unwrap();
 }
 
-/// Fifty renewals, all of them in the middle of their token request at once.
+/// Fifty renewals, all of them in the middle of their token request at once: none holds a connection.
 pub(crate) async fn interleaved<S: TokenStore + Clone>(store: &S) {
     const AT_ONCE: usize = 50;
     let barrier = Arc::new(Barrier::new(AT_ONCE));
@@ -121,30 +112,31 @@ pub(crate) async fn interleaved<S: TokenStore + Clone>(store: &S) {
     for i in 0..AT_ONCE {
         let (store, barrier) = (store.clone(), barrier.clone());
         renewals.spawn(async move {
-            let (key, lease, new) = (key(), Lease::new(LONG), record(&i.to_string()));
-            assert!(store.lease(&key, &lease).await.unwrap());
+            let (key, mark, new) = (key(), record("mark"), record(&i.to_string()));
             assert!(store.load(&key).await.unwrap().is_none());
+            stored(store.compare_and_swap(&key, None, &mark).await);
             barrier.wait().await;
-            saved(store.commit(&key, None, &new).await);
+            stored(store.compare_and_swap(&key, Some(mark.version()), &new).await);
             barrier.wait().await;
-            store.release(&key, &lease).await.unwrap();
             assert_eq!(store.load(&key).await.unwrap().unwrap().json(), new.json());
-            store.delete(&key).await.unwrap();
         });
     }
     let all = async { while renewals.join_next().await.transpose().unwrap().is_some() {} };
     tokio::time::timeout(PATIENCE, all).await.expect("some wait for a connection that others hold");
 }
 
-/// Whoever comes after a dead holder waits for the lease's end, and no longer.
-pub(crate) async fn heir(store: &impl TokenStore, key: &TokenKey) {
-    let heir = Lease::new(LONG);
-    let began = Instant::now();
-    while !store.lease(key, &heir).await.unwrap() {
-        assert!(began.elapsed() < PATIENCE, "the lease does not end");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    store.release(key, &heir).await.unwrap();
+/// The largest document comes back, and a larger one is refused.
+pub(crate) async fn large(store: &impl TokenStore) {
+    const LARGEST: usize = 2 * 1024 * 1024;
+    let key = key();
+    let largest = Record::new(format!("\"{}\"", "x".repeat(LARGEST - 2)));
+    let larger = Record::new(format!("\"{}\"", "x".repeat(LARGEST - 1)));
+    config(store.compare_and_swap(&key, None, &larger).await);
+    assert!(store.load(&key).await.unwrap().is_none());
+    stored(store.compare_and_swap(&key, None, &largest).await);
+    assert!(store.load(&key).await.unwrap().unwrap().json() == largest.json());
+    config(store.compare_and_swap(&key, Some(largest.version()), &larger).await);
+    assert!(store.load(&key).await.unwrap().unwrap().json() == largest.json());
 }
 
 /// Asks until the store works again.

@@ -6,17 +6,15 @@
 //!   and renamed.
 //! - Who may change it holds the exclusive lock of the operating system on the file beside it. The
 //!   lock ends with the process, is held for a few file operations, and never across an `await`.
-//! - The lock file's content is the lease. It is advice, so what cannot be read there is a free one;
-//!   the token file's content is the version, so what cannot be read there is an error, and stays.
+//! - The token file's content is the version, so what cannot be read there is an error, and stays.
 //! - No symbolic link is followed in either name, and no other user reads what is written.
 
-mod document;
-mod failure;
-mod held;
-mod lock;
-mod os;
-mod place;
-mod temporary;
-mod value;
+mod file_store;
+mod io_error;
+mod lock_file;
+mod paths;
+mod platform;
+mod temp_file;
+mod token_file;
 
-pub use value::FileStore;
+pub use file_store::FileStore;

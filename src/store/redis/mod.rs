@@ -1,7 +1,7 @@
-//! A store in Redis: a hash for a key's record, a string that ends by itself for its lease.
+//! A store in Redis: one hash for each key.
 
-mod fault;
+mod error;
+mod redis_store;
 mod scripts;
-mod store;
 
-pub use store::RedisStore;
+pub use redis_store::RedisStore;

@@ -3,21 +3,15 @@
 //! No transaction is held, and no connection between two calls: a token request that hangs for a
 //! minute costs the database nothing.
 
-mod engine;
-mod fault;
+mod error;
+mod executor;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(feature = "postgres")]
-mod postgres_fault;
-mod row;
+mod queries;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-#[cfg(feature = "sqlite")]
-mod sqlite_fault;
-#[cfg(feature = "sqlite")]
-mod sqlite_file;
 mod statements;
-mod table;
+mod table_name;
 
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use reqwest_oauth2::store::{Committed, Lease, Record, StoreError, TokenKey, TokenStore, Version};
+use reqwest_oauth2::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 use reqwest_oauth2::{Error, UserId};
 use tokio::sync::watch;
 
@@ -160,7 +160,7 @@ pub(super) async fn dead_holder<S: TokenStore>(
     assert_eq!(fleet.counts().token_requests, 1);
 }
 
-/// Once it has granted a lease it does not answer again.
+/// Once it has stored something it does not answer again.
 struct Stuck<S> {
     store: S,
     leased: watch::Sender<bool>,
@@ -181,31 +181,16 @@ impl<S: TokenStore> TokenStore for Stuck<S> {
         self.store.load(key).await
     }
 
-    async fn lease(&self, key: &TokenKey, lease: &Lease) -> Result<bool, StoreError> {
-        self.unless_leased().await;
-        let granted = self.store.lease(key, lease).await?;
-        self.leased.send_replace(granted);
-        Ok(granted)
-    }
-
-    async fn release(&self, key: &TokenKey, lease: &Lease) -> Result<(), StoreError> {
-        self.unless_leased().await;
-        self.store.release(key, lease).await
-    }
-
-    async fn commit(
+    async fn compare_and_swap(
         &self,
         key: &TokenKey,
-        replaces: Option<Version>,
+        expected: Option<Version>,
         record: &Record,
-    ) -> Result<Committed, StoreError> {
+    ) -> Result<SwapOutcome, StoreError> {
         self.unless_leased().await;
-        self.store.commit(key, replaces, record).await
-    }
-
-    async fn delete(&self, key: &TokenKey) -> Result<(), StoreError> {
-        self.unless_leased().await;
-        self.store.delete(key).await
+        let swapped = self.store.compare_and_swap(key, expected, record).await?;
+        self.leased.send_replace(matches!(swapped, SwapOutcome::Stored(_)));
+        Ok(swapped)
     }
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use reqwest_oauth2::store::{
-    Committed, FileStore, MemoryStore, Record, Sealed, SealingKey, StoreError, TokenKey,
-    TokenStore, Version,
+    FileStore, MemoryStore, Record, Sealed, SealingKey, StoreError, TokenKey, TokenStore, Version,
 };
 use serde_json::Value;
+
+use super::stored;
 
 const JSON: &str = r#"{"access_token":"s3cret","refresh_token":"hush"}"#;
 
@@ -37,34 +38,28 @@ impl Under {
     }
 
     async fn put(&self, user: &str, json: &str) {
-        self.0.delete(&key_of(user)).await.unwrap();
-        saved(self.0.commit(&key_of(user), None, &Record::new(json)).await);
+        let key = key_of(user);
+        let expected = self.0.load(&key).await.unwrap().map(|record| record.version());
+        stored(self.0.compare_and_swap(&key, expected, &Record::new(json)).await);
     }
 }
 
-#[track_caller]
-fn saved(committed: Result<Committed, StoreError>) -> Version {
-    match committed.unwrap() {
-        Committed::Saved(version) => version,
-        Committed::Conflict(present) => panic!("lost to {present:?}"),
-    }
-}
-
-async fn save(store: &impl TokenStore, user: &str, replaces: Option<Version>) -> Version {
-    saved(store.commit(&key_of(user), replaces, &Record::new(JSON)).await)
+async fn save(store: &impl TokenStore, user: &str, expected: Option<Version>) -> Version {
+    stored(store.compare_and_swap(&key_of(user), expected, &Record::new(JSON)).await)
 }
 
 async fn opened(store: &impl TokenStore, user: &str) -> Result<String, StoreError> {
     Ok(store.load(&key_of(user)).await?.unwrap().json().to_owned())
 }
 
-/// Neither a load nor a commit gets through, and what is stored stays.
+/// Neither a load nor a swap gets through, and what is stored stays.
 async fn refused(under: &Under, store: &impl TokenStore, user: &str) -> StoreError {
     let before = under.stored(user).await;
     let on_load = opened(store, user).await.unwrap_err();
-    let on_commit = store.commit(&key_of(user), None, &Record::new("{}")).await.unwrap_err();
-    assert_eq!(on_load.is_config(), on_commit.is_config(), "{on_load:?} {on_commit:?}");
-    assert!(!format!("{on_load:?}{on_commit:?}").contains("s3cret"));
+    let on_swap =
+        store.compare_and_swap(&key_of(user), None, &Record::new("{}")).await.unwrap_err();
+    assert_eq!(on_load.is_config(), on_swap.is_config(), "{on_load:?} {on_swap:?}");
+    assert!(!format!("{on_load:?}{on_swap:?}").contains("s3cret"));
     assert_eq!(under.stored(user).await, before);
     on_load
 }
@@ -162,7 +157,7 @@ async fn another_key_does_not_open() {
 }
 
 #[tokio::test]
-async fn the_key_is_changed_with_the_next_commit() {
+async fn the_key_is_changed_with_the_next_swap() {
     let under = Under::new();
     let first = save(&under.sealed(sealing("old", 1)), "alice", None).await;
     let both = under.sealed(sealing("new", 2)).also_opens(sealing("old", 1));
@@ -182,7 +177,7 @@ async fn keys_with_the_same_id_are_each_tried() {
 }
 
 #[tokio::test]
-async fn a_plain_document_is_refused_or_sealed_with_the_next_commit() {
+async fn a_plain_document_is_refused_or_sealed_with_the_next_swap() {
     let under = Under::new();
     under.put("alice", JSON).await;
     assert!(refused(&under, &under.sealed(sealing("1", 1)), "alice").await.is_corrupt());

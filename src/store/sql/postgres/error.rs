@@ -2,8 +2,8 @@
 
 use sqlx::Error;
 
-use super::fault;
 use crate::store::StoreError;
+use crate::store::sql::error;
 
 /// By SQLSTATE ([PostgreSQL, Appendix A](https://www.postgresql.org/docs/current/errcodes-appendix.html)).
 pub(super) fn fault(error: Error) -> StoreError {
@@ -13,7 +13,7 @@ pub(super) fn fault(error: Error) -> StoreError {
             Error::ColumnDecode { .. } => StoreError::config(
                 "the table's columns are of other types than those that `migrate` creates",
             ),
-            error => fault::fault(error),
+            error => error::fault(error),
         };
     };
     let code = error.code().unwrap_or_default();

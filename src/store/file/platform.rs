@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::failure::failure;
+use super::io_error::failure;
 use crate::store::StoreError;
 
 /// Opens the file itself: not what a symbolic link names, and without waiting for the other end of
@@ -17,7 +17,7 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     }
     #[cfg(not(unix))]
     if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
-        return Err(io::Error::other(super::failure::LINK));
+        return Err(io::Error::other(super::io_error::LINK));
     }
     options.open(path)
 }
@@ -72,9 +72,6 @@ pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
         Ok(true)
     }
 }
-
-/// Whether [`is_at`] can tell that a file was removed, and another one made in its place.
-pub(super) const KNOWS_FILES: bool = cfg!(unix);
 
 /// Removes the file, if there is one. An empty directory in its place is removed as well.
 pub(super) fn remove(path: &Path) -> Result<(), StoreError> {

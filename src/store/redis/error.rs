@@ -28,8 +28,8 @@ pub(super) fn fault(error: RedisError) -> StoreError {
     match code {
         "WRONGTYPE" => StoreError::corrupt(says),
         "NOAUTH" | "WRONGPASS" | "NOPERM" | "NOSCRIPT" => StoreError::config(format!(
-            "{says}; the store needs EVALSHA, SCRIPT LOAD, EXISTS, HMGET, HSET, GET, SET and DEL on \
-             the keys of its prefix"
+            "{says}; the store needs EVALSHA, SCRIPT LOAD, EXISTS, HMGET and HSET on the keys of its \
+             prefix"
         )),
         "MOVED" | "ASK" | "CROSSSLOT" => {
             StoreError::config(format!("{says}; the connection is to one node of a cluster"))

@@ -1,13 +1,8 @@
 //! What is common to the stores that keep a record in somebody else's database.
 
-use std::time::Duration;
-
 use serde::de::IgnoredAny;
 
 use super::{Record, StoreError, Version};
-
-/// No lease is longer: a century, in milliseconds. Any date that a database counts to from now.
-const LONGEST: i64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
 /// What was found, as a record: nothing, or a version with a JSON document.
 pub(super) fn record(
@@ -25,11 +20,6 @@ pub(super) fn record(
         (Some(_), None) => Err(StoreError::corrupt("a version is stored without a document")),
         (None, Some(_)) => Err(StoreError::corrupt("a document is stored without a version")),
     }
-}
-
-/// In milliseconds, never less than asked for but for the bound.
-pub(super) fn millis(ttl: Duration) -> i64 {
-    i64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(LONGEST).min(LONGEST)
 }
 
 #[cfg(test)]
@@ -52,14 +42,5 @@ mod tests {
             assert!(error.is_corrupt());
             assert!(!format!("{error:?}").contains("secr"), "{error:?}");
         }
-    }
-
-    #[test]
-    fn durations() {
-        assert_eq!(millis(Duration::ZERO), 0);
-        assert_eq!(millis(Duration::from_nanos(1)), 1);
-        assert_eq!(millis(Duration::from_millis(300)), 300);
-        assert_eq!(millis(Duration::from_secs(4_000_000_000)), LONGEST);
-        assert_eq!(millis(Duration::MAX), LONGEST);
     }
 }

@@ -2,12 +2,12 @@
 
 use sqlx::Error;
 
-use super::fault;
 use crate::store::StoreError;
+use crate::store::sql::error;
 
 /// By result code ([Result and Error Codes](https://www.sqlite.org/rescode.html)).
 pub(super) fn fault(error: Error) -> StoreError {
-    let Error::Database(error) = error else { return fault::fault(error) };
+    let Error::Database(error) = error else { return error::fault(error) };
     let extended: i32 = error.code().and_then(|code| code.parse().ok()).unwrap_or_default();
     // SQLite names tables and columns, and quotes no value.
     let says = format!("SQLite says {extended}: {}", error.message());

@@ -7,10 +7,10 @@ use std::path::Path;
 use secrecy::zeroize::Zeroizing;
 use serde::de::IgnoredAny;
 
-use super::failure::failure;
-use super::os;
-use super::place::Place;
-use super::temporary::Temporary;
+use super::io_error::failure;
+use super::paths::Place;
+use super::platform;
+use super::temp_file::Temporary;
 use crate::error::BoxError;
 use crate::store::{Record, StoreError};
 
@@ -19,7 +19,7 @@ const LIMIT: usize = 1024 * 1024;
 
 /// What is in the file; `None` where there is none.
 pub(super) fn read(path: &Path) -> Result<Option<Record>, StoreError> {
-    let file = match os::open(path, OpenOptions::new().read(true)) {
+    let file = match platform::open(path, OpenOptions::new().read(true)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => file.map_err(failure)?,
     };
@@ -44,14 +44,7 @@ pub(super) fn replace(place: &Place, record: &Record) -> Result<(), StoreError> 
     let mut temporary = Temporary::create(&place.temporary)?;
     temporary.write(record.json())?;
     temporary.rename(&place.document)?;
-    os::sync_directory(&place.directory)
-}
-
-/// Removes the file, and what a killed process may have left of another. For who holds the lock.
-pub(super) fn remove(place: &Place) -> Result<(), StoreError> {
-    os::remove(&place.temporary)?;
-    os::remove(&place.document)?;
-    os::sync_directory(&place.directory)
+    platform::sync_directory(&place.directory)
 }
 
 /// The bytes as JSON text. The error says where it went wrong, and no more: the text of the

@@ -7,6 +7,9 @@
 //! jumps ahead ends it early. Either way a sibling may ask the provider too soon, which is what
 //! the compare-and-swap is for; no lease lasts for ever.
 
+mod error;
+mod open;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,12 +17,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sqlx::SqlitePool;
 
-use super::engine::{Engine, Found, Value};
-use super::sqlite_fault::fault;
+use self::error::fault;
+use super::executor::{Engine, Found, Value};
+use super::queries;
 use super::statements::Statements;
-use super::table::Table;
-use super::{row, sqlite_file};
-use crate::store::{Committed, Lease, Record, StoreError, TokenKey, TokenStore, Version};
+use super::table_name::Table;
+use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
 /// A store in a table of an SQLite file, for processes of one host.
 ///
@@ -74,7 +77,7 @@ impl SqliteStore {
     /// [`StoreError::is_config`] where the file cannot be opened or created;
     /// [`StoreError::is_corrupt`] where it is not a database.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        sqlite_file::open(path.as_ref()).await.map(Self::new)
+        open::open(path.as_ref()).await.map(Self::new)
     }
 
     /// In another table: `name`, or `schema.name` with the schema of an attached database.
@@ -99,33 +102,19 @@ impl SqliteStore {
         let create = format!(
             "CREATE TABLE IF NOT EXISTS {table} (
                key TEXT PRIMARY KEY NOT NULL,
-               version INTEGER,
-               document TEXT,
-               holder TEXT,
-               leased_at INTEGER,
-               leased_until INTEGER
+               version INTEGER NOT NULL,
+               document TEXT NOT NULL
              ) STRICT"
         );
         self.run(&create, &[]).await?;
         // Better now than at the first token. Quoted columns that are missing would be text.
-        let columns = "key, version, document, holder, leased_at, leased_until";
+        let columns = "key, version, document";
         self.run(&format!("SELECT {columns} FROM {table} WHERE false"), &[]).await?;
         Ok(())
     }
 
     fn with(pool: SqlitePool, table: Table) -> Self {
-        let now = "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)";
-        let lease = format!(
-            "INSERT INTO {table} AS present (key, holder, leased_at, leased_until) \
-             VALUES ($1, $2, {now}, {now} + $3) \
-             ON CONFLICT (key) DO UPDATE SET holder = excluded.holder, \
-             leased_at = excluded.leased_at, leased_until = excluded.leased_until \
-             WHERE present.holder IS NULL OR present.holder = excluded.holder \
-             OR present.leased_at IS NULL OR present.leased_until IS NULL \
-             OR excluded.leased_at < present.leased_at \
-             OR excluded.leased_at >= present.leased_until"
-        );
-        let statements = Arc::new(Statements::new(&table, lease));
+        let statements = Arc::new(Statements::new(&table));
         Self { pool, table, statements }
     }
 }
@@ -156,28 +145,16 @@ impl Engine for SqliteStore {
 #[async_trait]
 impl TokenStore for SqliteStore {
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
-        row::load(self, key).await
+        queries::load(self, key).await
     }
 
-    async fn lease(&self, key: &TokenKey, lease: &Lease) -> Result<bool, StoreError> {
-        row::lease(self, key, lease).await
-    }
-
-    async fn release(&self, key: &TokenKey, lease: &Lease) -> Result<(), StoreError> {
-        row::release(self, key, lease).await
-    }
-
-    async fn commit(
+    async fn compare_and_swap(
         &self,
         key: &TokenKey,
-        replaces: Option<Version>,
+        expected: Option<Version>,
         record: &Record,
-    ) -> Result<Committed, StoreError> {
-        row::commit(self, key, replaces, record).await
-    }
-
-    async fn delete(&self, key: &TokenKey) -> Result<(), StoreError> {
-        row::delete(self, key).await
+    ) -> Result<SwapOutcome, StoreError> {
+        queries::compare_and_swap(self, key, expected, record).await
     }
 }
 

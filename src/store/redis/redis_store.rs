@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use redis::aio::ConnectionManager;
 use redis::{FromRedisValue, ScriptInvocation};
 
-use super::fault::fault;
+use super::error::fault;
 use super::scripts;
-use crate::store::{Committed, Lease, Record, StoreError, TokenKey, TokenStore, Version, stored};
+use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version, columns};
 
 /// What the scripts tell of a record: whether it was stored, whether something is there, version
 /// and document.
@@ -19,8 +19,7 @@ type Found = (u8, u8, Option<Vec<u8>>, Option<Vec<u8>>);
 ///
 /// The connection is yours, and so are its time limits and its TLS. While the server is away a call
 /// fails when the `ConnectionManager` has tried as often as its settings say (seconds, by default), and
-/// at the latest after [`SessionBuilder::save_wait_timeout`](crate::SessionBuilder::save_wait_timeout). Leases are timed
-/// by the server.
+/// at the latest after [`SessionBuilder::save_wait_timeout`](crate::SessionBuilder::save_wait_timeout).
 ///
 /// Redis must not lose what it said it stored: `appendonly yes`, with `appendfsync always` where not
 /// even the last second may be lost, and a `maxmemory-policy` that evicts nothing without an expiry
@@ -38,8 +37,7 @@ type Found = (u8, u8, Option<Vec<u8>>, Option<Vec<u8>>);
 /// # }
 /// ```
 ///
-/// Under a [`TokenKey`] there are two keys, `<prefix>{<key>}:token`, a hash of `version` and
-/// `document`, and `<prefix>{<key>}:lease`.
+/// A [`TokenKey`] has one key, `<prefix>{<key>}`: a hash of `version` and `document`.
 ///
 /// # Cancellation
 ///
@@ -70,12 +68,8 @@ impl RedisStore {
         self
     }
 
-    fn token(&self, key: &TokenKey) -> String {
-        format!("{}{{{}}}:token", self.prefix, key.as_str())
-    }
-
-    fn lease(&self, key: &TokenKey) -> String {
-        format!("{}{{{}}}:lease", self.prefix, key.as_str())
+    fn key_of(&self, key: &TokenKey) -> String {
+        format!("{}{{{}}}", self.prefix, key.as_str())
     }
 
     async fn invoke<T: FromRedisValue>(
@@ -89,48 +83,26 @@ impl RedisStore {
 #[async_trait]
 impl TokenStore for RedisStore {
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
-        record(self.invoke(&scripts::LOAD.key(self.token(key))).await?)
+        record(self.invoke(&scripts::LOAD.key(self.key_of(key))).await?)
     }
 
-    async fn lease(&self, key: &TokenKey, lease: &Lease) -> Result<bool, StoreError> {
-        let mut script = scripts::LEASE.key(self.lease(key));
-        // Redis has no expiry of nothing.
-        script.arg(lease.holder()).arg(stored::millis(lease.ttl()).max(1));
-        self.invoke(&script).await
-    }
-
-    async fn release(&self, key: &TokenKey, lease: &Lease) -> Result<(), StoreError> {
-        let mut script = scripts::RELEASE.key(self.lease(key));
-        script.arg(lease.holder());
-        self.invoke(&script).await
-    }
-
-    async fn commit(
+    async fn compare_and_swap(
         &self,
         key: &TokenKey,
-        replaces: Option<Version>,
+        expected: Option<Version>,
         record: &Record,
-    ) -> Result<Committed, StoreError> {
-        let mut script = scripts::COMMIT.key(self.token(key));
+    ) -> Result<SwapOutcome, StoreError> {
+        let mut script = scripts::COMPARE_AND_SWAP.key(self.key_of(key));
         script
-            .arg(u8::from(replaces.is_some()))
-            .arg(replaces.map_or(0, Version::number))
+            .arg(u8::from(expected.is_some()))
+            .arg(expected.map_or(0, Version::number))
             .arg(record.version().number())
             .arg(record.json());
         let found: Found = self.invoke(&script).await?;
         match found {
-            (1, ..) => Ok(Committed::Saved(record.version())),
-            found => self::record(found).map(Committed::Conflict),
+            (1, ..) => Ok(SwapOutcome::Stored(record.version())),
+            found => self::record(found).map(SwapOutcome::Conflict),
         }
-    }
-
-    async fn delete(&self, key: &TokenKey) -> Result<(), StoreError> {
-        redis::cmd("DEL")
-            .arg(self.token(key))
-            .arg(self.lease(key))
-            .query_async(&mut self.connection.clone())
-            .await
-            .map_err(fault)
     }
 }
 
@@ -151,5 +123,5 @@ fn record(found: Found) -> Result<Option<Record>, StoreError> {
     let version = version.map(text).transpose()?.map(|version| {
         version.parse().map_err(|_| StoreError::corrupt("the stored version is not a number"))
     });
-    stored::record(version.transpose()?, document.map(text).transpose()?)
+    columns::record(version.transpose()?, document.map(text).transpose()?)
 }

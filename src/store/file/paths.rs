@@ -56,8 +56,7 @@ impl Place {
 
 /// `alice@example.com-2b…9f.json`: who it is for people, and which key it is by the hash of all of it.
 fn file_name(key: &TokenKey) -> String {
-    let user = key.as_str().rsplit('/').next().unwrap_or_default();
-    let user = percent_decode_str(user).decode_utf8_lossy();
+    let user = percent_decode_str(key.user()).decode_utf8_lossy();
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.@".contains(c) { c } else { '_' };
     let mut name: String = user.chars().map(plain).take(READABLE).collect();
     // Neither hidden, nor taken for an option of a command.

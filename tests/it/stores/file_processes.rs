@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use reqwest_oauth2::store::{Committed, FileStore, Record, StoreError, TokenStore};
+use reqwest_oauth2::store::{FileStore, Record, StoreError, SwapOutcome, TokenStore};
 
-use crate::file_store::{Disk, eventually, key};
+use super::file::{Disk, eventually, key};
 
 const TASK: &str = "REQWEST_OAUTH2_FILE_TASK";
 const PROCESSES: usize = 4;
@@ -20,7 +20,7 @@ fn command(program: impl AsRef<std::ffi::OsStr>, task: &str, file: &Path) -> Com
 
 fn begin(task: &str, disk: &Disk) -> Child {
     let mut command = command(std::env::current_exe().unwrap(), task, &disk.path("token.json"));
-    command.args(["--exact", "file_processes::child"]).spawn().unwrap()
+    command.args(["--exact", "stores::file_processes::child"]).spawn().unwrap()
 }
 
 #[track_caller]
@@ -40,10 +40,12 @@ async fn number(store: &FileStore) -> Result<Option<(Record, usize)>, StoreError
 async fn count_up(store: &FileStore, length: usize) {
     loop {
         let present = number(store).await.unwrap();
-        let (replaces, next) =
+        let (expected, next) =
             present.map_or((None, 1), |(record, number)| (Some(record.version()), number + 1));
         let record = Record::new(serde_json::to_string(&vec![next; length]).unwrap());
-        if let Committed::Saved(_) = store.commit(&key(), replaces, &record).await.unwrap() {
+        if let SwapOutcome::Stored(_) =
+            store.compare_and_swap(&key(), expected, &record).await.unwrap()
+        {
             return;
         }
     }
@@ -66,7 +68,7 @@ async fn child() {
         "write too much" => {
             let present = store.load(&key()).await.unwrap().unwrap().version();
             let large = Record::new(format!("\"{}\"", "x".repeat(100_000)));
-            let error = store.commit(&key(), Some(present), &large).await.unwrap_err();
+            let error = store.compare_and_swap(&key(), Some(present), &large).await.unwrap_err();
             assert!(error.is_unavailable(), "{error:?}");
         }
         task => panic!("no task: {task}"),
@@ -74,12 +76,12 @@ async fn child() {
 }
 
 #[tokio::test]
-async fn no_commit_of_many_processes_is_lost() {
+async fn no_swap_of_many_processes_is_lost() {
     let disk = Disk::new();
     let children: Vec<_> = (0..PROCESSES).map(|_| begin("count", &disk)).collect();
     children.into_iter().for_each(end);
     let (_, number) = number(&disk.store).await.unwrap().unwrap();
-    assert_eq!(number, PROCESSES * ROUNDS, "each commit that won counts");
+    assert_eq!(number, PROCESSES * ROUNDS, "each stored swap counts");
 }
 
 #[tokio::test]
@@ -107,7 +109,7 @@ async fn a_write_that_fails_leaves_the_old_file_and_nothing_else() {
     let mut shell = command("sh", "write too much", &disk.path("token.json"));
     let limited = r#"trap "" XFSZ; ulimit -f 8; exec "$0" "$@""#;
     shell.args(["-c", limited]).arg(std::env::current_exe().unwrap());
-    end(shell.args(["--exact", "file_processes::child"]).spawn().unwrap());
+    end(shell.args(["--exact", "stores::file_processes::child"]).spawn().unwrap());
     assert_eq!(number(&disk.store).await.unwrap().unwrap().1, 1);
     assert_eq!(disk.names(), ["token.json", "token.json.lock"]);
 }

@@ -4,8 +4,8 @@
 //! may ask a second one: a commit that lost reads what it lost to, and a release touches a row that
 //! holds a record only after it found none to delete.
 
-use super::engine::{Engine, Value};
-use crate::store::{Committed, Lease, Record, StoreError, TokenKey, Version, stored};
+use super::executor::{Engine, Value};
+use crate::store::{Record, StoreError, SwapOutcome, TokenKey, Version, columns};
 
 pub(super) async fn load(
     engine: &impl Engine,
@@ -17,49 +17,21 @@ pub(super) async fn load(
             "there are two rows of one key: the table has no primary key, so `migrate` did not create it",
         ));
     }
-    rows.pop().map_or(Ok(None), |(version, document)| stored::record(version, document))
+    rows.pop().map_or(Ok(None), |(version, document)| columns::record(version, document))
 }
 
-pub(super) async fn lease(
+pub(super) async fn compare_and_swap(
     engine: &impl Engine,
     key: &TokenKey,
-    lease: &Lease,
-) -> Result<bool, StoreError> {
-    let values = [
-        Value::Text(key.as_str()),
-        Value::Text(lease.holder()),
-        Value::Number(stored::millis(lease.ttl())),
-    ];
-    match engine.run(&engine.statements().lease, &values).await {
-        Ok(rows) => Ok(rows == 1),
-        Err(error) => Err(why(engine, key, error).await),
-    }
-}
-
-pub(super) async fn release(
-    engine: &impl Engine,
-    key: &TokenKey,
-    lease: &Lease,
-) -> Result<(), StoreError> {
-    let values = [Value::Text(key.as_str()), Value::Text(lease.holder())];
-    if engine.run(&engine.statements().forget, &values).await? == 0 {
-        engine.run(&engine.statements().release, &values).await?;
-    }
-    Ok(())
-}
-
-pub(super) async fn commit(
-    engine: &impl Engine,
-    key: &TokenKey,
-    replaces: Option<Version>,
+    expected: Option<Version>,
     record: &Record,
-) -> Result<Committed, StoreError> {
+) -> Result<SwapOutcome, StoreError> {
     let new = [
         Value::Text(key.as_str()),
         Value::Number(record.version().number()),
         Value::Text(record.json()),
     ];
-    let rows = match replaces {
+    let rows = match expected {
         None => engine.run(&engine.statements().insert, &new).await,
         Some(version) => {
             let [key, number, json] = new;
@@ -68,14 +40,10 @@ pub(super) async fn commit(
         }
     };
     match rows {
-        Ok(0) => load(engine, key).await.map(Committed::Conflict),
-        Ok(_) => Ok(Committed::Saved(record.version())),
+        Ok(0) => load(engine, key).await.map(SwapOutcome::Conflict),
+        Ok(_) => Ok(SwapOutcome::Stored(record.version())),
         Err(error) => Err(why(engine, key, error).await),
     }
-}
-
-pub(super) async fn delete(engine: &impl Engine, key: &TokenKey) -> Result<(), StoreError> {
-    engine.run(&engine.statements().delete, &[Value::Text(key.as_str())]).await.map(drop)
 }
 
 /// A table without a primary key cannot be inserted into; where it shows already, in two rows of

@@ -4,8 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
 
-use super::failure::failure;
-use super::os;
+use super::io_error::failure;
+use super::platform;
 use crate::store::StoreError;
 
 /// A file on its way to its name; removed again where it does not get there.
@@ -17,8 +17,8 @@ pub(super) struct Temporary<'a> {
 impl<'a> Temporary<'a> {
     /// A new file: what a killed process left under this name may be anybody's to read.
     pub(super) fn create(path: &'a Path) -> Result<Self, StoreError> {
-        os::remove(path)?;
-        let file = os::open(path, OpenOptions::new().write(true).create_new(true));
+        platform::remove(path)?;
+        let file = platform::open(path, OpenOptions::new().write(true).create_new(true));
         Ok(Self { file: file.map_err(failure)?, path: Some(path) })
     }
 

@@ -9,7 +9,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::time::{Instant, sleep};
 
-use super::sqlite_fault::fault;
+use super::error::fault;
 use crate::store::StoreError;
 
 /// How long a connection waits for another one that writes.

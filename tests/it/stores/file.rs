@@ -8,11 +8,11 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use reqwest_oauth2::Token;
 use reqwest_oauth2::store::{
-    Committed, FileStore, Lease, Record, StoreError, TokenKey, TokenStore, Version,
+    FileStore, Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version,
 };
 use tempfile::TempDir;
 
-const LONG: Duration = Duration::from_secs(600);
+use super::{met, stored};
 
 pub fn key() -> TokenKey {
     TokenKey::new("https://a.example", "foo", "alice")
@@ -43,12 +43,12 @@ impl Disk {
         self.store.load(&key()).await
     }
 
-    pub async fn commit(
+    pub async fn swap(
         &self,
-        replaces: Option<Version>,
+        expected: Option<Version>,
         json: &str,
-    ) -> Result<Committed, StoreError> {
-        self.store.commit(&key(), replaces, &Record::new(json)).await
+    ) -> Result<SwapOutcome, StoreError> {
+        self.store.compare_and_swap(&key(), expected, &Record::new(json)).await
     }
 
     #[track_caller]
@@ -75,21 +75,6 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-fn version(committed: Committed) -> Version {
-    match committed {
-        Committed::Saved(version) => version,
-        Committed::Conflict(present) => panic!("lost to {present:?}"),
-    }
-}
-
-#[track_caller]
-fn in_place(committed: Committed) -> Option<String> {
-    match committed {
-        Committed::Conflict(present) => present.map(|record| record.json().to_owned()),
-        Committed::Saved(version) => panic!("saved as {version:?}"),
-    }
-}
-
 fn chain(error: &StoreError) -> String {
     let mut text = format!("{error:?}");
     let mut cause: Option<&dyn Error> = Some(error);
@@ -101,27 +86,55 @@ fn chain(error: &StoreError) -> String {
 }
 
 #[tokio::test]
-async fn one_file_is_stored_leased_and_deleted() {
+async fn one_file_is_stored_and_replaced() {
     let disk = Disk::new();
-    let (one, other) = (Lease::new(LONG), Lease::new(LONG));
     assert!(disk.load().await.unwrap().is_none());
-    let first = version(disk.commit(None, r#"{"n":1}"#).await.unwrap());
-    assert_eq!(in_place(disk.commit(None, "{}").await.unwrap()).as_deref(), Some(r#"{"n":1}"#));
+    let first = stored(disk.swap(None, r#"{"n":1}"#).await);
+    assert_eq!(met(disk.swap(None, "{}").await).as_deref(), Some(r#"{"n":1}"#));
     let handle = FileStore::file(disk.path("token.json"));
-    assert!(handle.lease(&key(), &one).await.unwrap());
-    assert!(!disk.store.lease(&key(), &other).await.unwrap(), "both handles are one store");
-    let second = version(disk.commit(Some(first), r#"{"n":2}"#).await.unwrap());
+    let second = handle.compare_and_swap(&key(), Some(first), &Record::new(r#"{"n":2}"#)).await;
+    let second = stored(second);
     disk.holds(r#"{"n":2}"#);
     let loaded = disk.load().await.unwrap().unwrap();
     assert_eq!((loaded.version(), loaded.json()), (second, r#"{"n":2}"#));
-    let of_another = TokenKey::new("https://b.example", "bar", "bob");
-    assert!(disk.store.load(&of_another).await.unwrap().is_some(), "every key is this file");
     assert_eq!(disk.names(), ["token.json", "token.json.lock"]);
-    disk.store.delete(&key()).await.unwrap();
-    assert!(disk.load().await.unwrap().is_none());
-    #[cfg(unix)]
-    assert!(disk.names().is_empty(), "{:?}", disk.names());
-    assert!(disk.store.lease(&key(), &other).await.unwrap(), "the lease went with the file");
+    assert_eq!(fs::read(disk.path("token.json.lock")).unwrap(), b"", "a lock has no content");
+}
+
+#[tokio::test]
+async fn one_file_holds_one_login() {
+    let disk = Disk::new();
+    let others = [
+        TokenKey::new("https://a.example", "foo", "bob"),
+        TokenKey::new("https://b.example", "foo", "alice"),
+        key().scope("mail"),
+    ];
+    let clone = disk.store.clone();
+    stored(disk.swap(None, "{}").await);
+    for other in others {
+        let on_load = clone.load(&other).await.unwrap_err();
+        let on_swap = clone.compare_and_swap(&other, None, &Record::new("[]")).await.unwrap_err();
+        for error in [on_load, on_swap] {
+            assert!(
+                error.is_config() && chain(&error).contains("FileStore::directory"),
+                "{error:?}"
+            );
+            assert!(!chain(&error).contains("alice") && !chain(&error).contains("bob"));
+        }
+    }
+    disk.holds("{}");
+    assert!(clone.load(&key()).await.unwrap().is_some());
+}
+
+/// The login is that of the value: the file itself has no key.
+#[tokio::test]
+async fn another_value_may_read_the_file_under_another_key() {
+    let disk = Disk::new();
+    stored(disk.swap(None, "{}").await);
+    let bob = TokenKey::new("https://a.example", "foo", "bob");
+    let store = FileStore::file(disk.path("token.json"));
+    assert_eq!(store.load(&bob).await.unwrap().unwrap().json(), "{}");
+    assert!(store.load(&key()).await.unwrap_err().is_config());
 }
 
 #[tokio::test]
@@ -129,8 +142,6 @@ async fn looking_makes_nothing() {
     let above = tempfile::tempdir().unwrap();
     let store = FileStore::directory(above.path().join("deep/tokens"));
     assert!(store.load(&key()).await.unwrap().is_none());
-    store.release(&key(), &Lease::new(LONG)).await.unwrap();
-    store.delete(&key()).await.unwrap();
     assert!(names(above.path()).is_empty());
 }
 
@@ -143,17 +154,17 @@ async fn a_file_of_requests_oauthlib_loads_as_it_is() {
     let record = disk.load().await.unwrap().unwrap();
     assert_eq!(record.json(), json);
     serde_json::from_str::<Token>(record.json()).unwrap();
-    version(disk.commit(Some(record.version()), r#"{"access_token":"b"}"#).await.unwrap());
+    stored(disk.swap(Some(record.version()), r#"{"access_token":"b"}"#).await);
     disk.holds(r#"{"access_token":"b"}"#);
 }
 
 #[tokio::test]
 async fn what_another_program_wrote_meanwhile_is_not_lost() {
     let disk = Disk::new();
-    let ours = version(disk.commit(None, r#"{"n":1}"#).await.unwrap());
+    let ours = stored(disk.swap(None, r#"{"n":1}"#).await);
     fs::write(disk.path("token.json"), r#"{"n":"theirs"}"#).unwrap();
-    let lost = disk.commit(Some(ours), r#"{"n":2}"#).await.unwrap();
-    assert_eq!(in_place(lost).as_deref(), Some(r#"{"n":"theirs"}"#));
+    let lost = disk.swap(Some(ours), r#"{"n":2}"#).await;
+    assert_eq!(met(lost).as_deref(), Some(r#"{"n":"theirs"}"#));
     disk.holds(r#"{"n":"theirs"}"#);
 }
 
@@ -171,17 +182,17 @@ async fn a_corrupt_file_is_an_error_and_stays() {
         let disk = Disk::new();
         fs::write(disk.path("token.json"), content).unwrap();
         let on_load = disk.load().await.unwrap_err();
-        let on_commit = disk.commit(None, "{}").await.unwrap_err();
+        let on_commit = disk.swap(None, "{}").await.unwrap_err();
         let guessed = Record::new(String::from_utf8_lossy(content)).version();
-        let on_guess = disk.commit(Some(guessed), "{}").await.unwrap_err();
+        let on_guess = disk.swap(Some(guessed), "{}").await.unwrap_err();
         for error in [on_load, on_commit, on_guess] {
             assert!(error.is_corrupt(), "{error:?}");
             assert!(!chain(&error).contains("s3cret"), "{}", chain(&error));
         }
         assert_eq!(fs::read(disk.path("token.json")).unwrap(), content);
         assert_eq!(disk.names(), ["token.json", "token.json.lock"]);
-        disk.store.delete(&key()).await.unwrap();
-        version(disk.commit(None, "{}").await.unwrap());
+        fs::remove_file(disk.path("token.json")).unwrap();
+        stored(disk.swap(None, "{}").await);
     }
 }
 
@@ -190,72 +201,53 @@ async fn what_is_no_file_is_an_error_and_stays() {
     let disk = Disk::new();
     fs::create_dir(disk.path("token.json")).unwrap();
     assert!(disk.load().await.unwrap_err().is_corrupt());
-    assert!(disk.commit(None, "{}").await.unwrap_err().is_corrupt());
-    fs::write(disk.path("token.json").join("file"), "").unwrap();
-    assert!(disk.store.delete(&key()).await.unwrap_err().is_corrupt(), "it may be somebody's");
-    assert!(disk.path("token.json/file").exists());
-    fs::remove_file(disk.path("token.json/file")).unwrap();
-    disk.store.delete(&key()).await.unwrap();
-    assert!(!disk.path("token.json").exists());
+    assert!(disk.swap(None, "{}").await.unwrap_err().is_corrupt());
+    assert!(disk.path("token.json").is_dir());
 
     let below_a_file = FileStore::file(disk.path("file/token.json"));
     fs::write(disk.path("file"), "").unwrap();
     assert!(below_a_file.load(&key()).await.unwrap_err().is_config());
-    assert!(below_a_file.commit(&key(), None, &Record::new("{}")).await.unwrap_err().is_config());
+    assert!(
+        below_a_file
+            .compare_and_swap(&key(), None, &Record::new("{}"))
+            .await
+            .unwrap_err()
+            .is_config()
+    );
 }
 
 #[tokio::test]
 async fn what_could_not_be_read_again_is_not_written() {
     let disk = Disk::new();
-    let first = version(disk.commit(None, "{}").await.unwrap());
+    let first = stored(disk.swap(None, "{}").await);
     for json in ["{", &format!("{}1", " ".repeat(1024 * 1024))] {
-        assert!(disk.commit(Some(first), json).await.unwrap_err().is_config());
+        assert!(disk.swap(Some(first), json).await.unwrap_err().is_config());
     }
     disk.holds("{}");
     let largest = format!("{}1", " ".repeat(1024 * 1024 - 1));
-    version(disk.commit(Some(first), &largest).await.unwrap());
+    stored(disk.swap(Some(first), &largest).await);
     assert!(disk.load().await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn a_rename_that_fails_leaves_nothing_behind() {
     let disk = Disk::new();
-    let first = version(disk.commit(None, "{}").await.unwrap());
+    let first = stored(disk.swap(None, "{}").await);
     // In the way of the temporary file.
     fs::create_dir_all(disk.path("token.json.reqwest-oauth2.tmp/x")).unwrap();
-    disk.commit(Some(first), r#"{"n":1}"#).await.unwrap_err();
+    disk.swap(Some(first), r#"{"n":1}"#).await.unwrap_err();
     disk.holds("{}");
     fs::remove_dir_all(disk.path("token.json.reqwest-oauth2.tmp")).unwrap();
-    version(disk.commit(Some(first), r#"{"n":1}"#).await.unwrap());
+    stored(disk.swap(Some(first), r#"{"n":1}"#).await);
     assert_eq!(disk.names(), ["token.json", "token.json.lock"]);
 }
 
 #[tokio::test]
-async fn an_illegible_lease_is_free_and_one_of_the_future_is_over() {
-    let disk = Disk::new();
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
-    let note =
-        |begin: u128, end: u128| format!(r#"{{"holder":"somebody","begin":{begin},"end":{end}}}"#);
-    for (note, granted) in [
-        (String::new(), true),
-        ("?".into(), true),
-        (note(now - 1_000, now + 600_000), false),
-        (note(now - 600_000, now - 1), true),
-        // The clock has gone back: nobody waits until it has caught up.
-        (note(now + 3_600_000, now + 4_000_000), true),
-    ] {
-        fs::write(disk.path("token.json.lock"), &note).unwrap();
-        let lease = Lease::new(LONG);
-        assert_eq!(disk.store.lease(&key(), &lease).await.unwrap(), granted, "{note}");
-    }
-}
-
-#[tokio::test]
-async fn a_dropped_commit_is_finished() {
+async fn a_dropped_swap_is_finished() {
     let disk = Disk::new();
     let lock = File::create(disk.path("token.json.lock")).unwrap();
     lock.lock().unwrap();
-    assert!(disk.commit(None, r#"{"n":1}"#).now_or_never().is_none(), "it waits for the lock");
+    assert!(disk.swap(None, r#"{"n":1}"#).now_or_never().is_none(), "it waits for the lock");
     lock.unlock().unwrap();
     eventually(async || disk.load().await.unwrap().is_some()).await;
     disk.holds(r#"{"n":1}"#);
@@ -278,8 +270,7 @@ mod unix {
         let above = tempfile::tempdir().unwrap();
         let directory = above.path().join("deep/tokens");
         let store = FileStore::directory(&directory);
-        assert!(store.lease(&key(), &Lease::new(LONG)).await.unwrap());
-        version(store.commit(&key(), None, &Record::new("{}")).await.unwrap());
+        stored(store.compare_and_swap(&key(), None, &Record::new("{}")).await);
         assert_eq!(mode(&directory), 0o700);
         assert_eq!(mode(directory.parent().unwrap()), 0o700);
         let names = names(&directory);
@@ -297,13 +288,10 @@ mod unix {
             fs::set_permissions(disk.path(name), fs::Permissions::from_mode(0o644)).unwrap();
         }
         let loaded = disk.load().await.unwrap().unwrap().version();
-        version(disk.commit(Some(loaded), r#"{"n":1}"#).await.unwrap());
+        stored(disk.swap(Some(loaded), r#"{"n":1}"#).await);
         assert_eq!(mode(&disk.path("token.json")), 0o600);
         disk.holds(r#"{"n":1}"#);
         assert_eq!(disk.names(), ["token.json", "token.json.lock"], "a dead process's is removed");
-        fs::write(disk.path("token.json.reqwest-oauth2.tmp"), "{}").unwrap();
-        disk.store.delete(&key()).await.unwrap();
-        assert!(disk.names().is_empty(), "{:?}", disk.names());
     }
 
     #[tokio::test]
@@ -314,13 +302,13 @@ mod unix {
             symlink(disk.path(target), disk.path("token.json")).unwrap();
             let version = Record::new("{}").version();
             assert!(disk.load().await.unwrap_err().is_config());
-            for replaces in [None, Some(version)] {
-                assert!(disk.commit(replaces, r#"{"n":1}"#).await.unwrap_err().is_config());
+            for expected in [None, Some(version)] {
+                assert!(disk.swap(expected, r#"{"n":1}"#).await.unwrap_err().is_config());
             }
             assert!(fs::symlink_metadata(disk.path("token.json")).unwrap().is_symlink());
-            disk.store.delete(&key()).await.unwrap();
-            assert_eq!(disk.names(), ["other"], "the link is removed, and not what it names");
+            fs::remove_file(disk.path("token.json")).unwrap();
             assert_eq!(fs::read_to_string(disk.path("other")).unwrap(), "{}");
+            assert!(!disk.path("nowhere").exists());
         }
     }
 
@@ -330,11 +318,7 @@ mod unix {
         fs::write(disk.path("other"), "{}").unwrap();
         for target in ["other", "nowhere"] {
             symlink(disk.path(target), disk.path("token.json.lock")).unwrap();
-            let lease = Lease::new(LONG);
-            assert!(disk.commit(None, "{}").await.unwrap_err().is_config());
-            assert!(disk.store.lease(&key(), &lease).await.unwrap_err().is_config());
-            assert!(disk.store.release(&key(), &lease).await.unwrap_err().is_config());
-            assert!(disk.store.delete(&key()).await.unwrap_err().is_config());
+            assert!(disk.swap(None, "{}").await.unwrap_err().is_config());
             assert_eq!(disk.names(), ["other", "token.json.lock"]);
             assert_eq!(fs::read_to_string(disk.path("other")).unwrap(), "{}");
             fs::remove_file(disk.path("token.json.lock")).unwrap();
@@ -346,7 +330,7 @@ mod unix {
         let disk = Disk::new();
         fs::write(disk.path("other"), "theirs").unwrap();
         symlink(disk.path("other"), disk.path("token.json.reqwest-oauth2.tmp")).unwrap();
-        version(disk.commit(None, "{}").await.unwrap());
+        stored(disk.swap(None, "{}").await);
         disk.holds("{}");
         assert!(!fs::symlink_metadata(disk.path("token.json")).unwrap().is_symlink());
         assert_eq!(fs::read_to_string(disk.path("other")).unwrap(), "theirs");
@@ -357,7 +341,7 @@ mod unix {
         let disk = Disk::new();
         let made = std::process::Command::new("mkfifo").arg(disk.path("token.json")).status();
         assert!(made.unwrap().success());
-        let load = tokio::time::timeout(LONG / 60, disk.load()).await;
+        let load = tokio::time::timeout(Duration::from_secs(10), disk.load()).await;
         if load.is_err() {
             // Lets the thread that waits go on, for the test to fail and not hang.
             drop(fs::OpenOptions::new().write(true).open(disk.path("token.json")));

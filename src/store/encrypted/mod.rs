@@ -10,9 +10,9 @@
 //! base64url. What is authenticated with it, and so cannot be changed either, are the form, the
 //! `kid`, and the key that the document is stored under.
 
+mod encrypted_store;
 mod envelope;
 mod key;
-mod value;
 
+pub use encrypted_store::Sealed;
 pub use key::SealingKey;
-pub use value::Sealed;

@@ -1,14 +1,14 @@
 //! `FileStore`.
 
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 
-use super::held::Held;
-use super::lock::Lock;
-use super::place::Place;
-use super::{document, os};
-use crate::store::{Committed, Lease, Record, StoreError, TokenKey, TokenStore, Version};
+use super::lock_file::Lock;
+use super::paths::Place;
+use super::{platform, token_file};
+use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
 /// A store in files, shared by the processes of one host.
 ///
@@ -49,21 +49,24 @@ pub struct FileStore {
 
 #[derive(Debug, Clone)]
 enum Files {
-    OneEach(PathBuf),
-    OneForAll(PathBuf),
+    Directory(PathBuf),
+    /// One file, and the one key that it is for: the first that is used.
+    File(PathBuf, Arc<OnceLock<TokenKey>>),
 }
 
 impl FileStore {
     /// A file for each key, in this directory. A file's name begins with the letters and digits of the
     /// user, for people to find it, and tells keys apart by a hash.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
-        Self { files: Files::OneEach(path.into()) }
+        Self { files: Files::Directory(path.into()) }
     }
 
-    /// This very file, for a program with one login, such as a tool of the command line. Every key
-    /// is the same file: with two logins they would overwrite each other.
+    /// This one file, for a program with one login, such as a command-line tool.
+    ///
+    /// This value and its clones take the first key that they are used with. A call with any other
+    /// key is [`StoreError::is_config`]: two logins in one file would overwrite each other.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self { files: Files::OneForAll(path.into()) }
+        Self { files: Files::File(path.into(), Arc::default()) }
     }
 
     async fn at<T: Send + 'static>(
@@ -72,8 +75,16 @@ impl FileStore {
         work: impl FnOnce(&Place) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let place = match &self.files {
-            Files::OneEach(directory) => Place::of_key(directory, key),
-            Files::OneForAll(file) => Place::of_file(file)?,
+            Files::Directory(directory) => Place::of_key(directory, key),
+            Files::File(file, only) if only.get_or_init(|| key.clone()) == key => {
+                Place::of_file(file)?
+            }
+            Files::File(..) => {
+                return Err(StoreError::config(
+                    "FileStore::file holds one login, and this is a second one; for several, use \
+                     FileStore::directory",
+                ));
+            }
         };
         let done = tokio::task::spawn_blocking(move || work(&place)).await;
         done.map_err(StoreError::unavailable)?
@@ -82,79 +93,33 @@ impl FileStore {
 
 /// The lock, and the directory for it where it is missing.
 fn lock(place: &Place) -> Result<Lock, StoreError> {
-    os::make_directory(&place.directory)?;
+    platform::make_directory(&place.directory)?;
     Lock::take(&place.lock)?.ok_or_else(|| StoreError::unavailable("the directory went away"))
-}
-
-/// Whose login was deleted while it was renewed leaves no lock file behind, named for them.
-fn tidy(place: &Place, mut lock: Lock) -> Result<(), StoreError> {
-    let needed = place.document.symlink_metadata().is_ok() || lock.held()?.is_some();
-    if needed { Ok(()) } else { lock.remove() }
 }
 
 #[async_trait]
 impl TokenStore for FileStore {
     /// Takes no lock and writes nothing.
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
-        self.at(key, |place| document::read(&place.document)).await
+        self.at(key, |place| token_file::read(&place.document)).await
     }
 
-    /// The lease is counted by the host's wall clock; should that go back behind the lease's
-    /// beginning, the lease is over.
-    async fn lease(&self, key: &TokenKey, lease: &Lease) -> Result<bool, StoreError> {
-        let lease = lease.clone();
-        let work = move |place: &Place| {
-            let mut lock = lock(place)?;
-            let now = Held::now();
-            if lock.held()?.is_some_and(|held| !held.is_by(&lease) && held.is_on(now)) {
-                return Ok(false);
-            }
-            lock.hold(&Held::new(&lease, now))?;
-            Ok(true)
-        };
-        self.at(key, work).await
-    }
-
-    async fn release(&self, key: &TokenKey, lease: &Lease) -> Result<(), StoreError> {
-        let lease = lease.clone();
-        let work = move |place: &Place| {
-            let Some(mut lock) = Lock::take_existing(&place.lock)? else { return Ok(()) };
-            if lock.held()?.is_some_and(|held| held.is_by(&lease)) {
-                lock.free()?;
-            }
-            tidy(place, lock)
-        };
-        self.at(key, work).await
-    }
-
-    async fn commit(
+    async fn compare_and_swap(
         &self,
         key: &TokenKey,
-        replaces: Option<Version>,
+        expected: Option<Version>,
         record: &Record,
-    ) -> Result<Committed, StoreError> {
+    ) -> Result<SwapOutcome, StoreError> {
         let record = record.clone();
         let work = move |place: &Place| {
-            document::check(&record)?;
-            let lock = lock(place)?;
-            let present = document::read(&place.document)?;
-            if present.as_ref().map(Record::version) != replaces {
-                tidy(place, lock)?;
-                return Ok(Committed::Conflict(present));
+            token_file::check(&record)?;
+            let _lock = lock(place)?;
+            let stored = token_file::read(&place.document)?;
+            if stored.as_ref().map(Record::version) != expected {
+                return Ok(SwapOutcome::Conflict(stored));
             }
-            document::replace(place, &record)?;
-            Ok(Committed::Saved(Version::of(record.json())))
-        };
-        self.at(key, work).await
-    }
-
-    /// Removes the token file, whatever is in it, the lease, and what a killed process may have left.
-    /// A directory in its place is removed only if it is empty.
-    async fn delete(&self, key: &TokenKey) -> Result<(), StoreError> {
-        let work = |place: &Place| {
-            let Some(lock) = Lock::take(&place.lock)? else { return Ok(()) };
-            document::remove(place)?;
-            lock.remove()
+            token_file::replace(place, &record)?;
+            Ok(SwapOutcome::Stored(Version::of(record.json())))
         };
         self.at(key, work).await
     }

@@ -1,14 +1,12 @@
 //! `Lock`: the exclusive lock, and the lease that is noted in its file.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::failure::failure;
-use super::held::Held;
-use super::os;
-use crate::error::BoxError;
+use super::io_error::failure;
+use super::platform;
 use crate::store::StoreError;
 
 /// How long the lock is waited for. Others hold it for milliseconds: who has it longer is stopped, or
@@ -16,25 +14,17 @@ use crate::store::StoreError;
 const PATIENCE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(20);
-/// More than a lease's note takes.
-const NOTE: u64 = 1024;
 
 /// Held until dropped, or until the process ends.
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
-    path: PathBuf,
 }
 
 impl Lock {
     /// Waits for the lock, in a file that is made if need be; `None` where there is no directory.
     pub(super) fn take(path: &Path) -> Result<Option<Self>, StoreError> {
         Self::wait(path, OpenOptions::new().create(true), PATIENCE)
-    }
-
-    /// As [`take`](Self::take); `None` where there is no lock file, and so no lease.
-    pub(super) fn take_existing(path: &Path) -> Result<Option<Self>, StoreError> {
-        Self::wait(path, &mut OpenOptions::new(), PATIENCE)
     }
 
     /// Asks again and again, since a thread that the operating system lets wait cannot be called
@@ -46,7 +36,7 @@ impl Lock {
     ) -> Result<Option<Self>, StoreError> {
         let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
-            let file = match os::open(path, options.read(true).write(true)) {
+            let file = match platform::open(path, options.read(true).write(true)) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 file => file.map_err(failure)?,
             };
@@ -72,37 +62,9 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(failure(error)),
         }
-        let lock = Self { file, path: path.to_owned() };
-        let in_place = os::is_at(&lock.file, path).map_err(failure)?;
+        let lock = Self { file };
+        let in_place = platform::is_at(&lock.file, path).map_err(failure)?;
         Ok(in_place.then_some(lock))
-    }
-
-    /// The lease that is noted; `None` also where nothing legible is.
-    pub(super) fn held(&mut self) -> Result<Option<Held>, StoreError> {
-        let mut note = Vec::new();
-        self.file.seek(SeekFrom::Start(0)).map_err(failure)?;
-        (&self.file).take(NOTE).read_to_end(&mut note).map_err(failure)?;
-        Ok(serde_json::from_slice(&note).ok())
-    }
-
-    /// Notes the lease. Emptied first: half a note is illegible, and so a free lease.
-    pub(super) fn hold(&mut self, held: &Held) -> Result<(), StoreError> {
-        let note =
-            serde_json::to_vec(held).map_err(|error| StoreError::config(BoxError::from(error)))?;
-        self.free()?;
-        self.file.seek(SeekFrom::Start(0)).map_err(failure)?;
-        self.file.write_all(&note).map_err(failure)
-    }
-
-    /// Notes that nobody holds the lease.
-    pub(super) fn free(&mut self) -> Result<(), StoreError> {
-        self.file.set_len(0).map_err(failure)
-    }
-
-    /// Ends the lease, and removes the file where who waits for its lock finds that out.
-    pub(super) fn remove(mut self) -> Result<(), StoreError> {
-        self.free()?;
-        if os::KNOWS_FILES { os::remove(&self.path) } else { Ok(()) }
     }
 }
 
@@ -116,7 +78,6 @@ impl Drop for Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Lease;
 
     fn take(path: &Path, patience: Duration) -> Result<Option<Lock>, StoreError> {
         Lock::wait(path, OpenOptions::new().create(true), patience)
@@ -142,33 +103,12 @@ mod tests {
         let first = take(&path, Duration::ZERO).unwrap().unwrap();
         // Opened by who waits, while it is there.
         let [gone, replaced] = [(); 2].map(|()| File::options().write(true).open(&path).unwrap());
-        first.remove().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        drop(first);
         assert!(Lock::of(gone, &path).unwrap().is_none());
         let second = take(&path, Duration::ZERO).unwrap().unwrap();
         assert!(Lock::of(replaced, &path).unwrap().is_none());
         assert!(take(&path, Duration::ZERO).unwrap_err().is_unavailable());
         drop(second);
-    }
-
-    #[test]
-    fn a_short_note_takes_the_place_of_a_long_one() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut lock = take(&directory.path().join("lock"), PATIENCE).unwrap().unwrap();
-        for ttl in [Duration::MAX, Duration::ZERO] {
-            let held = Held::new(&Lease::new(ttl), 0);
-            lock.hold(&held).unwrap();
-            assert_eq!(lock.held().unwrap(), Some(held));
-        }
-    }
-
-    #[test]
-    fn what_is_illegible_is_a_free_lease() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("lock");
-        for note in [&b"\xff\xfe"[..], b"{", b"null", &[b' '; 4096]] {
-            std::fs::write(&path, note).unwrap();
-            let mut lock = take(&path, PATIENCE).unwrap().unwrap();
-            assert_eq!(lock.held().unwrap(), None);
-        }
     }
 }

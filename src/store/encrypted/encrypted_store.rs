@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::envelope::Envelope;
 use super::key::SealingKey;
-use crate::store::{Committed, Lease, Record, StoreError, TokenKey, TokenStore, Version};
+use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
 /// Any store, with its documents encrypted: who reads the database, its backups or its disk finds no
 /// token.
@@ -90,31 +90,19 @@ impl<S: TokenStore> TokenStore for Sealed<S> {
         stored.map(|stored| self.open(key, stored)).transpose()
     }
 
-    async fn lease(&self, key: &TokenKey, lease: &Lease) -> Result<bool, StoreError> {
-        self.store.lease(key, lease).await
-    }
-
-    async fn release(&self, key: &TokenKey, lease: &Lease) -> Result<(), StoreError> {
-        self.store.release(key, lease).await
-    }
-
-    async fn commit(
+    async fn compare_and_swap(
         &self,
         key: &TokenKey,
-        replaces: Option<Version>,
+        expected: Option<Version>,
         record: &Record,
-    ) -> Result<Committed, StoreError> {
+    ) -> Result<SwapOutcome, StoreError> {
         let sealed = self.seal(key, record)?;
-        Ok(match self.store.commit(key, replaces, &sealed).await? {
-            Committed::Saved(version) => Committed::Saved(version),
-            Committed::Conflict(present) => {
-                Committed::Conflict(present.map(|stored| self.open(key, stored)).transpose()?)
+        Ok(match self.store.compare_and_swap(key, expected, &sealed).await? {
+            SwapOutcome::Stored(version) => SwapOutcome::Stored(version),
+            SwapOutcome::Conflict(present) => {
+                SwapOutcome::Conflict(present.map(|stored| self.open(key, stored)).transpose()?)
             }
         })
-    }
-
-    async fn delete(&self, key: &TokenKey) -> Result<(), StoreError> {
-        self.store.delete(key).await
     }
 }
 

@@ -1,17 +1,19 @@
 //! `PostgresStore`.
 
+mod error;
+
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::PgPool;
 
-use super::engine::{Engine, Found, Value};
-use super::postgres_fault::fault;
-use super::row;
+use self::error::fault;
+use super::executor::{Engine, Found, Value};
+use super::queries;
 use super::statements::Statements;
-use super::table::Table;
-use crate::store::{Committed, Lease, Record, StoreError, TokenKey, TokenStore, Version};
+use super::table_name::Table;
+use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
 /// A store in a table of PostgreSQL, for processes that share a database.
 ///
@@ -87,10 +89,8 @@ impl PostgresStore {
                  PERFORM pg_advisory_xact_lock({lock});
                  CREATE TABLE IF NOT EXISTS {table} (
                    key text PRIMARY KEY,
-                   version bigint,
-                   document text,
-                   holder text,
-                   leased_until timestamptz
+                   version bigint NOT NULL,
+                   document text NOT NULL
                  );
                END IF;
              END $$"
@@ -99,7 +99,7 @@ impl PostgresStore {
         .await
         .map_err(fault)?;
         // Better now than at the first token.
-        let columns = "key, version, document, holder, leased_until";
+        let columns = "key, version, document";
         sqlx::query(&format!("SELECT {columns} FROM {table} WHERE false"))
             .execute(&self.pool)
             .await
@@ -108,15 +108,7 @@ impl PostgresStore {
     }
 
     fn with(pool: PgPool, table: Table) -> Self {
-        // `clock_timestamp` is the time now, also after a wait for the row.
-        let until = "clock_timestamp() + CAST($3 AS double precision) * interval '1 millisecond'";
-        let lease = format!(
-            "INSERT INTO {table} AS present (key, holder, leased_until) VALUES ($1, $2, {until}) \
-             ON CONFLICT (key) DO UPDATE SET holder = excluded.holder, leased_until = {until} \
-             WHERE present.holder IS NULL OR present.holder = excluded.holder \
-             OR present.leased_until IS NULL OR present.leased_until <= clock_timestamp()"
-        );
-        let statements = Arc::new(Statements::new(&table, lease));
+        let statements = Arc::new(Statements::new(&table));
         Self { pool, table, statements }
     }
 }
@@ -147,28 +139,16 @@ impl Engine for PostgresStore {
 #[async_trait]
 impl TokenStore for PostgresStore {
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
-        row::load(self, key).await
+        queries::load(self, key).await
     }
 
-    async fn lease(&self, key: &TokenKey, lease: &Lease) -> Result<bool, StoreError> {
-        row::lease(self, key, lease).await
-    }
-
-    async fn release(&self, key: &TokenKey, lease: &Lease) -> Result<(), StoreError> {
-        row::release(self, key, lease).await
-    }
-
-    async fn commit(
+    async fn compare_and_swap(
         &self,
         key: &TokenKey,
-        replaces: Option<Version>,
+        expected: Option<Version>,
         record: &Record,
-    ) -> Result<Committed, StoreError> {
-        row::commit(self, key, replaces, record).await
-    }
-
-    async fn delete(&self, key: &TokenKey) -> Result<(), StoreError> {
-        row::delete(self, key).await
+    ) -> Result<SwapOutcome, StoreError> {
+        queries::compare_and_swap(self, key, expected, record).await
     }
 }
 
