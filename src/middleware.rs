@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::header::AUTHORIZATION;
@@ -20,7 +21,7 @@ use url::Url;
 use crate::challenge::{Verdict, verdict};
 use crate::error::Error;
 use crate::origin::Origins;
-use crate::session::{Core, Session, Snapshot, TokenUpdated};
+use crate::session::{Driver, Provenance, Session, Snapshot, TokenUpdated};
 use crate::sessions::{UserId, UserSessions};
 
 /// The layer that puts a session's token on requests; from
@@ -55,31 +56,30 @@ enum Source {
 }
 
 impl OAuthMiddleware {
-    pub(crate) fn new(session: Session, origins: Origins) -> Self {
-        Self { source: Source::One(session), origins }
-    }
-
-    pub(crate) fn of_many(sessions: UserSessions, origins: Origins) -> Self {
-        Self { source: Source::Many(sessions), origins }
-    }
-
     /// The hot path: a fresh token, at once.
     #[inline]
-    fn ready(&self, extensions: &Extensions) -> Option<Ready> {
+    fn ready(&self, extensions: &Extensions) -> Option<SelectedToken> {
         match &self.source {
-            Source::One(session) => Some(Ready { snapshot: session.0.fresh()?, of: None }),
+            Source::One(session) => {
+                Some(SelectedToken { snapshot: session.0.fresh()?, session: None })
+            }
             Source::Many(sessions) => {
-                let core = sessions.cached(extensions.get()?)?;
-                Some(Ready { snapshot: core.fresh()?, of: Some(core) })
+                let session = sessions.cached(extensions.get()?)?;
+                Some(SelectedToken { snapshot: session.fresh()?, session: Some(session) })
             }
         }
     }
 
     /// The token for a request that has none ready: of a user who is not in memory, or renewed first.
-    async fn wait(&self, extensions: &Extensions) -> std::result::Result<Ready, Error> {
+    async fn wait(
+        &self,
+        extensions: &Extensions,
+        limit: Option<Duration>,
+    ) -> std::result::Result<SelectedToken, Error> {
         let sessions = match &self.source {
             Source::One(session) => {
-                return Ok(Ready { snapshot: session.0.usable().await?, of: None });
+                let snapshot = session.0.usable(limit).await?;
+                return Ok(SelectedToken { snapshot, session: None });
             }
             Source::Many(sessions) => sessions,
         };
@@ -88,72 +88,124 @@ impl OAuthMiddleware {
                 "the request names no user; add one with .with_extension(UserId::from(id))",
             )
         })?;
-        let core = sessions.core(user);
-        let snapshot = core.usable().await.inspect_err(|_| sessions.dismiss(user, &core))?;
-        Ok(Ready { snapshot, of: Some(core) })
+        let (session, snapshot) = sessions.usable(user, limit).await?;
+        Ok(SelectedToken { snapshot, session: Some(session) })
     }
 
-    /// After a 401 that a new token may cure: sends the request again with another one.
-    async fn again(
+    /// After a 401 that a new token may cure: sends the request again with another one. A token that
+    /// another process has renewed may be rejected too; then it is renewed here, and the request is sent
+    /// once more.
+    async fn replay_after_401(
         &self,
-        response: Response,
-        Ready { snapshot: sent, of }: Ready,
-        replay: Option<Request>,
+        mut response: Response,
+        SelectedToken { snapshot: mut sent, session }: SelectedToken,
+        mut replay: Option<Request>,
+        limit: Option<Duration>,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        let core = match (&of, &self.source) {
-            (Some(core), _) => core,
+        let driver = match (&session, &self.source) {
+            (Some(driver), _) => driver,
             (None, Source::One(session)) => &session.0,
-            (None, Source::Many(_)) => return Ok(finish(response, &sent)),
+            (None, Source::Many(_)) => return Ok(annotate(response, &sent)),
         };
-        let Some(renewed) = core.rejected(&sent, replay.is_some()).await? else {
-            return Ok(finish(response, &sent));
-        };
-        let Some(mut replay) = replay else { return Ok(finish(response, &sent)) };
-        // The connection is free for the replay once the 401 is gone.
-        drop(response);
-        authorize(&mut replay, &renewed);
-        let asked = replay.url().clone();
-        let response = next.run(replay, extensions).await?;
-        let rejected = rejects(&response, &asked);
-        if rejected || response.status() != StatusCode::UNAUTHORIZED {
-            core.replayed(&renewed, rejected);
+        loop {
+            let renewed = driver.rejected(&sent, replay.is_some(), limit).await?;
+            let (Some(renewed), Some(mut request)) = (renewed, replay) else { break };
+            let is_adopted = renewed.provenance == Provenance::Adopted;
+            replay = if is_adopted { request.try_clone() } else { None };
+            // The connection is free for the replay once the 401 is gone.
+            drop(response);
+            authorize(&mut request, &renewed);
+            let asked = request.url().clone();
+            response = next.clone().run(request, extensions).await?;
+            let rejected = is_token_rejected(&response, &asked);
+            if rejected || response.status() != StatusCode::UNAUTHORIZED {
+                driver.replayed(&renewed, rejected);
+            }
+            sent = renewed;
+            if !rejected || replay.is_none() {
+                break;
+            }
         }
-        Ok(finish(response, &renewed))
+        Ok(annotate(response, &sent))
+    }
+}
+
+impl Session {
+    /// The layer for a `reqwest_middleware` client: it puts this session's token on requests to
+    /// the listed origins (`"https://api.example"`), and on no others. See [`Origins`]
+    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    ///
+    /// A `&Url` stands for its origin, whatever its path.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
+    pub fn middleware<O>(&self, origins: O) -> std::result::Result<OAuthMiddleware, Error>
+    where
+        O: TryInto<Origins>,
+        Error: From<O::Error>,
+    {
+        Ok(OAuthMiddleware { source: Source::One(self.clone()), origins: origins.try_into()? })
+    }
+}
+
+impl UserSessions {
+    /// The layer for a `reqwest_middleware` client: it puts the token of the request's [`UserId`] (an
+    /// extension) on requests to the listed origins, and on no others. A request to them without a
+    /// `UserId`, or for a user without a token, fails and is not sent
+    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
+    pub fn middleware<O>(&self, origins: O) -> std::result::Result<OAuthMiddleware, Error>
+    where
+        O: TryInto<Origins>,
+        Error: From<O::Error>,
+    {
+        Ok(OAuthMiddleware { source: Source::Many(self.clone()), origins: origins.try_into()? })
     }
 }
 
 /// A request that was sent.
 #[expect(clippy::large_enum_variant, reason = "a box would cost every request an allocation")]
-enum Asked {
+enum Sent {
     /// It can be sent again.
-    Again(Request),
+    Replayable(Request),
     /// It cannot; this is where it went.
-    Once(Box<Url>),
+    NotReplayable(Box<Url>),
 }
 
-impl Asked {
+impl Sent {
     fn url(&self) -> &Url {
         match self {
-            Self::Again(request) => request.url(),
-            Self::Once(url) => url,
+            Self::Replayable(request) => request.url(),
+            Self::NotReplayable(url) => url,
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Replayable(request) => request.timeout().copied(),
+            Self::NotReplayable(_) => None,
         }
     }
 
     fn replay(self) -> Option<Request> {
         match self {
-            Self::Again(request) => Some(request),
-            Self::Once(_) => None,
+            Self::Replayable(request) => Some(request),
+            Self::NotReplayable(_) => None,
         }
     }
 }
 
 /// A token to send.
-struct Ready {
+struct SelectedToken {
     snapshot: Arc<Snapshot>,
     /// Whose it is; `None`: the one session's.
-    of: Option<Arc<Core>>,
+    session: Option<Arc<Driver>>,
 }
 
 #[async_trait]
@@ -169,27 +221,29 @@ impl Middleware for OAuthMiddleware {
         }
         let ready = match self.ready(extensions) {
             Some(ready) => ready,
-            None => Box::pin(self.wait(extensions)).await?,
+            None => Box::pin(self.wait(extensions, request.timeout().copied())).await?,
         };
         // A request with a stream for a body has no clone; only then is its URL kept for itself.
         // Boxed, so that the future of every other request stays small: beyond a kilobyte the
         // allocator is slower.
         let asked = match request.try_clone() {
-            Some(replay) => Asked::Again(replay),
-            None => Asked::Once(Box::new(request.url().clone())),
+            Some(replay) => Sent::Replayable(replay),
+            None => Sent::NotReplayable(Box::new(request.url().clone())),
         };
         authorize(&mut request, &ready.snapshot);
         let response = next.clone().run(request, extensions).await?;
-        if !rejects(&response, asked.url()) {
-            return Ok(finish(response, &ready.snapshot));
+        if !is_token_rejected(&response, asked.url()) {
+            return Ok(annotate(response, &ready.snapshot));
         }
-        Box::pin(self.again(response, ready, asked.replay(), extensions, next)).await
+        let limit = asked.timeout();
+        Box::pin(self.replay_after_401(response, ready, asked.replay(), limit, extensions, next))
+            .await
     }
 }
 
 /// Whether the answer is a 401 that a new token may cure.
 #[inline]
-fn rejects(response: &Response, asked: &Url) -> bool {
+fn is_token_rejected(response: &Response, asked: &Url) -> bool {
     // Redirects are followed below us. One that left the origin lost the token on the way, so what
     // answered has not seen it, and its 401 says nothing of it.
     response.status() == StatusCode::UNAUTHORIZED
@@ -204,11 +258,11 @@ fn authorize(request: &mut Request, snapshot: &Snapshot) {
 }
 
 /// Leaves the marks of an answer: the token was accepted, its update is offered.
-fn finish(mut response: Response, snapshot: &Snapshot) -> Response {
+fn annotate(mut response: Response, snapshot: &Snapshot) -> Response {
     if response.status() != StatusCode::UNAUTHORIZED {
-        snapshot.accept();
+        snapshot.mark_accepted();
     }
-    if snapshot.offer()
+    if snapshot.take_update()
         && let Some(token) = snapshot.token()
     {
         response.extensions_mut().insert(TokenUpdated((**token).clone()));

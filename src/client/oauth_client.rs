@@ -280,6 +280,11 @@ impl OAuthClient {
         endpoints.issuer.as_ref().map_or(endpoints.token.as_str(), |issuer| &issuer.text)
     }
 
+    /// How long one token request may take.
+    pub(crate) fn timeout_limit(&self) -> std::time::Duration {
+        self.0.timeout
+    }
+
     pub(crate) fn clock_ref(&self) -> &Clock {
         &self.0.clock
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::recorded_error::Recorded;
 use super::{BoxError, Error, ErrorResponse, StoreError};
 
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,10 @@ pub(crate) enum Kind {
     SaveTimeout(Duration),
     #[error(transparent)]
     Store(StoreError),
+    #[error("{0}")]
+    Recorded(Recorded),
+    #[error("no token within {0:?}; the renewal goes on without this caller, so try again later")]
+    WaitTimeout(Duration),
     #[error("another process has held the renewal lease for {0:?}; try again later")]
     Busy(Duration),
     #[error("the grant failed")]

@@ -5,11 +5,13 @@
 
 mod error_response;
 mod kind;
+mod recorded_error;
 mod retry_class;
 mod store_error;
 
 pub(crate) use error_response::ErrorResponse;
 pub(crate) use kind::Kind;
+pub(crate) use recorded_error::RecordedError;
 pub(crate) use retry_class::RetryClass;
 pub use store_error::StoreError;
 
@@ -95,7 +97,13 @@ impl Error {
 
     /// A time limit ran out.
     pub fn is_timeout(&self) -> bool {
-        matches!(*self.0, Kind::Timeout { .. } | Kind::SaveTimeout(_) | Kind::GrantTimeout(_))
+        matches!(
+            *self.0,
+            Kind::Timeout { .. }
+                | Kind::SaveTimeout(_)
+                | Kind::GrantTimeout(_)
+                | Kind::WaitTimeout(_)
+        )
     }
 
     /// What the application passed in is wrong: a URL, an origin, a token with characters that
@@ -203,6 +211,7 @@ impl Error {
             | Kind::Callback(_)
             | Kind::Grant { permanent: true, .. } => RetryClass::Permanent,
             Kind::Config(_) => RetryClass::Misconfigured,
+            Kind::Recorded(recorded) => recorded.class,
             Kind::Store(error) if !error.is_unavailable() => RetryClass::Misconfigured,
             _ => RetryClass::Transient,
         }
@@ -211,6 +220,7 @@ impl Error {
     fn error_response(&self) -> Option<&ErrorResponse> {
         match &*self.0 {
             Kind::Refused(response) => Some(response),
+            Kind::Recorded(recorded) => Some(&recorded.response),
             Kind::Reauthorization { cause: Some(cause), .. } => cause.error_response(),
             _ => None,
         }

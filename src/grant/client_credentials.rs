@@ -59,4 +59,8 @@ impl Grant for ClientCredentials {
         let request = client.token_request("client_credentials");
         self.params.add_to(request).send().await
     }
+
+    fn issued_for(&self) -> Vec<(String, String)> {
+        self.params.issued_for()
+    }
 }

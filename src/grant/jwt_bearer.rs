@@ -69,6 +69,10 @@ impl Grant for JwtBearer {
             .param("assertion", assertion);
         self.params.add_to(request).send().await
     }
+
+    fn issued_for(&self) -> Vec<(String, String)> {
+        self.params.issued_for()
+    }
 }
 
 impl fmt::Debug for JwtBearer {

@@ -37,6 +37,12 @@ pub trait Grant: Send + Sync + 'static {
     /// [`Error::transient`] for what may pass, [`Error::permanent`] for what will not; errors of
     /// [`OAuthClient`](crate::OAuthClient) as they are.
     async fn token(&self, context: &GrantContext<'_>) -> Result<Token, Error>;
+
+    /// What the tokens are issued for, as `scope`, `resource` and `audience` with their values: a
+    /// [store](crate::store) keeps tokens for different ones apart. Nothing by default.
+    fn issued_for(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 }
 
 #[async_trait]

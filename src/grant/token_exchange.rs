@@ -153,6 +153,11 @@ impl Grant for TokenExchange {
         // A token of type `N_A` is none to be sent to anyone: reading the answer has refused it.
         self.params.add_to(request).send().await
     }
+
+    fn issued_for(&self) -> Vec<(String, String)> {
+        let targets = self.targets.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        self.params.issued_for().into_iter().chain(targets).collect()
+    }
 }
 
 impl fmt::Debug for TypedToken {

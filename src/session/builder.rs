@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::Session;
-use super::core::{Config, Core};
+use super::config::Config;
+use super::driver::Driver;
 use super::freshness::Policy;
-use super::ledger::Backoff;
+use super::machine::{Backoff, Home, Settings};
 use crate::client::OAuthClient;
 use crate::clock::Clock;
 use crate::error::BoxError;
@@ -17,12 +18,15 @@ use crate::saver::{TokenSaver, WithDelete};
 use crate::store::TokenStore;
 use crate::token::Token;
 
-/// How long a renewal waits for the saver before requests go on with the unsaved token.
-const SAVE_WAIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a lease of the store lasts, unless it is extended.
+/// How long requests wait for a new token to be saved.
+const SAVE_WAIT: Duration = Duration::from_secs(5);
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 const LEASE: Duration = Duration::from_secs(10);
-/// The longest wait between attempts that can be set.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(24 * 3600);
+const LEASE_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
+/// Between looks at whether another process has finished a renewal: the first wait, and the longest.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
+/// The longest wait that can be set, of any kind.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// How long a grant of the application may take.
 const GRANT_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -43,13 +47,23 @@ impl SessionBuilder {
             grant: None,
             saver: None,
             store: None,
-            lease: LEASE,
-            unrecorded: false,
+            settings: Settings {
+                home: Home::Memory,
+                has_client: false,
+                has_grant: false,
+                can_revoke: false,
+                manual_refresh: false,
+                strict_saving: false,
+                foreground: false,
+                renew_without_store: false,
+                lease: LEASE,
+                save_wait: SAVE_WAIT,
+                attempt_limit: Duration::ZERO,
+                backoff: Backoff::default(),
+                looks: LOOKS,
+            },
             policy: Policy::default(),
-            backoff: Backoff::default(),
-            manual: false,
-            strict_saving: false,
-            save_wait_timeout: SAVE_WAIT_TIMEOUT,
+            store_timeout: STORE_TIMEOUT,
             grant_timeout: GRANT_TIMEOUT,
             clock,
         };
@@ -113,37 +127,59 @@ impl SessionBuilder {
         self
     }
 
-    /// Keeps the token of this user in a [store](crate::store) that other processes share, in place of
-    /// a saver. The session begins with what is stored, renews it under a lease, and takes what a
-    /// sibling has renewed ([RFC 9700 §4.14.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2)).
-    /// `user` is the application's own name for the user: an id that never changes. The stored token
-    /// counts, also where [`token`](Self::token) gave another; [`Session::set_token`] replaces it.
+    /// Keeps the token in a [store](crate::store) that other processes share, in place of a saver. The
+    /// session begins with what is stored, and takes what another process has renewed
+    /// ([RFC 9700 §4.14.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2)). `user` is an id of
+    /// the application's that never changes. The record is kept under all that the token is issued for:
+    /// issuer, client, user, and the scope, resource and audience of the session's grant.
     ///
-    /// While the store is down the token in memory serves until it expires; see
-    /// [`renew_without_store`](Self::renew_without_store) for what then. A request that needs a token which
-    /// a sibling renews waits for three [leases](Self::lease_ttl) at most.
+    /// A stored token goes before one that [`token`](Self::token) gives; [`Session::set_token`] replaces
+    /// it. While the store is down the token in memory works until it expires; see
+    /// [`renew_without_store`](Self::renew_without_store) for what then.
     pub fn store(mut self, store: impl TokenStore, user: impl Into<Arc<str>>) -> Self {
         self.config.store = Some(Arc::new(store));
         self.user = user.into();
         self
     }
 
-    /// How long siblings wait for this process, should it die while it renews the token. Extended
-    /// while it lives, so this need not be longer than a token request. 10 seconds by default, at
-    /// least 1. After the store was down, or has lost its content, an expired token waits for half of
-    /// it: whoever held a lease takes it back first.
+    /// How long other processes watch the mark of this one before they take it for dead and renew in
+    /// its place. The holder renews its mark while it lives, so this need not be longer than a token
+    /// request. 10 seconds by default; between 1 second and 1 hour.
+    ///
+    /// Longer than any pause of the process (a suspended machine, a stopped container), if refresh
+    /// tokens rotate: a holder that sleeps for a lease after it has presented the refresh token, while
+    /// another process takes over, loses the login.
     pub fn lease_ttl(mut self, time: Duration) -> Self {
-        self.config.lease = time.max(Duration::from_secs(1));
+        let (shortest, longest) = LEASE_BOUNDS;
+        self.config.settings.lease = time.clamp(shortest, longest);
         self
     }
 
-    /// Renew a token with a refresh token also while the [store](Self::store) is down, and record it
-    /// when it is back. By default such a renewal is an error ([`Error::is_store`](crate::Error::is_store)):
-    /// with a provider that rotates refresh tokens, siblings that go on to present the old one would
-    /// end the login ([RFC 9700 §4.14.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2)).
-    /// Tokens of a grant are always renewed.
+    /// How long one call of the [store](Self::store) may take. 5 seconds by default; a day at most.
+    pub fn store_timeout(mut self, timeout: Duration) -> Self {
+        self.config.store_timeout = timeout.min(LONGEST);
+        self
+    }
+
+    /// Renews a token with a refresh token also while the [store](Self::store) is down, and records it
+    /// when the store is back. By default such a renewal is an error
+    /// ([`Error::is_store`](crate::Error::is_store)): with a provider that rotates refresh tokens, other
+    /// processes that still present the old one would end the login
+    /// ([RFC 9700 §4.14.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2)). Tokens of a grant
+    /// are always renewed.
     pub fn renew_without_store(mut self) -> Self {
-        self.config.unrecorded = true;
+        self.config.settings.renew_without_store = true;
+        self
+    }
+
+    /// Does everything in the call that needs it: a token that is due is renewed before the request
+    /// goes on, and the call returns when the new token is saved. Nothing is left to run in the
+    /// background, so the runtime may end after any call. For command-line tools, and for programs that
+    /// make a runtime for each call ([`block_on`](tokio::runtime::Runtime::block_on)).
+    ///
+    /// If the renewal of a token that is still valid fails, the request goes on with that token.
+    pub fn foreground(mut self) -> Self {
+        self.config.settings.foreground = true;
         self
     }
 
@@ -152,21 +188,21 @@ impl SessionBuilder {
     /// [`Session::refresh`] is the application's to call
     /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
     pub fn manual_refresh(mut self) -> Self {
-        self.config.manual = true;
+        self.config.settings.manual_refresh = true;
         self
     }
 
     /// Requests get the saver's error rather than a token that is not saved. The token is kept;
     /// saving is tried again, and no second token is asked for.
     pub fn strict_saving(mut self) -> Self {
-        self.config.strict_saving = true;
+        self.config.settings.strict_saving = true;
         self
     }
 
-    /// How long a renewal waits for the saver before requests go on with the new token while
-    /// saving continues, and how long a call of a store may take. 5 seconds by default.
+    /// How long requests wait for a new token to be saved; saving then continues in the background. 5
+    /// seconds by default; a day at most.
     pub fn save_wait_timeout(mut self, wait: Duration) -> Self {
-        self.config.save_wait_timeout = wait;
+        self.config.settings.save_wait = wait.min(LONGEST);
         self
     }
 
@@ -190,16 +226,16 @@ impl SessionBuilder {
     /// The shortest and the longest wait between attempts while renewing or saving fails. 1 and 30
     /// seconds by default, a day at most; a provider's `Retry-After` goes before, up to an hour.
     pub fn backoff(mut self, shortest: Duration, longest: Duration) -> Self {
-        let shortest = shortest.min(LONGEST_BACKOFF);
-        let longest = longest.clamp(shortest, LONGEST_BACKOFF);
-        self.config.backoff = Backoff { shortest, longest };
+        let shortest = shortest.min(LONGEST);
+        let longest = longest.clamp(shortest, LONGEST);
+        self.config.settings.backoff = Backoff { shortest, longest };
         self
     }
 
     /// How long a [`Grant`] may take. 60 seconds by default. A refresh has its own limit,
     /// [`OAuthClient::timeout`].
     pub fn grant_timeout(mut self, timeout: Duration) -> Self {
-        self.config.grant_timeout = timeout;
+        self.config.grant_timeout = timeout.min(LONGEST);
         self
     }
 
@@ -212,13 +248,30 @@ impl SessionBuilder {
     }
 
     /// What any number of sessions may share.
-    pub(crate) fn into_config(self) -> Config {
+    pub(crate) fn into_config(mut self) -> Config {
+        let config = &mut self.config;
+        let client = config.client.as_ref();
+        let of_client = client.map(|client| client.timeout_limit().min(LONGEST));
+        let of_grant = config.grant.as_ref().map(|_| config.grant_timeout);
+        let settings = &mut config.settings;
+        settings.has_client = client.is_some();
+        settings.has_grant = config.grant.is_some();
+        settings.can_revoke = client.is_some_and(|client| client.endpoints().revocation.is_some());
+        // Time for a second try, if the first was cut off.
+        let of_client = of_client.map(|limit| limit + limit / 2);
+        settings.attempt_limit = of_client.into_iter().chain(of_grant).max().unwrap_or_default();
+        settings.home = match (&config.store, &config.saver) {
+            (Some(_), _) => Home::Store,
+            (None, Some(_)) => Home::Saver,
+            (None, None) => Home::Memory,
+        };
         self.config
     }
 
     /// The session. Nothing is sent and nothing is spawned.
-    pub fn build(self) -> Session {
-        Session(Arc::new(Core::new(Arc::new(self.config), self.user, self.token)))
+    pub fn build(mut self) -> Session {
+        let (user, token) = (self.user.clone(), self.token.take());
+        Session(Arc::new(Driver::new(Arc::new(self.into_config()), user, token)))
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Utc};
 
+use super::machine::Stage;
 use crate::clock;
 
 /// An instant that no clock reaches.
@@ -36,17 +37,6 @@ pub(crate) struct Policy {
 pub(crate) struct Freshness {
     pub(crate) due: SystemTime,
     pub(crate) expired: SystemTime,
-}
-
-/// Where a token is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// Use it.
-    Fresh,
-    /// Use it, and renew it in the background.
-    Due,
-    /// Renew it first.
-    Expired,
 }
 
 impl Freshness {

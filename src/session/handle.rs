@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::core::{Core, runtime};
-use super::{KeepFreshGuard, SessionBuilder, TokenUpdates};
+use super::driver::{Driver, runtime};
+use super::{KeepFreshGuard, SessionBuilder, Snapshot, TokenUpdates};
 use crate::client::OAuthClient;
 use crate::error::Error;
 use crate::grant::Grant;
-use crate::middleware::OAuthMiddleware;
-use crate::origin::Origins;
 use crate::token::Token;
 
 /// One login, or one service's own access: a token that is renewed and saved by itself
@@ -21,7 +19,7 @@ use crate::token::Token;
 /// renewal (or [`keep_fresh`](Self::keep_fresh)). Dropping the last handle cuts neither a running
 /// renewal nor an unfinished save off.
 #[derive(Clone)]
-pub struct Session(pub(crate) Arc<Core>);
+pub struct Session(pub(crate) Arc<Driver>);
 
 impl Session {
     /// A session whose tokens come from this client's token endpoint.
@@ -32,23 +30,6 @@ impl Session {
     /// A session whose tokens come from the application's own source, with no token endpoint.
     pub fn from_grant(grant: impl Grant) -> SessionBuilder {
         SessionBuilder::new(None).grant(grant)
-    }
-
-    /// The layer for a `reqwest_middleware` client: it puts this session's token on requests to
-    /// the listed origins (`"https://api.example"`), and on no others. See [`Origins`]
-    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
-    ///
-    /// A `&Url` stands for its origin, whatever its path.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
-    pub fn middleware<O>(&self, origins: O) -> Result<OAuthMiddleware, Error>
-    where
-        O: TryInto<Origins>,
-        Error: From<O::Error>,
-    {
-        Ok(OAuthMiddleware::new(self.clone(), origins.try_into()?))
     }
 
     /// A token that may be used now, for what is no HTTP request (websockets, gRPC metadata): at
@@ -63,10 +44,7 @@ impl Session {
     ///
     /// Safe: a renewal goes on without the caller.
     pub async fn token(&self) -> Result<Token, Error> {
-        match self.0.usable().await?.token() {
-            Some(token) => Ok(Token::clone(token)),
-            None => Err(Error::config("the access token cannot stand in a header")),
-        }
+        token_of(&*self.0.usable(None).await?)
     }
 
     /// The `Authorization` header of a token that is neither expired nor due, ready to send and marked
@@ -81,15 +59,14 @@ impl Session {
     /// The present token as it is, expired or not, without any renewal; `None` where there is none
     /// yet.
     pub fn current_token(&self) -> Option<Token> {
-        let snapshot = self.0.current.load();
+        let snapshot = self.0.published.load();
         snapshot.header.as_ref().and(snapshot.token()).map(|token| Token::clone(token))
     }
 
     /// Renews now, or joins the renewal under way, and returns the new token
     /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). While an earlier failure
-    /// forbids an attempt, that failure is returned at once. With a
-    /// [store](SessionBuilder::store), a token that a sibling has put there since this session last
-    /// looked is taken instead.
+    /// forbids an attempt, returns that failure at once. With a [store](SessionBuilder::store), takes
+    /// a token that another process has stored since this session last looked.
     ///
     /// # Errors
     ///
@@ -99,27 +76,29 @@ impl Session {
     ///
     /// Safe: the renewal goes on without the caller.
     pub async fn refresh(&self) -> Result<Token, Error> {
-        let generation = self.0.current.load().generation;
-        match self.0.renewed(generation).await?.token() {
-            Some(token) => Ok(Token::clone(token)),
-            None => Err(Error::config("the access token cannot stand in a header")),
-        }
+        let than = self.0.published.load_full();
+        token_of(&*self.0.another(than, true, None).await?)
     }
 
-    /// Uses this token from now on, as after a new login: hands it to the saver, then puts it on
-    /// requests. Forgets a remembered failure; a renewal under way is void
-    /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
+    /// Starts a new login with this token: saves it, then uses it
+    /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)). Forgets a remembered
+    /// failure. A renewal of the login before is void: it presents nothing, saves nothing and ends
+    /// nothing of this one.
+    ///
+    /// With a [store](SessionBuilder::store) the new login is for all processes. Of two calls at the
+    /// same time, the one that reaches the store last wins.
     ///
     /// # Errors
     ///
-    /// [`Error::is_save`] in a session with [`strict_saving`](SessionBuilder::strict_saving): the
-    /// token is kept, and used once it is saved. Outside a Tokio runtime, an error that says so.
+    /// [`Error::is_save`] in a session with [`strict_saving`](SessionBuilder::strict_saving), if the
+    /// token is not saved yet: saving is tried again, and the token is used once it is saved. Outside a
+    /// Tokio runtime an error that says so, and nothing is changed.
     ///
     /// # Cancellation
     ///
-    /// Safe: saving and use go on without the caller.
+    /// Safe: saving goes on without the caller.
     pub async fn set_token(&self, token: Token) -> Result<(), Error> {
-        self.0.replace(token).await
+        self.0.set_token(token).await
     }
 
     /// The new tokens from now on, as they come into use.
@@ -137,27 +116,29 @@ impl Session {
         Ok(KeepFreshGuard::start(&self.0, &runtime()?))
     }
 
-    /// Why the present token is not saved yet: `None` when it is, or where there is neither saver nor
-    /// store.
-    /// Saving is tried again meanwhile.
+    /// The last save error while the newest token is unsaved, or that saving takes longer than the
+    /// wait for it. `None` if the token is saved, if the first attempt is running, or without a saver
+    /// or store.
     pub fn save_error(&self) -> Option<Error> {
-        self.0.outbox.pending()?.1
+        self.0.save_error()
     }
 
-    /// Ends the login: revokes the token with the provider
-    /// ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009); the refresh token where there is one,
-    /// where a [`revocation_endpoint`](OAuthClient::revocation_endpoint) is known), has what was
-    /// saved deleted ([`on_sign_out`](SessionBuilder::on_sign_out)), and stops renewing: from then
-    /// on requests get an error that asks for reauthorization, until
-    /// [`set_token`](Self::set_token). With a [store](SessionBuilder::store) the stored token is the
-    /// one that is revoked, and a mark in its place tells the siblings that the login has ended. A
-    /// login that [`set_token`](Self::set_token) begins meanwhile stays.
+    /// Ends the login: requests get an error that asks for reauthorization, until
+    /// [`set_token`](Self::set_token). Deletes what was saved
+    /// ([`on_sign_out`](SessionBuilder::on_sign_out)), then revokes the token at the provider
+    /// ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)): the refresh token if there is one, and if a
+    /// [`revocation_endpoint`](OAuthClient::revocation_endpoint) is known. A token that a renewal brings
+    /// meanwhile is revoked in its place.
+    ///
+    /// With a [store](SessionBuilder::store) the login ends for all processes, and the token that was
+    /// stored is the one that is revoked. The record stays, without a token: it tells the others that
+    /// the login has ended.
     ///
     /// # Errors
     ///
-    /// Where the provider did not revoke the token, it is still valid, and the session goes on with
-    /// it; try again, after [`Error::retry_after`] where the provider named it. [`Error::is_save`]
-    /// where the login has ended but what was saved is not deleted yet; it is tried again.
+    /// The login has ended here in any case. [`Error::is_save`] if what was saved is not deleted yet: it
+    /// is tried again. An error of the provider if it did not revoke the token, which is then still
+    /// valid there: call this again, after [`Error::retry_after`] if the provider named it.
     ///
     /// # Cancellation
     ///
@@ -166,24 +147,32 @@ impl Session {
         self.0.sign_out().await
     }
 
-    /// Waits for a renewal under way, and for a token that is not saved yet to be tried once more
-    /// (as long as a renewal waits for the saver). To be called before the runtime is shut down.
+    /// Waits for what is under way, and for one more attempt at what is not saved yet. Call it before
+    /// the runtime ends: a renewal that is cut off after the provider has answered loses the login.
+    ///
+    /// Waits no longer than one renewal may take, also if nobody drives the runtime that the renewal
+    /// runs on.
     ///
     /// # Errors
     ///
-    /// [`Error::is_save`] where the token could still not be saved.
+    /// [`Error::is_save`] if the newest token could still not be saved.
     ///
     /// # Cancellation
     ///
     /// Safe: renewal and save go on while the runtime lives.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        self.0.settle().await
+        self.0.shut_down().await
     }
+}
+
+fn token_of(snapshot: &Snapshot) -> Result<Token, Error> {
+    let token = snapshot.token().map(|token| Token::clone(token));
+    token.ok_or_else(|| Error::config("the session has no usable access token"))
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let snapshot = self.0.current.load();
+        let snapshot = self.0.published.load();
         f.debug_struct("Session")
             .field("client", &self.0.config.client)
             .field("token", &snapshot.token())

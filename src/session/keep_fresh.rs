@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::core::Core;
-use super::freshness::Stage;
+use super::driver::Driver;
+use super::machine::Stage;
 
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// The clock may not have passed the due time by much when a sleep ends.
@@ -24,8 +24,8 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 pub struct KeepFreshGuard(AbortHandle);
 
 impl KeepFreshGuard {
-    pub(super) fn start(core: &Arc<Core>, runtime: &tokio::runtime::Handle) -> Self {
-        Self(runtime.spawn(keep_fresh(Arc::downgrade(core))).abort_handle())
+    pub(super) fn start(driver: &Arc<Driver>, runtime: &tokio::runtime::Handle) -> Self {
+        Self(runtime.spawn(keep_fresh(Arc::downgrade(driver))).abort_handle())
     }
 }
 
@@ -41,12 +41,12 @@ impl fmt::Debug for KeepFreshGuard {
     }
 }
 
-async fn keep_fresh(core: Weak<Core>) {
+async fn keep_fresh(driver: Weak<Driver>) {
     loop {
         let (mut updates, wait) = {
-            let Some(core) = core.upgrade() else { return };
-            let updates = core.subscribe();
-            (updates, look(&core).await)
+            let Some(driver) = driver.upgrade() else { return };
+            let updates = driver.subscribe();
+            (updates, look(&driver).await)
         };
         // A token that the application sets ends the wait; so does the end of the session.
         tokio::select! {
@@ -76,19 +76,19 @@ impl Wait {
 }
 
 /// Renews if it is time to, and says when to look again.
-async fn look(core: &Arc<Core>) -> Wait {
-    let snapshot = core.current.load_full();
-    let now = core.config.clock.now();
+async fn look(driver: &Arc<Driver>) -> Wait {
+    let snapshot = driver.published.load_full();
+    let now = driver.config.clock.now();
     if snapshot.freshness.stage(now) == Stage::Fresh {
         return Wait::For(snapshot.freshness.due.duration_since(now).unwrap_or_default());
     }
-    match core.renewed(snapshot.generation).await {
-        Ok(_) => Wait::For(Duration::ZERO),
-        Err(_) => match core.ledger().failure.as_ref().map(|failure| failure.retry_at) {
-            Some(Some(at)) => Wait::Until(at),
-            Some(None) => Wait::Update,
-            // Nothing to renew with, or a runtime that is going away.
-            None => Wait::For(LONGEST_SLEEP),
-        },
+    if driver.another(snapshot, true, None).await.is_ok() {
+        return Wait::For(Duration::ZERO);
+    }
+    match driver.lock().machine.retry_at() {
+        Some(Some(at)) => Wait::Until(Driver::instant(at)),
+        Some(None) => Wait::Update,
+        // Nothing to renew with, or a runtime that is going away.
+        None => Wait::For(LONGEST_SLEEP),
     }
 }

@@ -1,28 +1,27 @@
-//! One user's token, kept fresh.
+//! One login, kept fresh.
 //!
-//! `freshness` is pure; `flight` is the single-flight cell and knows nothing of OAuth; `core` holds
-//! the state; `renewal` is the task that replaces it; `outbox` is the saver's. `shelf` is the session's
-//! place in a store that it shares, `turn` decides which of its siblings renews.
+//! From the top: [`handle`] is what applications hold; [`driver`] connects it with the machine; [`worker`]
+//! does what the machine wants done, by [`calls`] of store, saver and provider. [`machine`] decides.
+//! [`stored_record`] is a record as JSON, [`snapshot`] a token as requests need it, [`freshness`] when it
+//! is due.
 
 mod builder;
-mod core;
-mod flight;
+mod calls;
+mod config;
+mod driver;
 mod freshness;
 mod handle;
 mod keep_fresh;
-mod ledger;
-mod outbox;
-mod rejection;
-mod renewal;
-mod shelf;
-mod sign_out;
+mod machine;
 mod snapshot;
-mod turn;
-mod updates;
+mod stored_record;
+mod token_updates;
+mod worker;
 
 pub use builder::SessionBuilder;
-pub(crate) use core::{Config, Core};
+pub(crate) use config::Config;
+pub(crate) use driver::Driver;
 pub use handle::Session;
 pub use keep_fresh::KeepFreshGuard;
-pub(crate) use snapshot::Snapshot;
-pub use updates::{TokenUpdated, TokenUpdates};
+pub(crate) use snapshot::{Provenance, Snapshot};
+pub use token_updates::{TokenUpdated, TokenUpdates};

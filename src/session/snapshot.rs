@@ -12,27 +12,20 @@ use http::HeaderValue;
 use sha2::{Digest, Sha256};
 
 use super::freshness::{Freshness, Policy};
+use super::machine::{Credential, Stage};
 use crate::clock;
 use crate::observe;
 use crate::token::Token;
 
 /// Where the token of a snapshot came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum Provenance {
     /// The application gave it.
     Given,
     /// A renewal brought it.
     Renewed,
-    /// A renewal brought it after the one before was rejected with a 401.
-    RenewedAfterRejection,
-    /// Another process put it into the store.
+    /// It was found in the store.
     Adopted,
-}
-
-impl Origin {
-    fn is_renewal(self) -> bool {
-        matches!(self, Self::Renewed | Self::RenewedAfterRejection)
-    }
 }
 
 pub(crate) struct Snapshot {
@@ -40,11 +33,9 @@ pub(crate) struct Snapshot {
     pub(crate) header: Option<HeaderValue>,
     token: Option<Arc<Token>>,
     pub(crate) freshness: Freshness,
-    /// Counts the tokens of the session; the same for the same token.
-    pub(crate) generation: u64,
+    pub(crate) provenance: Provenance,
     /// A resource server said 401 to this token.
-    pub(crate) rejected: bool,
-    pub(crate) origin: Origin,
+    is_rejected: bool,
     /// A resource server took this token.
     accepted: AtomicBool,
     /// The update has been shown on a response.
@@ -52,7 +43,7 @@ pub(crate) struct Snapshot {
 }
 
 /// What decides when a token is due.
-pub(crate) struct Terms {
+pub(crate) struct FreshnessInputs {
     pub(crate) policy: Policy,
     /// Whether the session has a grant; a token with a refresh token needs none.
     pub(crate) has_grant: bool,
@@ -60,43 +51,40 @@ pub(crate) struct Terms {
 }
 
 impl Snapshot {
-    pub(crate) fn empty(generation: u64) -> Self {
-        Self::build(None, None, Freshness::expired(), generation, Origin::Given)
+    pub(crate) fn empty() -> Self {
+        Self {
+            header: None,
+            token: None,
+            freshness: Freshness::expired(),
+            provenance: Provenance::Given,
+            is_rejected: false,
+            accepted: AtomicBool::new(false),
+            offered: AtomicBool::new(true),
+        }
     }
 
-    pub(crate) fn new(token: Arc<Token>, generation: u64, origin: Origin, terms: &Terms) -> Self {
-        let freshness = freshness(&token, origin, terms);
-        let header = token.header().cloned();
-        Self::build(header, Some(token), freshness, generation, origin)
+    pub(crate) fn new(token: Arc<Token>, provenance: Provenance, inputs: &FreshnessInputs) -> Self {
+        Self {
+            header: token.header().cloned(),
+            freshness: freshness(&token, provenance, inputs),
+            token: Some(token),
+            provenance,
+            is_rejected: false,
+            accepted: AtomicBool::new(false),
+            offered: AtomicBool::new(provenance != Provenance::Renewed),
+        }
     }
 
     /// The same token, not to be used again.
-    pub(crate) fn reject(&self) -> Self {
-        let (header, token) = (self.header.clone(), self.token.clone());
-        let mut rejected =
-            Self::build(header, token, Freshness::expired(), self.generation, self.origin);
-        rejected.rejected = true;
-        rejected.accepted = AtomicBool::new(self.is_accepted());
-        rejected.offered = AtomicBool::new(self.offered.load(Ordering::Relaxed));
-        rejected
-    }
-
-    fn build(
-        header: Option<HeaderValue>,
-        token: Option<Arc<Token>>,
-        freshness: Freshness,
-        generation: u64,
-        origin: Origin,
-    ) -> Self {
+    pub(crate) fn rejected(&self) -> Self {
         Self {
-            header,
-            token,
-            freshness,
-            generation,
-            rejected: false,
-            origin,
-            accepted: AtomicBool::new(false),
-            offered: AtomicBool::new(!origin.is_renewal()),
+            header: self.header.clone(),
+            token: self.token.clone(),
+            freshness: Freshness::expired(),
+            provenance: self.provenance,
+            is_rejected: true,
+            accepted: AtomicBool::new(self.accepted.load(Ordering::Relaxed)),
+            offered: AtomicBool::new(self.offered.load(Ordering::Relaxed)),
         }
     }
 
@@ -104,44 +92,71 @@ impl Snapshot {
         self.token.as_ref()
     }
 
-    pub(crate) fn refresh_token(&self) -> Option<&str> {
-        self.token().and_then(|token| token.refresh_token())
+    pub(crate) fn is_rejected(&self) -> bool {
+        self.is_rejected
+    }
+
+    /// Whether both are of one token object.
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
+        match (&self.token, &other.token) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
     }
 
     #[inline]
-    pub(crate) fn accept(&self) {
+    pub(crate) fn mark_accepted(&self) {
         if !self.accepted.load(Ordering::Relaxed) {
             self.accepted.store(true, Ordering::Relaxed);
         }
     }
 
-    pub(crate) fn is_accepted(&self) -> bool {
-        self.accepted.load(Ordering::Relaxed)
-    }
-
     /// True once for a token that a renewal brought.
     #[inline]
-    pub(crate) fn offer(&self) -> bool {
+    pub(crate) fn take_update(&self) -> bool {
         !self.offered.load(Ordering::Relaxed) && !self.offered.swap(true, Ordering::Relaxed)
     }
 }
 
-fn freshness(token: &Token, origin: Origin, terms: &Terms) -> Freshness {
+impl Credential for Arc<Snapshot> {
+    fn stage(&self, wall: SystemTime) -> Stage {
+        self.freshness.stage(wall)
+    }
+
+    fn can_refresh(&self) -> bool {
+        self.token.as_ref().is_some_and(|token| token.refresh_token().is_some())
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        match (&self.token, &other.token) {
+            (Some(one), Some(other)) => {
+                Arc::ptr_eq(one, other) || one.access_token() == other.access_token()
+            }
+            _ => false,
+        }
+    }
+
+    fn is_accepted(&self) -> bool {
+        self.accepted.load(Ordering::Relaxed)
+    }
+}
+
+fn freshness(token: &Token, provenance: Provenance, inputs: &FreshnessInputs) -> Freshness {
     let Some(deadline) = token.expires_at() else { return Freshness::unlimited() };
-    if token.refresh_token().is_none() && !terms.has_grant {
+    if token.refresh_token().is_none() && !inputs.has_grant {
         return Freshness::until(deadline);
     }
     // A token that a provider has just issued is not expired, whatever it says: taken at its word
     // it would be renewed for every request. It is used until a 401.
     let claims_the_past = token.lifetime().is_some_and(|seconds| seconds <= 0);
-    if origin.is_renewal() && claims_the_past {
+    if provenance == Provenance::Renewed && claims_the_past {
         observe::token_already_expired();
         return Freshness::unlimited();
     }
     Freshness::of(
-        issued(token, deadline).unwrap_or(terms.now),
+        issued(token, deadline).unwrap_or(inputs.now),
         deadline,
-        terms.policy,
+        inputs.policy,
         jitter(token),
     )
 }

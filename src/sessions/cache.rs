@@ -1,5 +1,10 @@
 //! The sessions that are in memory: bounded in number, idle ones dropped.
 //!
+//! A session starts among the vacant ones, which have no token, and moves to the loaded ones when it has
+//! one. So requests for users who do not exist take no room from those who do, and what is known of a user
+//! without a token (that there is none, or that the store or the provider failed) is remembered for a
+//! moment all the same.
+//!
 //! # Concurrency
 //!
 //! - A session is made without I/O, and loads its token by its own first renewal, which however many
@@ -10,6 +15,7 @@
 //! - A session that was dropped while somebody still holds it goes on for them; the next request makes
 //!   another, and the store keeps the two from presenting a refresh token twice.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,72 +24,125 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, UnitWeighter};
 use tokio::time::Instant;
 
 use super::UserId;
-use crate::session::Core;
+use crate::session::Driver;
+
+/// Users without a token that are remembered, at most.
+const VACANT: usize = 10_000;
+
+type Entries = Bounded<UserId, Arc<Driver>, UnitWeighter, DefaultHashBuilder, PinBusy>;
 
 pub(super) struct Cache {
-    entries: Bounded<UserId, Arc<Core>, UnitWeighter, DefaultHashBuilder, KeepBusy>,
+    loaded: Entries,
+    vacant: Entries,
     idle: Duration,
-    swept: Mutex<Instant>,
+    last_sweep: Mutex<Instant>,
 }
 
 impl Cache {
     pub(super) fn new(capacity: usize, idle: Duration) -> Self {
-        let hasher = DefaultHashBuilder::default();
-        let entries = Bounded::with(capacity, capacity as u64, UnitWeighter, hasher, KeepBusy);
-        Self { entries, idle, swept: Mutex::new(Instant::now()) }
+        let bounded = |capacity: usize| {
+            let hasher = DefaultHashBuilder::default();
+            Bounded::with(capacity, capacity as u64, UnitWeighter, hasher, PinBusy)
+        };
+        Self {
+            loaded: bounded(capacity),
+            vacant: bounded(VACANT),
+            idle,
+            last_sweep: Mutex::new(Instant::now()),
+        }
     }
 
-    /// The user's session; the hot path.
+    /// The session of a user who has a token; the hot path.
     #[inline]
-    pub(super) fn get(&self, user: &UserId) -> Option<Arc<Core>> {
-        let core = self.entries.get(user)?;
-        core.mark_used();
-        Some(core)
+    pub(super) fn get(&self, user: &UserId) -> Option<Arc<Driver>> {
+        let session = self.loaded.get(user)?;
+        session.mark_used();
+        Some(session)
     }
 
     /// The user's session, made where there is none.
-    pub(super) fn get_or_make(&self, user: &UserId, make: impl FnOnce() -> Arc<Core>) -> Arc<Core> {
-        if let Some(core) = self.get(user) {
-            return core;
+    pub(super) fn get_or_make(
+        &self,
+        user: &UserId,
+        make: impl FnOnce() -> Arc<Driver>,
+    ) -> Arc<Driver> {
+        if let Some(session) = self.get(user) {
+            return session;
         }
         self.sweep();
-        let made = || Ok::<_, std::convert::Infallible>(make());
-        let Ok(core) = self.entries.get_or_insert_with(user, made);
-        core.mark_used();
-        core
+        let session = insert(&self.vacant, user, make);
+        // It may have moved between the two looks.
+        if let Some(loaded) = self.get(user) {
+            self.vacant.remove_if(user, |vacant| !vacant.is_busy());
+            return loaded;
+        }
+        session.mark_used();
+        session
+    }
+
+    /// Moves the session to the loaded ones, if it has a token.
+    pub(super) fn settle(&self, user: &UserId, session: &Arc<Driver>) {
+        if !session.is_vacant() {
+            self.keep(user, session);
+        }
+    }
+
+    /// Moves the session to the loaded ones.
+    pub(super) fn keep(&self, user: &UserId, session: &Arc<Driver>) {
+        if self.loaded.get(user).is_some() {
+            return;
+        }
+        insert(&self.loaded, user, || session.clone());
+        self.vacant.remove_if(user, |vacant| Arc::ptr_eq(vacant, session));
     }
 
     /// Drops the user's session, unless it is busy.
     pub(super) fn remove(&self, user: &UserId) {
-        self.entries.remove_if(user, |core| !core.is_busy());
+        for entries in [&self.loaded, &self.vacant] {
+            entries.remove_if(user, |session| !session.is_busy());
+        }
     }
 
+    /// How many sessions have a token.
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.loaded.len()
+    }
+
+    pub(super) fn busy(&self) -> Vec<Arc<Driver>> {
+        let all = self.loaded.iter().chain(self.vacant.iter());
+        all.map(|(_, session)| session).filter(|session| session.is_busy()).collect()
     }
 
     /// Drops what nobody has used since the last sweep, if that was long enough ago: what is idle for
     /// once to twice the time that was set.
     fn sweep(&self) {
         {
-            let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
-            if swept.elapsed() < self.idle {
+            let mut last = self.last_sweep.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.elapsed() < self.idle {
                 return;
             }
-            *swept = Instant::now();
+            *last = Instant::now();
         }
-        self.entries.retain(|_, core| core.was_used() || core.is_busy());
+        for entries in [&self.loaded, &self.vacant] {
+            entries.retain(|_, session| session.was_used() || session.is_busy());
+        }
     }
+}
+
+fn insert(entries: &Entries, user: &UserId, make: impl FnOnce() -> Arc<Driver>) -> Arc<Driver> {
+    let made = || Ok::<_, Infallible>(make());
+    let Ok(session) = entries.get_or_insert_with(user, made);
+    session
 }
 
 /// Keeps busy sessions from being dropped for room.
 #[derive(Clone)]
-struct KeepBusy;
+struct PinBusy;
 
-impl Lifecycle<UserId, Arc<Core>> for KeepBusy {
+impl Lifecycle<UserId, Arc<Driver>> for PinBusy {
     type RequestState = ();
 
-    fn is_pinned(&self, _: &UserId, core: &Arc<Core>) -> bool {
-        core.is_busy()
+    fn is_pinned(&self, _: &UserId, session: &Arc<Driver>) -> bool {
+        session.is_busy()
     }
 }

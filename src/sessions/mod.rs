@@ -2,9 +2,9 @@
 
 mod builder;
 mod cache;
-mod handle;
-mod user;
+mod user_id;
+mod user_sessions;
 
 pub use builder::UserSessionsBuilder;
-pub use handle::UserSessions;
-pub use user::UserId;
+pub use user_id::UserId;
+pub use user_sessions::UserSessions;

@@ -16,8 +16,20 @@ use super::{BEARER, Lifetime, Parts, Token, scope};
 use crate::clock::{self, Clock};
 
 /// The members that `Token` has fields for; any other is `extra`.
-const KNOWN: [&str; 7] =
-    ["access_token", "token_type", "refresh_token", "scope", "expires_at", "expires_in", "expiry"];
+const KNOWN: [&str; 8] = [
+    "access_token",
+    "token_type",
+    "refresh_token",
+    "scope",
+    "expires_at",
+    "expires_in",
+    "expiry",
+    BOOKKEEPING,
+];
+
+/// What a session writes beside a token that is in a store. No member of the token: a token file that an
+/// application reads by itself loads without it.
+pub(crate) const BOOKKEEPING: &str = "reqwest_oauth2";
 
 /// From this second on (in 2242) a float does not tell one microsecond from the next.
 const COARSE: i64 = 1 << 33;

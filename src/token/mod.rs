@@ -9,7 +9,7 @@ mod lifetime;
 mod scope;
 
 pub(crate) use access_token::AccessToken;
-pub(crate) use json::date;
+pub(crate) use json::{BOOKKEEPING, date};
 pub(crate) use lifetime::Lifetime;
 pub(crate) use scope::scope;
 

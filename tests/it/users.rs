@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_oauth2::store::{Record, TokenKey, TokenStore};
-use reqwest_oauth2::{UserSessions, SessionsBuilder, Token, UserId};
+use reqwest_oauth2::{UserSessions, UserSessionsBuilder, Token, UserId};
 
 use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
 use crate::support::{World, ours, pass, plain_http};
@@ -21,7 +21,7 @@ impl Service {
         Self { world: World::new().await, store: FaultyStore::default() }
     }
 
-    fn builder(&self) -> SessionsBuilder {
+    fn builder(&self) -> UserSessionsBuilder {
         let clock = self.world.clock.reader();
         UserSessions::builder(self.world.app())
             .configure_sessions(|session| session.clock(clock))
@@ -144,7 +144,7 @@ async fn a_401_renews_that_users_token_and_the_request_is_sent_again() {
 }
 
 #[tokio::test]
-async fn signing_out_ends_one_login_and_forgetting_leaves_nothing() {
+async fn signing_out_ends_one_login_and_a_new_one_may_begin() {
     let service = Service::new().await;
     let sessions = service.builder().build();
     let http = service.http(&sessions);
@@ -157,7 +157,6 @@ async fn signing_out_ends_one_login_and_forgetting_leaves_nothing() {
     assert!(error.is_reauthorization_required());
     assert_eq!(service.get(&http, "bob").await.unwrap(), 200);
 
-    sessions.forget("alice").await.unwrap();
     sessions.sign_in("alice", service.world.token()).await.unwrap();
     assert_eq!(service.get(&http, "alice").await.unwrap(), 200);
 }
@@ -169,7 +168,7 @@ async fn no_more_users_than_the_bound_are_in_memory() {
     for i in 0..500 {
         let user = format!("user {i}");
         service.store(&user, &service.world.token()).await;
-        sessions.session(user.as_str()).token().await.unwrap();
+        sessions.for_user(user.as_str()).token().await.unwrap();
         assert!(sessions.loaded_sessions() <= 64);
     }
     assert_eq!(service.store.loads(), 500);
@@ -189,8 +188,8 @@ async fn a_session_with_unsaved_state_stays() {
     // seen more often.
     let crowd = || {
         for i in 0..500 {
-            let _ = sessions.session(format!("user {i}"));
-            let _ = sessions.session(format!("user {i}"));
+            let _ = sessions.for_user(format!("user {i}"));
+            let _ = sessions.for_user(format!("user {i}"));
         }
     };
     crowd();
@@ -211,9 +210,9 @@ async fn idle_sessions_go_and_those_in_use_stay() {
     let sessions = service.builder().idle_timeout(Duration::from_secs(600)).build();
     for user in ["used", "idle"] {
         service.store(user, &service.world.token()).await;
-        sessions.session(user).token().await.unwrap();
+        sessions.for_user(user).token().await.unwrap();
     }
-    let newcomer = |i: u32| sessions.session(format!("newcomer {i}"));
+    let newcomer = |i: u32| sessions.for_user(format!("newcomer {i}"));
     pass(599).await;
     newcomer(0);
     assert!(sessions.for_user("idle").current_token().is_some(), "not yet");
@@ -234,5 +233,5 @@ async fn debug_shows_no_token() {
     sessions.sign_in("alice", token.clone()).await.unwrap();
     let shown = format!("{sessions:?} {:?}", service.http(&sessions));
     assert!(!shown.contains(token.access_token()), "{shown}");
-    assert!(shown.contains("in_memory: 1"), "{shown}");
+    assert!(shown.contains("loaded_sessions: 1"), "{shown}");
 }

@@ -373,7 +373,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.abandoned += 1;
         }
         // What an earlier sign-out could not revoke is revoked by the next.
-        let unrevoked = self.revocation.take().and_then(|revocation| revocation.token);
+        let unrevoked = self.revocation.as_ref().and_then(|revocation| revocation.token.clone());
         let before = unrevoked.or_else(|| self.newest_token());
         self.began = Some(now.at);
         let signs_out = token.is_none();

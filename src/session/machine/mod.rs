@@ -45,7 +45,7 @@ pub(crate) const UNNUMBERED: u64 = u64::MAX;
 /// The second try after a lost answer comes after 0.25 to 0.75 seconds.
 const SECOND_TRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_millis(750));
 /// A call of the saver that takes longer is set aside, and another one is made: it may hang for ever.
-const LONGEST_SAVE: Duration = Duration::from_secs(60);
+pub(crate) const LONGEST_SAVE: Duration = Duration::from_secs(60);
 /// Calls of the saver that may be set aside; with more, the session waits for one to end.
 const MAX_SET_ASIDE: u8 = 2;
 

@@ -201,6 +201,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
     }
 
+    /// Whether the newest token, or a sign-out, is not saved yet.
+    pub(crate) fn is_unsaved(&self) -> bool {
+        self.unsaved.is_some()
+    }
+
     /// Why the newest token is not saved yet.
     pub(crate) fn save_error(&self) -> Option<Reason<E>> {
         let unsaved = self.unsaved.as_ref()?;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
 
@@ -9,9 +10,7 @@ use super::cache::Cache;
 use super::{UserId, UserSessionsBuilder};
 use crate::client::OAuthClient;
 use crate::error::Error;
-use crate::middleware::OAuthMiddleware;
-use crate::origin::Origins;
-use crate::session::{Config, Core, Session};
+use crate::session::{Config, Driver, Session, Snapshot};
 use crate::token::Token;
 
 /// Many users behind one client: a session for each, loaded from a [store](crate::store) when a request
@@ -52,26 +51,13 @@ impl UserSessions {
         Self(Arc::new(Inner { config, cache }))
     }
 
-    /// The layer for a `reqwest_middleware` client: it puts the token of the request's [`UserId`] (an
-    /// extension) on requests to the listed origins, and on no others. A request to them that names
-    /// no user is an error and is not sent, and so is one of a user who has no token
-    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
-    pub fn middleware<O>(&self, origins: O) -> Result<OAuthMiddleware, Error>
-    where
-        O: TryInto<Origins>,
-        Error: From<O::Error>,
-    {
-        Ok(OAuthMiddleware::of_many(self.clone(), origins.try_into()?))
-    }
-
     /// The user's session, for what is no HTTP request. It is the one that requests use, while it is
     /// in memory.
     pub fn for_user(&self, user: impl Into<UserId>) -> Session {
-        Session(self.core(&user.into()))
+        let user = user.into();
+        let session = self.session(&user);
+        self.0.cache.keep(&user, &session);
+        Session(session)
     }
 
     /// The `Authorization` header of a user who is in memory with a token that is neither expired nor
@@ -82,7 +68,7 @@ impl UserSessions {
         self.0.cache.get(user)?.fresh_header()
     }
 
-    /// Begins a login: saves the token, then uses it, whatever there was before
+    /// Starts a login: saves the token, then uses it, whatever there was before
     /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
     ///
     /// # Errors
@@ -91,15 +77,17 @@ impl UserSessions {
     ///
     /// # Cancellation
     ///
-    /// Safe: saving and use go on without the caller.
+    /// Safe: saving goes on without the caller.
     pub async fn sign_in(&self, user: impl Into<UserId>, token: Token) -> Result<(), Error> {
-        self.core(&user.into()).replace(token).await
+        let user = user.into();
+        let session = self.session(&user);
+        let outcome = session.set_token(token).await;
+        self.0.cache.settle(&user, &session);
+        outcome
     }
 
-    /// Ends a login: revokes its token with the provider
-    /// ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)), and removes it from the store. What stays
-    /// there says that the login has ended, so that no other process puts the token back; see
-    /// [`forget`](Self::forget).
+    /// Ends a login: see [`Session::sign_out`]. What stays in the store has no token; it tells other
+    /// processes that the login has ended.
     ///
     /// # Errors
     ///
@@ -110,57 +98,63 @@ impl UserSessions {
     /// Safe: the sign-out goes on without the caller.
     pub async fn sign_out(&self, user: impl Into<UserId>) -> Result<(), Error> {
         let user = user.into();
-        self.core(&user).sign_out().await?;
+        self.session(&user).sign_out().await?;
         self.0.cache.remove(&user);
         Ok(())
     }
 
-    /// Removes all that the store has of a user, as when an account is closed. To be called after
-    /// [`sign_out`](Self::sign_out), once every process has had the time to notice: one that still has
-    /// the user's token in memory would put it back.
+    /// Waits for all that is under way for any user, and for one more attempt at each token that is not
+    /// saved yet. Call it before the runtime ends, once no more requests come: a renewal that is cut off
+    /// after the provider has answered loses its user's login.
+    ///
+    /// Waits no longer than one renewal may take.
     ///
     /// # Errors
     ///
-    /// [`Error::is_store`].
-    pub async fn forget(&self, user: impl Into<UserId>) -> Result<(), Error> {
-        let user = user.into();
-        let shelf = self.core(&user).shelf();
-        if let Some(shelf) = shelf {
-            shelf.delete().await?;
-        }
-        self.0.cache.remove(&user);
-        Ok(())
+    /// The first error of [`Session::shutdown`]; all sessions are waited for.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: renewals and saves go on while the runtime lives.
+    pub async fn shutdown(&self) -> Result<(), Error> {
+        let sessions = self.0.cache.busy();
+        let outcomes = futures_util::future::join_all(sessions.iter().map(Driver::shut_down)).await;
+        outcomes.into_iter().collect()
     }
 
-    /// How many users' sessions are in memory.
+    /// How many users with a token are in memory.
     pub fn loaded_sessions(&self) -> usize {
         self.0.cache.len()
     }
 
     /// The session of a request's user, if it is in memory; the hot path.
     #[inline]
-    pub(crate) fn cached(&self, user: &UserId) -> Option<Arc<Core>> {
+    pub(crate) fn cached(&self, user: &UserId) -> Option<Arc<Driver>> {
         self.0.cache.get(user)
     }
 
-    pub(crate) fn core(&self, user: &UserId) -> Arc<Core> {
-        self.0
-            .cache
-            .get_or_make(user, || Arc::new(Core::new(self.0.config.clone(), user.0.clone(), None)))
+    /// The token of a user that may be used, and whose session it is.
+    pub(crate) async fn usable(
+        &self,
+        user: &UserId,
+        limit: Option<Duration>,
+    ) -> Result<(Arc<Driver>, Arc<Snapshot>), Error> {
+        let session = self.session(user);
+        let outcome = session.usable(limit).await;
+        self.0.cache.settle(user, &session);
+        Ok((session, outcome?))
     }
 
-    /// A user who has no token takes up no room.
-    pub(crate) fn dismiss(&self, user: &UserId, core: &Core) {
-        if core.is_empty() {
-            self.0.cache.remove(user);
-        }
+    fn session(&self, user: &UserId) -> Arc<Driver> {
+        let make = || Arc::new(Driver::new(self.0.config.clone(), user.0.clone(), None));
+        self.0.cache.get_or_make(user, make)
     }
 }
 
 impl fmt::Debug for UserSessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UserSessions")
-            .field("client", &self.0.config.client)
+            .field("client", &self.0.config.client())
             .field("loaded_sessions", &self.loaded_sessions())
             .finish_non_exhaustive()
     }

@@ -1,0 +1,293 @@
+//! The calls of a session: of the store, the saver, the provider and the grant. Each is bounded in time,
+//! but for the saver's, which nobody can stop.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::config::Config;
+use super::driver::{Driver, SessionMachine};
+use super::machine::{
+    Action, Answer, FailureClass, Now, Presented, Purpose, Record, Settings, State, StoreFailure,
+    Swapped,
+};
+use super::snapshot::{Provenance, Snapshot};
+use super::stored_record;
+use crate::client::TokenTypeHint;
+use crate::error::{BoxError, Error, Kind, RetryClass};
+use crate::grant::{self, GrantContext};
+use crate::observe;
+use crate::store::{StoreError, SwapOutcome, TokenKey, TokenStore, Version};
+use crate::token::Token;
+
+type StoredRecord = (Record<Arc<Snapshot>, Error>, i64);
+
+/// What a call came to.
+pub(super) enum Done {
+    Loaded(u32, Result<Option<StoredRecord>, StoreFailure<Error>>),
+    Swapped(u32, Result<Swapped<Arc<Snapshot>, Error>, StoreFailure<Error>>),
+    Answered(Presented<Arc<Snapshot>>, Answer<Arc<Snapshot>, Error>),
+    Saved(u32, Result<(), Error>),
+    Revoked(Result<(), Error>),
+}
+
+impl Done {
+    pub(super) fn tell(self, machine: &mut SessionMachine, settings: &Settings, now: &Now) {
+        match self {
+            Self::Loaded(call, outcome) => machine.loaded(call, outcome, settings, now),
+            Self::Swapped(call, outcome) => machine.swapped(call, outcome, settings, now),
+            Self::Answered(request, answer) => machine.answered(request, answer, settings, now),
+            Self::Saved(call, outcome) => machine.saved(call, outcome, settings, now),
+            Self::Revoked(outcome) => machine.revoked(outcome, settings, now),
+        }
+    }
+}
+
+/// Does what the machine wants. `sent` is set when a token request has begun.
+pub(super) fn perform(
+    driver: Arc<Driver>,
+    action: Action<Arc<Snapshot>, Error>,
+    sent: Arc<AtomicBool>,
+) -> BoxFuture<'static, Done> {
+    let config = driver.config.clone();
+    match action {
+        Action::Load { call } => async move {
+            Done::Loaded(call, load(&config, &driver.key()).await)
+        }
+        .boxed(),
+        Action::Swap { call, purpose, expected, record } => async move {
+            let outcome = swap(&config, &driver.key(), purpose, expected, &record).await;
+            Done::Swapped(call, outcome)
+        }
+        .boxed(),
+        Action::Present { request, limit } => async move {
+            sent.store(true, Ordering::Relaxed);
+            let answer = present(&config, &request, limit).await;
+            Done::Answered(request, answer)
+        }
+        .boxed(),
+        Action::Save { call, token } => {
+            let span = observe::saving(config.span_fields());
+            async move { Done::Saved(call, save(&config, Some(&token)).await) }
+                .instrument(span)
+                .boxed()
+        }
+        Action::Delete { call } => {
+            let span = observe::saving(config.span_fields());
+            async move { Done::Saved(call, save(&config, None).await) }.instrument(span).boxed()
+        }
+        Action::Revoke { token } => {
+            async move { Done::Revoked(revoke(&config, &token).await) }.boxed()
+        }
+    }
+}
+
+async fn load(
+    config: &Config,
+    key: &TokenKey,
+) -> Result<Option<StoredRecord>, StoreFailure<Error>> {
+    let load = |store: Arc<dyn TokenStore>| async move { store.load(key).await };
+    let found = call_store(config, "load", load).await?;
+    let found = found.map(|found| read(config, key, &found)).transpose();
+    found.map_err(|error| failure("load", error))
+}
+
+async fn swap(
+    config: &Config,
+    key: &TokenKey,
+    purpose: Purpose,
+    expected: Option<i64>,
+    record: &Record<Arc<Snapshot>, Error>,
+) -> Result<Swapped<Arc<Snapshot>, Error>, StoreFailure<Error>> {
+    const NAME: &str = "compare_and_swap";
+    let is_save = matches!(purpose, Purpose::Login | Purpose::Outcome);
+    let as_save = |failure: StoreFailure<Error>| {
+        if !is_save {
+            return failure;
+        }
+        StoreFailure { error: Error::new(Kind::Save(Box::new(failure.error))), ..failure }
+    };
+    let document = stored_record::encode(record, key)
+        .map_err(|error| as_save(failure(NAME, error)))?;
+    let expected = expected.map(Version::from_number);
+    let document = &document;
+    let swap = |store: Arc<dyn TokenStore>| async move {
+        store.compare_and_swap(key, expected, document).await
+    };
+    let began = Instant::now();
+    match call_store(config, NAME, swap).await.map_err(as_save)? {
+        SwapOutcome::Stored(version) => {
+            match &record.state {
+                State::Live(Some(_)) if is_save && record.pause.is_none() => {
+                    observe::token_saved(began.elapsed());
+                }
+                State::SignedOut if is_save => observe::token_deleted(began.elapsed()),
+                _ => {}
+            }
+            Ok(Swapped::Stored(version.number()))
+        }
+        SwapOutcome::Conflict(found) => {
+            let found = found.map(|found| read(config, key, &found)).transpose();
+            found.map(Swapped::Conflict).map_err(|error| as_save(failure(NAME, error)))
+        }
+    }
+}
+
+fn read(
+    config: &Config,
+    key: &TokenKey,
+    found: &crate::store::Record,
+) -> Result<StoredRecord, StoreError> {
+    let snapshot = |token| config.snapshot(token, Provenance::Adopted);
+    let record = stored_record::decode(found, key, snapshot)?;
+    Ok((record, found.version().number()))
+}
+
+/// One call of the store, within its time. A panic is a failure.
+async fn call_store<T, F>(
+    config: &Config,
+    operation: &'static str,
+    call: impl FnOnce(Arc<dyn TokenStore>) -> F,
+) -> Result<T, StoreFailure<Error>>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let Some(store) = config.store.clone() else {
+        return Err(failure(operation, StoreError::config("the session has no store")));
+    };
+    let call = AssertUnwindSafe(async { call(store).await }).catch_unwind();
+    let limit = config.store_timeout;
+    let late = || {
+        let error = StoreError::unavailable(format!("no answer within {limit:?}"));
+        StoreFailure { slow: true, ..failure(operation, error) }
+    };
+    let outcome = tokio::time::timeout(limit, call).await.map_err(|_| late())?;
+    let panicked = |_| Err(StoreError::unavailable("the store panicked; see the panic message on stderr"));
+    outcome.unwrap_or_else(panicked).map_err(|error| failure(operation, error))
+}
+
+fn failure(operation: &'static str, error: StoreError) -> StoreFailure<Error> {
+    let error = Error::from(error);
+    observe::store_failed(operation, &error);
+    StoreFailure { error, slow: false }
+}
+
+async fn present(
+    config: &Config,
+    request: &Presented<Arc<Snapshot>>,
+    limit: Duration,
+) -> Answer<Arc<Snapshot>, Error> {
+    let token = request.token.as_ref().and_then(|snapshot| snapshot.token());
+    let token = token.map(|token| &**token);
+    let refresh = match (&config.client, token, token.and_then(Token::refresh_token)) {
+        (Some(client), Some(token), Some(refresh_token)) if request.refresh => {
+            Some(grant::refresh(client, token, refresh_token))
+        }
+        _ => None,
+    };
+    let is_refresh = refresh.is_some();
+    let outcome = match refresh {
+        Some(refresh) => {
+            let timeout = || Error::new(Kind::Timeout { endpoint: "token endpoint", limit });
+            tokio::time::timeout(limit, refresh).await.unwrap_or_else(|_| Err(timeout()))
+        }
+        None => ask_grant(config, token, limit).await,
+    };
+    let error = match outcome {
+        Ok(token) => return Answer::Token(Arc::new(config.snapshot(token, Provenance::Renewed))),
+        Err(error) => error,
+    };
+    if is_refresh && matches!(error.kind(), Kind::ResponseLost { .. } | Kind::Timeout { .. }) {
+        return Answer::Lost(error);
+    }
+    match error.retry_class() {
+        RetryClass::Permanent if is_refresh => Answer::Refused(error),
+        RetryClass::Transient => {
+            let class = FailureClass::Transient(error.retry_after());
+            Answer::Failed(error, class)
+        }
+        RetryClass::Misconfigured | RetryClass::Permanent => {
+            Answer::Failed(error, FailureClass::Misconfigured)
+        }
+    }
+}
+
+async fn ask_grant(
+    config: &Config,
+    previous_token: Option<&Token>,
+    limit: Duration,
+) -> Result<Token, Error> {
+    let Some(grant) = &config.grant else {
+        return Err(Error::config("the session has no grant to ask"));
+    };
+    let context = GrantContext { client: config.client.as_ref(), previous_token };
+    let limit = limit.min(config.grant_timeout);
+    let call = AssertUnwindSafe(async { grant.token(&context).await }).catch_unwind();
+    match tokio::time::timeout(limit, call).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(Error::new(Kind::Panicked("the grant"))),
+        Err(_) => Err(Error::new(Kind::GrantTimeout(limit))),
+    }
+}
+
+/// One call of the saver; `None`: to delete what was saved. It has no limit: see `machine/own.rs`.
+async fn save(config: &Config, snapshot: Option<&Arc<Snapshot>>) -> Result<(), Error> {
+    let Some(saver) = &config.saver else { return Ok(()) };
+    let token = snapshot.and_then(|snapshot| snapshot.token()).map(|token| &**token);
+    let call = AssertUnwindSafe(async {
+        match token {
+            Some(token) => saver.save(token.clone()).await,
+            None => saver.delete().await,
+        }
+    });
+    let failure = |source| {
+        let source = match token {
+            Some(token) => without_secrets(token, source),
+            None => source,
+        };
+        Error::new(if token.is_some() { Kind::Save(source) } else { Kind::Delete(source) })
+    };
+    let began = Instant::now();
+    match call.catch_unwind().await {
+        Ok(Ok(())) => {
+            match token {
+                Some(_) => observe::token_saved(began.elapsed()),
+                None => observe::token_deleted(began.elapsed()),
+            }
+            Ok(())
+        }
+        Ok(Err(error)) => Err(failure(error)),
+        Err(_) => Err(failure(Error::new(Kind::Panicked("the saver")).into())),
+    }
+}
+
+/// The error as it is, unless it or a cause of it repeats what was to be saved.
+fn without_secrets(token: &Token, error: BoxError) -> BoxError {
+    let tells = |text: &str| {
+        text.contains(token.access_token())
+            || token.refresh_token().is_some_and(|secret| text.contains(secret))
+    };
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*error);
+    while let Some(error) = cause {
+        if tells(&error.to_string()) || tells(&format!("{error:?}")) {
+            return "the saver's own error repeats the token, so it is not shown".into();
+        }
+        cause = error.source();
+    }
+    error
+}
+
+async fn revoke(config: &Config, snapshot: &Arc<Snapshot>) -> Result<(), Error> {
+    let (Some(client), Some(token)) = (&config.client, snapshot.token()) else { return Ok(()) };
+    match token.refresh_token() {
+        Some(refresh_token) => client.revoke(refresh_token, TokenTypeHint::RefreshToken).await,
+        None => client.revoke(token.access_token(), TokenTypeHint::AccessToken).await,
+    }
+}

@@ -1,0 +1,68 @@
+//! `Config`: what the application chose; see [`SessionBuilder`](super::SessionBuilder). Any number of
+//! sessions may share one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::freshness::Policy;
+use super::machine::Settings;
+use super::snapshot::{FreshnessInputs, Provenance, Snapshot};
+use crate::client::OAuthClient;
+use crate::clock::Clock;
+use crate::grant::Grant;
+use crate::observe::ClientFields;
+use crate::saver::TokenSaver;
+use crate::store::{TokenKey, TokenStore};
+use crate::token::Token;
+
+pub(crate) struct Config {
+    pub(super) client: Option<OAuthClient>,
+    pub(super) grant: Option<Arc<dyn Grant>>,
+    pub(super) saver: Option<Arc<dyn TokenSaver>>,
+    pub(super) store: Option<Arc<dyn TokenStore>>,
+    pub(super) settings: Settings,
+    pub(super) policy: Policy,
+    pub(super) store_timeout: Duration,
+    pub(super) grant_timeout: Duration,
+    pub(super) clock: Clock,
+}
+
+impl Config {
+    pub(crate) fn client(&self) -> Option<&OAuthClient> {
+        self.client.as_ref()
+    }
+
+    /// What requests need of a token.
+    pub(super) fn snapshot(&self, token: Token, provenance: Provenance) -> Snapshot {
+        let inputs = FreshnessInputs {
+            policy: self.policy,
+            has_grant: self.settings.has_grant,
+            now: self.clock.now(),
+        };
+        Snapshot::new(Arc::new(token), provenance, &inputs)
+    }
+
+    /// The place of a user's token in the store: all that it is issued for.
+    pub(super) fn key(&self, user: &str) -> TokenKey {
+        let (issuer, client_id) = match &self.client {
+            Some(client) => (client.identity(), client.client_id()),
+            None => ("", ""),
+        };
+        let mut key = TokenKey::new(issuer, client_id, user);
+        let of_grant = self.grant.iter().flat_map(|grant| grant.issued_for());
+        let of_client = self.client.iter().flat_map(|client| client.refresh_params().iter().cloned());
+        for (name, value) in of_grant.chain(of_client) {
+            key = match name.as_str() {
+                "scope" => key.scope(&value),
+                "resource" => key.resource(&value),
+                "audience" => key.audience(&value),
+                _ => key,
+            };
+        }
+        key
+    }
+
+    pub(super) fn span_fields(&self) -> Option<ClientFields<'_>> {
+        self.client.as_ref().map(OAuthClient::span_fields)
+    }
+}
