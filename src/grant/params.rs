@@ -36,7 +36,8 @@ impl GrantParams {
     /// What the tokens are issued for.
     pub(super) fn issued_for(&self) -> Vec<(String, String)> {
         let scope = self.scope.iter().map(|scope| ("scope".to_owned(), scope.clone()));
-        let targets = self.extra.iter().filter(|(name, _)| name == "resource" || name == "audience");
+        let targets =
+            self.extra.iter().filter(|(name, _)| name == "resource" || name == "audience");
         scope.chain(targets.cloned()).collect()
     }
 }

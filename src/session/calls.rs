@@ -58,10 +58,9 @@ pub(super) fn perform(
 ) -> BoxFuture<'static, Done> {
     let config = driver.config.clone();
     match action {
-        Action::Load { call } => async move {
-            Done::Loaded(call, load(&config, &driver.key()).await)
+        Action::Load { call } => {
+            async move { Done::Loaded(call, load(&config, &driver.key()).await) }.boxed()
         }
-        .boxed(),
         Action::Swap { call, purpose, expected, record } => async move {
             let outcome = swap(&config, &driver.key(), purpose, expected, &record).await;
             Done::Swapped(call, outcome)
@@ -114,8 +113,8 @@ async fn swap(
         }
         StoreFailure { error: Error::new(Kind::Save(Box::new(failure.error))), ..failure }
     };
-    let document = stored_record::encode(record, key)
-        .map_err(|error| as_save(failure(NAME, error)))?;
+    let document =
+        stored_record::encode(record, key).map_err(|error| as_save(failure(NAME, error)))?;
     let expected = expected.map(Version::from_number);
     let document = &document;
     let swap = |store: Arc<dyn TokenStore>| async move {
@@ -169,7 +168,8 @@ where
         StoreFailure { slow: true, ..failure(operation, error) }
     };
     let outcome = tokio::time::timeout(limit, call).await.map_err(|_| late())?;
-    let panicked = |_| Err(StoreError::unavailable("the store panicked; see the panic message on stderr"));
+    let panicked =
+        |_| Err(StoreError::unavailable("the store panicked; see the panic message on stderr"));
     outcome.unwrap_or_else(panicked).map_err(|error| failure(operation, error))
 }
 

@@ -50,7 +50,8 @@ impl Config {
         };
         let mut key = TokenKey::new(issuer, client_id, user);
         let of_grant = self.grant.iter().flat_map(|grant| grant.issued_for());
-        let of_client = self.client.iter().flat_map(|client| client.refresh_params().iter().cloned());
+        let of_client =
+            self.client.iter().flat_map(|client| client.refresh_params().iter().cloned());
         for (name, value) in of_grant.chain(of_client) {
             key = match name.as_str() {
                 "scope" => key.scope(&value),

@@ -112,7 +112,7 @@ impl Driver {
         if stage == Stage::Fresh && !self.config.settings.foreground {
             return Ok(snapshot);
         }
-        let ticket = self.enter(|machine, _, now| machine.ticket(now));
+        let ticket = self.lock().machine.ticket();
         self.wait_for_token(ticket, limit).await
     }
 
@@ -124,8 +124,7 @@ impl Driver {
         limit: Option<Duration>,
     ) -> Result<Arc<Snapshot>, Error> {
         let than = than.token().is_some().then_some(than);
-        let ticket = self
-            .enter(|machine, _, now| machine.ticket_for_another(than.clone(), by_hand, now));
+        let ticket = self.lock().machine.ticket_for_another(than, by_hand);
         self.wait_for_token(ticket, limit).await
     }
 
@@ -191,6 +190,9 @@ impl Driver {
         let changed = state.worker.as_ref().map(|worker| worker.changed());
         let now = self.now();
         let answer = poll(&mut state.machine, &self.config.settings, &now);
+        if let Some(worker) = state.worker.as_ref().filter(|_| state.machine.has_notes()) {
+            worker.wake();
+        }
         (answer, changed, self.leave(state))
     }
 
@@ -202,16 +204,19 @@ impl Driver {
         let mut state = self.lock();
         let now = self.now();
         let result = event(&mut state.machine, &self.config.settings, &now);
+        if let Some(worker) = &state.worker {
+            worker.wake();
+            worker.notify_changed();
+        }
         self.leave(state);
         result
     }
 
-    /// Publishes what has changed, and wakes or starts the worker. Whether there is one.
-    pub(super) fn leave(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> bool {
+    /// Publishes what has changed, and starts a worker where one is needed. Whether there is one.
+    fn leave(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> bool {
         let mut start = None;
-        if let Some(worker) = &state.worker {
-            worker.wake();
-        } else if state.machine.is_busy() && Handle::try_current().is_ok() {
+        let needed = state.worker.is_none() && state.machine.is_busy();
+        if needed && Handle::try_current().is_ok() {
             let worker = Arc::new(Worker::new());
             state.worker = Some(worker.clone());
             start = Some(worker);
@@ -300,9 +305,10 @@ impl Driver {
     /// drives its runtime.
     fn replace_overdue_worker(self: &Arc<Self>) {
         let mut state = self.lock();
-        let is_overdue = state.worker.as_ref().is_some_and(|worker| {
-            worker.overdue_at().is_some_and(|at| Instant::now() >= at)
-        });
+        let is_overdue = state
+            .worker
+            .as_ref()
+            .is_some_and(|worker| worker.overdue_at().is_some_and(|at| Instant::now() >= at));
         if let Some(worker) = state.worker.take_if(|_| is_overdue) {
             worker.replace();
             let now = self.now();
@@ -417,7 +423,8 @@ impl Driver {
 
     /// The machine's reason as an error.
     pub(super) fn error(&self, reason: Reason<Error>) -> Error {
-        let reauthorization = |why| Error::new(Kind::Reauthorization { why, lost: false, cause: None });
+        let reauthorization =
+            |why| Error::new(Kind::Reauthorization { why, lost: false, cause: None });
         match reason {
             Reason::Error(error) => error,
             Reason::NoStoredToken => reauthorization("no token is stored for this user"),

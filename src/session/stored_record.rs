@@ -169,12 +169,8 @@ pub(super) fn decode(
         return Ok(foreign(token.clone(), snapshot));
     }
     let state = match (kept.state, token) {
-        (StoredState::Live, token) => {
-            State::Live(token.map(|token| Arc::new(snapshot(token))))
-        }
-        (StoredState::Ended, _) => {
-            State::Ended(Error::recorded(kept.error.unwrap_or_default()))
-        }
+        (StoredState::Live, token) => State::Live(token.map(|token| Arc::new(snapshot(token)))),
+        (StoredState::Ended, _) => State::Ended(Error::recorded(kept.error.unwrap_or_default())),
         (StoredState::SignedOut, _) => State::SignedOut,
     };
     Ok(Record {
@@ -198,10 +194,7 @@ pub(super) fn decode(
 }
 
 /// The token of a record that another program wrote: a sign-in that happens now.
-fn foreign(
-    token: Token,
-    snapshot: impl FnOnce(Token) -> Snapshot,
-) -> Record<Arc<Snapshot>, Error> {
+fn foreign(token: Token, snapshot: impl FnOnce(Token) -> Snapshot) -> Record<Arc<Snapshot>, Error> {
     let login = login_of(&token);
     let state = State::Live(Some(Arc::new(snapshot(token))));
     Record { login, number: UNNUMBERED, generation: 0, state, mark: None, pause: None }

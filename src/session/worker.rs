@@ -58,7 +58,7 @@ impl Worker {
         self.changed.notify_waiters();
     }
 
-    /// The machine may want something done, or whoever waits may get an answer.
+    /// The machine may want something done.
     pub(super) fn wake(&self) {
         if !self.sent.load(Ordering::Relaxed) {
             // What is under way at the provider is not given up before its own limit.
@@ -66,7 +66,6 @@ impl Worker {
             self.overdue.fetch_min(soon, Ordering::Relaxed);
         }
         self.wake.notify_one();
-        self.notify_changed();
     }
 
     pub(super) fn overdue_at(&self) -> Option<Instant> {
@@ -174,8 +173,10 @@ fn next_step(driver: &Driver, worker: &Arc<Worker>, has_calls: bool) -> Option<S
         let calls_end = has_calls.then(|| now + driver.config.store_timeout);
         worker.is_expected_by(calls_end.into_iter().chain(wake_at).max());
     }
+    if is_over || !actions.is_empty() || state.machine.has_notes() {
+        worker.notify_changed();
+    }
     driver.tell(state);
-    worker.notify_changed();
     // A timer whose time has come already waits for its grain all the same.
     let wake_at = wake_at.map(|at| at.max(now + Duration::from_millis(1)));
     (!is_over).then_some(Step { actions, wake_at })

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_oauth2::store::{Record, TokenKey, TokenStore};
-use reqwest_oauth2::{UserSessions, UserSessionsBuilder, Token, UserId};
+use reqwest_oauth2::{Token, UserId, UserSessions, UserSessionsBuilder};
 
 use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
 use crate::support::{World, ours, pass, plain_http};

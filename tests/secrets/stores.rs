@@ -6,7 +6,7 @@ use reqwest_oauth2::store::{
     FileStore, MemoryStore, PostgresStore, Record, Sealed, SealingKey, SqliteStore, StoreError,
     SwapOutcome, TokenKey, TokenStore,
 };
-use reqwest_oauth2::{UserSessions, UserId};
+use reqwest_oauth2::{UserId, UserSessions};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
 
@@ -50,7 +50,8 @@ async fn used(log: &Log, secrets: &mut Secrets, world: &World, store: Arc<dyn To
     log.show(&key);
     let build = || {
         let clock = world.clock.reader();
-        let sessions = UserSessions::builder(world.app()).configure_sessions(|session| session.clock(clock));
+        let sessions =
+            UserSessions::builder(world.app()).configure_sessions(|session| session.clock(clock));
         log.show(&sessions);
         sessions.store(store.clone()).build()
     };

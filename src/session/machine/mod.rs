@@ -506,6 +506,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.served.as_ref()
     }
 
+    /// Whether anything happened since the notes were last taken.
+    pub(crate) fn has_notes(&self) -> bool {
+        !self.notes.is_empty()
+    }
+
     /// What happened since this was last asked.
     pub(crate) fn take_notes(&mut self) -> Vec<Note<E>> {
         std::mem::take(&mut self.notes)

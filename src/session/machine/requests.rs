@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use super::{Credential, Home, Machine, Note, Now, Reason, Settings, Stage, State};
 
-/// What somebody waits for, and since when.
+/// What somebody waits for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Ticket<T> {
     failures: u32,
-    since: Duration,
     /// This token will not do.
     not: Option<T>,
     /// Renew, also where the session renews only when told to.
@@ -35,18 +34,13 @@ pub(crate) struct Flush {
 
 impl<T: Credential, E: Clone> Machine<T, E> {
     /// For a token that may be used.
-    pub(crate) fn ticket(&self, now: &Now) -> Ticket<T> {
-        Ticket { failures: self.failures, since: now.at, not: None, by_hand: false }
+    pub(crate) fn ticket(&self) -> Ticket<T> {
+        Ticket { failures: self.failures, not: None, by_hand: false }
     }
 
     /// For a token other than this.
-    pub(crate) fn ticket_for_another(
-        &self,
-        than: Option<T>,
-        by_hand: bool,
-        now: &Now,
-    ) -> Ticket<T> {
-        Ticket { not: than, by_hand, ..self.ticket(now) }
+    pub(crate) fn ticket_for_another(&self, than: Option<T>, by_hand: bool) -> Ticket<T> {
+        Ticket { not: than, by_hand, ..self.ticket() }
     }
 
     /// What the ticket gets now. Starts a renewal where one is due and permitted.
@@ -77,7 +71,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some(failure) = self.failure.as_ref().filter(|_| has_failed) {
             return Poll::Failed(failure.reason.clone());
         }
-        if let Some(answer) = self.poll_unsaved(ticket, settings, now) {
+        if let Some(answer) = self.poll_unsaved(settings) {
             return answer;
         }
         if !may_renew {
@@ -98,12 +92,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// While the newest token waits to be saved.
-    fn poll_unsaved(
-        &self,
-        ticket: &Ticket<T>,
-        settings: &Settings,
-        now: &Now,
-    ) -> Option<Poll<T, E>> {
+    fn poll_unsaved(&self, settings: &Settings) -> Option<Poll<T, E>> {
         let unsaved = self.unsaved.as_ref()?;
         let (login, generation, state) = self.newest()?;
         if !matches!(state, State::Live(Some(_))) {
@@ -118,7 +107,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
         Some(match &unsaved.error {
             Some(reason) => Poll::Failed(reason.clone()),
-            None if now.at >= ticket.since + settings.save_wait => Poll::Failed(Reason::SaveSlow),
+            None if unsaved.late => Poll::Failed(Reason::SaveSlow),
             None => Poll::Wait,
         })
     }
