@@ -1,4 +1,4 @@
-//! Sessions that share a store, as those of several processes do (G7).
+//! Sessions that share a store, as those of several processes do, renew each token once.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::common::{
-    Answer, Time, access, answer, assert_error, http, post, refresh, refresh_of, request,
-};
 use reqwest::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest_oauth2::testing::Provider;
 use serde_json::json;
+
+use crate::support::provider_requests::{
+    Answer, Time, access, answer, assert_error, http, post, refresh, refresh_of, request,
+};
 
 async fn revoke(provider: &Provider, token: &str, hint: &str) {
     let params = [("token", token), ("token_type_hint", hint)];

@@ -1,4 +1,4 @@
-//! G10: time, size, redirects and TLS of token requests.
+//! Every token request is bounded: its time, its size, its redirects, its TLS.
 
 use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{OAuthClient, Session};

@@ -1,4 +1,4 @@
-//! G9: permanent and transient failures differ.
+//! Only the provider ends a login; other failures are tried again.
 
 use reqwest_oauth2::testing::Fault;
 

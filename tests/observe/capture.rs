@@ -1,4 +1,4 @@
-//! `Watch`: the events, spans and metrics of one test, on its thread.
+//! `Capture`: the events, spans and metrics of one test, on its thread.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, Once};
@@ -54,13 +54,13 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
     }
 }
 
-pub struct Watch {
+pub struct Capture {
     lines: Lines,
     spans: Spans,
     recorder: DebuggingRecorder,
 }
 
-impl Watch {
+impl Capture {
     pub fn new() -> Self {
         Self {
             lines: Lines::default(),

@@ -1,4 +1,4 @@
-//! G5: a renewal, once begun, finishes and is saved even if every caller is dropped.
+//! A renewal, once begun, finishes and is saved, even if every caller is dropped.
 
 use std::time::Duration;
 

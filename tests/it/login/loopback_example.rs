@@ -1,7 +1,7 @@
 //! The login example's end of the redirect (RFC 8252 §7.3, §8.3).
 
 // It is part of an example, and has no other place where it could be tested.
-#[path = "../../examples/login/loopback.rs"]
+#[path = "../../../examples/login/loopback.rs"]
 mod listener;
 
 use std::io::ErrorKind;

@@ -1,4 +1,4 @@
-//! G1 absolute deadline, G2 no waiting while the token is still good.
+//! The deadline is absolute, and nobody waits while the token is still good.
 
 use std::time::Duration;
 

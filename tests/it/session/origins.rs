@@ -1,4 +1,4 @@
-//! G11: the token goes to the listed origins and to nobody else.
+//! The token goes to the listed origins, and to nobody else.
 
 use reqwest::header::AUTHORIZATION;
 use reqwest_middleware::ClientBuilder;

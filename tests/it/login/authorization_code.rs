@@ -1,40 +1,11 @@
-//! Authorization code with PKCE, implicit, password: the first token.
+//! Authorization code with PKCE.
 
 use std::time::Duration;
 
-use reqwest::header::LOCATION;
-use reqwest_oauth2::{OAuthClient, PendingImplicitLogin, PendingLogin, Pkce, Session};
-use url::Url;
+use reqwest_oauth2::{OAuthClient, PendingLogin, Pkce, Session};
 
+use super::{REDIRECT_URI, app, browse, get, query, world};
 use crate::support::World;
-
-const REDIRECT_URI: &str = "https://me.example/cb";
-
-async fn world() -> World {
-    World::with(|p| p.redirect_uri(REDIRECT_URI)).await
-}
-
-/// The client, with the authorization endpoint, on the test's clock.
-fn app(world: &World) -> OAuthClient {
-    let app = world.app().authorization_endpoint(world.provider.authorize_url()).unwrap();
-    app.clock(world.clock.reader())
-}
-
-/// Where the provider sends a browser that goes to the login.
-pub async fn browse(url: &str) -> String {
-    let http = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()
-        .unwrap();
-    let response = http.get(url).send().await.unwrap();
-    assert_eq!(response.status(), 302);
-    response.headers()[LOCATION].to_str().unwrap().to_owned()
-}
-
-fn query(url: &str) -> Vec<(String, String)> {
-    Url::parse(url).unwrap().query_pairs().into_owned().collect()
-}
 
 fn begin(app: &OAuthClient) -> PendingLogin {
     app.authorization_code(REDIRECT_URI).unwrap().scope("read").begin().unwrap()
@@ -230,10 +201,6 @@ fn set(parameters: &mut Vec<(String, String)>, name: &str, value: &str) {
     parameters.push((name.to_owned(), value.to_owned()));
 }
 
-fn get(parameters: &[(String, String)], name: &str) -> String {
-    parameters.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone()).unwrap_or_default()
-}
-
 #[tokio::test]
 async fn the_callback_of_another_login_is_refused() {
     let world = world().await;
@@ -368,60 +335,4 @@ async fn an_endpoints_own_query_is_kept() {
         world.app().authorization_endpoint(world.provider.authorize_url() + "?tenant=1").unwrap();
     let login = begin(&app);
     assert_eq!(query(login.url())[0], ("tenant".to_owned(), "1".to_owned()));
-}
-
-#[tokio::test]
-async fn implicit_takes_the_token_from_the_fragment() {
-    let world = world().await;
-    let app = app(&world);
-    let login = app.implicit(REDIRECT_URI).unwrap().scopes(["read"]).begin().unwrap();
-    assert_eq!(get(&query(login.url()), "response_type"), "token");
-    let callback = browse(login.url()).await;
-    assert!(callback.contains("#access_token="));
-    let login: PendingImplicitLogin =
-        serde_json::from_str(&serde_json::to_string(&login).unwrap()).unwrap();
-    let token = login.clone().finish(&app, &callback).unwrap();
-    assert!(world.provider.accepts_access_token(token.access_token()));
-    assert_eq!(token.refresh_token(), None);
-    assert_eq!(token.expires_at().unwrap().timestamp(), 1_800_000_000 + 3600);
-    assert!(token.extra().is_empty(), "{:?}", token.extra());
-    let error = login.finish(&app, callback.replace("state=", "state=x")).unwrap_err();
-    assert!(error.is_callback());
-    assert_eq!(world.provider.counts().token_requests, 0);
-}
-
-#[tokio::test]
-async fn an_implicit_token_of_an_unknown_type_is_refused() {
-    let world = world().await;
-    let app = app(&world);
-    let login = app.implicit(REDIRECT_URI).unwrap().begin().unwrap();
-    let fragment = "access_token=2YotnFZFEjr1zCsicMWpAA&token_type=example&expires_in=3600";
-    let callback = format!("{REDIRECT_URI}#{fragment}&state={}", login.state());
-    let error = login.finish(&app, callback).unwrap_err();
-    assert!(error.is_malformed_response() && error.to_string().contains("\"example\""), "{error}");
-    assert!(!format!("{error:?}").contains("2Yot"));
-}
-
-#[tokio::test]
-async fn password_gets_a_token_and_forgets_the_password() {
-    let world = world().await;
-    let app = world.app();
-    let request = app.password("johndoe", "A3ddj3w").scope("read");
-    assert!(!format!("{request:?}").contains("A3ddj3w"));
-    let token = request.send().await.unwrap();
-    assert!(world.provider.accepts_access_token(token.access_token()));
-    let requests = world.provider.token_requests();
-    let pairs: Vec<_> = requests[0].params.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-    assert_eq!(
-        pairs,
-        [
-            ("grant_type", "password"),
-            ("username", "johndoe"),
-            ("password", "A3ddj3w"),
-            ("scope", "read")
-        ]
-    );
-    let error = app.password("johndoe", "wr0ng").send().await.unwrap_err();
-    assert_eq!(error.error_code(), Some("invalid_grant"));
-    assert!(!format!("{error:?}").contains("wr0ng"));
 }

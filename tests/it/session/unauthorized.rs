@@ -1,4 +1,4 @@
-//! G3: what a 401 does.
+//! A 401: one renewal and one replay, where the challenge permits it.
 
 use reqwest::{Body, StatusCode};
 use reqwest_oauth2::testing::Fault;

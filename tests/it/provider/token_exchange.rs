@@ -1,7 +1,8 @@
 //! The JWT bearer and token exchange grants.
 
-use super::common::{access, answer, assert_error, request};
 use reqwest_oauth2::testing::Provider;
+
+use crate::support::provider_requests::{access, answer, assert_error, request};
 
 const BEARER: (&str, &str) = ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
 const EXCHANGE: (&str, &str) = ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange");

@@ -1,4 +1,4 @@
-//! G4: any number of requests at expiry, one token request, its result or its error for all.
+//! Any number of requests at expiry share one token request, and its result or its error.
 
 use std::sync::Arc;
 

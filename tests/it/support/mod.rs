@@ -1,6 +1,8 @@
 //! What the tests share: a wall clock that they turn, a saver that remembers, a client with the
 //! layer.
 
+pub mod provider_requests;
+
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

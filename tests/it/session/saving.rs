@@ -1,4 +1,4 @@
-//! G6 saved before used, G8 the old refresh token kept or replaced.
+//! A new token is saved before a request uses it; a refresh token is kept until it is replaced.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
