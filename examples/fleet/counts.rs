@@ -1,4 +1,4 @@
-//! What requests were answered with.
+//! `ResponseCounts`: how requests ended, and how often.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 
 #[derive(Default, Serialize, Deserialize)]
-pub(crate) struct Tally(BTreeMap<String, u64>);
+pub(crate) struct ResponseCounts(BTreeMap<String, u64>);
 
-impl Tally {
+impl ResponseCounts {
     pub(crate) fn note(&mut self, outcome: reqwest_middleware::Result<StatusCode>) {
         let what = match outcome {
             Ok(status) => status.as_u16().to_string(),

@@ -1,4 +1,4 @@
-//! A process of the fleet: tasks that send requests, and reports of how they were answered.
+//! A process of the fleet: its tasks send requests, and it reports how they ended.
 
 use std::io::Write as _;
 use std::process::{ExitCode, Stdio};
@@ -13,9 +13,9 @@ use tokio::process::{Child, Command};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
-use crate::counterpart::{Counterpart, app, plain_http};
+use crate::counts::ResponseCounts;
+use crate::provider::{FleetProvider, app, plain_http};
 use crate::shared_store::Place;
-use crate::tally::Tally;
 
 /// What a process has to do, in the environment that it is started with.
 const TASK: &str = "FLEET_TASK";
@@ -40,16 +40,16 @@ pub(crate) struct Task {
 
 impl Task {
     pub(crate) fn new(
-        counterpart: &Counterpart,
+        provider: &FleetProvider,
         place: &Place,
         users: &[UserId],
         per_user: usize,
     ) -> Self {
         Self {
-            client_id: counterpart.client_id.clone(),
-            secret: counterpart.secret.clone(),
-            token_url: counterpart.token_url.clone(),
-            api_url: counterpart.api_url.clone(),
+            client_id: provider.client_id.clone(),
+            secret: provider.secret.clone(),
+            token_url: provider.token_url.clone(),
+            api_url: provider.api_url.clone(),
             place: place.clone(),
             users: users.iter().map(|user| user.as_str().to_owned()).collect(),
             per_user,
@@ -80,16 +80,16 @@ async fn requests(task: Task) -> Result<(), BoxError> {
         })
         .build();
     let http = client(&sessions, &task.api_url)?;
-    let tally = Arc::new(Mutex::new(Tally::default()));
+    let counts = Arc::new(Mutex::new(ResponseCounts::default()));
     let mut tasks = JoinSet::new();
     let users = task.users.iter().map(|user| UserId::from(user.as_str()));
     for user in users.flat_map(|user| std::iter::repeat_n(user, task.per_user)) {
-        let (http, tally, url) = (http.clone(), tally.clone(), task.api_url.clone());
+        let (http, counts, url) = (http.clone(), counts.clone(), task.api_url.clone());
         tasks.spawn(async move {
             loop {
                 let outcome = http.get(&url).with_extension(user.clone()).send().await;
                 let outcome = outcome.map(|response| response.status());
-                tally.lock().unwrap_or_else(PoisonError::into_inner).note(outcome);
+                counts.lock().unwrap_or_else(PoisonError::into_inner).note(outcome);
                 // So that tasks of one process do not go in step, any more than processes do.
                 sleep(PAUSE.mul_f64(rand::random_range(0.5..1.5))).await;
             }
@@ -109,7 +109,7 @@ async fn requests(task: Task) -> Result<(), BoxError> {
                 sessions.for_user(user.as_str()).shutdown().await?;
             }
         }
-        report(&std::mem::take(&mut *tally.lock().unwrap_or_else(PoisonError::into_inner)))?;
+        report(&std::mem::take(&mut *counts.lock().unwrap_or_else(PoisonError::into_inner)))?;
         if over {
             return Ok(());
         }
@@ -117,8 +117,8 @@ async fn requests(task: Task) -> Result<(), BoxError> {
 }
 
 /// One line, in one piece: the process may be killed.
-fn report(tally: &Tally) -> Result<(), BoxError> {
-    let line = serde_json::to_string(tally)? + "\n";
+fn report(counts: &ResponseCounts) -> Result<(), BoxError> {
+    let line = serde_json::to_string(counts)? + "\n";
     let mut output = std::io::stdout().lock();
     output.write_all(line.as_bytes())?;
     Ok(output.flush()?)
@@ -135,13 +135,13 @@ pub(crate) fn client(
 /// The processes that share the logins.
 pub(crate) struct Fleet {
     task: Task,
-    members: Vec<(Child, JoinHandle<Tally>)>,
-    tally: Tally,
+    workers: Vec<(Child, JoinHandle<ResponseCounts>)>,
+    counts: ResponseCounts,
 }
 
 impl Fleet {
     pub(crate) fn start(task: Task, processes: usize) -> Result<Self, BoxError> {
-        let mut fleet = Self { task, members: Vec::new(), tally: Tally::default() };
+        let mut fleet = Self { task, workers: Vec::new(), counts: ResponseCounts::default() };
         for _ in 0..processes {
             fleet.add()?;
         }
@@ -149,7 +149,7 @@ impl Fleet {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.members.len()
+        self.workers.len()
     }
 
     pub(crate) fn add(&mut self) -> Result<(), BoxError> {
@@ -161,34 +161,35 @@ impl Fleet {
             .spawn()?;
         let output = child.stdout.take().ok_or("a child without output")?;
         let reports = tokio::spawn(async move {
-            let (mut lines, mut tally) = (BufReader::new(output).lines(), Tally::default());
+            let (mut lines, mut counts) =
+                (BufReader::new(output).lines(), ResponseCounts::default());
             while let Ok(Some(line)) = lines.next_line().await {
                 // The last line of a killed process may be half a line.
-                tally.add(serde_json::from_str(&line).unwrap_or_default());
+                counts.add(serde_json::from_str(&line).unwrap_or_default());
             }
-            tally
+            counts
         });
-        self.members.push((child, reports));
+        self.workers.push((child, reports));
         Ok(())
     }
 
     /// SIGKILL, and nothing that the process could do about it.
     pub(crate) async fn kill(&mut self, which: usize) -> Result<(), BoxError> {
-        let (mut child, reports) = self.members.swap_remove(which);
+        let (mut child, reports) = self.workers.swap_remove(which);
         child.kill().await?;
-        self.tally.add(reports.await?);
+        self.counts.add(reports.await?);
         Ok(())
     }
 
     /// Lets all end by themselves, and adds up what they report.
-    pub(crate) async fn stop(mut self) -> Result<Tally, BoxError> {
-        for (child, _) in &mut self.members {
+    pub(crate) async fn stop(mut self) -> Result<ResponseCounts, BoxError> {
+        for (child, _) in &mut self.workers {
             drop(child.stdin.take());
         }
-        for (mut child, reports) in self.members {
+        for (mut child, reports) in self.workers {
             child.wait().await?;
-            self.tally.add(reports.await?);
+            self.counts.add(reports.await?);
         }
-        Ok(self.tally)
+        Ok(self.counts)
     }
 }

@@ -13,7 +13,7 @@ const LIFETIME: Duration = Duration::from_secs(2);
 const CLIENTS: [(&str, &str); 2] =
     [("web", "web-secret-for-tests-only"), ("web-post", "web-post-secret-for-tests-only")];
 
-pub(crate) struct Counterpart {
+pub(crate) struct FleetProvider {
     provider: Option<Provider>,
     issuer: String,
     pub(crate) token_url: String,
@@ -24,7 +24,7 @@ pub(crate) struct Counterpart {
 
 /// What it has counted.
 #[derive(Clone, Copy)]
-pub(crate) struct Counts {
+pub(crate) struct TokenCounts {
     /// With a refresh token.
     pub(crate) requests: u64,
     /// Of these, answered with a token.
@@ -33,7 +33,7 @@ pub(crate) struct Counts {
     pub(crate) reuse: u64,
 }
 
-impl Counterpart {
+impl FleetProvider {
     /// One for the fleet and one for the process by itself.
     pub(crate) async fn embedded(delay: Duration) -> Result<[Self; 2], BoxError> {
         let one = async || -> Result<Self, BoxError> {
@@ -81,10 +81,10 @@ impl Counterpart {
         Ok(login.wait().await?)
     }
 
-    pub(crate) async fn counts(&self) -> Result<Counts, BoxError> {
+    pub(crate) async fn counts(&self) -> Result<TokenCounts, BoxError> {
         if let Some(provider) = &self.provider {
             let counts = provider.counts();
-            return Ok(Counts {
+            return Ok(TokenCounts {
                 requests: counts.token_requests,
                 tokens: counts.refreshes,
                 reuse: counts.reuse_detected,
@@ -98,7 +98,7 @@ impl Counterpart {
         // A device that asks too early is refused too.
         let refused = refused.filter(|(code, _)| *code == "invalid_grant").map(|(_, n)| number(n));
         let tokens = requests - refused.sum::<u64>();
-        Ok(Counts { requests, tokens, reuse: number(&stats["reuse_detected"]) })
+        Ok(TokenCounts { requests, tokens, reuse: number(&stats["reuse_detected"]) })
     }
 
     /// Whether the provider would still take this refresh token.
@@ -128,7 +128,7 @@ pub(crate) fn plain_http() -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder().no_proxy().build()
 }
 
-impl Sub for Counts {
+impl Sub for TokenCounts {
     type Output = Self;
 
     fn sub(self, before: Self) -> Self {

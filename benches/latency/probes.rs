@@ -1,4 +1,4 @@
-//! `Entrance` and `Exit`: the middleware before the layer and the one behind it.
+//! `EntryProbe` and `ExitProbe`: the middleware before the layer and the one behind it.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -12,22 +12,22 @@ use reqwest_middleware::{Middleware, Next, Result};
 
 /// What is noted between the middleware before the layer and the one behind it.
 #[derive(Default)]
-pub struct Watch {
+pub struct ProbeResults {
     pub waited: AtomicU64,
     pub longest: Mutex<Duration>,
 }
 
 /// On its way through the layer.
 #[derive(Clone)]
-struct Passage {
+struct Timing {
     entered: Instant,
     polls: Arc<AtomicU32>,
 }
 
-pub struct Entrance;
+pub struct EntryProbe;
 
 #[async_trait]
-impl Middleware for Entrance {
+impl Middleware for EntryProbe {
     async fn handle(
         &self,
         request: Request,
@@ -35,7 +35,7 @@ impl Middleware for Entrance {
         next: Next<'_>,
     ) -> Result<Response> {
         let polls = Arc::new(AtomicU32::new(0));
-        extensions.insert(Passage { entered: Instant::now(), polls: polls.clone() });
+        extensions.insert(Timing { entered: Instant::now(), polls: polls.clone() });
         let mut rest = next.run(request, extensions);
         let response = poll_fn(|context| {
             polls.fetch_add(1, Ordering::Relaxed);
@@ -45,19 +45,19 @@ impl Middleware for Entrance {
     }
 }
 
-pub struct Exit(pub Arc<Watch>);
+pub struct ExitProbe(pub Arc<ProbeResults>);
 
 #[async_trait]
-impl Middleware for Exit {
+impl Middleware for ExitProbe {
     async fn handle(
         &self,
         request: Request,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        if let Some(passage) = extensions.remove::<Passage>() {
-            let within = passage.entered.elapsed();
-            let waited = passage.polls.load(Ordering::Relaxed) > 1;
+        if let Some(timing) = extensions.remove::<Timing>() {
+            let within = timing.entered.elapsed();
+            let waited = timing.polls.load(Ordering::Relaxed) > 1;
             self.0.waited.fetch_add(waited.into(), Ordering::Relaxed);
             let mut longest = self.0.longest.lock().unwrap();
             *longest = within.max(*longest);

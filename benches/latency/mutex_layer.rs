@@ -1,4 +1,4 @@
-//! `Locked`: for contrast, the layer that one writes at first.
+//! `MutexLayer`: for contrast, the layer that people write first.
 
 use async_trait::async_trait;
 use http::Extensions;
@@ -9,16 +9,16 @@ use reqwest_oauth2::Session;
 use tokio::sync::Mutex;
 
 /// The token behind a lock, and whoever finds it expired refreshes it there.
-pub struct Locked(Mutex<Session>);
+pub struct MutexLayer(Mutex<Session>);
 
-impl Locked {
+impl MutexLayer {
     pub fn new(session: Session) -> Self {
         Self(Mutex::new(session))
     }
 }
 
 #[async_trait]
-impl Middleware for Locked {
+impl Middleware for MutexLayer {
     async fn handle(
         &self,
         mut request: Request,

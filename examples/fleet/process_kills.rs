@@ -15,14 +15,14 @@ use reqwest_oauth2::{BoxError, Token, UserId};
 use tokio::time::sleep;
 
 use crate::logins::Logins;
-use crate::member::Fleet;
+use crate::worker::Fleet;
 
 /// Between looks at the store.
 const LOOK: Duration = Duration::from_millis(50);
 /// How many looks must agree.
 const LOOKS: u32 = 6;
 
-pub(crate) struct Kills {
+pub(crate) struct ProcessKills {
     pub(crate) seed: u64,
     random: SmallRng,
     killed: u32,
@@ -30,7 +30,7 @@ pub(crate) struct Kills {
     pub(crate) unexplained: u32,
 }
 
-impl Kills {
+impl ProcessKills {
     pub(crate) fn new(seed: Option<u64>) -> Self {
         let seed = seed.unwrap_or_else(rand::random);
         let random = SmallRng::seed_from_u64(seed);
@@ -79,7 +79,7 @@ async fn lost(logins: &Logins<'_>, user: &UserId) -> Result<bool, BoxError> {
         let refresh_token = stored.as_ref().and_then(Token::refresh_token).map(str::to_owned);
         let renewed = before.as_ref().is_some_and(|before| *before != refresh_token);
         let taken = match &refresh_token {
-            Some(refresh_token) => logins.counterpart.takes(refresh_token).await?,
+            Some(refresh_token) => logins.provider.takes(refresh_token).await?,
             None => false,
         };
         if renewed || taken {
