@@ -31,7 +31,7 @@ where
     type Error = Error;
 
     fn try_from(response: &StandardTokenResponse<EF, TT>) -> Result<Self, Error> {
-        // Its serialised form is the answer of RFC 6749 §5.1, extra members included.
+        // Its serialised form is the response of RFC 6749 §5.1, extra members included.
         serde_json::to_value(response).and_then(serde_json::from_value).map_err(|error| {
             Error::config(format!("the token of the oauth2 crate cannot be used: {error}"))
         })

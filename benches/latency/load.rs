@@ -10,7 +10,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware};
 use reqwest_oauth2::testing::Provider;
 use tokio::task::JoinSet;
 
-use crate::passage::{Entrance, Exit, Watch};
+use crate::probes::{EntryProbe, ExitProbe, ProbeResults};
 use crate::support;
 
 const TASKS: u32 = 64;
@@ -66,11 +66,11 @@ fn millis(time: Duration) -> f64 {
 
 /// Runs the load.
 pub async fn series(provider: &Provider, layer: impl Middleware, duration: Duration) -> Series {
-    let watch = Arc::new(Watch::default());
+    let watch = Arc::new(ProbeResults::default());
     let client = ClientBuilder::new(support::plain_http())
-        .with(Entrance)
+        .with(EntryProbe)
         .with(layer)
-        .with(Exit(watch.clone()))
+        .with(ExitProbe(watch.clone()))
         .build();
     let start = Instant::now();
     let mut tasks = JoinSet::new();

@@ -12,8 +12,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod load;
-mod locked;
-mod passage;
+mod mutex_layer;
+mod probes;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use load::{Series, series};
-use locked::Locked;
+use mutex_layer::MutexLayer;
 use plotters::prelude::IntoLogRange;
 use reqwest_oauth2::testing::{Provider, ProviderBuilder};
 use reqwest_oauth2::{OAuthClient, Session, Token};
@@ -51,7 +51,7 @@ async fn main() -> ExitCode {
 
     let provider = renewing(Provider::builder()).start().await.unwrap();
     let locked = Session::builder(app(&provider)).token(log_in(&provider)).manual_refresh().build();
-    let locked = series(&provider, Locked::new(locked), LONG).await;
+    let locked = series(&provider, MutexLayer::new(locked), LONG).await;
 
     println!("\n## Latency: tokens of 3 s, a token endpoint that takes 500 ms\n");
     println!(

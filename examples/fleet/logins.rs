@@ -6,11 +6,11 @@ use futures_util::future::try_join_all;
 use reqwest_oauth2::store::{TokenKey, TokenStore};
 use reqwest_oauth2::{BoxError, Token, UserId, UserSessions};
 
-use crate::counterpart::Counterpart;
-use crate::member;
+use crate::provider::FleetProvider;
+use crate::worker;
 
 pub(crate) struct Logins<'a> {
-    pub(crate) counterpart: &'a Counterpart,
+    pub(crate) provider: &'a FleetProvider,
     pub(crate) users: Vec<UserId>,
     sessions: UserSessions,
     store: Arc<dyn TokenStore>,
@@ -19,25 +19,25 @@ pub(crate) struct Logins<'a> {
 impl<'a> Logins<'a> {
     /// Logs all of them in.
     pub(crate) async fn begin(
-        counterpart: &'a Counterpart,
+        provider: &'a FleetProvider,
         store: Arc<dyn TokenStore>,
         users: Vec<UserId>,
     ) -> Result<Self, BoxError> {
-        let sessions = UserSessions::builder(counterpart.app()?).store(store.clone()).build();
-        let logins = Self { counterpart, users, sessions, store };
+        let sessions = UserSessions::builder(provider.app()?).store(store.clone()).build();
+        let logins = Self { provider, users, sessions, store };
         try_join_all(logins.users.iter().map(|user| logins.again(user))).await?;
         Ok(logins)
     }
 
     /// Logs this one in, whatever there was before.
     pub(crate) async fn again(&self, user: &UserId) -> Result<(), BoxError> {
-        let token = self.counterpart.log_in().await?;
+        let token = self.provider.log_in().await?;
         Ok(self.sessions.sign_in(user.clone(), token).await?)
     }
 
     /// The stored token; `None` where the login has ended.
     pub(crate) async fn stored(&self, user: &UserId) -> Result<Option<Token>, BoxError> {
-        let Counterpart { token_url, client_id, .. } = self.counterpart;
+        let FleetProvider { token_url, client_id, .. } = self.provider;
         let key = TokenKey::new(token_url, client_id, user.as_str());
         match self.store.load(&key).await? {
             Some(record) => Ok(serde_json::from_str(record.json())?),
@@ -47,8 +47,8 @@ impl<'a> Logins<'a> {
 
     /// Whether a request of each of them is answered with 200.
     pub(crate) async fn all_serve(&self) -> Result<bool, BoxError> {
-        let api = &self.counterpart.api_url;
-        let http = member::client(&self.sessions, api)?;
+        let api = &self.provider.api_url;
+        let http = worker::client(&self.sessions, api)?;
         for user in &self.users {
             let response = http.get(api).with_extension(user.clone()).send().await?;
             if response.status() != 200 {

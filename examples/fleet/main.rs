@@ -8,12 +8,12 @@
 //!
 //! With `--kill` a process is killed (SIGKILL) every second, and another one takes its place.
 
-mod counterpart;
-mod kills;
+mod counts;
 mod logins;
-mod member;
+mod process_kills;
+mod provider;
 mod shared_store;
-mod tally;
+mod worker;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,12 +22,12 @@ use clap::Parser;
 use reqwest_oauth2::{BoxError, UserId};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use counterpart::Counterpart;
-use kills::Kills;
+use counts::ResponseCounts;
 use logins::Logins;
-use member::{Fleet, Task};
+use process_kills::ProcessKills;
+use provider::FleetProvider;
 use shared_store::{Place, StoreName};
-use tally::Tally;
+use worker::{Fleet, Task};
 
 /// Processes that share logins: one refresh between them.
 #[derive(Parser)]
@@ -62,7 +62,7 @@ struct Args {
 #[tokio::main]
 async fn main() -> ExitCode {
     if let Some(task) = Task::of_this_process() {
-        return member::run(task).await;
+        return worker::run(task).await;
     }
     let args = Args::parse();
     let scratch = match tempfile::tempdir() {
@@ -93,8 +93,8 @@ async fn main() -> ExitCode {
 async fn run(args: &Args, place: &Place) -> Result<bool, BoxError> {
     let delay = Duration::from_millis(args.token_delay);
     let [fleets, ones] = match &args.issuer {
-        Some(issuer) => Counterpart::real(issuer),
-        None => Counterpart::embedded(delay).await?,
+        Some(issuer) => FleetProvider::real(issuer),
+        None => FleetProvider::embedded(delay).await?,
     };
     let users = |whose: &str| -> Vec<UserId> {
         (0..args.tasks).map(|user| UserId::from(format!("{whose}-{user}"))).collect()
@@ -110,7 +110,7 @@ async fn run(args: &Args, place: &Place) -> Result<bool, BoxError> {
     // is due.
     let one = Fleet::start(Task::new(&ones, place, &alone.users, args.processes), 1)?;
     let end = Instant::now() + Duration::from_secs(args.seconds);
-    let mut kills = Kills::new(args.seed);
+    let mut kills = ProcessKills::new(args.seed);
     if args.kill {
         println!("seed {}", kills.seed);
         while Instant::now() + Duration::from_secs(1) < end {
@@ -147,7 +147,7 @@ async fn run(args: &Args, place: &Place) -> Result<bool, BoxError> {
             ("in the end each user's request was answered with 200", shared.all_serve().await?),
         ]));
     }
-    let others = |tally: &Tally| tally.requests() - tally.ok();
+    let others = |counts: &ResponseCounts| counts.requests() - counts.ok();
     Ok(verdict(&[
         ("every request was answered with 200", others(&fleet) + others(&one) == 0),
         ("every refresh token was presented once", fleets_counts.requests == fleets_counts.tokens),

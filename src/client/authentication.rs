@@ -26,9 +26,9 @@ pub enum ClientAuthentication {
     /// `none`: only the id, in the body. The default of a client without a secret (a public
     /// client).
     None,
-    /// `client_secret_basic` first; where the provider answers `invalid_client` (and only then:
-    /// it has consumed nothing), `client_secret_post`. What worked is remembered by this
-    /// [`OAuthClient`](crate::OAuthClient) and its clones.
+    /// `client_secret_basic` first; where the provider responds `invalid_client` (and only then:
+    /// it has consumed nothing), `client_secret_post`. This
+    /// [`OAuthClient`](crate::OAuthClient) and its clones remember what worked.
     Detect,
 }
 
@@ -47,7 +47,7 @@ pub enum BasicEncoding {
     Raw,
 }
 
-/// What RFC 3986 leaves unreserved stays as it is.
+/// The characters that RFC 3986 leaves unreserved are not encoded.
 const PERCENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl BasicEncoding {

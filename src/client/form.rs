@@ -1,7 +1,7 @@
 //! `Form`.
 //!
-//! Invariants: no parameter twice but those of the application's own; the protocol's own parameters
-//! win over the application's.
+//! Invariants: the protocol's own parameters replace the application's of the same name; only the
+//! application can send a parameter twice.
 
 use std::fmt;
 
@@ -28,8 +28,8 @@ impl Form {
 
     /// The body: the application's parameters first, then the protocol's own.
     pub(super) fn body(&self, own: &[(&str, &str)]) -> Zeroizing<Vec<u8>> {
-        // With Basic the id is in the header; a client_id among the extra parameters is the habit
-        // of those who come from requests-oauthlib, and is the same id.
+        // With Basic the id is in the header. People who come from requests-oauthlib often pass the
+        // same client_id as an extra parameter.
         let extra = self
             .extra
             .iter()

@@ -9,7 +9,7 @@ use crate::wire::{ResponseRules, malformed, read_members};
 /// What the provider says of a token
 /// ([RFC 7662 §2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2)).
 ///
-/// It holds for the moment of the answer: nothing here is cached, and an answer must not be used
+/// It holds for the moment of the response: nothing is cached, and a response must not be used
 /// past the token's `exp` ([§4](https://www.rfc-editor.org/rfc/rfc7662#section-4)).
 #[derive(Debug, Clone)]
 #[non_exhaustive]

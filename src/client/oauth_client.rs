@@ -1,4 +1,4 @@
-//! `OAuthClient`: what the provider knows this application by.
+//! `OAuthClient`: the client's registration with a provider.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::wire::HttpResponse;
 /// The client's registration with a provider, and the provider's token endpoint
 /// ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
 ///
-/// Cheap to clone; clones share connections and what was detected. Methods take and return it by
-/// value, so set it up before you share it.
+/// Cheap to clone; clones share connections and the detected authentication method. Methods take and
+/// return it by value, so set it up before you share it.
 ///
 /// ```
 /// use reqwest_oauth2::OAuthClient;
@@ -47,9 +47,8 @@ impl OAuthClient {
         ))
     }
 
-    /// As [`new`](Self::new), for a token endpoint that is spoken to over plain http inside a mesh
-    /// that encrypts by itself. Anyone between here and there who can read the traffic reads the
-    /// client's secret and the tokens
+    /// As [`new`](Self::new), for a token endpoint over plain http, inside a service mesh that encrypts
+    /// the traffic itself. Whoever can read the traffic reads the client's secret and the tokens
     /// ([RFC 6749 §10.3](https://www.rfc-editor.org/rfc/rfc6749#section-10.3)).
     ///
     /// # Errors
@@ -178,7 +177,7 @@ impl OAuthClient {
     }
 
     /// The HTTP client for token requests: its proxy, TLS settings and middleware (tracing, say)
-    /// apply. Build it with [`reqwest::redirect::Policy::none`]: an answer that came by way of a
+    /// apply. Build it with [`reqwest::redirect::Policy::none`]: a response that came by way of a
     /// redirect is refused, but only after the redirect was followed. By default one is built
     /// that follows none, waits at most 10 seconds for a connection, and uses the environment's
     /// proxy unless the token endpoint is on loopback.
@@ -188,12 +187,12 @@ impl OAuthClient {
     }
 
     /// The total time that one token request may take, from connecting to the last byte of the
-    /// answer. 30 seconds by default.
+    /// response. 30 seconds by default.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.timeout = timeout)
     }
 
-    /// The longest answer, in bytes after decompression, that is read. 1 MiB by default.
+    /// The longest response that is read, in bytes after decompression. 1 MiB by default.
     pub fn max_response_bytes(self, bytes: usize) -> Self {
         self.with(|settings| settings.max_response_bytes = bytes)
     }
@@ -206,7 +205,7 @@ impl OAuthClient {
         self.with(|settings| settings.rules.bearer_types.push(token_type))
     }
 
-    /// Maps the members of every answer of the token endpoint before they are read
+    /// Maps the members of every response of the token endpoint before they are read
     /// (requests-oauthlib's compliance hooks), for providers that nest or rename them
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     ///
@@ -274,7 +273,7 @@ impl OAuthClient {
         ClientFields { client_id: &self.0.id, host: self.0.endpoints.token.host_str() }
     }
 
-    /// What the provider is told apart from others by: its issuer, else its token endpoint.
+    /// Identifies the provider: its issuer, else its token endpoint.
     pub(crate) fn identity(&self) -> &str {
         let endpoints = &self.0.endpoints;
         endpoints.issuer.as_ref().map_or(endpoints.token.as_str(), |issuer| &issuer.text)
@@ -289,7 +288,7 @@ impl OAuthClient {
         &self.0.clock
     }
 
-    /// What a client with a secret does unless the application says otherwise: the provider's way.
+    /// The authentication method of a client with a secret, unless the application sets one.
     pub(crate) fn default_authentication(self, method: ClientAuthentication) -> Self {
         self.with(|settings| settings.default_authentication = method)
     }

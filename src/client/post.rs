@@ -1,5 +1,5 @@
-//! The one function that POSTs to the provider: token requests, and what else authenticates itself
-//! in the same way (revocation, introspection, device authorization).
+//! The one function that POSTs to the provider: token requests, and all other requests with client
+//! authentication (revocation, introspection, device authorization).
 //!
 //! Invariant: one total time limit from connecting to the last byte.
 

@@ -27,8 +27,8 @@ pub(super) async fn send(
     let sent_at = clock::to_date(clock.now());
     let response = http.execute(request).await.map_err(|error| send_error(error, endpoint))?;
     let status = response.status();
-    // An application's own HTTP client may follow redirects; what lies behind one is not the
-    // endpoint that was configured.
+    // An application's own HTTP client may follow redirects, but a redirect leads away from the
+    // configured endpoint.
     if *response.url() != url {
         let reason = "the request was redirected; give OAuthClient::http_client a client with reqwest::redirect::Policy::none()";
         return Err(Error::new(Kind::Malformed { endpoint, status, reason: reason.to_owned() }));
@@ -88,7 +88,7 @@ fn send_error(error: reqwest_middleware::Error, endpoint: &'static str) -> Error
     })
 }
 
-/// reqwest without a TLS feature finds https no scheme it knows.
+/// Whether reqwest has no TLS feature, and so refuses https.
 fn no_tls(error: &reqwest::Error) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {

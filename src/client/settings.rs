@@ -40,7 +40,7 @@ pub(super) struct Settings {
     pub(super) secret: Option<SecretString>,
     pub(super) endpoints: Endpoints,
     pub(super) authentication: Option<ClientAuthentication>,
-    /// What a client with a secret does unless told otherwise.
+    /// The method of a client with a secret, unless the application sets one.
     pub(super) default_authentication: ClientAuthentication,
     pub(super) basic_encoding: BasicEncoding,
     pub(super) refresh_params: Vec<(String, String)>,
@@ -52,11 +52,11 @@ pub(super) struct Settings {
     pub(super) http: Option<ClientWithMiddleware>,
     /// Built at the first token request, where the application gave none.
     pub(super) own_http: Arc<OnceLock<ClientWithMiddleware>>,
-    /// `Detect` found that the body is where this endpoint wants the credentials.
+    /// `Detect` found that this endpoint wants the credentials in the body.
     pub(super) wants_post: Arc<AtomicBool>,
 }
 
-/// Limits that hold unless set otherwise.
+/// The default limits.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
@@ -107,8 +107,8 @@ impl Settings {
     }
 }
 
-/// The HTTP client for those who bring none: no redirects, a bounded wait for a connection. What
-/// goes to loopback goes there, and not in plain text to a proxy of the environment.
+/// The default HTTP client: it follows no redirect and bounds the wait for a connection. Requests to
+/// loopback bypass the proxy of the environment.
 pub(super) fn own_http(endpoint: &Url) -> Result<ClientWithMiddleware, Error> {
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())

@@ -26,15 +26,15 @@ impl<'a> TokenRequest<'a> {
         Self { settings, form }
     }
 
-    /// A parameter of the grant. It wins over [`extra_param`](Self::extra_param) ones of the same name
+    /// A parameter of the grant. It replaces an [`extra_param`](Self::extra_param) of the same name
     /// ([RFC 6749 §4.5](https://www.rfc-editor.org/rfc/rfc6749#section-4.5)).
     pub fn param(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.form.own(name, value);
         self
     }
 
-    /// An extra parameter, dropped where the protocol sends one of that name itself. The same name
-    /// may be given again (`resource`,
+    /// An extra parameter. It is dropped if the grant has a [`param`](Self::param) of that name. The
+    /// same name may be given again (`resource`,
     /// [RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
     pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.form.extra(name, value);
@@ -47,21 +47,21 @@ impl<'a> TokenRequest<'a> {
         self.param("scope", scope)
     }
 
-    /// Sends the request and reads the token from the answer
+    /// Sends the request and reads the token from the response
     /// ([RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749#section-5)).
     ///
     /// # Errors
     ///
-    /// A refusal of the provider with its [`error_code`](Error::error_code) and [`status`](Error::status);
-    /// [`Error::is_malformed_response`] for an answer that is no token, or is longer than
+    /// The provider's error response with its [`error_code`](Error::error_code) and
+    /// [`status`](Error::status); [`Error::is_malformed_response`] where it is no token, or longer than
     /// [`max_response_bytes`](crate::OAuthClient::max_response_bytes); [`Error::is_timeout`];
     /// [`Error::is_transient`] where it may work later.
     ///
     /// # Cancellation
     ///
-    /// Dropping the future drops the request; the provider may have answered it, and a rotated
-    /// refresh token be lost. A [`Session`](crate::Session) never does that: its renewals finish
-    /// whoever goes away.
+    /// Dropping the future drops the request. If the provider has replaced the refresh token, the new
+    /// one is lost. A [`Session`](crate::Session) never does that: its renewals finish, even if every
+    /// caller goes away.
     pub async fn send(self) -> Result<Token, Error> {
         let endpoint = Endpoint { name: "token endpoint", url: &self.settings.endpoints.token };
         post(self.settings, endpoint, &self.form, |response| {

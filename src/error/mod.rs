@@ -138,8 +138,8 @@ impl Error {
         matches!(*self.0, Kind::Save(_) | Kind::Delete(_) | Kind::SaveTimeout(_))
     }
 
-    /// The [store](crate::store) failed, or what is in it cannot be read. Nothing was asked of the
-    /// provider.
+    /// The [store](crate::store) failed, or what is in it cannot be read. Nothing was sent to
+    /// the provider.
     pub fn is_store(&self) -> bool {
         matches!(*self.0, Kind::Store(_))
     }
@@ -171,7 +171,7 @@ impl Error {
         }
     }
 
-    /// How long the provider asked us to wait (`Retry-After`)
+    /// How long the provider wants clients to wait (`Retry-After`)
     /// ([RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
     pub fn retry_after(&self) -> Option<Duration> {
         self.error_response()?.retry_after
@@ -186,7 +186,7 @@ impl Error {
         }
     }
 
-    /// The request may have reached the provider, and what it answered is not known.
+    /// The request may have reached the provider, and its response is not known.
     pub(crate) fn leaves_doubt(&self) -> bool {
         matches!(*self.0, Kind::ResponseLost { .. } | Kind::Timeout { .. })
             || matches!(&*self.0, Kind::Malformed { status, .. } if status.is_success())

@@ -6,7 +6,7 @@ use crate::client::OAuthClient;
 use crate::error::Error;
 use crate::token::Token;
 
-/// What a session tells the [`Grant`](super::Grant) that it asks.
+/// What a session passes to its [`Grant`](super::Grant).
 pub struct GrantContext<'a> {
     pub(crate) client: Option<&'a OAuthClient>,
     pub(crate) previous_token: Option<&'a Token>,

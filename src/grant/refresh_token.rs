@@ -4,7 +4,7 @@ use crate::client::OAuthClient;
 use crate::error::Error;
 use crate::token::Token;
 
-/// Presents the refresh token once; what the answer leaves out is kept from `old`.
+/// Sends the refresh token once; keeps from `old` what the response leaves out.
 pub(crate) async fn refresh(
     client: &OAuthClient,
     old: &Token,

@@ -44,7 +44,7 @@ impl TypedToken {
 /// A token in exchange for another
 /// ([RFC 8693 §2.1](https://www.rfc-editor.org/rfc/rfc8693#section-2.1)).
 ///
-/// What is presented comes from the application's closures, asked anew for every token.
+/// The application's closures give the tokens to present; they are called for every request.
 #[derive(Clone)]
 pub struct TokenExchange {
     subject: CredentialSource<TypedToken>,
@@ -85,8 +85,8 @@ impl TokenExchange {
     }
 
     /// A resource that the token is for, an absolute URI without fragment; may be called again
-    /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)). One that is none is an
-    /// error of the renewal.
+    /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)). Any other text is
+    /// an error of the renewal.
     pub fn resource(mut self, resource: impl Into<String>) -> Self {
         self.targets.push(("resource", resource.into()));
         self
@@ -150,7 +150,7 @@ impl Grant for TokenExchange {
         if let Some(token_type) = &self.requested_token_type {
             request = request.param("requested_token_type", token_type);
         }
-        // A token of type `N_A` is none to be sent to anyone: reading the answer has refused it.
+        // Reading the response has refused a token of type `N_A`, which no API takes.
         self.params.add_to(request).send().await
     }
 

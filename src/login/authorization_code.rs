@@ -114,12 +114,12 @@ impl fmt::Debug for AuthorizationRequest {
     }
 }
 
-/// A login under way: to be kept, bound to the browser that began it (in its session), until the
-/// callback comes, and then used once
+/// A login that has begun. Keep it, bound to the browser that began it (in its session), until the
+/// callback comes, and use it once
 /// ([RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12)).
 ///
-/// Serialises, secrets included, so that the callback may land on another process. `Debug` shows
-/// no secret.
+/// It serialises, secrets included, so that another process can take the callback. `Debug` shows no
+/// secret.
 #[derive(Clone, Serialize, Deserialize)]
 #[must_use = "a login does nothing until the browser is sent to its URL and it is finished"]
 pub struct PendingLogin {
@@ -147,7 +147,7 @@ impl PendingLogin {
         self.state.url.as_str()
     }
 
-    /// The state: a key to find this login by when its callback comes. A secret
+    /// The state: it identifies this login when its callback comes. A secret
     /// ([RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12)).
     pub fn state(&self) -> &str {
         self.state.state.expose_secret()
@@ -163,7 +163,7 @@ impl PendingLogin {
     ///
     /// # Errors
     ///
-    /// [`Error::is_callback`] where this is not the answer to this login; the provider's own error,
+    /// [`Error::is_callback`] where the callback does not belong to this login; the provider's own error,
     /// such as `access_denied`, with its [`error_code`](Error::error_code); the errors of
     /// [`TokenRequest::send`](crate::TokenRequest::send). None of them leaves anything to clean up.
     ///

@@ -1,7 +1,8 @@
-//! The parameters that come back from the browser, before anything of them is believed.
+//! The parameters that come back from the browser, before they are checked.
 //!
-//! Hostile until the state has been compared: bounded in size, and a parameter that is there twice
-//! spoils the whole ("Request and response parameters MUST NOT be included more than once",
+//! They are untrusted until the state has been compared: their size is bounded, and a repeated
+//! parameter makes the callback invalid ("Request and response parameters MUST NOT be included more
+//! than once",
 //! [RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
 
 use std::collections::BTreeMap;
@@ -66,7 +67,7 @@ impl Callback {
         self.0.get(name).map(|value| value.as_str())
     }
 
-    /// Every parameter, as an answer in form encoding would have it.
+    /// Every parameter, as a response in form encoding would have it.
     pub(super) fn members(&self) -> serde_json::Map<String, serde_json::Value> {
         self.0.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect()
     }

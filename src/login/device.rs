@@ -59,7 +59,7 @@ impl DeviceAuthorization {
         self
     }
 
-    /// Asks for the codes. To be called when the person has asked to log in, not before
+    /// Asks for the codes. Call it when the person wants to log in, not before
     /// ([RFC 8628 §3.1](https://www.rfc-editor.org/rfc/rfc8628#section-3.1)).
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl DeviceAuthorization {
     }
 }
 
-/// Reads the answer ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2)).
+/// Reads the response ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2)).
 fn read(
     response: &HttpResponse<'_>,
     client: &OAuthClient,
@@ -160,7 +160,7 @@ impl PendingDeviceLogin {
         self.expires_at.saturating_duration_since(Instant::now())
     }
 
-    /// The members of the provider's answer, such as Microsoft's `message`; without the device
+    /// The members of the provider's response, such as Microsoft's `message`; without the device
     /// code, which is a secret
     /// ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2)).
     pub fn members(&self) -> &Map<String, Value> {
@@ -169,13 +169,13 @@ impl PendingDeviceLogin {
 
     /// Waits until the person has agreed, asking as often as the provider allows: every 5 seconds
     /// unless it says otherwise, 5 seconds slower after each `slow_down`, and half as often after
-    /// each request that got no answer
+    /// each request that got no response
     /// ([RFC 8628 §3.5](https://www.rfc-editor.org/rfc/rfc8628#section-3.5)).
     ///
     /// # Errors
     ///
-    /// `access_denied` and `expired_token` as the provider's [`error_code`](Error::error_code), the latter also
-    /// where the time is over without its word; any other refusal.
+    /// `access_denied` and `expired_token` as the provider's [`error_code`](Error::error_code), the latter
+    /// also if the time runs out; any other error response.
     ///
     /// # Cancellation
     ///

@@ -84,7 +84,7 @@ impl fmt::Debug for ImplicitRequest {
     }
 }
 
-/// An implicit login under way; see [`PendingLogin`](crate::PendingLogin)
+/// An implicit login that has begun; see [`PendingLogin`](crate::PendingLogin)
 /// ([RFC 6749 §4.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.2)).
 #[derive(Clone, Serialize, Deserialize)]
 #[must_use = "a login does nothing until the browser is sent to its URL and it is finished"]
@@ -101,7 +101,7 @@ impl PendingImplicitLogin {
         self.state.url.as_str()
     }
 
-    /// The state: a key to find this login by when its callback comes. A secret
+    /// The state: it identifies this login when its callback comes. A secret
     /// ([RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12)).
     pub fn state(&self) -> &str {
         self.state.state.expose_secret()

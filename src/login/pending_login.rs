@@ -1,6 +1,6 @@
-//! What a login under way remembers, and what it checks when the browser comes back.
+//! What every pending login remembers, and what it checks when the browser comes back.
 //!
-//! Order of belief ([RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1),
+//! The order of the checks ([RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1),
 //! [§10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12),
 //! [RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207#section-2.4)): the state, in constant
 //! time, before anything else; then the age, the client, the issuer; then the error; then the code.
@@ -24,7 +24,7 @@ use crate::redact::redact;
 /// How long a person may take, unless the application says otherwise.
 const LIFETIME: Duration = Duration::from_secs(600);
 
-/// What the request to the authorization endpoint has that the application chose.
+/// What the application chose for the request to the authorization endpoint.
 #[derive(Clone)]
 pub(super) struct Choices {
     pub(super) client: OAuthClient,
@@ -133,8 +133,8 @@ pub(super) fn exposed<S: Serializer>(
 }
 
 impl LoginState {
-    /// Checks that the callback answers this login; an error that the provider sent is returned as
-    /// its own.
+    /// Checks that the callback belongs to this login. An error that the provider sent is returned as
+    /// the provider's.
     pub(super) fn check(&self, client: &OAuthClient, callback: &Callback) -> Result<(), Error> {
         let invalid = |why| Err(Error::new(Kind::Callback(why)));
         let Some(state) = callback.get("state") else { return invalid("it has no state") };
@@ -147,7 +147,7 @@ impl LoginState {
                 return invalid("it comes from another issuer");
             }
             (Some(_), None) if self.iss_required => return invalid("it does not name its issuer"),
-            // Without an issuer of our own there is nothing to compare with.
+            // Without a known issuer there is nothing to compare with.
             _ => {}
         }
         match callback.get("error") {

@@ -78,7 +78,7 @@ events! {
         { endpoint = endpoint, outcome = error.outcome(), status = status(error), code = error.error_code(), duration_ms = ms(took) }
         => metrics::provider_request(endpoint, error.outcome(), took);
     WARN response_lost(error: &Error)
-        "the answer was lost; the refresh token is presented once more"
+        "the response was lost; the refresh token is presented once more"
         { error = cause(error) }
         => metrics::count(metrics::LOST_ANSWERS);
     DEBUG refresh_token_refused(error: &Error)
@@ -94,7 +94,7 @@ events! {
         { duration_ms = ms(took) }
         => metrics::save("deleted");
     DEBUG save_conflict()
-        "another process had put another token into the store" {}
+        "another process has saved another token to the store" {}
         => metrics::save("conflict");
     ERROR save_failed(error: &Error, attempt: u32)
         "the token could not be saved, or what was saved not deleted; it is tried again"

@@ -21,14 +21,14 @@ const ANOMALIES: &str = "oauth2_anomalies_total";
 pub(super) const COUNTERS: [(&str, &str); 10] = [
     (RENEWALS, "renewals, by outcome"),
     (PROVIDER_REQUESTS, "requests to the provider, by endpoint and outcome"),
-    (LOST_ANSWERS, "answers of the token endpoint that were lost"),
+    (LOST_ANSWERS, "responses of the token endpoint that were lost"),
     (SAVES, "calls of the saver or the store to save or delete, by outcome"),
     (SLOW_SAVES, "saves that renewals stopped waiting for"),
     (STORE_ERRORS, "calls of the store that failed, by operation"),
     (LOST_LEASES, "leases that another process took during a renewal"),
     (REJECTIONS, "tokens that a resource server rejected with a 401, by outcome"),
     (SIGN_OUTS, "sign-outs, by outcome"),
-    (ANOMALIES, "odd answers of the provider, by kind"),
+    (ANOMALIES, "odd responses of the provider, by kind"),
 ];
 pub(super) const HISTOGRAMS: [(&str, &str); 2] = [
     (RENEWAL_SECONDS, "how long renewals took, with waiting and saving"),

@@ -28,62 +28,13 @@
 //! It is for tests only: it has no TLS, and it keeps every token in memory for
 //! as long as it runs.
 
-mod api;
-mod assertions;
-mod authorization;
-mod authorize;
-mod builder;
-mod callback;
-mod client;
-mod clock;
-mod code_challenge;
-mod codes;
-mod config;
-mod control;
-mod counts;
-mod decision;
-mod denial;
-mod device;
-mod devices;
-mod discovery;
-mod exchange;
-mod fault;
-mod faults;
-mod form;
-mod grant;
-mod hold;
-mod introspection;
 mod jitter;
-mod log;
-mod login;
-mod metadata;
-mod options;
-mod owner;
-mod page;
-mod payload;
 mod provider;
-mod redirect_uri;
-mod refusal;
-mod request;
-mod response;
-mod revocation;
-mod route;
-mod server;
-mod shared;
-mod store;
 mod store_suite;
-mod suffer;
-mod token;
-mod urls;
-mod user;
 
-pub use builder::ProviderBuilder;
-pub use client::AuthMethod;
-pub use counts::Counts;
-pub use discovery::MetadataDocument;
-pub use fault::Fault;
-pub use hold::PauseGuard;
 pub use jitter::seed_jitter;
-pub use provider::Provider;
-pub use request::{RecordedApiRequest, RecordedTokenRequest};
+pub use provider::{
+    AuthMethod, Counts, Fault, MetadataDocument, PauseGuard, Provider, ProviderBuilder,
+    RecordedApiRequest, RecordedTokenRequest,
+};
 pub use store_suite::check_store;

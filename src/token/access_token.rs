@@ -1,7 +1,7 @@
 //! `AccessToken`: the text of an access token, ready to be sent.
 //!
-//! There is one copy of it, as the `Authorization` header value that requests carry: a session
-//! holds no second one, and it is wiped when the last token, snapshot and request with it are gone.
+//! There is one copy of the text, in the `Authorization` header value that requests carry. It is
+//! wiped when the last token, snapshot and request that hold it are gone.
 
 use http::HeaderValue;
 use secrecy::zeroize::Zeroizing;

@@ -70,8 +70,8 @@ impl Serialize for Token {
 
 impl<'de> Deserialize<'de> for Token {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Not straight into a map: its error would show what stands in the place of one, and that
-        // may be the bare token.
+        // Read a `Value` first: the error of a map would show the unexpected value, which may be the
+        // bare token.
         let Value::Object(mut members) = Value::deserialize(deserializer)? else {
             return Err(D::Error::custom("a stored token is a JSON object"));
         };

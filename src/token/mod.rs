@@ -28,7 +28,7 @@ use crate::redact::redact_name;
 
 /// A bearer token with its refresh token and its absolute deadline.
 ///
-/// The answer of [RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1), with
+/// The response of [RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1), with
 /// `expires_in` turned into an instant, counted from the moment before the token request was sent.
 ///
 /// `Debug` shows no secret. Serialising with serde does: that is how a token is stored. The JSON
@@ -86,8 +86,8 @@ impl Token {
         })
     }
 
-    /// What a session begins with that was given a refresh token and nothing else: it has no access
-    /// token, and is never sent.
+    /// The first token of a session that has only a refresh token: it has no access token, and no API
+    /// sees it.
     pub(crate) fn only_refresh_token(refresh_token: String) -> Self {
         Self(Parts {
             access_token: AccessToken::none(),
@@ -121,7 +121,7 @@ impl Token {
             parts.token_type = BEARER;
         }
         if parts.extra.is_empty() {
-            // One that was emptied keeps its memory, four times that of all the rest.
+            // An emptied map keeps its memory, four times that of the rest of the token.
             parts.extra = Map::new();
         }
         Ok(Self(parts))
@@ -168,7 +168,7 @@ impl Token {
         self.0.refresh_token.as_ref().map(ExposeSecret::expose_secret)
     }
 
-    /// The granted scope, where the provider named one; otherwise it is what was asked for
+    /// The granted scope, where the provider named one; otherwise it is the scope of the request
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(&self) -> Option<&str> {
         self.0.scope.as_deref()
@@ -180,13 +180,13 @@ impl Token {
         self.0.expires_at
     }
 
-    /// The members of the answer that this crate does not know, such as `id_token`
+    /// The members of the response that this crate does not know, such as `id_token`
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn extra(&self) -> &Map<String, Value> {
         &self.0.extra
     }
 
-    /// What requests carry; `None` without an access token.
+    /// The header that requests carry; `None` without an access token.
     pub(crate) fn header(&self) -> Option<&HeaderValue> {
         self.0.access_token.header()
     }

@@ -1,6 +1,6 @@
 //! The body of a response as a map of members: JSON first, then form.
 //!
-//! Content types are not looked at: JSON comes labelled text/plain, text/html and form.
+//! It ignores the content type: providers label JSON as text/plain, text/html or form.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +20,8 @@ pub(super) enum Body {
 }
 
 pub(super) fn read(bytes: &[u8]) -> Body {
-    // Invalid UTF-8 in a member that nobody needs is not worth a login: it is replaced, and a
-    // member that is needed refuses the replacement character.
+    // Invalid UTF-8 is replaced: in a member that nobody needs it must not cost the login. Members
+    // that are needed refuse the replacement character.
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.is_empty() {
@@ -33,8 +33,8 @@ pub(super) fn read(bytes: &[u8]) -> Body {
     }
 }
 
-/// Member by member, so that a number too large for a float (`1e400`) costs only itself: it is
-/// kept as its text. The last of duplicate members stands.
+/// Reads member by member: a number too large for a float (`1e400`) is kept as its text and does not
+/// spoil the rest. Of duplicate members the last one counts.
 fn json(text: &str) -> Option<Map<String, Value>> {
     let members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).ok()?;
     members.into_iter().map(|(name, raw)| Some((name, member(&raw)?))).collect()
@@ -43,7 +43,7 @@ fn json(text: &str) -> Option<Map<String, Value>> {
 fn member(raw: &RawValue) -> Option<Value> {
     let text = raw.get();
     let number = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
-    // Within a list, so that it nests no deeper than can be read again within a stored token.
+    // Parse it inside a list: then a stored token that contains it is not nested too deep to load.
     let listed = Zeroizing::new(format!("[{text}]"));
     match serde_json::from_str::<[Value; 1]>(&listed) {
         Ok([value]) => Some(value),
@@ -52,7 +52,7 @@ fn member(raw: &RawValue) -> Option<Value> {
     }
 }
 
-/// Old GitHub and Facebook answer in form encoding. A page is not one, however many `=` it has.
+/// Old GitHub and Facebook respond in form encoding. An HTML page is not a form, even with `=` in it.
 fn form(text: &str) -> Option<Map<String, Value>> {
     if text.starts_with(['<', '{', '[', '"']) {
         return None;

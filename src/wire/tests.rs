@@ -1,4 +1,4 @@
-//! What token endpoints really send, a row each, with the exact outcome.
+//! What token endpoints really send, with the exact outcome: one row for each quirk.
 
 use super::*;
 use crate::error::{Error, RetryClass};

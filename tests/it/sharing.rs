@@ -1,4 +1,4 @@
-//! UserSessions that share a store, as those of several processes do (G7).
+//! Sessions that share a store, as those of several processes do: one refresh in the fleet.
 
 use std::sync::Arc;
 use std::time::Duration;

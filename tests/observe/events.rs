@@ -6,16 +6,16 @@ use reqwest_oauth2::{Session, Token};
 use std::sync::Arc;
 use tracing::Instrument;
 
+use crate::capture::Capture;
 use crate::support::{World, pass};
-use crate::watch::Watch;
 
 /// A provider's answer, in its span, within that of a renewal.
 const ANSWERED: &str = "DEBUG renewal/provider_request provider_answered duration_ms=0 endpoint=token endpoint outcome=ok";
 
 #[tokio::test]
 async fn a_renewal_that_is_saved() {
-    let watch = Watch::new();
-    let _on = watch.on();
+    let capture = Capture::new();
+    let _on = capture.on();
     let world = World::new().await;
     let session = world.saving().token(world.expired_token()).build();
     let http = world.http(&session);
@@ -23,7 +23,7 @@ async fn a_renewal_that_is_saved() {
         assert_eq!(world.get(&http).await.unwrap(), 200);
     }
     assert_eq!(
-        watch.events(),
+        capture.events(),
         [
             "DEBUG renewal renewal_started cause=expired generation=1",
             ANSWERED,
@@ -32,7 +32,7 @@ async fn a_renewal_that_is_saved() {
         ]
     );
     assert_eq!(
-        watch.metrics(),
+        capture.metrics(),
         [
             "oauth2_provider_request_duration_seconds{endpoint=token endpoint} [0.0]",
             "oauth2_provider_requests_total{endpoint=token endpoint,outcome=ok} 1",
@@ -46,20 +46,22 @@ async fn a_renewal_that_is_saved() {
 
 #[tokio::test]
 async fn a_fresh_token_is_silent() {
-    let watch = Watch::new();
-    let _on = watch.on();
+    let capture = Capture::new();
+    let _on = capture.on();
     let world = World::new().await;
     let session = world.session().token(world.token()).build();
     let http = world.http(&session);
     assert_eq!(world.get(&http).await.unwrap(), 200);
     session.token().await.unwrap();
-    assert!(watch.events().is_empty() && watch.metrics().is_empty() && watch.links().is_empty());
+    assert!(
+        capture.events().is_empty() && capture.metrics().is_empty() && capture.links().is_empty()
+    );
 }
 
 #[tokio::test]
 async fn a_failure_that_passes() {
-    let watch = Watch::new();
-    let _on = watch.on();
+    let capture = Capture::new();
+    let _on = capture.on();
     let world = World::new().await;
     let session = world.session().token(world.expired_token()).build();
     world.provider.fail_next(Fault::Status(503));
@@ -68,7 +70,7 @@ async fn a_failure_that_passes() {
     pass(60).await;
     session.refresh().await.unwrap();
     assert_eq!(
-        watch.events(),
+        capture.events(),
         [
             "DEBUG renewal renewal_started cause=expired generation=1",
             "DEBUG renewal/provider_request provider_failed duration_ms=0 endpoint=token endpoint outcome=refused status=503",
@@ -79,7 +81,7 @@ async fn a_failure_that_passes() {
         ]
     );
     assert_eq!(
-        watch.metrics(),
+        capture.metrics(),
         [
             "oauth2_provider_request_duration_seconds{endpoint=token endpoint} [0.0, 0.0]",
             "oauth2_provider_requests_total{endpoint=token endpoint,outcome=ok} 1",
@@ -93,15 +95,15 @@ async fn a_failure_that_passes() {
 
 #[tokio::test]
 async fn a_login_that_has_ended_is_one_error() {
-    let watch = Watch::new();
-    let _on = watch.on();
+    let capture = Capture::new();
+    let _on = capture.on();
     let world = World::new().await;
     let session = world.session().token(world.expired_token()).build();
     world.provider.revoke_families();
     for _ in 0..3 {
         assert!(session.refresh().await.unwrap_err().is_reauthorization_required());
     }
-    let events = watch.events();
+    let events = capture.events();
     assert_eq!(events.len(), 3, "{events:#?}");
     assert_eq!(
         events[1],
@@ -110,15 +112,15 @@ async fn a_login_that_has_ended_is_one_error() {
     let ended = "ERROR renewal reauthorization_required code=invalid_grant duration_ms=0 error=reauthorization required: ";
     assert!(events[2].starts_with(ended), "{}", events[2]);
     assert!(events[2].ends_with(" response_lost=false"), "{}", events[2]);
-    let metrics = watch.metrics();
+    let metrics = capture.metrics();
     let count = "oauth2_renewals_total{outcome=reauthorization_required} 1";
     assert!(metrics.iter().any(|metric| metric == count), "{metrics:#?}");
 }
 
 #[tokio::test]
 async fn with_a_store_an_ended_login_is_looked_into_again_and_reported_once() {
-    let watch = Watch::new();
-    let _on = watch.on();
+    let capture = Capture::new();
+    let _on = capture.on();
     let world = World::new().await;
     let store = Arc::new(MemoryStore::new());
     let session = world.session().store(store, "alice").build();
@@ -129,7 +131,7 @@ async fn with_a_store_an_ended_login_is_looked_into_again_and_reported_once() {
         pass(60).await;
         assert!(session.refresh().await.unwrap_err().is_reauthorization_required());
     }
-    let events = watch.events();
+    let events = capture.events();
     let of = |name: &str| events.iter().filter(|event| event.contains(name)).count();
     assert_eq!(of("ERROR renewal reauthorization_required "), 1, "{events:#?}");
     assert_eq!(of("DEBUG renewal reauthorization_still_required"), 2, "{events:#?}");
@@ -138,37 +140,37 @@ async fn with_a_store_an_ended_login_is_looked_into_again_and_reported_once() {
 
 #[tokio::test]
 async fn a_user_who_has_never_logged_in_alarms_nobody() {
-    let watch = Watch::new();
-    let _on = watch.on();
+    let capture = Capture::new();
+    let _on = capture.on();
     let world = World::new().await;
     let session = world.session().store(MemoryStore::new(), "alice").build();
     assert!(session.token().await.unwrap_err().is_reauthorization_required());
     assert_eq!(
-        watch.events(),
+        capture.events(),
         [
             "DEBUG renewal renewal_started cause=no_token generation=0",
             "DEBUG renewal reauthorization_still_required"
         ]
     );
-    assert!(watch.metrics().is_empty());
+    assert!(capture.metrics().is_empty());
 }
 
 #[tokio::test]
 async fn a_saver_that_fails() {
-    let watch = Watch::new();
-    let _on = watch.on();
+    let capture = Capture::new();
+    let _on = capture.on();
     let world = World::new().await;
     let saver = |_: Token| async { Err::<(), _>(std::io::Error::other("disk full")) };
     let session = world.session().token(world.expired_token()).on_new_token(saver).build();
     session.refresh().await.unwrap();
     assert_eq!(
-        watch.events()[2..],
+        capture.events()[2..],
         [
             "ERROR saving save_failed attempt=1 error=the new token could not be saved; it is kept in memory and saving is tried again",
             "INFO renewal renewal_finished duration_ms=0 generation=2 lifetime_s=3600",
         ]
     );
-    let metrics = watch.metrics();
+    let metrics = capture.metrics();
     assert_eq!(metrics[4..], ["oauth2_saves_total{outcome=failed} 1", "oauth2_unsaved_tokens{} 1"]);
 }
 
@@ -181,26 +183,26 @@ async fn a_token_of_a_sibling() {
     one.set_token(world.token()).await.unwrap();
     other.token().await.unwrap();
     one.refresh().await.unwrap();
-    let watch = Watch::new();
-    let _on = watch.on();
+    let capture = Capture::new();
+    let _on = capture.on();
     other.refresh().await.unwrap();
     assert_eq!(
-        watch.events(),
+        capture.events(),
         [
             "DEBUG renewal renewal_started cause=manual generation=1",
             "DEBUG renewal token_adopted duration_ms=0 generation=2 lifetime_s=3600",
         ]
     );
     assert_eq!(
-        watch.metrics(),
+        capture.metrics(),
         ["oauth2_renewal_duration_seconds{} [0.0]", "oauth2_renewals_total{outcome=adopted} 1"]
     );
 }
 
 #[tokio::test]
 async fn a_401() {
-    let watch = Watch::new();
-    let _on = watch.on();
+    let capture = Capture::new();
+    let _on = capture.on();
     let world = World::new().await;
     let session = world.session().token(world.token()).build();
     let http = world.http(&session);
@@ -209,7 +211,7 @@ async fn a_401() {
         assert_eq!(world.get(&http).await.unwrap(), 401);
     }
     assert_eq!(
-        watch.events(),
+        capture.events(),
         [
             "INFO  token_rejected generation=1",
             "DEBUG renewal renewal_started cause=rejected generation=1",
@@ -219,7 +221,7 @@ async fn a_401() {
         ]
     );
     let rejections: Vec<_> =
-        watch.metrics().into_iter().filter(|metric| metric.contains("rejections")).collect();
+        capture.metrics().into_iter().filter(|metric| metric.contains("rejections")).collect();
     assert_eq!(
         rejections,
         [
@@ -231,8 +233,8 @@ async fn a_401() {
 
 #[tokio::test]
 async fn a_sign_out() {
-    let watch = Watch::new();
-    let _on = watch.on();
+    let capture = Capture::new();
+    let _on = capture.on();
     let world = World::new().await;
     let app = world.app().revocation_endpoint(world.provider.revocation_url()).unwrap();
     let session = Session::builder(app).clock(world.clock.reader()).token(world.token()).build();
@@ -240,7 +242,7 @@ async fn a_sign_out() {
     session.sign_out().await.unwrap_err();
     session.sign_out().await.unwrap();
     assert_eq!(
-        watch.events(),
+        capture.events(),
         [
             "DEBUG provider_request provider_failed duration_ms=0 endpoint=revocation endpoint outcome=refused status=503",
             "WARN  sign_out_failed error=the revocation endpoint refused the request (status 503)",
@@ -249,7 +251,7 @@ async fn a_sign_out() {
         ]
     );
     assert_eq!(
-        watch.metrics()[3..],
+        capture.metrics()[3..],
         [
             "oauth2_sign_outs_total{outcome=failed} 1",
             "oauth2_sign_outs_total{outcome=signed_out} 1"
@@ -259,15 +261,15 @@ async fn a_sign_out() {
 
 #[tokio::test]
 async fn a_renewal_is_a_root_that_follows_from_the_request_that_caused_it() {
-    let watch = Watch::new();
-    let _on = watch.on();
+    let capture = Capture::new();
+    let _on = capture.on();
     let world = World::new().await;
     let session = world.saving().token(world.expired_token()).build();
     let http = world.http(&session);
     let request = tracing::error_span!("request");
     assert_eq!(world.get(&http).instrument(request).await.unwrap(), 200);
-    assert_eq!(watch.links(), ["renewal follows from request", "saving follows from renewal"]);
+    assert_eq!(capture.links(), ["renewal follows from request", "saving follows from renewal"]);
     // Nothing is left open by then.
     session.shutdown().await.unwrap();
-    assert_eq!(watch.open(), Vec::<String>::new());
+    assert_eq!(capture.open(), Vec::<String>::new());
 }

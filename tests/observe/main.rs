@@ -1,7 +1,7 @@
 //! What an operator sees. A binary of its own, since it watches what is logged.
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
+mod capture;
 mod events;
-#[path = "../it/support.rs"]
+#[path = "../it/support/mod.rs"]
 mod support;
-mod watch;

@@ -1,6 +1,7 @@
-//! G12: no secret in `Debug`, errors or tracing. Every flow runs with all that any crate logs at
-//! TRACE collected, and every public type shown; then each secret that was planted or issued is looked
-//! for: whole, encoded, and in parts. A binary of its own, for subscriber and logger are global.
+//! No secret is in `Debug`, errors or tracing. Every flow runs while the test collects all that any
+//! crate logs at TRACE, and shows every public type; then it looks for each secret that it planted or
+//! the provider issued: whole, encoded, and in parts. A binary of its own: subscriber and logger are
+//! global.
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 mod first_tokens;
@@ -11,7 +12,7 @@ mod renewals;
 mod secrets;
 mod sign_out;
 mod stores;
-#[path = "../it/support.rs"]
+#[path = "../it/support/mod.rs"]
 mod support;
 mod types;
 

@@ -1,6 +1,6 @@
 //! Revocation, introspection, the end of a login.
 
-use reqwest_oauth2::testing::Fault;
+use reqwest_oauth2::testing::{AuthMethod, Fault, MetadataDocument};
 use reqwest_oauth2::{OAuthClient, TokenTypeHint};
 
 use crate::log::Log;
@@ -42,6 +42,8 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
         log.show(&fault);
     }
     log.show(&world.provider.counts());
+    log.show(&AuthMethod::ClientSecretBasic);
+    log.show(&MetadataDocument::OAuth);
     log.show(&world.provider.pause_token_requests());
     log.show(&reqwest_oauth2::testing::Provider::builder().client("foo", "potato"));
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::common::{access, call, http};
 use reqwest::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
 use reqwest_oauth2::testing::{Fault, Provider};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+
+use crate::support::provider_requests::{access, call, http};
 
 #[tokio::test]
 async fn any_path_and_method_with_a_live_token() {

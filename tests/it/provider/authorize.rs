@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::common::{
-    Answer, Time, access, answer, assert_error, bare, form, http, refresh_of, request,
-};
 use reqwest::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use reqwest::{RequestBuilder, Response};
 use reqwest_oauth2::testing::{Provider, ProviderBuilder};
 use url::{Url, form_urlencoded};
+
+use crate::support::provider_requests::{
+    Answer, Time, access, answer, assert_error, bare, form, http, refresh_of, request,
+};
 
 const URI: &str = "https://me.test/cb?tenant=1";
 // RFC 7636 Appendix B.

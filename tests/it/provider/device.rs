@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::common::{Answer, Time, access, answer, assert_error, post, refresh_of, request, text};
 use reqwest::header::CACHE_CONTROL;
 use reqwest_oauth2::testing::{Provider, ProviderBuilder};
 use serde_json::Value;
+
+use crate::support::provider_requests::{
+    Answer, Time, access, answer, assert_error, http, post, refresh_of, request, text,
+};
 
 const GRANT: (&str, &str) = ("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
 
@@ -60,7 +63,7 @@ async fn only_for_the_client() {
     assert_eq!((status, &json["error"]), (401, &"invalid_client".into()));
     let twice = [("scope", "a"), ("scope", "a")];
     assert_error(&answer(post(url.clone(), &twice)).await, "invalid_request");
-    assert_eq!(super::common::http().get(url).send().await.unwrap().status(), 405);
+    assert_eq!(http().get(url).send().await.unwrap().status(), 405);
 }
 
 #[tokio::test]

@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::common::{FORM, answer, bare, call, form, http, refresh, refresh_of, request};
 use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest_oauth2::testing::{Fault, Provider};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::support::provider_requests::{
+    FORM, answer, bare, call, form, http, refresh, refresh_of, request,
+};
 
 const GRANT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
 const SHORT: Duration = Duration::from_millis(150);

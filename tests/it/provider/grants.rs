@@ -1,9 +1,12 @@
 //! Grants and client authentication of the embedded provider.
 
-use super::common::{access, answer, bare, form, http, refresh, refresh_of, request};
 use reqwest::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use reqwest_oauth2::testing::{AuthMethod, Provider};
 use std::time::Duration;
+
+use crate::support::provider_requests::{
+    access, answer, bare, form, http, refresh, refresh_of, request,
+};
 
 const CLIENT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
 

@@ -1,10 +1,11 @@
 //! The metadata documents.
 
-use super::common::http;
 use reqwest::Response;
 use reqwest::header::{ALLOW, CONTENT_TYPE, LOCATION};
 use reqwest_oauth2::testing::{AuthMethod, Fault, MetadataDocument, Provider, ProviderBuilder};
 use serde_json::{Value, json};
+
+use crate::support::provider_requests::http;
 
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
 const OIDC: &str = "/.well-known/openid-configuration";

@@ -2,11 +2,10 @@
 
 mod api;
 mod authorize;
-mod common;
 mod device;
-mod exchange;
 mod faults;
 mod grants;
 mod metadata;
-mod revoke;
+mod revocation;
 mod rotation;
+mod token_exchange;

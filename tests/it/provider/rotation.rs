@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::common::{Time, access, call, refresh, refresh_of};
 use reqwest_oauth2::testing::{Counts, Provider};
 use serde_json::Value;
+
+use crate::support::provider_requests::{Time, access, call, refresh, refresh_of};
 
 fn assert_invalid_grant((status, json): (u16, Value)) {
     assert_eq!((status, &json["error"]), (400, &"invalid_grant".into()));

@@ -1,0 +1,141 @@
+//! The provider: the embedded one, or a real server that tests/interop/run has started.
+
+use std::ops::Sub;
+use std::time::Duration;
+
+use reqwest_oauth2::testing::Provider;
+use reqwest_oauth2::{BoxError, ClientAuthentication, OAuthClient, Token};
+use serde_json::Value;
+
+/// How long the embedded provider's tokens live.
+const LIFETIME: Duration = Duration::from_secs(2);
+/// The clients of the real server, with a count of its own for each.
+const CLIENTS: [(&str, &str); 2] =
+    [("web", "web-secret-for-tests-only"), ("web-post", "web-post-secret-for-tests-only")];
+
+pub(crate) struct FleetProvider {
+    provider: Option<Provider>,
+    issuer: String,
+    pub(crate) token_url: String,
+    pub(crate) api_url: String,
+    pub(crate) client_id: String,
+    pub(crate) secret: String,
+}
+
+/// What it has counted.
+#[derive(Clone, Copy)]
+pub(crate) struct TokenCounts {
+    /// With a refresh token.
+    pub(crate) requests: u64,
+    /// Of these, answered with a token.
+    pub(crate) tokens: u64,
+    /// Refresh tokens that were presented again.
+    pub(crate) reuse: u64,
+}
+
+impl FleetProvider {
+    /// One for the fleet and one for the process by itself.
+    pub(crate) async fn embedded(delay: Duration) -> Result<[Self; 2], BoxError> {
+        let one = async || -> Result<Self, BoxError> {
+            let provider =
+                Provider::builder().lifetime(LIFETIME).token_delay(delay).start().await?;
+            Ok(Self {
+                issuer: provider.origin(),
+                token_url: provider.token_url(),
+                api_url: provider.api_url(),
+                client_id: "foo".to_owned(),
+                secret: "potato".to_owned(),
+                provider: Some(provider),
+            })
+        };
+        Ok([one().await?, one().await?])
+    }
+
+    /// The real server, twice: with a client for the fleet and one for the process by itself.
+    pub(crate) fn real(issuer: &str) -> [Self; 2] {
+        CLIENTS.map(|(client_id, secret)| Self {
+            provider: None,
+            issuer: issuer.to_owned(),
+            token_url: format!("{issuer}/token"),
+            api_url: format!("{issuer}/api"),
+            client_id: client_id.to_owned(),
+            secret: secret.to_owned(),
+        })
+    }
+
+    pub(crate) fn app(&self) -> Result<OAuthClient, BoxError> {
+        app(&self.client_id, &self.secret, &self.token_url)
+    }
+
+    /// A token of a new login.
+    pub(crate) async fn log_in(&self) -> Result<Token, BoxError> {
+        if let Some(provider) = &self.provider {
+            return Ok(serde_json::from_value(provider.log_in())?);
+        }
+        let app =
+            self.app()?.device_authorization_endpoint(format!("{}/device/auth", self.issuer))?;
+        let mut login =
+            app.device_authorization().scope("openid offline_access api:read").begin().await?;
+        let decision = format!("{}/device-decision?user_code={}", self.issuer, login.user_code());
+        plain_http()?.post(decision).send().await?.error_for_status()?;
+        Ok(login.wait().await?)
+    }
+
+    pub(crate) async fn counts(&self) -> Result<TokenCounts, BoxError> {
+        if let Some(provider) = &self.provider {
+            let counts = provider.counts();
+            return Ok(TokenCounts {
+                requests: counts.token_requests,
+                tokens: counts.refreshes,
+                reuse: counts.reuse_detected,
+            });
+        }
+        let stats = self.get("/stats").await?;
+        let stats = &stats["by_client"][&self.client_id];
+        let number = |value: &Value| value.as_u64().unwrap_or_default();
+        let requests = number(&stats["by_grant"]["refresh_token"]);
+        let refused = stats["token_errors"].as_object().into_iter().flatten();
+        // A device that asks too early is refused too.
+        let refused = refused.filter(|(code, _)| *code == "invalid_grant").map(|(_, n)| number(n));
+        let tokens = requests - refused.sum::<u64>();
+        Ok(TokenCounts { requests, tokens, reuse: number(&stats["reuse_detected"]) })
+    }
+
+    /// Whether the provider would still take this refresh token.
+    pub(crate) async fn takes(&self, refresh_token: &str) -> Result<bool, BoxError> {
+        match &self.provider {
+            Some(provider) => Ok(provider.accepts_refresh_token(refresh_token)),
+            None => Ok(self.get(&format!("/valid?token={refresh_token}")).await?["active"] == true),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, BoxError> {
+        let answer = plain_http()?.get(format!("{}{path}", self.issuer)).send().await?;
+        Ok(serde_json::from_slice(&answer.bytes().await?)?)
+    }
+}
+
+pub(crate) fn app(client_id: &str, secret: &str, token_url: &str) -> Result<OAuthClient, BoxError> {
+    let app =
+        OAuthClient::new(client_id, token_url)?.secret(secret).timeout(Duration::from_secs(5));
+    Ok(match client_id {
+        "web-post" => app.authentication(ClientAuthentication::ClientSecretPost),
+        _ => app,
+    })
+}
+
+pub(crate) fn plain_http() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().no_proxy().build()
+}
+
+impl Sub for TokenCounts {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            requests: self.requests - before.requests,
+            tokens: self.tokens - before.tokens,
+            reuse: self.reuse - before.reuse,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+use std::collections::HashSet;
+use std::time::SystemTime;
+
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::{AuthorizationError, Callback, Params};
+use crate::testing::provider::config::{Config, DEFAULT_SCOPE};
+use crate::testing::provider::grants::{
+    CodeBinding, CodeChallenge, Credentials, Owner, token_json,
+};
+
+/// A request to the authorization endpoint (RFC 6749 §4.1.1 and §4.2.1).
+pub(crate) struct AuthorizationRequest {
+    pub(crate) callback: Callback,
+    pub(crate) scope: String,
+    response_type: ResponseType,
+    /// The redirect URI if the request had one.
+    redirect_uri: Option<String>,
+    challenge: Option<CodeChallenge>,
+}
+
+enum ResponseType {
+    Code,
+    Token,
+}
+
+/// Why a request is refused.
+pub(crate) enum RequestError {
+    /// Nothing may be sent to the redirect URI (RFC 6749 §4.1.2.1).
+    Untrusted(&'static str),
+    Denied(Callback, AuthorizationError),
+}
+
+impl AuthorizationRequest {
+    pub(crate) fn read(query: &str, config: &Config) -> Result<Self, RequestError> {
+        let query = Query::parse(query);
+        for name in ["client_id", "redirect_uri"] {
+            if query.is_repeated(name) {
+                return Err(RequestError::Untrusted("The request is ambiguous."));
+            }
+        }
+        if query.given("client_id") != Some(&config.client.id) {
+            return Err(RequestError::Untrusted("The client is not known."));
+        }
+        let redirect_uri = query.given("redirect_uri");
+        let Some(chosen) = config.authorization.redirect_uris.choose(redirect_uri) else {
+            return Err(RequestError::Untrusted("The redirect URI is not registered."));
+        };
+        let response_type = query.given("response_type");
+        let callback = Callback {
+            redirect_uri: chosen.to_owned(),
+            state: query.given("state").map(str::to_owned),
+            fragment: response_type == Some("token"),
+        };
+        match query.read(config) {
+            Err(error) => Err(RequestError::Denied(callback, error)),
+            Ok((response_type, challenge)) => Ok(Self {
+                callback,
+                scope: query.given("scope").unwrap_or(DEFAULT_SCOPE).to_owned(),
+                response_type,
+                redirect_uri: redirect_uri.map(str::to_owned),
+                challenge,
+            }),
+        }
+    }
+
+    /// What the client gets once the user agrees: a code, or a token without a
+    /// refresh token (RFC 6749 §4.2.2).
+    pub(crate) fn grant(
+        self,
+        credentials: &mut Credentials,
+        config: &Config,
+        now: SystemTime,
+    ) -> (Callback, Params) {
+        let Self { callback, scope, redirect_uri, challenge, .. } = self;
+        let params = match self.response_type {
+            ResponseType::Code => {
+                let code = credentials.families.new_token("ac");
+                credentials.codes.insert(
+                    code.clone(),
+                    CodeBinding { scope, redirect_uri, challenge },
+                    now,
+                );
+                vec![("code".to_owned(), code)]
+            }
+            ResponseType::Token => {
+                let issued = credentials.families.begin(&scope, Owner::User, false, config, now);
+                let text = |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
+                let response = token_json(issued, config);
+                let members = response.as_object().into_iter().flatten();
+                members.map(|(name, value)| (name.clone(), text(value))).collect()
+            }
+        };
+        (callback, params)
+    }
+}
+
+struct Query(Params);
+
+impl Query {
+    fn parse(query: &str) -> Self {
+        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
+    /// What the parameter says; an empty one counts as omitted (RFC 6749 §3.1).
+    fn given(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
+        Some(&**value).filter(|value| !value.is_empty())
+    }
+
+    fn is_repeated(&self, name: &str) -> bool {
+        self.0.iter().filter(|(key, _)| key == name).count() > 1
+    }
+
+    fn read(
+        &self,
+        config: &Config,
+    ) -> Result<(ResponseType, Option<CodeChallenge>), AuthorizationError> {
+        let invalid = |why| AuthorizationError::new("invalid_request", Some(why));
+        let mut names = HashSet::new();
+        // RFC 8707 §2: a resource may be named several times.
+        let mut others = self.0.iter().filter(|(name, _)| name != "resource");
+        if !others.all(|(name, _)| names.insert(name)) {
+            return Err(invalid("parameter repeated"));
+        }
+        match self.given("response_type") {
+            Some("code") => {
+                let challenge = self.given("code_challenge");
+                let method = self.given("code_challenge_method");
+                let challenge =
+                    CodeChallenge::read(challenge, method, config.authorization.require_pkce);
+                Ok((ResponseType::Code, challenge.map_err(invalid)?))
+            }
+            Some("token") => Ok((ResponseType::Token, None)),
+            Some(_) => Err(AuthorizationError::new("unsupported_response_type", None)),
+            None => Err(invalid("response_type missing")),
+        }
+    }
+}

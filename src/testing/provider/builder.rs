@@ -1,0 +1,239 @@
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value};
+
+use super::config::{Assertions, AuthMethod, Config, MetadataDocument};
+use super::handle::Provider;
+use crate::clock::Clock;
+
+/// How a provider is set up and started.
+impl Provider {
+    /// Starts a provider with the default configuration.
+    ///
+    /// # Errors
+    ///
+    /// Fails when no loopback port can be bound.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a Tokio runtime.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Configures a provider before it starts.
+    pub fn builder() -> ProviderBuilder {
+        ProviderBuilder::default()
+    }
+}
+
+/// Configures a [`Provider`]; made by [`Provider::builder`].
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct ProviderBuilder {
+    pub(crate) config: Config,
+}
+
+impl ProviderBuilder {
+    /// How long an access token is accepted: one hour by default.
+    ///
+    /// `expires_in` is sent as an integer when this is whole seconds, and as a
+    /// fraction otherwise.
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.config.lifetime = lifetime;
+        self
+    }
+
+    /// Leaves `expires_in` out of token responses.
+    pub fn no_expires_in(mut self) -> Self {
+        self.config.send_expires_in = false;
+        self
+    }
+
+    /// Whether each refresh issues a new refresh token and retires the old one
+    /// (RFC 9700 §2.2.2); on by default.
+    ///
+    /// When off, the refresh token stays valid and the response to a refresh has
+    /// no `refresh_token`.
+    pub fn rotation(mut self, on: bool) -> Self {
+        self.config.rotation = on;
+        self
+    }
+
+    /// Whether a retired refresh token that is presented again revokes its whole
+    /// family, access tokens included (RFC 9700 §4.14.2); on by default.
+    ///
+    /// When off, such a request is only answered with `invalid_grant`.
+    pub fn reuse_detection(mut self, on: bool) -> Self {
+        self.config.reuse_detection = on;
+        self
+    }
+
+    /// For how long a retired refresh token is still answered, with the family's
+    /// current refresh token and a new access token; zero by default.
+    pub fn grace_period(mut self, period: Duration) -> Self {
+        self.config.grace_period = period;
+        self
+    }
+
+    /// The confidential client: `foo` with the secret `potato` by default.
+    pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.config.client.id = id.into();
+        self.config.client.secret = Some(secret.into());
+        self
+    }
+
+    /// A public client instead: it sends its `client_id` in the body and has no
+    /// secret (RFC 6749 §2.1).
+    pub fn public_client(mut self, id: impl Into<String>) -> Self {
+        self.config.client.id = id.into();
+        self.config.client.secret = None;
+        self
+    }
+
+    /// Which authentication methods a confidential client may use: both by default.
+    ///
+    /// A request that uses another is answered with 401 `invalid_client`.
+    pub fn auth_methods(mut self, methods: impl IntoIterator<Item = AuthMethod>) -> Self {
+        self.config.client.auth_methods = methods.into_iter().collect();
+        self
+    }
+
+    /// Whether the `client_credentials` grant issues a refresh token as well;
+    /// off by default (RFC 6749 §4.4.3).
+    pub fn issue_refresh_token_for_client_credentials(mut self, on: bool) -> Self {
+        self.config.client_credentials_refresh = on;
+        self
+    }
+
+    /// How long each token request takes. The token is issued after the delay.
+    pub fn token_delay(mut self, delay: Duration) -> Self {
+        self.config.token_delay = delay;
+        self
+    }
+
+    /// How long each API request takes. The access token is judged before the
+    /// delay.
+    pub fn api_delay(mut self, delay: Duration) -> Self {
+        self.config.api_delay = delay;
+        self
+    }
+
+    /// The clock for every lifetime, grace and interval: [`SystemTime::now`] by
+    /// default.
+    pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.config.clock = Clock::new(now);
+        self
+    }
+
+    /// Starts the provider on a free loopback port, on the current Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Fails when no loopback port can be bound.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a Tokio runtime.
+    #[allow(clippy::unused_async)]
+    pub async fn start(self) -> io::Result<Provider> {
+        Provider::with_config(self.config)
+    }
+}
+
+/// The endpoints beside the token endpoint and the API.
+impl ProviderBuilder {
+    /// Registers a redirect URI; may be called again. Without any, the
+    /// authorization endpoint shows an error page.
+    ///
+    /// They are compared as strings, but for the port of an http URI whose host
+    /// is a loopback IP literal (RFC 8252 §7.3).
+    pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
+        self.config.authorization.redirect_uris.register(uri.into());
+        self
+    }
+
+    /// Whether a request for an authorization code needs a `code_challenge` of
+    /// the method `S256` (RFC 7636); off by default.
+    pub fn require_pkce(mut self, on: bool) -> Self {
+        self.config.authorization.require_pkce = on;
+        self
+    }
+
+    /// Whether callbacks carry the issuer as `iss` (RFC 9207); on by default.
+    pub fn send_iss(mut self, on: bool) -> Self {
+        self.config.authorization.send_iss = on;
+        self
+    }
+
+    /// Whether the authorization endpoint shows a page where the user logs in and
+    /// allows or denies; off by default: the user allows at once.
+    ///
+    /// The form of the page has the fields `username`, `password` and `decision`,
+    /// which is `allow` or `deny`; it is posted to the URL of the page.
+    pub fn login_page(mut self, on: bool) -> Self {
+        self.config.authorization.page = on;
+        self
+    }
+
+    /// How long a device code and its user code are good for: ten minutes by
+    /// default (RFC 8628 §3.2).
+    pub fn device_lifetime(mut self, lifetime: Duration) -> Self {
+        self.config.device.lifetime = lifetime;
+        self
+    }
+
+    /// The `interval` of the device flow: five seconds by default. `None` leaves
+    /// it out, which means five seconds as well (RFC 8628 §3.2).
+    pub fn device_interval(mut self, interval: Option<Duration>) -> Self {
+        self.config.device.interval = interval;
+        self
+    }
+
+    /// Whether a device that polls before the interval is over, by the provider's
+    /// clock, is answered with `slow_down`; off by default. Each `slow_down` makes
+    /// the interval five seconds longer (RFC 8628 §3.5).
+    pub fn enforce_device_interval(mut self, on: bool) -> Self {
+        self.config.device.enforce_interval = on;
+        self
+    }
+
+    /// Which assertions the JWT bearer grant accepts (RFC 7523): any by default.
+    ///
+    /// Token exchange (RFC 8693) accepts these as subject tokens too; by default
+    /// only live access tokens of this provider.
+    pub fn accept_assertions(
+        mut self,
+        accepts: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.config.assertions = Some(Assertions::new(accepts));
+        self
+    }
+
+    /// Edits the metadata document each time before it is served; the last such
+    /// edit counts.
+    pub fn metadata(
+        mut self,
+        edit: impl Fn(&mut Map<String, Value>) + Send + Sync + 'static,
+    ) -> Self {
+        self.config.metadata.edit = Some(Arc::new(edit));
+        self
+    }
+
+    /// Which metadata documents are served: both by default.
+    pub fn discovery(mut self, documents: impl IntoIterator<Item = MetadataDocument>) -> Self {
+        self.config.metadata.documents = documents.into_iter().collect();
+        self
+    }
+
+    /// The path of the issuer identifier, such as `/tenant1`; empty by default.
+    ///
+    /// The metadata documents move with it (RFC 8414 §3.1 and §5), and everything
+    /// else stays where it is.
+    pub fn issuer_path(mut self, path: impl Into<String>) -> Self {
+        self.config.metadata.issuer_path = path.into();
+        self
+    }
+}

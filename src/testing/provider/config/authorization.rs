@@ -1,0 +1,21 @@
+use super::redirect_uris::RedirectUris;
+
+/// How the authorization endpoint deals with requests and users.
+#[derive(Clone, Debug)]
+pub(crate) struct AuthorizationConfig {
+    pub(crate) redirect_uris: RedirectUris,
+    pub(crate) require_pkce: bool,
+    pub(crate) send_iss: bool,
+    pub(crate) page: bool,
+}
+
+impl Default for AuthorizationConfig {
+    fn default() -> Self {
+        Self {
+            redirect_uris: RedirectUris::default(),
+            require_pkce: false,
+            send_iss: true,
+            page: false,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+use std::fmt;
+
+/// How a client sends its secret to the token endpoint (RFC 6749 §2.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthMethod {
+    /// `client_secret_basic`: with HTTP Basic.
+    ClientSecretBasic,
+    /// `client_secret_post`: in the body of the request.
+    ClientSecretPost,
+}
+
+impl AuthMethod {
+    /// Its name in the metadata (RFC 8414 §2).
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+        }
+    }
+}
+
+/// The one registered client and how it may authenticate (RFC 6749 §2.3).
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) id: String,
+    /// `None` for a public client.
+    pub(crate) secret: Option<String>,
+    pub(crate) auth_methods: Vec<AuthMethod>,
+}
+
+impl Client {
+    pub(crate) fn is_public(&self) -> bool {
+        self.secret.is_none()
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self {
+            id: "foo".to_owned(),
+            secret: Some("potato".to_owned()),
+            auth_methods: vec![AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost],
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("id", &self.id)
+            .field("public", &self.is_public())
+            .field("auth_methods", &self.auth_methods)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_has_no_secret() {
+        assert!(!format!("{:?}", Client::default()).contains("potato"));
+    }
+}

@@ -1,0 +1,48 @@
+use http::header::{LOCATION, WWW_AUTHENTICATE};
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::json;
+
+use crate::testing::provider::faults::delay;
+use crate::testing::provider::http::{CloseConnection, ResponseBody, drain, response};
+use crate::testing::provider::recorded::RecordedApiRequest;
+use crate::testing::provider::state::{ApiDecision, Challenge, Shared};
+
+/// How much of an API request's body is recorded.
+const KEPT_BODY: usize = 64 * 1024;
+
+/// The protected API (RFC 6750).
+pub(crate) async fn endpoint(
+    shared: &Shared,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, CloseConnection> {
+    let (mut head, body) = request.into_parts();
+    let body = drain(body, KEPT_BODY).await.map_err(|_| CloseConnection)?;
+    let request = RecordedApiRequest::new(&head, body);
+    let members = json!({ "ok": true, "path": request.path() });
+    let decision = shared.api_arrived(request);
+    delay(shared.config.api_delay).await;
+    shared.api_gate.pass().await;
+    Ok(match decision {
+        ApiDecision::Rejected(challenge) => reject(challenge),
+        ApiDecision::Accepted => match head.headers.remove("x-redirect-to") {
+            Some(location) => {
+                let mut response = response::empty(StatusCode::TEMPORARY_REDIRECT);
+                response.headers_mut().insert(LOCATION, location);
+                response
+            }
+            None => response::json(StatusCode::OK, &members),
+        },
+    })
+}
+
+fn reject(challenge: Challenge) -> Response<ResponseBody> {
+    let mut response = response::empty(StatusCode::UNAUTHORIZED);
+    let value = match challenge {
+        Challenge::InvalidToken => HeaderValue::from_static(r#"Bearer error="invalid_token""#),
+        Challenge::Custom(value) => value,
+        Challenge::Absent => return response,
+    };
+    response.headers_mut().insert(WWW_AUTHENTICATE, value);
+    response
+}

@@ -1,0 +1,69 @@
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+
+use crate::testing::provider::config::Client;
+use crate::testing::provider::faults::apply;
+use crate::testing::provider::grants::grant_type;
+use crate::testing::provider::http::{CloseConnection, ResponseBody, drain, response};
+use crate::testing::provider::state::Shared;
+
+/// The metadata (RFC 8414 §3), where it may be; `served` if it is there.
+pub(crate) async fn endpoint(
+    shared: &Shared,
+    served: bool,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, CloseConnection> {
+    let (head, body) = request.into_parts();
+    drain(body, 0).await.map_err(|_| CloseConnection)?;
+    if head.method != Method::GET {
+        return Ok(response::method_not_allowed("GET"));
+    }
+    let fault = shared.metadata_arrived();
+    if !served {
+        return Ok(response::empty(StatusCode::NOT_FOUND));
+    }
+    let serve = || response::json(StatusCode::OK, &document(shared));
+    match fault {
+        None => Ok(serve()),
+        Some(fault) => apply(fault, serve).await,
+    }
+}
+
+/// The document (RFC 8414 §2).
+fn document(shared: &Shared) -> Value {
+    let at = |path: &str| shared.origin.clone() + path;
+    let mut document = json!({
+        "issuer": shared.issuer(),
+        "authorization_endpoint": at("/authorize"),
+        "token_endpoint": at("/token"),
+        "device_authorization_endpoint": at("/device_authorization"),
+        "revocation_endpoint": at("/revoke"),
+        "introspection_endpoint": at("/introspect"),
+        "response_types_supported": ["code", "token"],
+        "grant_types_supported": [
+            grant_type::AUTHORIZATION_CODE,
+            "implicit",
+            grant_type::REFRESH_TOKEN,
+            grant_type::CLIENT_CREDENTIALS,
+            grant_type::PASSWORD,
+            grant_type::DEVICE_CODE,
+            grant_type::JWT_BEARER,
+            grant_type::TOKEN_EXCHANGE,
+        ],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": methods(&shared.config.client),
+        "authorization_response_iss_parameter_supported": shared.config.authorization.send_iss,
+    });
+    if let (Some(edit), Value::Object(members)) = (&shared.config.metadata.edit, &mut document) {
+        edit(members);
+    }
+    document
+}
+
+fn methods(client: &Client) -> Vec<&'static str> {
+    if client.is_public() {
+        return vec!["none"];
+    }
+    client.auth_methods.iter().map(|method| method.name()).collect()
+}

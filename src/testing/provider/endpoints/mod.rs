@@ -1,0 +1,10 @@
+//! One file an endpoint.
+
+pub(crate) mod api;
+pub(crate) mod authorize;
+pub(crate) mod device_authorization;
+pub(crate) mod introspection;
+pub(crate) mod metadata;
+mod oauth_response;
+pub(crate) mod revocation;
+pub(crate) mod token;

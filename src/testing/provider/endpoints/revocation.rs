@@ -1,0 +1,38 @@
+use http::header::RETRY_AFTER;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::oauth_response;
+use crate::testing::provider::grants::OAuthError;
+use crate::testing::provider::http::{CloseConnection, ResponseBody, receive_form, response};
+use crate::testing::provider::recorded::RecordedTokenRequest;
+use crate::testing::provider::state::Shared;
+
+/// The revocation endpoint (RFC 7009).
+pub(crate) async fn endpoint(
+    shared: &Shared,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, CloseConnection> {
+    let Some(request) = receive_form(request).await? else {
+        return Ok(response::method_not_allowed("POST"));
+    };
+    if let Some(fault) = shared.revocation_arrived() {
+        let mut response = response::empty(response::status(fault.status));
+        if let Some(value) = fault.retry_after {
+            response::set(&mut response, RETRY_AFTER, &value);
+        }
+        return Ok(response);
+    }
+    Ok(match revoke(shared, &request) {
+        // Also for a token that is not known (RFC 7009 §2.2).
+        Ok(()) => response::empty(StatusCode::OK),
+        Err(error) => oauth_response::refused(error),
+    })
+}
+
+fn revoke(shared: &Shared, request: &RecordedTokenRequest) -> Result<(), OAuthError> {
+    shared.config.client.admit(request)?;
+    let token = request.required("token")?;
+    shared.lock().credentials.families.revoke(token);
+    Ok(())
+}

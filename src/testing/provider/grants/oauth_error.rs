@@ -1,0 +1,54 @@
+use http::StatusCode;
+
+use crate::testing::provider::recorded::RecordedTokenRequest;
+
+/// Why the token endpoint refused a request (RFC 6749 §5.2, RFC 8628 §3.5 and
+/// RFC 8693 §2.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OAuthError {
+    InvalidRequest,
+    InvalidClient,
+    InvalidGrant,
+    /// `invalid_grant` as well, but a family was revoked for it.
+    ReuseDetected,
+    InvalidScope,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    InvalidTarget,
+    AuthorizationPending,
+    SlowDown,
+    AccessDenied,
+    ExpiredToken,
+}
+
+impl OAuthError {
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant | Self::ReuseDetected => "invalid_grant",
+            Self::InvalidScope => "invalid_scope",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidTarget => "invalid_target",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::AccessDenied => "access_denied",
+            Self::ExpiredToken => "expired_token",
+        }
+    }
+
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidClient => StatusCode::UNAUTHORIZED,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl RecordedTokenRequest {
+    /// The parameter that must be there.
+    pub(crate) fn required(&self, name: &str) -> Result<&str, OAuthError> {
+        self.given(name).ok_or(OAuthError::InvalidRequest)
+    }
+}

@@ -1,0 +1,227 @@
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::OAuthError;
+use crate::testing::provider::config::Config;
+
+/// Whose access a token gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    User,
+    /// The client itself.
+    Client,
+}
+
+/// What one successful grant gave to the client.
+#[derive(Clone)]
+pub(crate) struct Issued {
+    pub(crate) access_token: String,
+    pub(crate) refresh_token: Option<String>,
+    pub(crate) scope: String,
+    /// Which family the tokens belong to.
+    pub(crate) family: usize,
+    /// Whether this answers a token exchange (RFC 8693).
+    pub(crate) exchanged: bool,
+}
+
+/// A token that is accepted now.
+pub(crate) struct Live<'a> {
+    pub(crate) is_access: bool,
+    pub(crate) scope: &'a str,
+    pub(crate) owner: Owner,
+    pub(crate) expires: Option<SystemTime>,
+}
+
+/// Every token issued so far.
+#[derive(Default)]
+pub(crate) struct TokenFamilies {
+    families: Vec<Family>,
+    access: HashMap<String, AccessToken>,
+    refresh: HashMap<String, RefreshToken>,
+    serial: u64,
+}
+
+/// The tokens that descend from one log-in.
+struct Family {
+    /// The refresh token that is not retired.
+    current: Option<String>,
+    scope: String,
+    owner: Owner,
+    revoked: bool,
+}
+
+struct AccessToken {
+    family: usize,
+    scope: String,
+    /// `None` if the lifetime is beyond what the clock can tell.
+    expires: Option<SystemTime>,
+}
+
+struct RefreshToken {
+    family: usize,
+    retired: Option<SystemTime>,
+}
+
+impl TokenFamilies {
+    /// Starts a family, as an authorization or a client credentials grant does.
+    pub(crate) fn begin(
+        &mut self,
+        scope: &str,
+        owner: Owner,
+        with_refresh: bool,
+        config: &Config,
+        now: SystemTime,
+    ) -> Issued {
+        let family = self.families.len();
+        let current = with_refresh.then(|| self.new_refresh(family));
+        self.families.push(Family {
+            current: current.clone(),
+            scope: scope.to_owned(),
+            owner,
+            revoked: false,
+        });
+        Issued {
+            access_token: self.new_access(family, scope, config, now),
+            refresh_token: current,
+            scope: scope.to_owned(),
+            family,
+            exchanged: false,
+        }
+    }
+
+    /// The refresh token grant (RFC 6749 §6).
+    pub(crate) fn refresh(
+        &mut self,
+        token: &str,
+        scope: Option<&str>,
+        config: &Config,
+        now: SystemTime,
+    ) -> Result<Issued, OAuthError> {
+        let entry = self.refresh.get_mut(token).ok_or(OAuthError::InvalidGrant)?;
+        let index = entry.family;
+        let family = self.families.get_mut(index).ok_or(OAuthError::InvalidGrant)?;
+        if family.revoked {
+            return Err(OAuthError::InvalidGrant);
+        }
+        if let Some(retired) = entry.retired {
+            let age = now.duration_since(retired).unwrap_or_default();
+            if age >= config.grace_period {
+                if !config.reuse_detection {
+                    return Err(OAuthError::InvalidGrant);
+                }
+                family.revoked = true;
+                return Err(OAuthError::ReuseDetected);
+            }
+        }
+        let scope = narrowed(&family.scope, scope)?.to_owned();
+        let mut refresh_token = None;
+        if entry.retired.is_some() {
+            refresh_token.clone_from(&family.current);
+        } else if config.rotation {
+            entry.retired = Some(now);
+            let next = self.new_refresh(index);
+            if let Some(family) = self.families.get_mut(index) {
+                family.current = Some(next.clone());
+            }
+            refresh_token = Some(next);
+        }
+        let access_token = self.new_access(index, &scope, config, now);
+        Ok(Issued { access_token, refresh_token, scope, family: index, exchanged: false })
+    }
+
+    pub(crate) fn accepts_access(&self, token: &str, now: SystemTime) -> bool {
+        self.live(token, now).is_some_and(|live| live.is_access)
+    }
+
+    pub(crate) fn accepts_refresh(&self, token: &str) -> bool {
+        self.live_refresh(token).is_some()
+    }
+
+    /// What is known of an access or a refresh token that is accepted now.
+    pub(crate) fn live(&self, token: &str, now: SystemTime) -> Option<Live<'_>> {
+        let Some(AccessToken { family, scope, expires }) = self.access.get(token) else {
+            return self.live_refresh(token);
+        };
+        if expires.is_some_and(|expires| expires <= now) {
+            return None;
+        }
+        let owner = self.live_family(*family)?.owner;
+        Some(Live { is_access: true, scope, owner, expires: *expires })
+    }
+
+    /// Revokes a refresh token with its family, or an access token alone
+    /// (RFC 7009 §2.1).
+    pub(crate) fn revoke(&mut self, token: &str) {
+        match self.refresh.get(token) {
+            Some(entry) => self.revoke_family(entry.family),
+            None => _ = self.access.remove(token),
+        }
+    }
+
+    pub(crate) fn revoke_family(&mut self, family: usize) {
+        if let Some(family) = self.families.get_mut(family) {
+            family.revoked = true;
+        }
+    }
+
+    pub(crate) fn revoke_access_tokens(&mut self) {
+        self.access.clear();
+    }
+
+    pub(crate) fn revoke_families(&mut self) {
+        for family in &mut self.families {
+            family.revoked = true;
+        }
+        self.access.clear();
+    }
+
+    fn live_refresh(&self, token: &str) -> Option<Live<'_>> {
+        let entry = self.refresh.get(token).filter(|entry| entry.retired.is_none())?;
+        let family = self.live_family(entry.family)?;
+        Some(Live { is_access: false, scope: &family.scope, owner: family.owner, expires: None })
+    }
+
+    fn live_family(&self, family: usize) -> Option<&Family> {
+        self.families.get(family).filter(|family| !family.revoked)
+    }
+
+    fn new_access(
+        &mut self,
+        family: usize,
+        scope: &str,
+        config: &Config,
+        now: SystemTime,
+    ) -> String {
+        let token = self.new_token("at");
+        let expires = now.checked_add(config.lifetime);
+        self.access.insert(token.clone(), AccessToken { family, scope: scope.to_owned(), expires });
+        token
+    }
+
+    fn new_refresh(&mut self, family: usize) -> String {
+        let token = self.new_token("rt");
+        let entry = RefreshToken { family, retired: None };
+        self.refresh.insert(token.clone(), entry);
+        token
+    }
+
+    /// A random text that was not there before.
+    pub(crate) fn new_token(&mut self, kind: &str) -> String {
+        self.serial += 1;
+        let random = fastrand::u128(..).to_be_bytes();
+        let random = URL_SAFE_NO_PAD.encode(random);
+        format!("{kind}-{}-{random}", self.serial)
+    }
+}
+
+/// The requested scope, which must be within the granted one.
+fn narrowed<'a>(granted: &'a str, requested: Option<&'a str>) -> Result<&'a str, OAuthError> {
+    let Some(requested) = requested else {
+        return Ok(granted);
+    };
+    let within = |scope| granted.split(' ').any(|other| other == scope);
+    if requested.split(' ').all(within) { Ok(requested) } else { Err(OAuthError::InvalidScope) }
+}

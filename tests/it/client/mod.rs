@@ -1,0 +1,7 @@
+//! `OAuthClient`: what it sends, what it accepts, where it finds the endpoints.
+
+mod authentication;
+mod discovery;
+mod limits;
+mod lokalise;
+mod rfc_examples;

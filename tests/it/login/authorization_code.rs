@@ -1,0 +1,338 @@
+//! Authorization code with PKCE.
+
+use std::time::Duration;
+
+use reqwest_oauth2::{OAuthClient, PendingLogin, Pkce, Session};
+
+use super::{REDIRECT_URI, app, browse, get, query, world};
+use crate::support::World;
+
+fn begin(app: &OAuthClient) -> PendingLogin {
+    app.authorization_code(REDIRECT_URI).unwrap().scope("read").begin().unwrap()
+}
+
+#[tokio::test]
+async fn the_whole_callback_url_becomes_a_token_that_a_session_keeps_fresh() {
+    let world = world().await;
+    let app = app(&world);
+    let request = app.authorization_code(REDIRECT_URI).unwrap();
+    let request = request
+        .scopes(["read", "write"])
+        .extra_param("access_type", "offline")
+        .extra_param("prompt", "consent");
+    let login = request.begin().unwrap();
+    let sent = query(login.url());
+    let names: Vec<_> = sent.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "access_type",
+            "prompt",
+            "response_type",
+            "client_id",
+            "redirect_uri",
+            "scope",
+            "state",
+            "code_challenge",
+            "code_challenge_method"
+        ]
+    );
+    let value = |name: &str| sent.iter().find(|(n, _)| n == name).unwrap().1.clone();
+    assert_eq!(value("response_type"), "code");
+    assert_eq!(value("client_id"), "foo");
+    assert_eq!(value("redirect_uri"), REDIRECT_URI);
+    assert_eq!(value("scope"), "read write");
+    assert_eq!(value("state").len(), 43);
+    assert_eq!(value("state"), login.state());
+    assert_eq!(value("code_challenge").len(), 43);
+    assert_eq!(value("code_challenge_method"), "S256");
+    assert_eq!(value("access_type"), "offline");
+
+    let callback = browse(login.url()).await;
+    // The callback may land on another process.
+    let login: PendingLogin =
+        serde_json::from_str(&serde_json::to_string(&login).unwrap()).unwrap();
+    let token = login.finish(&app, &callback).await.unwrap();
+    let requests = world.provider.token_requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].param("grant_type"), Some("authorization_code"));
+    assert_eq!(requests[0].param("redirect_uri"), Some(REDIRECT_URI));
+    assert_eq!(requests[0].param("code_verifier").unwrap().len(), 43);
+    assert!(requests[0].authorization.as_deref().unwrap().starts_with("Basic "));
+
+    let session = Session::builder(app).token(token).build();
+    let http = world.http(&session);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    world.clock.forward(3600.0);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    assert_eq!(world.provider.counts().token_requests, 2);
+}
+
+#[tokio::test]
+async fn a_public_client_sends_its_id_with_the_code() {
+    let world =
+        World::with(|p| p.public_client("cli").redirect_uri(REDIRECT_URI).require_pkce(true)).await;
+    let app = OAuthClient::new("cli", world.provider.token_url()).unwrap();
+    let app = app.authorization_endpoint(world.provider.authorize_url()).unwrap();
+    let login = begin(&app);
+    let callback = browse(login.url()).await;
+    login.finish(&app, callback).await.unwrap();
+    let requests = world.provider.token_requests();
+    assert_eq!(requests[0].param("client_id"), Some("cli"));
+    assert_eq!(requests[0].authorization, None);
+}
+
+#[tokio::test]
+async fn a_bare_code_is_enough_for_those_who_compared_the_state() {
+    let world = world().await;
+    let app = app(&world);
+    let login = begin(&app);
+    let callback = query(&browse(login.url()).await);
+    let value = |name: &str| callback.iter().find(|(n, _)| n == name).unwrap().1.clone();
+    assert_eq!(value("state"), login.state());
+    assert!(login.finish_with_code(&app, value("code")).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_a_framework_gives_of_the_callback_is_enough() {
+    let world = world().await;
+    let app = app(&world);
+    for part in [1, 2] {
+        let login = begin(&app);
+        let callback = browse(login.url()).await;
+        let callback = match part {
+            1 => callback.strip_prefix("https://me.example").unwrap(),
+            _ => callback.split_once('?').unwrap().1,
+        };
+        assert!(login.finish(&app, callback).await.is_ok(), "{callback}");
+    }
+}
+
+#[tokio::test]
+async fn methods_of_proof() {
+    let world = world().await;
+    let app = app(&world);
+    for (pkce, method) in
+        [(Pkce::S256, Some("S256")), (Pkce::Plain, Some("plain")), (Pkce::Off, None)]
+    {
+        let login = app.authorization_code(REDIRECT_URI).unwrap().pkce(pkce).begin().unwrap();
+        let sent = query(login.url());
+        let found = sent
+            .iter()
+            .find(|(name, _)| name == "code_challenge_method")
+            .map(|(_, value)| value.as_str());
+        assert_eq!(found, method);
+        let callback = browse(login.url()).await;
+        let login: PendingLogin =
+            serde_json::from_str(&serde_json::to_string(&login).unwrap()).unwrap();
+        login.finish(&app, callback).await.unwrap();
+        let last = world.provider.token_requests().pop().unwrap();
+        assert_eq!(last.param("code_verifier").is_some(), method.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_callback_that_is_not_the_answer_is_refused_before_anything_is_sent() {
+    let world = World::with(|p| p.redirect_uri(REDIRECT_URI)).await;
+    let app = app(&world).issuer(world.provider.origin());
+    type Tamper = fn(&mut Vec<(String, String)>);
+    let cases: [(&str, Tamper, &str); 10] = [
+        ("wrong state", |p| set(p, "state", "wrong"), "the state does not match"),
+        ("no state", |p| p.retain(|(name, _)| name != "state"), "it has no state"),
+        ("empty state", |p| set(p, "state", ""), "it has no state"),
+        ("two states", |p| p.push(("state".into(), "x".into())), "it has a parameter twice"),
+        ("two codes", |p| p.push(("code".into(), "x".into())), "it has a parameter twice"),
+        (
+            "another issuer",
+            |p| set(p, "iss", "https://evil.example"),
+            "it comes from another issuer",
+        ),
+        (
+            "the issuer with a slash",
+            |p| {
+                let iss = get(p, "iss") + "/";
+                set(p, "iss", &iss)
+            },
+            "it comes from another issuer",
+        ),
+        ("no code", |p| p.retain(|(name, _)| name != "code"), "it has neither a code nor an error"),
+        (
+            "an error of another issuer",
+            |p| {
+                set(p, "iss", "https://evil.example");
+                p.push(("error".into(), "access_denied".into()));
+            },
+            "it comes from another issuer",
+        ),
+        (
+            "an error with a wrong state",
+            |p| {
+                set(p, "state", "wrong");
+                p.push(("error".into(), "access_denied".into()))
+            },
+            "the state does not match",
+        ),
+    ];
+    for (what, tamper, why) in cases {
+        world.provider.tamper_next_callback(tamper);
+        let login = begin(&app);
+        let callback = browse(login.url()).await;
+        let secrets = [login.state().to_owned(), get(&query(&callback), "code")];
+        let error = login.finish(&app, callback).await.unwrap_err();
+        assert!(error.is_callback() && !error.is_transient(), "{what}: {error}");
+        assert_eq!(
+            error.to_string(),
+            format!("the callback does not belong to this login: {why}; begin the login again"),
+            "{what}"
+        );
+        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            assert!(!format!("{error:?}").contains(secret.as_str()), "{what}");
+        }
+    }
+    assert_eq!(world.provider.counts().token_requests, 0);
+    // And the login can be begun again.
+    let login = begin(&app);
+    let callback = browse(login.url()).await;
+    assert!(login.finish(&app, callback).await.is_ok());
+}
+
+fn set(parameters: &mut Vec<(String, String)>, name: &str, value: &str) {
+    parameters.retain(|(n, _)| n != name);
+    parameters.push((name.to_owned(), value.to_owned()));
+}
+
+#[tokio::test]
+async fn the_callback_of_another_login_is_refused() {
+    let world = world().await;
+    let app = app(&world);
+    let (mine, other) = (begin(&app), begin(&app));
+    let callback = browse(other.url()).await;
+    assert!(mine.finish(&app, callback).await.unwrap_err().is_callback());
+    assert_eq!(world.provider.counts().token_requests, 0);
+}
+
+#[tokio::test]
+async fn a_callback_used_again_is_an_invalid_grant() {
+    let world = world().await;
+    let app = app(&world);
+    let login = begin(&app);
+    let callback = browse(login.url()).await;
+    login.clone().finish(&app, &callback).await.unwrap();
+    let error = login.finish(&app, &callback).await.unwrap_err();
+    assert_eq!(error.error_code(), Some("invalid_grant"));
+}
+
+#[tokio::test]
+async fn a_browser_that_comes_back_too_late_is_told_so() {
+    let world = world().await;
+    let app = app(&world);
+    let request = app.authorization_code(REDIRECT_URI).unwrap().lifetime(Duration::from_secs(60));
+    let (early, late) = (request.begin().unwrap(), request.begin().unwrap());
+    let callbacks = [browse(early.url()).await, browse(late.url()).await];
+    world.clock.forward(59.0);
+    assert!(early.finish(&app, &callbacks[0]).await.is_ok());
+    world.clock.forward(1.0);
+    let error = late.finish(&app, &callbacks[1]).await.unwrap_err();
+    assert!(error.is_callback() && error.to_string().contains("too late"), "{error}");
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn a_code_goes_to_no_other_providers_token_endpoint() {
+    let (world, evil) = (world().await, world().await);
+    let login = begin(&app(&world));
+    let callback = browse(login.url()).await;
+    let error = login.clone().finish(&app(&evil), &callback).await.unwrap_err();
+    assert!(error.is_config(), "{error}");
+    let error = login.finish_with_code(&app(&evil), "code").await.unwrap_err();
+    assert!(error.is_config(), "{error}");
+    assert_eq!(evil.provider.counts().token_requests, 0);
+    assert_eq!(world.provider.counts().token_requests, 0);
+}
+
+#[tokio::test]
+async fn an_issuer_that_promises_iss_must_send_it() {
+    let world = World::with(|p| p.redirect_uri(REDIRECT_URI).send_iss(false)).await;
+    let app = OAuthClient::discover(world.provider.issuer(), "foo").await.unwrap().secret("potato");
+    let login = begin(&app);
+    let callback = browse(login.url()).await;
+    let promised = world.provider.counts().metadata_requests;
+    assert_eq!(promised, 1);
+    let result = login.finish(&app, &callback).await;
+    // The provider's metadata says what it does: without the promise the callback is believed.
+    assert!(result.is_ok(), "{result:?}");
+
+    let world = World::with(|p| {
+        p.redirect_uri(REDIRECT_URI).send_iss(false).metadata(|members| {
+            members.insert("authorization_response_iss_parameter_supported".into(), true.into());
+        })
+    })
+    .await;
+    let app = OAuthClient::discover(world.provider.issuer(), "foo").await.unwrap().secret("potato");
+    let login = begin(&app);
+    let callback = browse(login.url()).await;
+    let error = login.finish(&app, &callback).await.unwrap_err();
+    assert!(
+        error.is_callback() && error.to_string().contains("does not name its issuer"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn the_providers_refusal_is_its_own_error() {
+    let world = world().await;
+    let app = app(&world);
+    world.provider.deny_next_authorization("access_denied", Some("the \u{1b}[31mperson\n said no"));
+    let login = begin(&app);
+    let callback = browse(login.url()).await;
+    let error = login.finish(&app, callback).await.unwrap_err();
+    assert_eq!(error.error_code(), Some("access_denied"));
+    assert_eq!(error.error_description(), Some(r"the \u{1b}[31mperson\n said no"));
+    assert_eq!(error.status(), None);
+    assert!(!error.is_callback() && !error.is_transient());
+    assert_eq!(
+        error.to_string(),
+        r"the authorization endpoint refused the request: access_denied: the \u{1b}[31mperson\n said no"
+    );
+    assert_eq!(world.provider.counts().token_requests, 0);
+}
+
+#[tokio::test]
+async fn what_the_application_gets_wrong_is_said_before_anyone_is_sent_anywhere() {
+    let world = world().await;
+    let app = app(&world);
+    for redirect_uri in ["/cb", "https://me.example/cb#x", "http://me.example/cb", "myapp:/cb"] {
+        assert!(app.authorization_code(redirect_uri).unwrap_err().is_config(), "{redirect_uri}");
+    }
+    let no_endpoint = world.app().authorization_code(REDIRECT_URI).unwrap_err();
+    assert!(no_endpoint.is_config() && no_endpoint.to_string().contains("authorization_endpoint"));
+    let request = app.authorization_code(REDIRECT_URI).unwrap();
+    for name in ["state", "redirect_uri", "client_id", "response_type", "code_challenge"] {
+        let error = request.clone().extra_param(name, "x").begin().unwrap_err();
+        assert!(error.is_config() && error.to_string().contains(name), "{error}");
+    }
+    for scope in ["a\"b", "a\\b", "a\nb", "é"] {
+        assert!(request.clone().scope(scope).begin().unwrap_err().is_config(), "{scope}");
+    }
+}
+
+#[tokio::test]
+async fn logins_show_no_secret_and_never_repeat() {
+    let world = world().await;
+    let app = app(&world);
+    let request = app.authorization_code(REDIRECT_URI).unwrap();
+    let (one, other) = (request.begin().unwrap(), request.begin().unwrap());
+    assert_ne!(one.state(), other.state());
+    assert!(!format!("{one:?} {request:?}").contains(one.state()));
+    let stored: serde_json::Value = serde_json::to_value(&one).unwrap();
+    assert!(!format!("{one:?}").contains(stored["verifier"].as_str().unwrap()));
+}
+
+#[tokio::test]
+async fn an_endpoints_own_query_is_kept() {
+    let world = world().await;
+    let app =
+        world.app().authorization_endpoint(world.provider.authorize_url() + "?tenant=1").unwrap();
+    let login = begin(&app);
+    assert_eq!(query(login.url())[0], ("tenant".to_owned(), "1".to_owned()));
+}

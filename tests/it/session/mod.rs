@@ -1,0 +1,14 @@
+//! One session: when it renews its token, and what a request gets.
+
+mod cancellation;
+mod failures;
+mod freshness;
+mod grants;
+mod origins;
+mod refresh_modes;
+mod runtime_loss;
+mod saving;
+mod shutdown;
+mod sign_out;
+mod single_flight;
+mod unauthorized;

@@ -1,0 +1,362 @@
+//! A new token is saved before a request uses it; a refresh token is kept until it is replaced.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use reqwest_oauth2::{SessionBuilder, Token};
+use tokio::sync::{Notify, Semaphore};
+
+use crate::support::{Saved, World, ours, pass};
+
+/// A saver whose calls each wait for a permit; `Err` where the text is not empty.
+#[derive(Clone)]
+struct Gated {
+    entered: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
+    saved: Saved,
+}
+
+impl Gated {
+    fn new() -> Self {
+        Self {
+            entered: Arc::new(Semaphore::new(0)),
+            permits: Arc::new(Semaphore::new(0)),
+            saved: Saved::default(),
+        }
+    }
+
+    fn on(&self, builder: SessionBuilder) -> SessionBuilder {
+        let gated = self.clone();
+        builder.on_new_token(move |token: Token| {
+            let gated = gated.clone();
+            async move {
+                gated.entered.add_permits(1);
+                gated.permits.acquire().await.unwrap().forget();
+                gated.saved.push(token);
+                Ok::<(), std::io::Error>(())
+            }
+        })
+    }
+
+    async fn entered(&self) {
+        self.entered.acquire().await.unwrap().forget();
+    }
+}
+
+/// A saver that fails the given number of times first; counts its calls.
+fn failing(
+    builder: SessionBuilder,
+    failures: usize,
+    saved: &Saved,
+) -> (SessionBuilder, Arc<AtomicUsize>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (counter, saved) = (calls.clone(), saved.clone());
+    let builder = builder.on_new_token(move |token: Token| {
+        let call = counter.fetch_add(1, Ordering::SeqCst);
+        let saved = saved.clone();
+        async move {
+            if call < failures {
+                return Err(std::io::Error::other("disk full"));
+            }
+            saved.push(token);
+            Ok(())
+        }
+    });
+    (builder, calls)
+}
+
+#[tokio::test]
+async fn no_request_carries_a_token_before_it_is_saved() {
+    let world = World::new().await;
+    let gated = Gated::new();
+    let session = gated.on(world.session()).token(world.expired_token()).build();
+    let http = world.http(&session);
+    let request = tokio::spawn({
+        let request = http.get(world.provider.api_url());
+        async move { request.send().await.unwrap().status() }
+    });
+    gated.entered().await;
+    // The provider has answered, the saver is at work, and the API sees nothing.
+    world.round_trips().await;
+    assert_eq!(world.provider.counts().tokens_issued, 1);
+    assert_eq!(world.provider.counts().api_requests, 0);
+    gated.permits.add_permits(1);
+    assert_eq!(request.await.unwrap(), 200);
+    assert_eq!(world.shown(), gated.saved.access_tokens());
+}
+
+#[tokio::test]
+async fn a_failed_save_is_made_again_until_it_succeeds_while_the_token_serves() {
+    let world = World::new().await;
+    let (builder, calls) = failing(world.session(), 3, &world.saved);
+    let session = builder.token(world.expired_token()).build();
+    let http = world.http(&session);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    let error = session.save_error().unwrap();
+    assert!(error.is_save() && error.is_transient());
+    assert_eq!(
+        error.to_string(),
+        "the new token could not be saved; it is kept in memory and saving is tried again"
+    );
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "disk full");
+    for call in 2..=4 {
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+        assert_eq!(calls.load(Ordering::SeqCst), call - 1);
+        pass(30).await;
+        while calls.load(Ordering::SeqCst) < call {
+            tokio::task::yield_now().await;
+        }
+    }
+    while session.save_error().is_some() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.saved.count(), 1);
+    assert!(world.provider.accepts_refresh_token(world.saved.last().refresh_token().unwrap()));
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn after_a_failed_save_the_old_refresh_token_is_never_presented_again() {
+    let world = World::new().await;
+    let (builder, _) = failing(world.session(), usize::MAX, &world.saved);
+    let session = builder.token(world.expired_token()).build();
+    let http = world.http(&session);
+    for renewals in 1..=3 {
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+        let counts = world.provider.counts();
+        assert_eq!((counts.token_requests, counts.reuse_detected), (renewals, 0));
+        world.clock.forward(3600.0);
+    }
+}
+
+#[tokio::test]
+async fn a_saver_that_panics_costs_nothing_but_the_save() {
+    let world = World::new().await;
+    let (saved, calls) = (world.saved.clone(), Arc::new(AtomicUsize::new(0)));
+    let session = world
+        .session()
+        .on_new_token(move |token: Token| {
+            assert!(calls.fetch_add(1, Ordering::SeqCst) > 0, "on purpose");
+            let saved = saved.clone();
+            async move {
+                saved.push(token);
+                Ok::<(), std::io::Error>(())
+            }
+        })
+        .token(world.expired_token())
+        .build();
+    let http = world.http(&session);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    let error = session.save_error().unwrap();
+    assert_eq!(
+        std::error::Error::source(&error).unwrap().to_string(),
+        "the saver panicked; see the panic message on stderr"
+    );
+    session.shutdown().await.unwrap();
+    assert_eq!(world.saved.count(), 1);
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn a_saver_that_never_returns_delays_requests_up_to_the_bound_only() {
+    let world = World::new().await;
+    let gated = Gated::new();
+    let session = gated.on(world.session()).token(world.expired_token()).build();
+    let http = world.http(&session);
+    let request = tokio::spawn({
+        let request = http.get(world.provider.api_url());
+        async move { request.send().await.unwrap().status() }
+    });
+    gated.entered().await;
+    pass(4).await;
+    assert_eq!(world.provider.counts().api_requests, 0, "within the bound it waits");
+    pass(2).await;
+    assert_eq!(request.await.unwrap(), 200);
+    // Saving continues: the same call, and no second one beside it.
+    gated.permits.add_permits(1);
+    session.shutdown().await.unwrap();
+    assert_eq!(gated.saved.count(), 1);
+    assert_eq!(gated.entered.available_permits(), 0);
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_for_a_minute_is_made_again() {
+    let world = World::new().await;
+    let gated = Gated::new();
+    let session = gated.on(world.session()).token(world.expired_token()).build();
+    let refresh = session.refresh();
+    tokio::pin!(refresh);
+    tokio::select! { biased; _ = &mut refresh => panic!("it did not wait"), () = gated.entered() => {} }
+    pass(6).await;
+    refresh.await.unwrap();
+    pass(60).await;
+    // The first call has been dropped; the backoff passes, and the second takes the permit.
+    while session.save_error().is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert!(session.save_error().unwrap().is_timeout());
+    gated.permits.add_permits(1);
+    session.shutdown().await.unwrap();
+    assert_eq!(gated.saved.count(), 1);
+}
+
+#[tokio::test]
+async fn a_newer_token_takes_the_place_of_an_unsaved_one_and_is_saved_last() {
+    let world = World::new().await;
+    let gated = Gated::new();
+    let session = gated.on(world.session()).token(world.expired_token()).build();
+    let first = tokio::spawn({
+        let session = session.clone();
+        async move { session.refresh().await.unwrap() }
+    });
+    gated.entered().await;
+    pass(6).await;
+    let first = first.await.unwrap();
+    // The first token's save still runs; two more tokens come meanwhile.
+    let mut newest = None;
+    for _ in 0..2 {
+        let session = session.clone();
+        let refresh = tokio::spawn(async move { session.refresh().await.unwrap() });
+        world.provider.wait_for_token_requests(2).await;
+        while !refresh.is_finished() {
+            pass(6).await;
+            tokio::task::yield_now().await;
+        }
+        newest = Some(refresh.await.unwrap());
+    }
+    gated.permits.add_permits(10);
+    session.shutdown().await.unwrap();
+    let saved = gated.saved.access_tokens();
+    let newest = newest.unwrap();
+    assert_eq!(saved.last().unwrap(), newest.access_token());
+    assert!(saved.iter().filter(|token| *token == newest.access_token()).count() <= 2);
+    assert!(
+        saved.iter().all(|token| token == first.access_token() || token == newest.access_token()),
+        "the middle one was skipped"
+    );
+    assert_eq!(world.provider.counts().reuse_detected, 0);
+}
+
+#[tokio::test]
+async fn strict_saving_gives_the_error_and_keeps_the_token_for_the_next_attempt() {
+    let world = World::new().await;
+    let (builder, calls) = failing(world.session(), 2, &world.saved);
+    let session = builder.strict_saving().token(world.expired_token()).build();
+    let http = world.http(&session);
+    for _ in 0..3 {
+        assert!(ours(&world.get(&http).await.unwrap_err()).is_save());
+    }
+    assert_eq!(world.provider.counts().api_requests, 0);
+    while calls.load(Ordering::SeqCst) < 3 {
+        pass(30).await;
+        tokio::task::yield_now().await;
+    }
+    pass(30).await;
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (1, 0));
+    assert_eq!(world.shown(), [world.saved.last().access_token()]);
+}
+
+#[tokio::test]
+async fn set_token_saves_first_voids_the_renewal_under_way_and_is_saved_last() {
+    let world = World::new().await;
+    let session = world.saving().token(world.expired_token()).build();
+    let http = world.http(&session);
+    let hold = world.provider.pause_token_requests();
+    let waiting = tokio::spawn({
+        let session = session.clone();
+        async move { session.token().await.unwrap() }
+    });
+    world.provider.wait_for_token_requests(1).await;
+    let new_login = world.token();
+    session.set_token(new_login.clone()).await.unwrap();
+    assert_eq!(world.saved.access_tokens(), [new_login.access_token()]);
+    drop(hold);
+    // Whoever waited for the renewal gets the token that took its place.
+    assert_eq!(waiting.await.unwrap().access_token(), new_login.access_token());
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    session.shutdown().await.unwrap();
+    assert_eq!(world.saved.access_tokens(), [new_login.access_token()]);
+    assert_eq!(world.shown(), [new_login.access_token()]);
+}
+
+#[tokio::test]
+async fn a_token_set_while_an_older_one_is_being_saved_is_saved_last() {
+    let world = World::new().await;
+    let gated = Gated::new();
+    let session = gated.on(world.session()).token(world.expired_token()).build();
+    let renewal = tokio::spawn({
+        let session = session.clone();
+        async move { session.token().await }
+    });
+    gated.entered().await;
+    let new_login = world.token();
+    let setting = tokio::spawn({
+        let (session, token) = (session.clone(), new_login.clone());
+        async move { session.set_token(token).await }
+    });
+    tokio::task::yield_now().await;
+    gated.permits.add_permits(2);
+    setting.await.unwrap().unwrap();
+    assert_eq!(renewal.await.unwrap().unwrap().access_token(), new_login.access_token());
+    session.shutdown().await.unwrap();
+    let saved = gated.saved.access_tokens();
+    assert_eq!(saved.len(), 2);
+    assert_eq!(saved[1], new_login.access_token());
+}
+
+#[tokio::test]
+async fn rotation_replaces_the_refresh_token_replacement() {
+    let world = World::new().await;
+    let first = world.expired_token();
+    let session = world.saving().token(first.clone()).build();
+    for _ in 0..3 {
+        session.refresh().await.unwrap();
+    }
+    let presented: Vec<String> = presented(&world);
+    assert_eq!(presented.len(), 3);
+    assert_eq!(presented[0], first.refresh_token().unwrap());
+    assert_eq!(presented.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
+    assert!(world.provider.accepts_refresh_token(world.saved.last().refresh_token().unwrap()));
+}
+
+#[tokio::test]
+async fn an_answer_without_a_refresh_token_keeps_the_old_one_preservation() {
+    let world = World::with(|p| p.rotation(false)).await;
+    let first = world.expired_token();
+    let session = world.saving().token(first.clone()).build();
+    for _ in 0..3 {
+        session.refresh().await.unwrap();
+    }
+    assert_eq!(presented(&world), [first.refresh_token().unwrap(); 3]);
+    assert_eq!(world.saved.last().refresh_token(), first.refresh_token());
+}
+
+fn presented(world: &World) -> Vec<String> {
+    let requests = world.provider.token_requests();
+    requests.iter().map(|request| request.param("refresh_token").unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_token_saver_may_be_a_type_of_the_applications_own() {
+    struct Own(Saved, Arc<Notify>);
+    #[async_trait::async_trait]
+    impl reqwest_oauth2::TokenSaver for Own {
+        async fn save(&self, token: Token) -> Result<(), reqwest_oauth2::BoxError> {
+            self.0.push(token);
+            self.1.notify_one();
+            Ok(())
+        }
+    }
+    let world = World::new().await;
+    let notify = Arc::new(Notify::new());
+    let session = world
+        .session()
+        .saver(Own(world.saved.clone(), notify.clone()))
+        .token(world.expired_token())
+        .build();
+    session.refresh().await.unwrap();
+    notify.notified().await;
+    assert_eq!(world.saved.count(), 1);
+}

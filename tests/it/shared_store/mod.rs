@@ -1,0 +1,3 @@
+//! Sessions on one store.
+
+mod many_users;
