@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reqwest_oauth2::store::{FileStore, MemoryStore, Sealed, SealingKey};
+use reqwest_oauth2::store::{EncryptedStore, EncryptionKey, FileStore, MemoryStore};
 use reqwest_oauth2::testing::check_store;
 
 #[tokio::test]
@@ -23,14 +23,15 @@ async fn files() {
 }
 
 #[tokio::test]
-async fn sealed_memory() {
+async fn encrypted_memory() {
     let store = Arc::new(MemoryStore::new());
-    check_store(async || Sealed::new(store.clone(), SealingKey::new("1", [7; 32]))).await;
+    check_store(async || EncryptedStore::new(store.clone(), EncryptionKey::new("1", [7; 32])))
+        .await;
 }
 
 #[tokio::test]
-async fn sealed_files() {
+async fn encrypted_files() {
     let directory = tempfile::tempdir().unwrap();
     let files = || FileStore::directory(directory.path());
-    check_store(async || Sealed::new(files(), SealingKey::new("1", [7; 32]))).await;
+    check_store(async || EncryptedStore::new(files(), EncryptionKey::new("1", [7; 32]))).await;
 }
