@@ -13,7 +13,7 @@ use super::{Record, StoreError, TokenKey, Version};
 /// documents are opaque: JSON text, in plain or encrypted.
 ///
 /// `testing::check_store` is a test suite for every rule below. `docs/own-store.md` shows a complete
-/// store of about 50 lines.
+/// store of about 60 lines.
 ///
 /// # Versions never repeat
 ///
