@@ -20,8 +20,8 @@ type Reply = (u8, u8, Option<Vec<u8>>, Option<Vec<u8>>);
 /// A store in Redis, for processes that share a server.
 ///
 /// You make the connection, with its time limits and its TLS. While the server is away a call fails
-/// after the retries in the settings of the `ConnectionManager` (some seconds by default), and at the
-/// latest after [`SessionBuilder::save_wait`](crate::SessionBuilder::save_wait).
+/// after the retries in the settings of the `ConnectionManager` (some seconds by default), or when the
+/// session waits no longer.
 ///
 /// Redis must keep what it has stored. Set `appendonly yes`; set `appendfsync always` if it must not
 /// lose the last second either; choose a `maxmemory-policy` that evicts no key without an expiry

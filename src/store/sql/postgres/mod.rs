@@ -19,8 +19,7 @@ use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Versio
 ///
 /// You make the pool, with its limits and its TLS. A call takes a connection for one or two
 /// statements and returns it; none is held during a token request. While the server is away a call
-/// waits for the `acquire_timeout` of the pool, and at most for
-/// [`SessionBuilder::save_wait`](crate::SessionBuilder::save_wait).
+/// waits for the `acquire_timeout` of the pool, and no longer than the session waits for a store.
 ///
 /// A swap is as durable as `synchronous_commit` and the replication of the server make it. After a
 /// failover that lost a swap, a replica of the application may present the old refresh token.
