@@ -12,6 +12,8 @@ struct CommandLine;
 struct WebApplication;
 #[doc = include_str!("../docs/replicas.md")]
 struct Replicas;
+#[doc = include_str!("../docs/own-store.md")]
+struct OwnStore;
 #[doc = include_str!("../docs/requests-oauthlib.md")]
 struct FromRequestsOauthlib;
 #[doc = include_str!("../docs/from-oauth2.md")]

@@ -67,13 +67,13 @@
 //!
 //! # Features
 //!
+//! - `encryption`: encrypts what a store holds, with your key (`store::EncryptedStore`).
 //! - `file-store` (on by default): a store in files, `store::FileStore`.
 //! - `metrics`: counters through the `metrics` facade. They, and the `tracing` events and spans, are
 //!   listed in `docs/observability.md`.
 //! - `oauth2`: a token obtained with the `oauth2` or `openidconnect` crate becomes a [`Token`].
 //! - `postgres`, `redis`, `sqlite`: stores that processes share (`store::PostgresStore`,
 //!   `store::RedisStore`, `store::SqliteStore`), on a pool or connection of yours.
-//! - `sealed`: what a store holds is encrypted with your key, `store::Sealed`.
 //! - `testing`: an OAuth 2 provider on loopback (the module `testing`), for your tests as for ours.
 //!
 //! TLS is the application's choice: enable one of reqwest's TLS features, such as `rustls`, in your

@@ -1,21 +1,18 @@
-//! What is common to the stores that keep a record in somebody else's database.
+//! A record as databases keep it: a version and a document.
 
-use serde::de::IgnoredAny;
-
+use super::document;
 use super::{Record, StoreError, Version};
 
-/// What was found, as a record: nothing, or a version with a JSON document.
+/// Makes a record of both columns; `None` if both are empty.
 pub(super) fn record(
     version: Option<i64>,
-    document: Option<String>,
+    json: Option<String>,
 ) -> Result<Option<Record>, StoreError> {
-    match (version, document) {
+    match (version, json) {
         (None, None) => Ok(None),
-        (Some(version), Some(document)) => {
-            // serde_json's words quote nothing of the document, but say where it ends: not ours to tell.
-            serde_json::from_str::<IgnoredAny>(&document)
-                .map_err(|_| StoreError::corrupt("the stored document is not JSON"))?;
-            Ok(Some(Record::with_version(Version::from_number(version), document)))
+        (Some(version), Some(json)) => {
+            document::text(json.as_bytes()).map_err(StoreError::corrupt)?;
+            Ok(Some(Record::with_version(Version::from_number(version), json)))
         }
         (Some(_), None) => Err(StoreError::corrupt("a version is stored without a document")),
         (None, Some(_)) => Err(StoreError::corrupt("a document is stored without a version")),

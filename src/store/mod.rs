@@ -10,7 +10,9 @@
 
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod columns;
-#[cfg(feature = "sealed")]
+#[cfg(any(feature = "file-store", feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod document;
+#[cfg(feature = "encryption")]
 mod encrypted;
 #[cfg(feature = "file-store")]
 mod file;
@@ -25,9 +27,9 @@ mod token_store;
 
 pub use crate::error::StoreError;
 
-#[cfg(feature = "sealed")]
-#[cfg_attr(docsrs, doc(cfg(feature = "sealed")))]
-pub use encrypted::{Sealed, SealingKey};
+#[cfg(feature = "encryption")]
+#[cfg_attr(docsrs, doc(cfg(feature = "encryption")))]
+pub use encrypted::{EncryptedStore, EncryptionKey};
 #[cfg(feature = "file-store")]
 #[cfg_attr(docsrs, doc(cfg(feature = "file-store")))]
 pub use file::FileStore;

@@ -9,11 +9,14 @@ use super::{Record, StoreError, TokenKey, Version};
 /// Storage for records, shared by replicas.
 ///
 /// A store keeps one [`Record`] under each [`TokenKey`]. It has two operations. Everything else
-/// (who renews, backoff, sign-out) is in the record itself, so a store knows nothing about it. The
-/// documents are opaque: JSON text, in plain or encrypted.
+/// (who renews, backoff, sign-out) is in the record itself, so a store knows nothing about it.
 ///
-/// `testing::check_store` is a test suite for every rule below. `docs/own-store.md` shows a complete
-/// store of about 50 lines.
+/// A document is JSON text, plain or encrypted, and opaque to the store. A store must take documents
+/// of 64 KiB and may refuse larger ones with [`StoreError::config`]; the stores of this crate take
+/// 2 MiB.
+///
+/// `testing::check_store` is a test suite for every rule here. `docs/own-store.md` shows a complete
+/// store of about 60 lines.
 ///
 /// # Versions never repeat
 ///
@@ -26,16 +29,15 @@ use super::{Record, StoreError, TokenKey, Version};
 /// # Cancellation
 ///
 /// If the caller drops the future of a call, the call may have happened or not, but never in part.
-/// A session limits the time of each call
-/// ([`SessionBuilder::save_wait`](crate::SessionBuilder::save_wait)) and then drops its future.
+/// A session limits the time of each call, and drops its future after that.
 #[async_trait]
 pub trait TokenStore: Send + Sync + 'static {
     /// Returns the record of this key; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// [`StoreError::corrupt`] if the stored record cannot be read. Never treat it as missing:
-    /// a session would write over it. [`StoreError::unavailable`] if the store cannot be reached,
+    /// [`StoreError::corrupt`] if the stored record cannot be read. Never treat it as missing: a
+    /// session would write over it. [`StoreError::unavailable`] if the store cannot be reached, and
     /// [`StoreError::config`] if it is set up wrongly.
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError>;
 

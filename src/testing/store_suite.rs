@@ -1,8 +1,10 @@
 //! `check_store`: the test suite for every [`TokenStore`].
 
 use std::collections::HashSet;
+use std::fmt;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -17,8 +19,9 @@ const WINS: usize = 4;
 const LARGE: usize = 64 * 1024;
 /// A store may refuse documents of this size.
 const HUGE: usize = 1024 * 1024;
-/// After how many milliseconds the future of a swap is dropped.
-const DROPPED_AFTER: [u64; 8] = [0, 0, 1, 1, 2, 3, 5, 8];
+/// After how many milliseconds the future of a swap is dropped; `None`: after its first poll.
+const DROPPED_AFTER: [Option<u64>; 8] =
+    [None, None, Some(0), Some(1), Some(1), Some(2), Some(4), Some(8)];
 
 /// Tests everything that [`TokenStore`] promises. Each call of `open` returns another handle to the
 /// same store, as another process would have.
@@ -63,8 +66,31 @@ fn record(text: &str) -> Record {
     Record::new(format!(r#"{{"access_token":"{text}","random":"{}"}}"#, random()))
 }
 
-fn pair(record: Record) -> (Version, String) {
-    (record.version(), record.json().to_owned())
+/// What a store returned, or should return. The documents of the suite are no secrets.
+#[derive(Clone, PartialEq)]
+struct Found {
+    version: Version,
+    json: String,
+}
+
+impl Found {
+    fn new(version: Version, json: &str) -> Self {
+        Self { version, json: json.to_owned() }
+    }
+}
+
+impl From<Record> for Found {
+    fn from(record: Record) -> Self {
+        Self::new(record.version(), record.json())
+    }
+}
+
+/// Shows the beginning of a document, which may be large.
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let beginning: String = self.json.chars().take(200).collect();
+        write!(f, "{:?}, {} bytes: {beginning}", self.version, self.json.len())
+    }
 }
 
 impl<S: TokenStore> Suite<S> {
@@ -73,9 +99,9 @@ impl<S: TokenStore> Suite<S> {
     }
 
     /// What both handles load.
-    async fn loaded(&self, key: &TokenKey) -> Option<(Version, String)> {
+    async fn loaded(&self, key: &TokenKey) -> Option<Found> {
         let [one, other] = [&self.one, &self.other].map(|store| async {
-            store.load(key).await.unwrap_or_else(|error| panic!("load: {error:?}")).map(pair)
+            store.load(key).await.unwrap_or_else(|error| panic!("load: {error:?}")).map(Found::from)
         });
         let (one, other) = (one.await, other.await);
         assert_eq!(one, other, "both handles load the same record");
@@ -95,7 +121,7 @@ impl<S: TokenStore> Suite<S> {
                 panic!("{expected:?} was stored, but the swap met {stored:?}")
             }
         };
-        let stored = Some((version, new.json().to_owned()));
+        let stored = Some(Found::new(version, new.json()));
         assert_eq!(self.loaded(key).await, stored, "load returns what was stored, and its version");
         version
     }
@@ -106,7 +132,7 @@ impl<S: TokenStore> Suite<S> {
         match self.swap(key, expected, &record("wrong")).await {
             SwapOutcome::Stored(_) => panic!("{expected:?} was not stored, but the swap was"),
             SwapOutcome::Conflict(met) => {
-                assert_eq!(met.map(pair), before, "a conflict returns what is stored");
+                assert_eq!(met.map(Found::from), before, "a conflict returns what is stored");
             }
         }
         assert_eq!(self.loaded(key).await, before, "a conflict changes nothing");
@@ -172,15 +198,15 @@ impl<S: TokenStore> Suite<S> {
                             winner.is_none(),
                             "two swaps with one expected version were stored"
                         );
-                        winner = Some((version, rival.json().to_owned()));
+                        winner = Some(Found::new(version, rival.json()));
                     }
-                    SwapOutcome::Conflict(stored) => met.push(stored.map(pair)),
+                    SwapOutcome::Conflict(stored) => met.push(stored.map(Found::from)),
                 }
             }
             assert!(winner.is_some(), "one of {AT_ONCE} swaps must be stored");
             assert!(met.iter().all(|met| *met == winner), "a conflict returns the winner");
             assert_eq!(self.loaded(&key).await, winner);
-            expected = winner.map(|(version, _)| version);
+            expected = winner.map(|winner| winner.version);
         }
     }
 
@@ -223,8 +249,8 @@ impl<S: TokenStore> Suite<S> {
         for done in join_all((0..AT_ONCE).map(|i| count_on(self.handle(i)))).await {
             done.unwrap_or_else(|error| panic!("counting: {error:?}"));
         }
-        let (version, json) = self.loaded(&key).await.unwrap_or_else(|| panic!("no record"));
-        let count = read(&Record::with_version(version, json));
+        let last = self.loaded(&key).await.unwrap_or_else(|| panic!("no record"));
+        let count = read(&Record::new(last.json));
         assert_eq!(count, AT_ONCE * WINS, "each stored swap counts once");
     }
 
@@ -234,7 +260,7 @@ impl<S: TokenStore> Suite<S> {
         assert_eq!(self.loaded(&other).await, None, "the other key has no record yet");
         self.stored(&other, None, &same).await;
         self.stored(&one, Some(version), &record("changed")).await;
-        let document = self.loaded(&other).await.map(|(_, json)| json);
+        let document = self.loaded(&other).await.map(|found| found.json);
         assert_eq!(document.as_deref(), Some(same.json()), "the other key's record stays");
     }
 
@@ -286,7 +312,7 @@ impl<S: TokenStore> Suite<S> {
             self.stored(key, None, &record(&format!("of key {i}"))).await;
         }
         for (i, key) in keys.iter().enumerate() {
-            let json = self.loaded(key).await.map(|(_, json)| json).unwrap_or_default();
+            let json = self.loaded(key).await.map(|found| found.json).unwrap_or_default();
             assert!(
                 json.contains(&format!("\"of key {i}\"")),
                 "{key:?} has another record: {json}"
@@ -317,10 +343,10 @@ impl<S: TokenStore> Suite<S> {
         match self.one.compare_and_swap(&key, Some(first), &huge).await {
             Ok(SwapOutcome::Stored(version)) => {
                 let stored = self.loaded(&key).await;
-                assert!(stored == Some((version, huge.json().to_owned())), "it comes back whole");
+                assert_eq!(stored, Some(Found::new(version, huge.json())), "it comes back whole");
             }
             Ok(SwapOutcome::Conflict(_)) => panic!("the version was the stored one"),
-            Err(_) => assert!(self.loaded(&key).await == before, "an error changes nothing"),
+            Err(_) => assert_eq!(self.loaded(&key).await, before, "an error changes nothing"),
         }
     }
 
@@ -330,20 +356,23 @@ impl<S: TokenStore> Suite<S> {
         for after in DROPPED_AFTER {
             let (dropped, next) = (record("dropped"), record("next"));
             let swap = self.other.compare_and_swap(&key, expected, &dropped);
-            // Whether it is late does not matter.
-            let _ = timeout(Duration::from_millis(after), swap).await;
+            // It may be done by then.
+            match after {
+                None => drop(swap.now_or_never()),
+                Some(after) => drop(timeout(Duration::from_millis(after), swap).await),
+            }
             let stored = match self.swap(&key, expected, &next).await {
-                SwapOutcome::Stored(version) => (version, next.json().to_owned()),
+                SwapOutcome::Stored(version) => Found::new(version, next.json()),
                 SwapOutcome::Conflict(Some(met)) => {
                     assert_eq!(met.json(), dropped.json(), "the dropped swap was stored in part");
-                    pair(met)
+                    met.into()
                 }
                 SwapOutcome::Conflict(None) => panic!("the record went away"),
             };
             tokio::time::sleep(Duration::from_millis(5)).await;
             let now = self.loaded(&key).await;
             assert_eq!(now.as_ref(), Some(&stored), "a dropped swap came after a later one");
-            expected = Some(stored.0);
+            expected = Some(stored.version);
         }
     }
 }

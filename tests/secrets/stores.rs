@@ -1,10 +1,10 @@
-//! UserSessions that share a store: what they show, what is broken in it, what is sealed.
+//! Sessions that share a store: what they show, what is broken in it, what is encrypted.
 
 use std::sync::Arc;
 
 use reqwest_oauth2::store::{
-    FileStore, MemoryStore, PostgresStore, Record, Sealed, SealingKey, SqliteStore, StoreError,
-    SwapOutcome, TokenKey, TokenStore,
+    EncryptedStore, EncryptionKey, FileStore, MemoryStore, PostgresStore, Record, SqliteStore,
+    StoreError, SwapOutcome, TokenKey, TokenStore,
 };
 use reqwest_oauth2::{UserId, UserSessions};
 use sqlx::postgres::PgPoolOptions;
@@ -22,23 +22,23 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:");
     let sqlite = SqliteStore::new(pool.await.unwrap());
     sqlite.migrate().await.unwrap();
-    let key = secrets.plant("sealing key", "a key of thirty-two characters..");
-    let sealing = || SealingKey::new("one", key.as_bytes().try_into().unwrap());
-    let sealed = Sealed::new(MemoryStore::new(), sealing());
+    let key = secrets.plant("encryption key", "a key of thirty-two characters..");
+    let encryption_key = || EncryptionKey::new("one", key.as_bytes().try_into().unwrap());
+    let encrypted = EncryptedStore::new(MemoryStore::new(), encryption_key());
     log.show(&*memory);
     log.show(&file);
     log.show(&sqlite);
-    log.show(&sealed);
-    log.show(&sealing());
+    log.show(&encrypted);
+    log.show(&encryption_key());
     log.show(&UserId::from("alice"));
     no_server(log, secrets, &world).await;
     let stores: [Arc<dyn TokenStore>; 4] =
-        [memory.clone(), Arc::new(file), Arc::new(sealed), Arc::new(sqlite)];
+        [memory.clone(), Arc::new(file), Arc::new(encrypted), Arc::new(sqlite)];
     for store in stores {
         used(log, secrets, &world, store).await;
     }
     let key = TokenKey::new(&world.provider.token_url(), "foo", "alice");
-    log.show_error(&Sealed::new(memory, sealing()).load(&key).await.unwrap_err());
+    log.show_error(&EncryptedStore::new(memory, encryption_key()).load(&key).await.unwrap_err());
 }
 
 async fn used(log: &Log, secrets: &mut Secrets, world: &World, store: Arc<dyn TokenStore>) {

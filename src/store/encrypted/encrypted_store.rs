@@ -1,93 +1,99 @@
-//! `Sealed`.
+//! `EncryptedStore`.
 
 use std::fmt;
 
 use async_trait::async_trait;
 
 use super::envelope::Envelope;
-use super::key::SealingKey;
+use super::key::EncryptionKey;
 use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
-/// Any store, with its documents encrypted: who reads the database, its backups or its disk finds no
-/// token.
+/// Any store, with its documents encrypted. Whoever reads the database, its backups or its disk finds
+/// no token.
 ///
 /// ```
-/// # use reqwest_oauth2::store::{MemoryStore, Sealed, SealingKey};
+/// # use reqwest_oauth2::store::{EncryptedStore, EncryptionKey, MemoryStore};
 /// # let (key, old_key) = ([1; 32], [2; 32]);
-/// // What is written is sealed with the first key; what the old one sealed still opens.
-/// let store = Sealed::new(MemoryStore::new(), SealingKey::new("2026-07", key))
-///     .also_opens(SealingKey::new("2026-01", old_key));
+/// // The first key encrypts; both decrypt.
+/// let store = EncryptedStore::new(MemoryStore::new(), EncryptionKey::new("2026-07", key))
+///     .add_decryption_key(EncryptionKey::new("2026-01", old_key));
 /// ```
 ///
-/// A document is bound to the [`TokenKey`] it was stored under: moved to another user's place it does
-/// not open. That an older document of the same user is put back is not noticed here, and who has
-/// access to the store can still delete documents. Not sealed are the keys, so the users' names, and
-/// the leases.
+/// A document is bound to its [`TokenKey`]: under another key it cannot be decrypted. This does not
+/// detect an older document of the same key that somebody puts back, and does not prevent deletion.
+/// The keys are not encrypted, and so neither are the names of the users.
 ///
-/// To change the key while processes run: give all of them the new one as
-/// [`also_opens`](Self::also_opens), then all of them as the first, and the old one away when each
-/// token has been renewed or deleted.
+/// To replace the key while processes run: first give all of them the new key with
+/// [`add_decryption_key`](Self::add_decryption_key); then make it the first key in all of them; drop
+/// the old one when each token was renewed.
 ///
 /// # Errors
 ///
-/// Those of the store, and for a document that does not open [`StoreError::is_corrupt`], or where its
-/// key is not here [`StoreError::is_config`]. Such a document is left as it is: as it was never loaded,
-/// no commit can name it as the one to replace.
-pub struct Sealed<S> {
+/// Those of the inner store. In addition [`StoreError::is_corrupt`] if a record cannot be decrypted,
+/// and [`StoreError::is_config`] if its key was not given. Such a record stays as it is: a session
+/// that cannot load it does not know its version.
+///
+/// # Cancellation
+///
+/// As the inner store.
+pub struct EncryptedStore<S> {
     store: S,
-    /// The first one seals.
-    keys: Vec<SealingKey>,
-    accept_plain: bool,
+    /// The first one encrypts.
+    keys: Vec<EncryptionKey>,
+    accept_plaintext: bool,
 }
 
-impl<S: TokenStore> Sealed<S> {
-    /// Seals and opens the documents of the store with this key.
-    pub fn new(store: S, key: SealingKey) -> Self {
-        Self { store, keys: vec![key], accept_plain: false }
+impl<S: TokenStore> EncryptedStore<S> {
+    /// Encrypts and decrypts the documents of this store with this key.
+    pub fn new(store: S, key: EncryptionKey) -> Self {
+        Self { store, keys: vec![key], accept_plaintext: false }
     }
 
-    /// Opens, but does not seal, with this key too. Of several keys with the same id each is tried.
-    #[must_use = "it returns the store that opens with this key as well"]
-    pub fn also_opens(mut self, key: SealingKey) -> Self {
+    /// Adds a key that decrypts, but does not encrypt. Several keys may have the same id.
+    #[must_use = "it returns the store with the key"]
+    pub fn add_decryption_key(mut self, key: EncryptionKey) -> Self {
         self.keys.push(key);
         self
     }
 
-    /// Loads documents that were stored before there was a key, too; the next commit seals them. As
-    /// long as this is on, who can write to the store can put a token of their own there.
-    #[must_use = "it returns the store that loads plain documents as well"]
-    pub fn accept_plain(mut self) -> Self {
-        self.accept_plain = true;
+    /// Also loads plaintext documents, from the time before encryption. The next swap encrypts them.
+    /// Do not leave this on: whoever can write to the store could put their own token there.
+    #[must_use = "it returns the store that loads plaintext"]
+    pub fn accept_plaintext(mut self) -> Self {
+        self.accept_plaintext = true;
         self
     }
 
-    fn seal(&self, key: &TokenKey, record: &Record) -> Result<Record, StoreError> {
+    fn encrypt(&self, key: &TokenKey, record: &Record) -> Result<Record, StoreError> {
         let with = self.keys.first().ok_or_else(|| StoreError::config("no key"))?;
-        Envelope::seal(with, key, record.json()).map(Record::new).map_err(StoreError::unavailable)
+        // A new nonce each time, so the version of the text never repeats.
+        Envelope::encrypt(with, key, record.json())
+            .map(Record::new)
+            .map_err(StoreError::unavailable)
     }
 
-    /// The record with the document opened, and the version of what is stored: what a commit has to
-    /// name.
-    fn open(&self, key: &TokenKey, stored: Record) -> Result<Record, StoreError> {
+    /// Returns the decrypted document with the version of the stored one, which a swap expects.
+    fn decrypt(&self, key: &TokenKey, stored: Record) -> Result<Record, StoreError> {
         if !Envelope::is(stored.json()) {
-            let plain = self.accept_plain.then_some(stored);
-            return plain.ok_or_else(|| {
+            let plaintext = self.accept_plaintext.then_some(stored);
+            return plaintext.ok_or_else(|| {
                 StoreError::corrupt(
-                    "a document is not sealed; accept_plain() loads those of before",
+                    "the record is not encrypted; accept_plaintext() reads old plaintext records",
                 )
             });
         }
-        let text = Envelope::open(stored.json(), &self.keys, key)?;
-        let json = std::str::from_utf8(&text).map_err(|_| StoreError::corrupt("no UTF-8"))?;
+        let text = Envelope::decrypt(stored.json(), &self.keys, key)?;
+        let json = std::str::from_utf8(&text)
+            .map_err(|_| StoreError::corrupt("the decrypted record is not UTF-8"))?;
         Ok(Record::with_version(stored.version(), json))
     }
 }
 
 #[async_trait]
-impl<S: TokenStore> TokenStore for Sealed<S> {
+impl<S: TokenStore> TokenStore for EncryptedStore<S> {
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
         let stored = self.store.load(key).await?;
-        stored.map(|stored| self.open(key, stored)).transpose()
+        stored.map(|stored| self.decrypt(key, stored)).transpose()
     }
 
     async fn compare_and_swap(
@@ -96,18 +102,18 @@ impl<S: TokenStore> TokenStore for Sealed<S> {
         expected: Option<Version>,
         record: &Record,
     ) -> Result<SwapOutcome, StoreError> {
-        let sealed = self.seal(key, record)?;
-        Ok(match self.store.compare_and_swap(key, expected, &sealed).await? {
+        let encrypted = self.encrypt(key, record)?;
+        Ok(match self.store.compare_and_swap(key, expected, &encrypted).await? {
             SwapOutcome::Stored(version) => SwapOutcome::Stored(version),
-            SwapOutcome::Conflict(present) => {
-                SwapOutcome::Conflict(present.map(|stored| self.open(key, stored)).transpose()?)
+            SwapOutcome::Conflict(stored) => {
+                SwapOutcome::Conflict(stored.map(|stored| self.decrypt(key, stored)).transpose()?)
             }
         })
     }
 }
 
-impl<S> fmt::Debug for Sealed<S> {
+impl<S> fmt::Debug for EncryptedStore<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealed").field("keys", &self.keys).finish_non_exhaustive()
+        f.debug_struct("EncryptedStore").field("keys", &self.keys).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! `Envelope`: the form of a sealed document.
+//! `Envelope`: the form of an encrypted document.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use secrecy::zeroize::Zeroizing;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::key::SealingKey;
+use super::key::EncryptionKey;
 use crate::error::BoxError;
 use crate::store::{StoreError, TokenKey};
 
@@ -24,14 +24,18 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// Whether the document says that it is one.
+    /// Whether the document claims to be an envelope.
     pub(super) fn is(json: &str) -> bool {
         let members = serde_json::from_str::<HashMap<String, IgnoredAny>>(json);
         members.is_ok_and(|members| members.contains_key("sealed"))
     }
 
-    pub(super) fn seal(with: &SealingKey, key: &TokenKey, json: &str) -> Result<String, BoxError> {
-        let (nonce, data) = with.seal(json, &bound(with.id(), key)?)?;
+    pub(super) fn encrypt(
+        with: &EncryptionKey,
+        key: &TokenKey,
+        json: &str,
+    ) -> Result<String, BoxError> {
+        let (nonce, data) = with.encrypt(json, &bound(with.id(), key)?)?;
         Ok(serde_json::to_string(&Self {
             sealed: FORM.into(),
             kid: with.id().into(),
@@ -40,37 +44,39 @@ impl Envelope {
         })?)
     }
 
-    /// The document in it, with the key that it names.
-    pub(super) fn open(
+    /// Decrypts the document with the key that it names. Of several keys with this id, each is tried.
+    pub(super) fn decrypt(
         json: &str,
-        keys: &[SealingKey],
+        keys: &[EncryptionKey],
         key: &TokenKey,
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let broken = || StoreError::corrupt("a sealed document of no known form");
-        let envelope: Self = serde_json::from_str(json).map_err(|_| broken())?;
+        let unknown = || StoreError::corrupt("the encrypted record has an unknown form");
+        let envelope: Self = serde_json::from_str(json).map_err(|_| unknown())?;
         if envelope.sealed != FORM {
-            return Err(broken());
+            return Err(unknown());
         }
         let [nonce, data] = [&envelope.nonce, &envelope.data]
-            .map(|text| BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| broken()));
-        let nonce = XNonce::try_from(&*nonce?).map_err(|_| broken())?;
+            .map(|text| BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| unknown()));
+        let nonce = XNonce::try_from(&*nonce?).map_err(|_| unknown())?;
         let (data, bound) = (data?, bound(&envelope.kid, key).map_err(StoreError::corrupt)?);
         let mut named = keys.iter().filter(|with| with.id() == envelope.kid).peekable();
         if named.peek().is_none() {
             let kid: String = envelope.kid.chars().take(64).collect();
             return Err(StoreError::config(format!(
-                "a document is sealed with the key {kid:?}, which Sealed was not given: also_opens()"
+                "the record is encrypted with the key {kid:?}, which EncryptedStore does not have; \
+                 add_decryption_key() adds it"
             )));
         }
-        named.find_map(|with| with.open(&nonce, &data, &bound)).ok_or_else(|| {
+        named.find_map(|with| with.decrypt(&nonce, &data, &bound)).ok_or_else(|| {
             StoreError::corrupt(
-                "a sealed document does not open: another key has the same id, or the document was changed, or moved here from another user's place",
+                "the record cannot be decrypted: its key has the id of another one, or somebody \
+                 changed it or moved it here from another TokenKey",
             )
         })
     }
 }
 
-/// What a document is bound to besides its text. JSON, so that no two of them look alike.
+/// What is authenticated besides the text. JSON, so no two of them look the same.
 fn bound(kid: &str, key: &TokenKey) -> Result<Vec<u8>, BoxError> {
     Ok(serde_json::to_vec(&["reqwest-oauth2", FORM, kid, key.as_str()])?)
 }

@@ -1,4 +1,4 @@
-//! `SealingKey`.
+//! `EncryptionKey`.
 
 use std::fmt;
 
@@ -9,43 +9,44 @@ use secrecy::{ExposeSecret, SecretBox};
 
 use crate::error::BoxError;
 
-/// What the authenticator adds to a document.
+/// The length of the authentication tag, in bytes.
 const TAG: usize = 16;
 
-/// A key to seal documents with, and the name it is found by among others. Wiped when dropped;
-/// `Debug` shows the name alone.
-pub struct SealingKey {
+/// A key that encrypts documents, and its id. Wiped when dropped; `Debug` shows the id only.
+pub struct EncryptionKey {
     id: String,
     key: SecretBox<[u8; 32]>,
 }
 
-impl SealingKey {
-    /// A key of 32 random bytes, such as `openssl rand 32` makes; no password. The `id` is stored with
-    /// each document, in plain: a number or a date, to tell this key from those before and after.
+impl EncryptionKey {
+    /// A key of 32 random bytes, for example from `openssl rand 32`. Do not use a password.
+    ///
+    /// Each document names the `id` of its key, unencrypted. Use a number or a date, to tell this key
+    /// from earlier and later ones.
     pub fn new(id: impl Into<String>, key: [u8; 32]) -> Self {
         let key = Zeroizing::new(key);
         Self { id: id.into(), key: SecretBox::init_with_mut(|own: &mut [u8; 32]| *own = *key) }
     }
 
-    /// The name.
+    /// The id.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The nonce and the sealed text; `bound` must be there again to open it.
-    pub(super) fn seal(&self, text: &str, bound: &[u8]) -> Result<(XNonce, Vec<u8>), BoxError> {
-        // Of the operating system: after a fork two processes draw the same from a generator in
-        // memory, and a nonce that serves twice gives both texts away.
+    /// Returns a new nonce and the encrypted text. `bound` is authenticated but not encrypted.
+    pub(super) fn encrypt(&self, text: &str, bound: &[u8]) -> Result<(XNonce, Vec<u8>), BoxError> {
+        // From the operating system: after a fork, generators in the memory of two processes return
+        // the same values, and a nonce that is used twice reveals both texts.
         let nonce = XNonce::try_generate()?;
-        // With room for the authenticator: what a growing buffer leaves behind is not wiped.
+        // With room for the tag: a buffer that grows leaves copies behind that are not wiped.
         let mut data = Zeroizing::new(Vec::with_capacity(text.len() + TAG));
         data.extend_from_slice(text.as_bytes());
         self.cipher().encrypt_in_place(&nonce, bound, &mut *data).map_err(|_| "too long")?;
         Ok((nonce, std::mem::take(&mut *data)))
     }
 
-    /// The text; `None` where the data was not sealed with this key, this nonce and `bound`.
-    pub(super) fn open(
+    /// Returns the text; `None` if key, nonce, data or `bound` are not those of the encryption.
+    pub(super) fn decrypt(
         &self,
         nonce: &XNonce,
         data: &[u8],
@@ -61,8 +62,8 @@ impl SealingKey {
     }
 }
 
-impl fmt::Debug for SealingKey {
+impl fmt::Debug for EncryptionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SealingKey").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("EncryptionKey").field("id", &self.id).finish_non_exhaustive()
     }
 }

@@ -1,11 +1,11 @@
-//! What an error of the operating system says about the store.
+//! What an I/O error means for the store.
 
 use std::io::{self, ErrorKind};
 
 use crate::store::StoreError;
 
-/// The text of an I/O error names no file, and so no user.
-pub(super) fn failure(error: io::Error) -> StoreError {
+/// The text of an I/O error has no path, and so no user's name.
+pub(super) fn store_error(error: io::Error) -> StoreError {
     match error.kind() {
         ErrorKind::PermissionDenied
         | ErrorKind::ReadOnlyFilesystem
@@ -19,8 +19,7 @@ pub(super) fn failure(error: io::Error) -> StoreError {
     }
 }
 
-pub(super) const LINK: &str =
-    "there is a symbolic link in place of a file, and the store follows none";
+pub(super) const LINK: &str = "a file of the store is a symbolic link; the store follows none";
 
 fn is_link(error: &io::Error) -> bool {
     #[cfg(unix)]
@@ -35,10 +34,10 @@ mod tests {
 
     #[test]
     fn what_time_may_cure_is_apart_from_what_the_set_up_must() {
-        assert!(failure(ErrorKind::PermissionDenied.into()).is_config());
-        assert!(failure(ErrorKind::ReadOnlyFilesystem.into()).is_config());
-        assert!(failure(ErrorKind::StorageFull.into()).is_unavailable());
-        assert!(failure(ErrorKind::QuotaExceeded.into()).is_unavailable());
-        assert!(failure(io::Error::other("input/output")).is_unavailable());
+        assert!(store_error(ErrorKind::PermissionDenied.into()).is_config());
+        assert!(store_error(ErrorKind::ReadOnlyFilesystem.into()).is_config());
+        assert!(store_error(ErrorKind::StorageFull.into()).is_unavailable());
+        assert!(store_error(ErrorKind::QuotaExceeded.into()).is_unavailable());
+        assert!(store_error(io::Error::other("input/output")).is_unavailable());
     }
 }

@@ -1,49 +1,47 @@
-//! `Lock`: the exclusive lock, and the lease that is noted in its file.
+//! `LockFile`.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::io_error::failure;
+use super::io_error::store_error;
 use super::platform;
 use crate::store::StoreError;
 
-/// How long the lock is waited for. Others hold it for milliseconds: who has it longer is stopped, or
-/// its disk is stuck, and no thread waits for that.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for the lock. Others hold it for milliseconds. A process that holds it for
+/// longer is stopped, or its disk is stuck: do not wait for that.
+const TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(20);
 
-/// Held until dropped, or until the process ends.
+/// An empty file with an exclusive lock of the operating system. The lock ends when this is dropped,
+/// or with the process.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(super) struct LockFile {
     file: File,
 }
 
-impl Lock {
-    /// Waits for the lock, in a file that is made if need be; `None` where there is no directory.
-    pub(super) fn take(path: &Path) -> Result<Option<Self>, StoreError> {
-        Self::wait(path, OpenOptions::new().create(true), PATIENCE)
+impl LockFile {
+    /// Waits for the lock. Creates the file if it is missing; `None` if its directory is missing.
+    pub(super) fn acquire(path: &Path) -> Result<Option<Self>, StoreError> {
+        Self::wait(path, TIMEOUT)
     }
 
-    /// Asks again and again, since a thread that the operating system lets wait cannot be called
-    /// off.
-    fn wait(
-        path: &Path,
-        options: &mut OpenOptions,
-        patience: Duration,
-    ) -> Result<Option<Self>, StoreError> {
+    /// Polls, because a thread that the operating system blocks cannot be stopped.
+    fn wait(path: &Path, timeout: Duration) -> Result<Option<Self>, StoreError> {
         let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
+        let mut options = OpenOptions::new();
+        options.create(true).read(true).write(true);
         loop {
-            let file = match platform::open(path, options.read(true).write(true)) {
+            let file = match platform::open(path, &mut options) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                file => file.map_err(failure)?,
+                file => file.map_err(store_error)?,
             };
-            if let Some(lock) = Self::of(file, path)? {
-                return Ok(Some(lock));
+            if let Some(locked) = Self::lock(file, path)? {
+                return Ok(Some(locked));
             }
-            if began.elapsed() >= patience {
+            if began.elapsed() >= timeout {
                 return Err(StoreError::unavailable("another process keeps the token file locked"));
             }
             std::thread::sleep(pause);
@@ -51,26 +49,26 @@ impl Lock {
         }
     }
 
-    /// The lock, if it is free; `None` also where the file was removed since it was opened, for such
-    /// a lock locks out nobody who opens the file anew.
-    fn of(file: File, path: &Path) -> Result<Option<Self>, StoreError> {
-        if !file.metadata().map_err(failure)?.is_file() {
-            return Err(StoreError::config("there is something else in place of the lock file"));
+    /// Locks the file. `None` if somebody else holds the lock, or if somebody removed the file since
+    /// it was opened: others would open and lock a new file.
+    fn lock(file: File, path: &Path) -> Result<Option<Self>, StoreError> {
+        if !file.metadata().map_err(store_error)?.is_file() {
+            return Err(StoreError::config("the lock file is not a regular file"));
         }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(failure(error)),
+            Err(TryLockError::Error(error)) => return Err(store_error(error)),
         }
-        let lock = Self { file };
-        let in_place = platform::is_at(&lock.file, path).map_err(failure)?;
-        Ok(in_place.then_some(lock))
+        let locked = Self { file };
+        let in_place = platform::is_at(&locked.file, path).map_err(store_error)?;
+        Ok(in_place.then_some(locked))
     }
 }
 
-impl Drop for Lock {
+impl Drop for LockFile {
     fn drop(&mut self) {
-        // Closing the file is not enough where a child process got a copy of it.
+        // A child process may have a copy of the file: closing ours would not unlock it.
         let _ = self.file.unlock();
     }
 }
@@ -79,8 +77,8 @@ impl Drop for Lock {
 mod tests {
     use super::*;
 
-    fn take(path: &Path, patience: Duration) -> Result<Option<Lock>, StoreError> {
-        Lock::wait(path, OpenOptions::new().create(true), patience)
+    fn take(path: &Path, patience: Duration) -> Result<Option<LockFile>, StoreError> {
+        LockFile::wait(path, patience)
     }
 
     #[test]
@@ -105,9 +103,9 @@ mod tests {
         let [gone, replaced] = [(); 2].map(|()| File::options().write(true).open(&path).unwrap());
         std::fs::remove_file(&path).unwrap();
         drop(first);
-        assert!(Lock::of(gone, &path).unwrap().is_none());
+        assert!(LockFile::lock(gone, &path).unwrap().is_none());
         let second = take(&path, Duration::ZERO).unwrap().unwrap();
-        assert!(Lock::of(replaced, &path).unwrap().is_none());
+        assert!(LockFile::lock(replaced, &path).unwrap().is_none());
         assert!(take(&path, Duration::ZERO).unwrap_err().is_unavailable());
         drop(second);
     }

@@ -1,13 +1,14 @@
-//! A store in files: for the processes of one host, and for tools of the command line.
+//! A store in files, for the processes of one host and for command-line tools.
 //!
-//! What holds, whatever is killed and whenever:
+//! Invariants, whichever process is killed and whenever:
 //!
-//! - A token file is whole, the old one or the new: it is written under another name, made durable,
-//!   and renamed.
-//! - Who may change it holds the exclusive lock of the operating system on the file beside it. The
-//!   lock ends with the process, is held for a few file operations, and never across an `await`.
-//! - The token file's content is the version, so what cannot be read there is an error, and stays.
-//! - No symbolic link is followed in either name, and no other user reads what is written.
+//! - A token file is complete, either the old one or the new one: it is written under another name,
+//!   made durable, and renamed.
+//! - Only the holder of the exclusive lock on the file beside it replaces a token file. The
+//!   operating system releases the lock when the process ends. It is held for a few file operations
+//!   and never across an `await`.
+//! - A token file that cannot be read is an error and stays as it is.
+//! - No symbolic link is followed in either name, and no other user can read what is written.
 
 mod file_store;
 mod io_error;

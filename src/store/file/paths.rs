@@ -1,4 +1,4 @@
-//! `Place`: the names of the files of a key.
+//! `Paths`: where the files of a key are.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -8,28 +8,28 @@ use sha2::{Digest, Sha256};
 
 use crate::store::{StoreError, TokenKey};
 
-/// How many characters of the user are in a file's name: enough to know it by, and far from the 255
-/// bytes that a name may have.
+/// How many characters of the user are in a file name: enough to recognize it, and far below the
+/// usual limit of 255 bytes.
 const READABLE: usize = 40;
 
 /// Where the files of a key are.
 #[derive(Debug, PartialEq)]
-pub(super) struct Place {
+pub(super) struct Paths {
     pub(super) directory: PathBuf,
-    pub(super) document: PathBuf,
+    pub(super) token: PathBuf,
     pub(super) lock: PathBuf,
-    /// One name, and not one for each attempt: only who holds the lock writes there, so what is
-    /// found there is a dead process's, and both the next commit and a deletion find it.
-    pub(super) temporary: PathBuf,
+    /// Always the same name: only the holder of the lock writes there, so a file that is found there
+    /// was left by a dead process, and the next swap removes it.
+    pub(super) temp: PathBuf,
 }
 
-impl Place {
+impl Paths {
     pub(super) fn of_key(directory: &Path, key: &TokenKey) -> Self {
         Self::new(directory, OsStr::new(&file_name(key)))
     }
 
     pub(super) fn of_file(file: &Path) -> Result<Self, StoreError> {
-        let nameless = || StoreError::config("the path of the token file ends in no file's name");
+        let nameless = || StoreError::config("the path of the token file has no file name");
         Ok(Self::new(
             file.parent().unwrap_or(Path::new("")),
             file.file_name().ok_or_else(nameless)?,
@@ -37,7 +37,7 @@ impl Place {
     }
 
     fn new(directory: &Path, name: &OsStr) -> Self {
-        // A bare file name's parent is the empty path, which no call takes for a directory.
+        // The parent of a bare file name is the empty path, which is no directory to the system.
         let here = directory.as_os_str().is_empty();
         let directory = if here { Path::new(".") } else { directory };
         let with = |ending: &str| {
@@ -47,19 +47,19 @@ impl Place {
         };
         Self {
             directory: directory.to_owned(),
-            document: with(""),
+            token: with(""),
             lock: with(".lock"),
-            temporary: with(".reqwest-oauth2.tmp"),
+            temp: with(".reqwest-oauth2.tmp"),
         }
     }
 }
 
-/// `alice@example.com-2b…9f.json`: who it is for people, and which key it is by the hash of all of it.
+/// `alice@example.com-2b…9f.json`: the user, for people to find it, and a hash of the whole key.
 fn file_name(key: &TokenKey) -> String {
     let user = percent_decode_str(key.user()).decode_utf8_lossy();
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.@".contains(c) { c } else { '_' };
     let mut name: String = user.chars().map(plain).take(READABLE).collect();
-    // Neither hidden, nor taken for an option of a command.
+    // Not hidden, and not like an option of a command.
     if name.starts_with(['.', '-']) {
         name.replace_range(..1, "_");
     }
@@ -100,20 +100,31 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_one_keys() {
-        let keys = [("i", "c", "u"), ("j", "c", "u"), ("i", "d", "u"), ("i", "c", "U")];
-        let names = keys.map(|(i, c, u)| file_name(&TokenKey::new(i, c, u)).to_lowercase());
+    fn each_key_has_its_own_name() {
+        let key = |user| TokenKey::new("i", "c", user);
+        let keys = [
+            key("u"),
+            TokenKey::new("j", "c", "u"),
+            TokenKey::new("i", "d", "u"),
+            key("U"),
+            key("u").scope("a"),
+            key("u").resource("a"),
+            key("u").audience("a"),
+        ];
+        let names = keys.map(|key| file_name(&key).to_lowercase());
         for (n, one) in names.iter().enumerate() {
             assert!(!names[..n].contains(one), "{one}");
         }
         assert_ne!(name("a/b"), name("a_b"));
+        let of_scope = file_name(&TokenKey::new("i", "c", "alice/a?b").scope("mail/read"));
+        assert!(of_scope.starts_with("alice_a_b-"), "{of_scope}");
     }
 
     #[test]
     fn a_bare_file_name_is_in_this_directory() {
-        let place = Place::of_file(Path::new("token.json")).unwrap();
-        assert_eq!(place.directory, Path::new("."));
-        assert_eq!(place.lock, Path::new("./token.json.lock"));
-        assert!(Place::of_file(Path::new("/")).unwrap_err().is_config());
+        let paths = Paths::of_file(Path::new("token.json")).unwrap();
+        assert_eq!(paths.directory, Path::new("."));
+        assert_eq!(paths.lock, Path::new("./token.json.lock"));
+        assert!(Paths::of_file(Path::new("/")).unwrap_err().is_config());
     }
 }

@@ -4,11 +4,11 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::io_error::failure;
+use super::io_error::store_error;
 use crate::store::StoreError;
 
-/// Opens the file itself: not what a symbolic link names, and without waiting for the other end of
-/// a pipe. What is made is for the eyes of its owner only.
+/// Opens a file: follows no symbolic link, and does not wait for the other end of a pipe. Only the
+/// owner may read a file that this creates.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     #[cfg(unix)]
     {
@@ -22,7 +22,7 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes the directory where it is missing, for its owner only, and durably.
+/// Creates the directory if it is missing, durably. Only the owner may use it.
 pub(super) fn make_directory(directory: &Path) -> Result<(), StoreError> {
     let missing = |directory: &&Path| !directory.as_os_str().is_empty() && !directory.exists();
     let made: Vec<_> = directory.ancestors().take_while(missing).collect();
@@ -32,21 +32,21 @@ pub(super) fn make_directory(directory: &Path) -> Result<(), StoreError> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(directory).map_err(failure)?;
+    builder.recursive(true).create(directory).map_err(store_error)?;
     made.into_iter().filter_map(Path::parent).try_for_each(sync_directory)
 }
 
-/// Makes durable which files are in the directory.
+/// Makes it durable which files are in the directory.
 pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
     #[cfg(unix)]
     {
         let here = directory.as_os_str().is_empty();
         let directory = if here { Path::new(".") } else { directory };
         match File::open(directory).and_then(|directory| directory.sync_all()) {
-            // Some file systems have no such call for directories.
+            // Some file systems do not have this call for directories.
             Err(error)
                 if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {}
-            done => done.map_err(failure)?,
+            done => done.map_err(store_error)?,
         }
     }
     #[cfg(not(unix))]
@@ -54,7 +54,7 @@ pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether the open file is still the one with this name.
+/// Whether the open file still has this path. Always `true` where the platform cannot tell.
 pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     #[cfg(unix)]
     {
@@ -70,20 +70,5 @@ pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     {
         let _ = (file, path);
         Ok(true)
-    }
-}
-
-/// Removes the file, if there is one. An empty directory in its place is removed as well.
-pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => fs::remove_dir(path),
-        _ => fs::remove_file(path),
-    };
-    match removed {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Err(StoreError::corrupt(
-            "there is a directory in place of the token file, with files in it",
-        )),
-        removed => removed.map_err(failure),
     }
 }

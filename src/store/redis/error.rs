@@ -1,13 +1,13 @@
 //! What an error of Redis means.
 //!
-//! Of the server's words only the first is handed on, its code: the others may quote a command's
-//! arguments, and a token would be one.
+//! Of the server's message only its first word is kept, the code. The other words may quote the
+//! arguments of a command, such as a token.
 
 use redis::{ErrorKind, RedisError};
 
 use crate::store::StoreError;
 
-pub(super) fn fault(error: RedisError) -> StoreError {
+pub(super) fn store_error(error: RedisError) -> StoreError {
     match error.kind() {
         ErrorKind::Io => return StoreError::unavailable(error),
         ErrorKind::UnexpectedReturnType => {
@@ -17,12 +17,16 @@ pub(super) fn fault(error: RedisError) -> StoreError {
             return StoreError::config("Redis refused the user or the password");
         }
         ErrorKind::InvalidClientConfig | ErrorKind::RESP3NotSupported => {
-            return StoreError::config("the Redis connection's settings do not fit the server");
+            return StoreError::config(
+                "the settings of the Redis connection do not fit the server",
+            );
         }
         _ => {}
     }
     let Some(code) = error.code() else {
-        return StoreError::unavailable("Redis and its driver do not understand each other");
+        return StoreError::unavailable(
+            "unexpected reply from Redis; check the versions of server and driver",
+        );
     };
     let says = format!("Redis says {code}");
     match code {
@@ -35,13 +39,13 @@ pub(super) fn fault(error: RedisError) -> StoreError {
             StoreError::config(format!("{says}; the connection is to one node of a cluster"))
         }
         "ERR" => unnamed(error.detail().unwrap_or_default()),
-        // It loads, is a replica, is full, cannot write to its disk, is busy with a script, …
+        // The server loads, is a replica, is full, cannot write to its disk, runs another script, …
         _ => StoreError::unavailable(says),
     }
 }
 
-/// What Redis gives no code of its own. Before version 7 that is also what fails within a script,
-/// with the code among the words.
+/// Errors without a code of their own. Before version 7 these include errors within a script, with
+/// the code among the words.
 fn unnamed(words: &str) -> StoreError {
     let has = |code: &&&str| words.contains(**code);
     if words.contains("WRONGTYPE") {

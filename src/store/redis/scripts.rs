@@ -1,4 +1,4 @@
-//! The scripts, each one step of the server's.
+//! The Lua scripts. The server runs each of them atomically.
 
 use std::sync::LazyLock;
 

@@ -1,13 +1,13 @@
-//! What a failed call to the database means, where both databases agree.
+//! What a failed database call means, where both databases agree.
 //!
-//! No text of the driver is handed on that could quote a value: a token would be one. PostgreSQL's
-//! DETAIL quotes whole rows, and `Debug` of the driver's error prints it.
+//! Text of the driver that could quote a value, such as a token, is dropped: PostgreSQL's DETAIL
+//! quotes whole rows, and `Debug` of the driver's error prints it.
 
 use sqlx::Error;
 
 use crate::store::StoreError;
 
-pub(super) fn fault(error: Error) -> StoreError {
+pub(super) fn store_error(error: Error) -> StoreError {
     match error {
         Error::Io(_)
         | Error::Tls(_)
@@ -17,9 +17,9 @@ pub(super) fn fault(error: Error) -> StoreError {
         Error::ColumnDecode { .. } | Error::Decode(_) => {
             StoreError::corrupt("a column holds a value of another type")
         }
-        Error::Protocol(_) => {
-            StoreError::unavailable("the database and its driver do not understand each other")
-        }
-        _ => StoreError::config("the database's driver refused the connection's settings"),
+        Error::Protocol(_) => StoreError::unavailable(
+            "unexpected reply from the database; check the versions of server and driver",
+        ),
+        _ => StoreError::config("the database driver refused the settings of the connection"),
     }
 }

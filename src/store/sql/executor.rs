@@ -1,28 +1,28 @@
-//! `Engine`: the little that a store needs of a database.
+//! `SqlExecutor`: what a store needs of a database.
 
 use async_trait::async_trait;
 
 use super::statements::Statements;
 use crate::store::StoreError;
 
-/// A value of a statement, by its place: `$1` is the first.
+/// A parameter of a statement: the first is `$1`.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Text(&'a str),
     Number(i64),
 }
 
-/// Version and document.
-pub(super) type Found = (Option<i64>, Option<String>);
+/// The columns version and document.
+pub(super) type Columns = (Option<i64>, Option<String>);
 
-/// Runs single statements, each on a connection of the pool that goes back at once.
+/// Runs single statements. Each takes a connection of the pool and returns it at once.
 #[async_trait]
-pub(super) trait Engine: Send + Sync {
+pub(super) trait SqlExecutor: Send + Sync {
     fn statements(&self) -> &Statements;
 
-    /// Runs a statement to its end, commit included, and says how many rows it changed.
+    /// Runs a statement and commits it. Returns how many rows it changed.
     async fn run(&self, sql: &str, values: &[Value<'_>]) -> Result<u64, StoreError>;
 
-    /// All rows that a query finds.
-    async fn find(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Found>, StoreError>;
+    /// Returns all rows of a query.
+    async fn find(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Columns>, StoreError>;
 }

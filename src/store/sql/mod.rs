@@ -1,7 +1,8 @@
-//! Stores in a table of an SQL database: one row a key, read and written by single statements.
+//! Stores in a table of an SQL database: one row for each key.
 //!
-//! No transaction is held, and no connection between two calls: a token request that hangs for a
-//! minute costs the database nothing.
+//! Each operation is a single statement; a conflict reads the row with a second one. No transaction
+//! and no connection is held between two calls, so a token request that hangs for a minute costs the
+//! database nothing.
 
 mod error;
 mod executor;

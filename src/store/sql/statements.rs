@@ -1,8 +1,7 @@
-//! `Statements`: what is asked of the table, in the words that both databases understand.
+//! `Statements`: SQL that both databases understand.
 
-use super::table_name::Table;
+use super::table_name::TableName;
 
-/// The same in both databases.
 pub(super) struct Statements {
     pub(super) load: String,
     pub(super) insert: String,
@@ -10,15 +9,15 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    pub(super) fn new(table: &Table) -> Self {
+    pub(super) fn new(table: &TableName) -> Self {
         Self {
-            // A second row would say that the table is not the one that `migrate` creates.
+            // A second row means that `migrate` did not create this table.
             load: format!("SELECT version, document FROM {table} WHERE key = $1 LIMIT 2"),
             insert: format!(
                 "INSERT INTO {table} (key, version, document) VALUES ($1, $2, $3) \
                  ON CONFLICT (key) DO NOTHING"
             ),
-            // The count keeps two rows of one key, in a table without a primary key, as they are.
+            // The count leaves two rows of one key, in a table without a primary key, unchanged.
             update: format!(
                 "UPDATE {table} SET version = $2, document = $3 \
                  WHERE key = $1 AND version = $4 AND document IS NOT NULL \

@@ -1,20 +1,20 @@
-//! `Table`: a name that can be put into a statement.
+//! `TableName`.
 
 use std::fmt;
 
 use crate::store::StoreError;
 
-/// PostgreSQL cuts longer names, so that two of them could mean one table.
+/// PostgreSQL truncates longer names, so two of them could mean one table.
 const LONGEST: usize = 63;
 
-/// The name of a table, with its schema if it has one; `Display` quotes it.
+/// The name of a table, with its schema if it has one. `Display` quotes it, for use in a statement.
 #[derive(Debug, Clone)]
-pub(super) struct Table {
+pub(super) struct TableName {
     schema: Option<String>,
     name: String,
 }
 
-impl Table {
+impl TableName {
     /// `name`, or `schema.name`.
     pub(super) fn parse(text: &str) -> Result<Self, StoreError> {
         let (schema, name) = match text.split_once('.') {
@@ -25,13 +25,13 @@ impl Table {
     }
 }
 
-impl Default for Table {
+impl Default for TableName {
     fn default() -> Self {
         Self { schema: None, name: "oauth_tokens".to_owned() }
     }
 }
 
-impl fmt::Display for Table {
+impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(schema) = &self.schema {
             write!(f, "\"{schema}\".")?;
@@ -66,14 +66,14 @@ mod tests {
             ("order", "\"order\""),
             (&long, &format!("\"{long}\"")),
         ] {
-            assert_eq!(Table::parse(name).unwrap().to_string(), quoted);
+            assert_eq!(TableName::parse(name).unwrap().to_string(), quoted);
         }
         let longer = "a".repeat(LONGEST + 1);
         for name in [
             "", ".", "a.", ".a", "a.b.c", "a b", "a\"b", "\"a\"", "a;b", "a$$b", "2a", "a.2b", "ä",
             "a\0", "a'b", "a--", &longer,
         ] {
-            assert!(Table::parse(name).unwrap_err().is_config(), "{name:?}");
+            assert!(TableName::parse(name).unwrap_err().is_config(), "{name:?}");
         }
     }
 }

@@ -1,10 +1,11 @@
-//! Sealed documents: what a store holds of them, and which ones do not open.
+//! Encrypted records: what a store holds of them, and which ones cannot be decrypted.
 
 use std::sync::Arc;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use reqwest_oauth2::store::{
-    FileStore, MemoryStore, Record, Sealed, SealingKey, StoreError, TokenKey, TokenStore, Version,
+    EncryptedStore, EncryptionKey, FileStore, MemoryStore, Record, StoreError, TokenKey,
+    TokenStore, Version,
 };
 use serde_json::Value;
 
@@ -17,8 +18,8 @@ fn key_of(user: &str) -> TokenKey {
 }
 
 /// A key whose bytes follow from its number.
-fn sealing(id: &str, number: u8) -> SealingKey {
-    SealingKey::new(id, [number; 32])
+fn encryption_key(id: &str, number: u8) -> EncryptionKey {
+    EncryptionKey::new(id, [number; 32])
 }
 
 /// What is under it all, to look at and to tamper with.
@@ -29,8 +30,8 @@ impl Under {
         Self(Arc::new(MemoryStore::new()))
     }
 
-    fn sealed(&self, key: SealingKey) -> Sealed<Arc<MemoryStore>> {
-        Sealed::new(self.0.clone(), key)
+    fn encrypted(&self, key: EncryptionKey) -> EncryptedStore<Arc<MemoryStore>> {
+        EncryptedStore::new(self.0.clone(), key)
     }
 
     async fn stored(&self, user: &str) -> String {
@@ -67,7 +68,7 @@ async fn refused(under: &Under, store: &impl TokenStore, user: &str) -> StoreErr
 #[tokio::test]
 async fn no_token_is_in_what_is_stored() {
     let under = Under::new();
-    let store = under.sealed(sealing("1", 1));
+    let store = under.encrypted(encryption_key("1", 1));
     let first = save(&store, "alice", None).await;
     let stored = under.stored("alice").await;
     let envelope: Value = serde_json::from_str(&stored).unwrap();
@@ -80,15 +81,15 @@ async fn no_token_is_in_what_is_stored() {
         assert!(!["s3cret", "hush", "token"].iter().any(|word| text.contains(word)), "{text}");
     }
     save(&store, "alice", Some(first)).await;
-    assert_ne!(under.stored("alice").await, stored, "sealed anew with another nonce");
+    assert_ne!(under.stored("alice").await, stored, "encrypted again with another nonce");
     assert_eq!(opened(&store, "alice").await.unwrap(), JSON);
 }
 
 #[tokio::test]
-async fn a_file_of_sealed_documents_is_one_of_json_without_a_token() {
+async fn a_file_of_encrypted_records_is_json_without_a_token() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("token.json");
-    let store = Sealed::new(FileStore::file(&path), sealing("1", 1));
+    let store = EncryptedStore::new(FileStore::file(&path), encryption_key("1", 1));
     let first = save(&store, "alice", None).await;
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["sealed"], "v1");
@@ -97,9 +98,9 @@ async fn a_file_of_sealed_documents_is_one_of_json_without_a_token() {
 }
 
 #[tokio::test]
-async fn a_document_moved_to_another_user_does_not_open() {
+async fn a_record_moved_to_another_user_cannot_be_decrypted() {
     let under = Under::new();
-    let store = under.sealed(sealing("1", 1));
+    let store = under.encrypted(encryption_key("1", 1));
     save(&store, "alice", None).await;
     under.put("mallory", &under.stored("alice").await).await;
     assert!(refused(&under, &store, "mallory").await.is_corrupt());
@@ -107,10 +108,10 @@ async fn a_document_moved_to_another_user_does_not_open() {
 }
 
 #[tokio::test]
-async fn a_document_with_any_part_changed_does_not_open() {
+async fn a_record_with_any_part_changed_cannot_be_decrypted() {
     let under = Under::new();
     // The same bytes under another id: only the name of the key is changed.
-    let store = under.sealed(sealing("1", 1)).also_opens(sealing("2", 1));
+    let store = under.encrypted(encryption_key("1", 1)).add_decryption_key(encryption_key("2", 1));
     save(&store, "alice", None).await;
     let whole: Value = serde_json::from_str(&under.stored("alice").await).unwrap();
     let turned = |member: &str, at: usize| {
@@ -146,12 +147,12 @@ async fn a_document_with_any_part_changed_does_not_open() {
 }
 
 #[tokio::test]
-async fn another_key_does_not_open() {
+async fn another_key_does_not_decrypt() {
     let under = Under::new();
-    save(&under.sealed(sealing("1", 1)), "alice", None).await;
-    let same_id = under.sealed(sealing("1", 2));
+    save(&under.encrypted(encryption_key("1", 1)), "alice", None).await;
+    let same_id = under.encrypted(encryption_key("1", 2));
     assert!(refused(&under, &same_id, "alice").await.is_corrupt());
-    let other_id = under.sealed(sealing("2", 1));
+    let other_id = under.encrypted(encryption_key("2", 1));
     let error = refused(&under, &other_id, "alice").await;
     assert!(error.is_config() && format!("{error:?}").contains(r#"\"1\""#), "{error:?}");
 }
@@ -159,35 +160,36 @@ async fn another_key_does_not_open() {
 #[tokio::test]
 async fn the_key_is_changed_with_the_next_swap() {
     let under = Under::new();
-    let first = save(&under.sealed(sealing("old", 1)), "alice", None).await;
-    let both = under.sealed(sealing("new", 2)).also_opens(sealing("old", 1));
+    let first = save(&under.encrypted(encryption_key("old", 1)), "alice", None).await;
+    let both =
+        under.encrypted(encryption_key("new", 2)).add_decryption_key(encryption_key("old", 1));
     assert_eq!(opened(&both, "alice").await.unwrap(), JSON);
     save(&both, "alice", Some(first)).await;
-    assert_eq!(opened(&under.sealed(sealing("new", 2)), "alice").await.unwrap(), JSON);
-    let error = refused(&under, &under.sealed(sealing("old", 1)), "alice").await;
+    assert_eq!(opened(&under.encrypted(encryption_key("new", 2)), "alice").await.unwrap(), JSON);
+    let error = refused(&under, &under.encrypted(encryption_key("old", 1)), "alice").await;
     assert!(error.is_config());
 }
 
 #[tokio::test]
 async fn keys_with_the_same_id_are_each_tried() {
     let under = Under::new();
-    save(&under.sealed(sealing("1", 1)), "alice", None).await;
-    let both = under.sealed(sealing("1", 2)).also_opens(sealing("1", 1));
+    save(&under.encrypted(encryption_key("1", 1)), "alice", None).await;
+    let both = under.encrypted(encryption_key("1", 2)).add_decryption_key(encryption_key("1", 1));
     assert_eq!(opened(&both, "alice").await.unwrap(), JSON);
 }
 
 #[tokio::test]
-async fn a_plain_document_is_refused_or_sealed_with_the_next_swap() {
+async fn a_plaintext_record_is_refused_or_encrypted_with_the_next_swap() {
     let under = Under::new();
     under.put("alice", JSON).await;
-    assert!(refused(&under, &under.sealed(sealing("1", 1)), "alice").await.is_corrupt());
-    let migrating = under.sealed(sealing("1", 1)).accept_plain();
+    assert!(refused(&under, &under.encrypted(encryption_key("1", 1)), "alice").await.is_corrupt());
+    let migrating = under.encrypted(encryption_key("1", 1)).accept_plaintext();
     let plain = migrating.load(&key_of("alice")).await.unwrap().unwrap();
     assert_eq!(plain.json(), JSON);
     save(&migrating, "alice", Some(plain.version())).await;
     assert!(!under.stored("alice").await.contains("s3cret"));
-    assert_eq!(opened(&under.sealed(sealing("1", 1)), "alice").await.unwrap(), JSON);
-    // What says that it is sealed is never plain.
+    assert_eq!(opened(&under.encrypted(encryption_key("1", 1)), "alice").await.unwrap(), JSON);
+    // What claims to be encrypted is never plaintext.
     for json in [r#"{"sealed":"v1"}"#, r#"{"sealed":1,"sealed":2,"access_token":"a"}"#] {
         under.put("alice", json).await;
         assert!(refused(&under, &migrating, "alice").await.is_corrupt());
@@ -196,13 +198,13 @@ async fn a_plain_document_is_refused_or_sealed_with_the_next_swap() {
 
 #[test]
 fn debug_shows_the_names_of_the_keys_alone() {
-    let store = Sealed::new(
+    let store = EncryptedStore::new(
         MemoryStore::new(),
-        SealingKey::new("2026-07", *b"0123456789abcdef0123456789abcdef"),
+        EncryptionKey::new("2026-07", *b"0123456789abcdef0123456789abcdef"),
     )
-    .also_opens(sealing("2026-01", 201));
+    .add_decryption_key(encryption_key("2026-01", 201));
     assert_eq!(
         format!("{store:?}"),
-        r#"Sealed { keys: [SealingKey { id: "2026-07", .. }, SealingKey { id: "2026-01", .. }], .. }"#
+        r#"EncryptedStore { keys: [EncryptionKey { id: "2026-07", .. }, EncryptionKey { id: "2026-01", .. }], .. }"#
     );
 }

@@ -1,11 +1,12 @@
--- KEYS: the record. ARGV: whether it replaces one, that one's version, the new version and document.
--- Versions are compared as text: a number of Lua's has 53 bits. A hash with fields of nobody's
--- is something too, and stays.
-local there = redis.call('EXISTS', KEYS[1])
-local present = redis.call('HMGET', KEYS[1], 'version', 'document')
-if (ARGV[1] == '0' and there == 0)
-  or (ARGV[1] == '1' and present[1] == ARGV[2] and present[2]) then
+-- KEYS: the record. ARGV: 1 if a version is expected or 0 for no record, that version, the new
+-- version, the new document.
+-- Versions are compared as text: a number in Lua has 53 bits. A hash with other fields is not a
+-- record, and stays.
+local exists = redis.call('EXISTS', KEYS[1])
+local stored = redis.call('HMGET', KEYS[1], 'version', 'document')
+if (ARGV[1] == '0' and exists == 0)
+  or (ARGV[1] == '1' and stored[1] == ARGV[2] and stored[2]) then
   redis.call('HSET', KEYS[1], 'version', ARGV[3], 'document', ARGV[4])
-  return {1, there, false, false}
+  return {1, exists, false, false}
 end
-return {0, there, present[1], present[2]}
+return {0, exists, stored[1], stored[2]}

@@ -1,3 +1,3 @@
 -- KEYS: the record.
-local present = redis.call('HMGET', KEYS[1], 'version', 'document')
-return {0, redis.call('EXISTS', KEYS[1]), present[1], present[2]}
+local stored = redis.call('HMGET', KEYS[1], 'version', 'document')
+return {0, redis.call('EXISTS', KEYS[1]), stored[1], stored[2]}

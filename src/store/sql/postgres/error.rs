@@ -6,18 +6,18 @@ use crate::store::StoreError;
 use crate::store::sql::error;
 
 /// By SQLSTATE ([PostgreSQL, Appendix A](https://www.postgresql.org/docs/current/errcodes-appendix.html)).
-pub(super) fn fault(error: Error) -> StoreError {
+pub(super) fn store_error(error: Error) -> StoreError {
     let Error::Database(error) = error else {
         return match error {
-            // The columns' types are the table's, the same for all rows.
+            // The types of the columns are the same in all rows.
             Error::ColumnDecode { .. } => StoreError::config(
-                "the table's columns are of other types than those that `migrate` creates",
+                "the columns of the table have other types than those that `migrate` creates",
             ),
-            error => error::fault(error),
+            error => error::store_error(error),
         };
     };
     let code = error.code().unwrap_or_default();
-    // What the server says of itself and of its tables; other words could quote a value.
+    // Messages about the server and its tables. Those of other classes could quote a value.
     let says = match code.get(..2) {
         Some("08" | "25" | "28" | "3D" | "3F" | "42" | "53" | "54" | "55" | "57" | "58") => {
             format!("PostgreSQL says {code}: {}", error.message())
@@ -33,8 +33,8 @@ pub(super) fn fault(error: Error) -> StoreError {
         )),
         "XX001" | "XX002" => StoreError::corrupt(says),
         _ => match code.get(..2) {
-            // Connections, a server that is read-only since it is a standby, serialization and
-            // deadlocks, disk or memory full, locks, a server that goes down or comes up, its disk.
+            // Connections, a read-only standby, serialization and deadlocks, disk or memory full,
+            // locks, a server that stops or starts, its disk.
             Some("08" | "25" | "40" | "53" | "55" | "57" | "58" | "XX") => {
                 StoreError::unavailable(says)
             }

@@ -8,23 +8,21 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sqlx::PgPool;
 
-use self::error::fault;
-use super::executor::{Engine, Found, Value};
+use self::error::store_error;
+use super::executor::{Columns, SqlExecutor, Value};
 use super::queries;
 use super::statements::Statements;
-use super::table_name::Table;
+use super::table_name::TableName;
 use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
 /// A store in a table of PostgreSQL, for processes that share a database.
 ///
-/// The pool is yours, and so are its limits and its TLS. A call takes a connection for one statement
-/// and gives it back; none is held during a token request. While the server is away a call waits as
-/// long as the pool's `acquire_timeout`, and at most
-/// [`SessionBuilder::save_wait_timeout`](crate::SessionBuilder::save_wait_timeout).
+/// You make the pool, with its limits and its TLS. A call takes a connection for one or two
+/// statements and returns it; none is held during a token request. While the server is away a call
+/// waits for the `acquire_timeout` of the pool, and no longer than the session waits for a store.
 ///
-/// Leases are timed by the database's clock. A commit is as durable as `synchronous_commit` and the
-/// server's replicas make it: after a failover that lost a commit, a sibling may present the old
-/// refresh token.
+/// A swap is as durable as `synchronous_commit` and the replication of the server make it. After a
+/// failover that lost a swap, a replica of the application may present the old refresh token.
 ///
 /// ```no_run
 /// # async fn example(pool: sqlx::PgPool) -> Result<(), reqwest_oauth2::store::StoreError> {
@@ -38,49 +36,54 @@ use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Versio
 ///
 /// # Cancellation
 ///
-/// A call whose future is dropped has happened or not; the server may still be at it.
+/// If the future of a call is dropped, the call has happened or not. The server may still be at work.
 ///
 /// # Errors
 ///
-/// Of all calls. [`is_unavailable`](StoreError::is_unavailable): no connection, a pool that timed
-/// out, a server that restarts or is a standby, a full disk, a statement that was cancelled.
-/// [`is_corrupt`](StoreError::is_corrupt): half a record, a document that is not JSON, two rows of
-/// one key. [`is_config`](StoreError::is_config): no table, or one of other columns; a permission; a
-/// key that does not fit into an index (about 2,600 bytes).
+/// - [`StoreError::is_unavailable`]: no connection; the pool timed out; the server restarts or is a
+///   standby; its disk is full; the statement was cancelled.
+/// - [`StoreError::is_corrupt`]: the stored document is not JSON or larger than 2 MiB; two rows have
+///   one key.
+/// - [`StoreError::is_config`]: the table is missing or has other columns; a permission is missing;
+///   the key is too long for an index (about 2,600 bytes); the new document is not JSON or too large.
 #[derive(Clone)]
 pub struct PostgresStore {
     pool: PgPool,
-    table: Table,
+    table: TableName,
     statements: Arc<Statements>,
 }
 
 impl PostgresStore {
     /// A store in the table `oauth_tokens`, which [`migrate`](Self::migrate) creates.
     pub fn new(pool: PgPool) -> Self {
-        Self::with(pool, Table::default())
+        Self::with(pool, TableName::default())
     }
 
-    /// In another table: `name`, or `schema.name`, in capital and small letters as written.
+    /// Uses another table: `name`, or `schema.name`. Upper and lower case matter.
     ///
     /// # Errors
     ///
-    /// [`StoreError::is_config`] where a part of it is empty, longer than 63 characters, begins with
-    /// a digit or has other characters than ASCII letters, digits and underscores.
+    /// [`StoreError::is_config`] if a part is empty, longer than 63 characters, begins with a digit,
+    /// or has characters other than ASCII letters, digits and underscores.
     pub fn table(self, name: &str) -> Result<Self, StoreError> {
-        Ok(Self::with(self.pool, Table::parse(name)?))
+        Ok(Self::with(self.pool, TableName::parse(name)?))
     }
 
-    /// Creates the table where it is missing; many processes may ask for it at once. A role that may
-    /// not create tables can call it where the table is there. Dropped, it has happened or not.
+    /// Creates the table if it is missing. Many processes may call this at once. If the table exists,
+    /// a role that may not create tables can call it too.
     ///
     /// # Errors
     ///
-    /// [`StoreError::is_config`] where the role or the schema does not permit it, or where there is
-    /// another table of this name; [`StoreError::is_unavailable`] as ever.
+    /// [`StoreError::is_config`] if the role or the schema does not permit it, or if a table of this
+    /// name has other columns. [`StoreError::is_unavailable`] as for each call.
+    ///
+    /// # Cancellation
+    ///
+    /// If the future is dropped, the table was created or not.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        // `CREATE TABLE IF NOT EXISTS` alone fails where two are at it: both find nothing, and the
+        // `CREATE TABLE IF NOT EXISTS` alone fails if two run at once: both find no table, and the
         // second one's row in the catalog is a duplicate. The lock ends with the statement. Its
-        // number is this crate's name as eight bytes, of no meaning to anybody else.
+        // number is this crate's name as eight bytes, so nobody else uses it.
         let table = &self.table;
         let lock = i64::from_be_bytes(*b"rqoauth2");
         sqlx::query(&format!(
@@ -97,24 +100,24 @@ impl PostgresStore {
         ))
         .execute(&self.pool)
         .await
-        .map_err(fault)?;
-        // Better now than at the first token.
+        .map_err(store_error)?;
+        // Report missing columns now, not at the first token.
         let columns = "key, version, document";
         sqlx::query(&format!("SELECT {columns} FROM {table} WHERE false"))
             .execute(&self.pool)
             .await
-            .map_err(fault)?;
+            .map_err(store_error)?;
         Ok(())
     }
 
-    fn with(pool: PgPool, table: Table) -> Self {
+    fn with(pool: PgPool, table: TableName) -> Self {
         let statements = Arc::new(Statements::new(&table));
         Self { pool, table, statements }
     }
 }
 
 #[async_trait]
-impl Engine for PostgresStore {
+impl SqlExecutor for PostgresStore {
     fn statements(&self) -> &Statements {
         &self.statements
     }
@@ -124,15 +127,15 @@ impl Engine for PostgresStore {
             Value::Text(text) => query.bind(text),
             Value::Number(number) => query.bind(number),
         });
-        Ok(query.execute(&self.pool).await.map_err(fault)?.rows_affected())
+        Ok(query.execute(&self.pool).await.map_err(store_error)?.rows_affected())
     }
 
-    async fn find(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Found>, StoreError> {
+    async fn find(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Columns>, StoreError> {
         let query = values.iter().fold(sqlx::query_as(sql), |query, value| match *value {
             Value::Text(text) => query.bind(text),
             Value::Number(number) => query.bind(number),
         });
-        query.fetch_all(&self.pool).await.map_err(fault)
+        query.fetch_all(&self.pool).await.map_err(store_error)
     }
 }
 

@@ -1,11 +1,4 @@
 //! `SqliteStore`.
-//!
-//! A lease is timed by the host's clock, the only one that the processes of a host share and that a
-//! file can be compared with; and it may be set back. A row therefore keeps the lease's begin beside
-//! its end: a time before the begin is not within the lease, so a clock that jumps back ends it, and
-//! one that does not jump that far makes it end at most its whole length from then. A clock that
-//! jumps ahead ends it early. Either way a sibling may ask the provider too soon, which is what
-//! the compare-and-swap is for; no lease lasts for ever.
 
 mod error;
 mod open;
@@ -17,17 +10,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sqlx::SqlitePool;
 
-use self::error::fault;
-use super::executor::{Engine, Found, Value};
+use self::error::store_error;
+use super::executor::{Columns, SqlExecutor, Value};
 use super::queries;
 use super::statements::Statements;
-use super::table_name::Table;
+use super::table_name::TableName;
 use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
-/// A store in a table of an SQLite file, for processes of one host.
+/// A store in a table of an SQLite file, for the processes of one host.
 ///
-/// A call takes a connection of the pool for one statement and gives it back; none is held during a
-/// token request, and no lock. Leases are timed by the host's clock; one that is set back ends them.
+/// A call takes a connection of the pool for one or two statements and returns it. No connection and
+/// no lock is held during a token request.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), reqwest_oauth2::store::StoreError> {
@@ -41,62 +34,70 @@ use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Versio
 ///
 /// # Cancellation
 ///
-/// A call whose future is dropped has happened or not; the connection's thread may still be at it.
+/// If the future of a call is dropped, the call has happened or not. The thread of the connection may
+/// still be at work.
 ///
 /// # Errors
 ///
-/// Of all calls. [`is_unavailable`](StoreError::is_unavailable): another process writes for longer
-/// than the busy timeout, the disk is full or fails, the pool timed out.
-/// [`is_corrupt`](StoreError::is_corrupt): the file is not a database or a broken one; half a record,
-/// a document that is not JSON, two rows of one key. [`is_config`](StoreError::is_config): no table,
-/// or one of other columns; a file that cannot be opened or written.
+/// - [`StoreError::is_unavailable`]: another process writes for longer than the busy timeout; the
+///   disk is full or fails; the pool timed out.
+/// - [`StoreError::is_corrupt`]: the file is not a database, or a broken one; the stored document is
+///   not JSON or larger than 2 MiB; two rows have one key.
+/// - [`StoreError::is_config`]: the table is missing or has other columns; the file cannot be opened
+///   or written; the new document is not JSON or too large.
 #[derive(Clone)]
 pub struct SqliteStore {
     pool: SqlitePool,
-    table: Table,
+    table: TableName,
     statements: Arc<Statements>,
 }
 
 impl SqliteStore {
     /// A store in the table `oauth_tokens`, which [`migrate`](Self::migrate) creates.
     ///
-    /// How safe a commit is against a loss of power is the pool's matter: `synchronous` should be
-    /// `FULL`, as [`open`](Self::open) has it. All connections must be to one file: a pool of
-    /// `:memory:` has a database for each.
+    /// The pool decides whether a swap survives a power loss: set `synchronous` to `FULL`, as
+    /// [`open`](Self::open) does. All connections must be to one file: each connection to `:memory:`
+    /// has its own database.
     pub fn new(pool: SqlitePool) -> Self {
-        Self::with(pool, Table::default())
+        Self::with(pool, TableName::default())
     }
 
     /// A store in this file, with a pool of its own: write-ahead log, `synchronous` `FULL`, a busy
-    /// timeout of five seconds. A missing file is created, for its owner only to read and write; of one
-    /// that exists, the permissions stay. Not on a network file system. Dropped, it may leave an
-    /// empty file.
+    /// timeout of five seconds. Only the owner can read a file that this creates; an existing file
+    /// keeps its permissions. Do not use a network file system.
     ///
     /// # Errors
     ///
-    /// [`StoreError::is_config`] where the file cannot be opened or created;
-    /// [`StoreError::is_corrupt`] where it is not a database.
+    /// [`StoreError::is_config`] if the file cannot be opened or created;
+    /// [`StoreError::is_corrupt`] if it is not a database.
+    ///
+    /// # Cancellation
+    ///
+    /// If the future is dropped, an empty file may stay.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         open::open(path.as_ref()).await.map(Self::new)
     }
 
-    /// In another table: `name`, or `schema.name` with the schema of an attached database.
+    /// Uses another table: `name`, or `schema.name` with the schema of an attached database.
     ///
     /// # Errors
     ///
-    /// [`StoreError::is_config`] where a part of it is empty, longer than 63 characters, begins with
-    /// a digit or has other characters than ASCII letters, digits and underscores.
+    /// [`StoreError::is_config`] if a part is empty, longer than 63 characters, begins with a digit,
+    /// or has characters other than ASCII letters, digits and underscores.
     pub fn table(self, name: &str) -> Result<Self, StoreError> {
-        Ok(Self::with(self.pool, Table::parse(name)?))
+        Ok(Self::with(self.pool, TableName::parse(name)?))
     }
 
-    /// Creates the table where it is missing; many processes may ask for it at once. Dropped, it has
-    /// happened or not.
+    /// Creates the table if it is missing. Many processes may call this at once.
     ///
     /// # Errors
     ///
-    /// [`StoreError::is_config`] where the file is read-only, or where there is another table of
-    /// this name; [`StoreError::is_unavailable`] as ever.
+    /// [`StoreError::is_config`] if the file is read-only, or if a table of this name has other
+    /// columns. [`StoreError::is_unavailable`] as for each call.
+    ///
+    /// # Cancellation
+    ///
+    /// If the future is dropped, the table was created or not.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let table = &self.table;
         let create = format!(
@@ -107,20 +108,20 @@ impl SqliteStore {
              ) STRICT"
         );
         self.run(&create, &[]).await?;
-        // Better now than at the first token. Quoted columns that are missing would be text.
+        // Report missing columns now, not at the first token. (Quoted names would be text.)
         let columns = "key, version, document";
         self.run(&format!("SELECT {columns} FROM {table} WHERE false"), &[]).await?;
         Ok(())
     }
 
-    fn with(pool: SqlitePool, table: Table) -> Self {
+    fn with(pool: SqlitePool, table: TableName) -> Self {
         let statements = Arc::new(Statements::new(&table));
         Self { pool, table, statements }
     }
 }
 
 #[async_trait]
-impl Engine for SqliteStore {
+impl SqlExecutor for SqliteStore {
     fn statements(&self) -> &Statements {
         &self.statements
     }
@@ -130,15 +131,15 @@ impl Engine for SqliteStore {
             Value::Text(text) => query.bind(text),
             Value::Number(number) => query.bind(number),
         });
-        Ok(query.execute(&self.pool).await.map_err(fault)?.rows_affected())
+        Ok(query.execute(&self.pool).await.map_err(store_error)?.rows_affected())
     }
 
-    async fn find(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Found>, StoreError> {
+    async fn find(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Columns>, StoreError> {
         let query = values.iter().fold(sqlx::query_as(sql), |query, value| match *value {
             Value::Text(text) => query.bind(text),
             Value::Number(number) => query.bind(number),
         });
-        query.fetch_all(&self.pool).await.map_err(fault)
+        query.fetch_all(&self.pool).await.map_err(store_error)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The file of an `SqliteStore` that is opened by its path.
+//! Opens the file of an `SqliteStore`.
 
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind};
@@ -9,15 +9,15 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::time::{Instant, sleep};
 
-use super::error::fault;
+use super::error::store_error;
 use crate::store::StoreError;
 
-/// How long a connection waits for another one that writes.
+/// How long a connection waits for another one to finish writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
-    // Absolute, so that no name is one of SQLite's own, as `:memory:` is.
+    // Absolute, so that no name has a special meaning, as `:memory:` has.
     let path = std::path::absolute(path).map_err(StoreError::config)?;
     let file = path.clone();
     tokio::task::spawn_blocking(move || create(&file))
@@ -31,14 +31,14 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
         .filename(path)
         .busy_timeout(BUSY_TIMEOUT)
         .journal_mode(SqliteJournalMode::Wal)
-        // In a write-ahead log anything less may lose the last commits with the power: a refresh
-        // token that was used is then the one that is stored.
+        // With a write-ahead log, anything less may lose the last swaps on a power loss. Then the
+        // stored refresh token would be one that was used already.
         .synchronous(SqliteSynchronous::Full);
-    // SQLite does not wait for others where the journal's mode changes, as it does once in a file's
-    // life: of many that open a new file at once, all but one are told that it is busy.
+    // The journal mode of a file changes once, and SQLite does not wait for that: of many processes
+    // that open a new file at once, all but one are told that it is busy.
     let began = Instant::now();
     loop {
-        match SqlitePool::connect_with(options.clone()).await.map_err(fault) {
+        match SqlitePool::connect_with(options.clone()).await.map_err(store_error) {
             Err(error) if error.is_unavailable() && began.elapsed() < BUSY_TIMEOUT => {
                 sleep(BUSY_PAUSE).await;
             }
@@ -47,8 +47,8 @@ pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
     }
 }
 
-/// SQLite would create it readable for all whom the umask permits. The files that it puts beside
-/// this one get this one's permissions.
+/// SQLite would create the file with the permissions of the umask. The files that it creates beside
+/// this one get the permissions of this one.
 fn create(path: &PathBuf) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -64,7 +64,7 @@ fn create(path: &PathBuf) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// What only the connections themselves can tell.
+    /// Only the connections themselves can tell.
     #[tokio::test]
     async fn settings() {
         let name = format!("reqwest-oauth2-{:032x}.db", rand::random::<u128>());
@@ -75,7 +75,7 @@ mod tests {
             let value: i64 = sqlx::query_scalar(&sql).fetch_one(&pool).await.unwrap();
             assert_eq!(value, expected, "{pragma}");
         }
-        // The last connection takes the files beside it away.
+        // The last connection removes the files beside it.
         pool.close().await;
         std::fs::remove_file(path).unwrap();
     }
