@@ -6,7 +6,7 @@ use super::backoff::between;
 use super::{
     Answer, Credential, Failure, FailureClass, Home, Machine, Note, Now, Outcome, Pause, Pending,
     Presented, Purpose, Reason, Record, Revocation, SECOND_TRY, Settings, State, StoreCall,
-    StoreFailure, Swapped, Unsaved,
+    StoreFailure, StoreHealth, Swapped, Unsaved,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -111,7 +111,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     fn store_answered(&mut self) {
-        self.store.failures = 0;
+        self.store = StoreHealth::default();
         if self.failure.as_ref().is_some_and(|failure| failure.of_store) {
             self.failure = None;
         }
@@ -122,13 +122,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.store.failures = self.store.failures.saturating_add(1);
         let failures = self.store.failures;
         if failures == 1 && !failure.slow {
-            self.store.retry_at = now.at;
             return;
         }
         let mut wait = settings.backoff.transient(failures, now.jitter);
         // Siblings wait for what is not stored yet.
         wait = wait.min((settings.lease / 2).max(settings.backoff.shortest));
-        self.store.retry_at = now.at + wait;
+        let retry_at = now.at + wait;
+        self.store.retry_at = Some(retry_at);
         if let Some(unsaved) = &mut self.unsaved {
             unsaved.failures = unsaved.failures.saturating_add(1);
             let reason = Reason::Error(failure.error.clone());
@@ -147,7 +147,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             let ended = known.is_some_and(|known| !matches!(known.state, State::Live(_)));
             let reason =
                 if ended { self.why_not(known, settings) } else { Reason::Error(failure.error) };
-            self.fail(reason, Some(self.store.retry_at), true, now);
+            self.fail(reason, Some(retry_at), true, now);
         }
     }
 
@@ -385,7 +385,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.unsaved = None;
         // Whoever waits for the old login's token now waits for this one.
         if settings.home == Home::Store {
-            self.store.retry_at = now.at;
+            self.store.retry_at = None;
             self.pending = Some(Pending { login, token, unanswered: None });
             self.unsaved = Some(Unsaved::since(now));
         } else {

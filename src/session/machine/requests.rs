@@ -10,8 +10,8 @@ use super::{Credential, Home, Machine, Note, Now, Reason, Settings, Stage, State
 /// What somebody waits for, and since when.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Ticket<T> {
-    failures: u32,
-    since: Duration,
+    pub(super) failures: u32,
+    pub(super) since: Duration,
     /// This token will not do.
     not: Option<T>,
     /// Renew, also where the session renews only when told to.
@@ -213,7 +213,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             unsaved.retry_at = now.at;
         }
         if self.outcome.is_some() || self.pending.is_some() {
-            self.store.retry_at = now.at;
+            self.store.retry_at = None;
         }
         Flush {
             failures: self.unsaved.as_ref().map_or(0, |unsaved| unsaved.failures),

@@ -30,9 +30,10 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if self.call.is_some() {
             return None;
         }
-        if self.store.failures > 0 && now.at < self.store.retry_at {
+        if self.store.retry_at.is_some_and(|at| now.at < at) {
             return self.present_without_store(settings, now);
         }
+        self.store.retry_at = None;
         if self.seen.is_none() {
             return self.has_store_work().then(|| self.load(now));
         }
