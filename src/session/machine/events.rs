@@ -46,7 +46,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Ok(Swapped::Stored(version)) => {
                 self.store_answered();
                 self.see(Some((record.clone(), version)), now);
-                self.stored(purpose, &record, sent.sent);
+                self.stored(purpose, &record, sent.sent, settings);
             }
             Ok(Swapped::Conflict(found)) => {
                 self.store_answered();
@@ -86,6 +86,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         purpose: Purpose,
         record: &Record<T, E>,
         sent: (Duration, std::time::SystemTime),
+        settings: &Settings,
     ) {
         match purpose {
             Purpose::Mark => {
@@ -93,7 +94,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                     attempt.confirmed = Some(sent);
                 }
             }
-            Purpose::Login => self.login_stored(true),
+            Purpose::Login => self.login_stored(true, settings),
             Purpose::Outcome => {
                 let gained =
                     matches!(&self.outcome, Some(Outcome::Gained(ours)) if ours.is_same(record));
@@ -372,9 +373,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if self.request.take().is_some() {
             self.abandoned += 1;
         }
-        // What an earlier sign-out could not revoke is revoked by the next.
-        let unrevoked = self.revocation.take().and_then(|revocation| revocation.token);
-        let before = unrevoked.or_else(|| self.newest_token());
+        let replaced = self.newest_token();
         self.began = Some(now.at);
         let signs_out = token.is_none();
         self.wanted = None;
@@ -386,7 +385,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         // Whoever waits for the old login's token now waits for this one.
         if settings.home == Home::Store {
             self.store.retry_at = None;
-            self.pending = Some(Pending { login, token, unanswered: None });
+            self.pending = Some(Pending { login, token, replaced, unanswered: None });
             self.unsaved = Some(Unsaved::since(now));
         } else {
             let number = self.next_number(now);
@@ -396,10 +395,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             if settings.home == Home::Saver {
                 self.unsaved = Some(Unsaved::since(now));
             }
-        }
-        if signs_out {
-            let token = before.filter(|_| settings.can_revoke);
-            self.revocation = Some(Revocation { token, under_way: false, error: None });
+            if signs_out {
+                self.revoke(replaced, settings);
+            }
         }
         self.publish(settings, now);
     }
@@ -411,14 +409,28 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
     }
 
+    /// Revokes this token, and what an earlier sign-out could not revoke.
+    pub(super) fn revoke(&mut self, token: Option<T>, settings: &Settings) {
+        let revocation = self.revocation.get_or_insert(Revocation {
+            tokens: Vec::new(),
+            under_way: false,
+            error: None,
+        });
+        revocation.error = None;
+        if let Some(token) = token.filter(|_| settings.can_revoke)
+            && !revocation.tokens.iter().any(|other| other.is_same(&token))
+        {
+            revocation.tokens.push(token);
+        }
+    }
+
     /// The provider was asked to revoke the token of a login that was signed out.
     pub(crate) fn revoked(&mut self, outcome: Result<(), E>, settings: &Settings, now: &Now) {
         if let Some(revocation) = &mut self.revocation {
             revocation.under_way = false;
             match outcome {
                 Ok(()) => {
-                    self.revocation = None;
-                    self.note(Note::SignedOut);
+                    revocation.tokens.remove(0);
                 }
                 Err(error) => {
                     revocation.error = Some(error.clone());

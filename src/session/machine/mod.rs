@@ -386,6 +386,8 @@ struct Pending<T> {
     login: u64,
     /// `None`: a sign-out.
     token: Option<T>,
+    /// The token that this replaces. A sign-out revokes it.
+    replaced: Option<T>,
     /// The highest number that was tried without an answer.
     unanswered: Option<u64>,
 }
@@ -452,10 +454,11 @@ struct SaveCall {
     again: bool,
 }
 
-/// A token to revoke after a sign-out.
+/// Tokens to revoke after a sign-out.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Revocation<T, E> {
-    token: Option<T>,
+    /// The first one is next, or under way.
+    tokens: Vec<T>,
     under_way: bool,
     /// Why the last attempt failed. There is no other one until the application asks.
     error: Option<E>,
@@ -751,7 +754,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if revocation.under_way || revocation.error.is_some() {
             return None;
         }
-        match revocation.token.clone() {
+        match revocation.tokens.first().cloned() {
             Some(token) => {
                 revocation.under_way = true;
                 Some(Action::Revoke { token })
