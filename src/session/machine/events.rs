@@ -96,16 +96,18 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             }
             Purpose::Login => self.login_stored(true, settings),
             Purpose::Outcome => {
-                let gained =
-                    matches!(&self.outcome, Some(Outcome::Gained(ours)) if ours.is_same(record));
-                if gained {
-                    self.outcome = None;
-                    self.unsaved = None;
-                    self.attempt = None;
-                    if record.token().is_some() {
-                        self.note(Note::Saved);
+                match &self.outcome {
+                    Some(Outcome::Gained(ours)) if ours.is_same(record) => {
+                        self.unsaved = None;
+                        self.attempt = None;
+                        if record.token().is_some() {
+                            self.note(Note::Saved);
+                        }
                     }
+                    Some(Outcome::Nothing(_)) => {}
+                    _ => return,
                 }
+                self.outcome = None;
             }
             Purpose::Restore => {}
         }

@@ -127,13 +127,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 None
             }
             Outcome::Nothing(pause) => {
-                self.outcome = None;
                 self.attempt = None;
-                let present = seen.filter(|record| record.is_marked_by(self.name))?;
+                let Some(present) = seen.filter(|record| record.is_marked_by(self.name)) else {
+                    self.outcome = None;
+                    return None;
+                };
                 let pause = pause.or_else(|| present.pause.clone());
                 let record = Record { mark: None, pause, ..present };
-                let action = self.swap(Purpose::Outcome, record, now);
-                Some(action)
+                Some(self.swap(Purpose::Outcome, record, now))
             }
         }
     }
