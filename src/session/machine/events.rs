@@ -317,13 +317,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         now: &Now,
     ) {
         let Some(saving) = self.saving.take_if(|saving| saving.id == call) else {
-            // One that was set aside: what it wrote may be older than what was saved since.
             self.set_aside = self.set_aside.saturating_sub(1);
-            match &mut self.saving {
-                Some(saving) => saving.again = true,
-                None if self.unsaved.is_none() => self.unsaved = Some(Unsaved::since(now)),
-                None => {}
-            }
+            self.save_again(now);
             self.publish(settings, now);
             return;
         };
@@ -344,6 +339,15 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Err(error) => self.save_failed(Reason::Error(error), is_newest, settings, now),
         }
         self.publish(settings, now);
+    }
+
+    /// A call that was set aside has ended. What it wrote may be older than what was saved since.
+    fn save_again(&mut self, now: &Now) {
+        match &mut self.saving {
+            Some(saving) => saving.again = true,
+            None if self.unsaved.is_none() => self.unsaved = Some(Unsaved::since(now)),
+            None => {}
+        }
     }
 
     pub(super) fn save_failed(
@@ -447,7 +451,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// had begun.
     pub(crate) fn calls_lost(&mut self, error: &E, sent: bool, settings: &Settings, now: &Now) {
         self.abandoned = 0;
-        self.set_aside = 0;
+        if std::mem::take(&mut self.set_aside) > 0 {
+            self.save_again(now);
+        }
         if let Some(StoreCall { id, swap, .. }) = self.call.clone() {
             let failure = StoreFailure { error: error.clone(), slow: false };
             match swap {
