@@ -6,7 +6,7 @@ use super::backoff::between;
 use super::{
     Answer, Credential, Failure, FailureClass, Home, Machine, Note, Now, Outcome, Pause, Pending,
     Presented, Purpose, Reason, Record, Revocation, SECOND_TRY, Settings, State, StoreCall,
-    StoreFailure, Swapped, Unsaved,
+    StoreFailure, StoreHealth, Swapped, Unsaved,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -46,7 +46,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Ok(Swapped::Stored(version)) => {
                 self.store_answered();
                 self.see(Some((record.clone(), version)), now);
-                self.stored(purpose, &record, sent.sent);
+                self.stored(purpose, &record, sent.sent, settings);
             }
             Ok(Swapped::Conflict(found)) => {
                 self.store_answered();
@@ -86,6 +86,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         purpose: Purpose,
         record: &Record<T, E>,
         sent: (Duration, std::time::SystemTime),
+        settings: &Settings,
     ) {
         match purpose {
             Purpose::Mark => {
@@ -93,25 +94,27 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                     attempt.confirmed = Some(sent);
                 }
             }
-            Purpose::Login => self.login_stored(true),
+            Purpose::Login => self.login_stored(true, settings),
             Purpose::Outcome => {
-                let gained =
-                    matches!(&self.outcome, Some(Outcome::Gained(ours)) if ours.is_same(record));
-                if gained {
-                    self.outcome = None;
-                    self.unsaved = None;
-                    self.attempt = None;
-                    if record.token().is_some() {
-                        self.note(Note::Saved);
+                match &self.outcome {
+                    Some(Outcome::Gained(ours)) if ours.is_same(record) => {
+                        self.unsaved = None;
+                        self.attempt = None;
+                        if record.token().is_some() {
+                            self.note(Note::Saved);
+                        }
                     }
+                    Some(Outcome::Nothing(_)) => {}
+                    _ => return,
                 }
+                self.outcome = None;
             }
             Purpose::Restore => {}
         }
     }
 
     fn store_answered(&mut self) {
-        self.store.failures = 0;
+        self.store = StoreHealth::default();
         if self.failure.as_ref().is_some_and(|failure| failure.of_store) {
             self.failure = None;
         }
@@ -122,13 +125,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.store.failures = self.store.failures.saturating_add(1);
         let failures = self.store.failures;
         if failures == 1 && !failure.slow {
-            self.store.retry_at = now.at;
             return;
         }
         let mut wait = settings.backoff.transient(failures, now.jitter);
         // Siblings wait for what is not stored yet.
         wait = wait.min((settings.lease / 2).max(settings.backoff.shortest));
-        self.store.retry_at = now.at + wait;
+        let retry_at = now.at + wait;
+        self.store.retry_at = Some(retry_at);
         if let Some(unsaved) = &mut self.unsaved {
             unsaved.failures = unsaved.failures.saturating_add(1);
             let reason = Reason::Error(failure.error.clone());
@@ -147,7 +150,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             let ended = known.is_some_and(|known| !matches!(known.state, State::Live(_)));
             let reason =
                 if ended { self.why_not(known, settings) } else { Reason::Error(failure.error) };
-            self.fail(reason, Some(self.store.retry_at), true, now);
+            self.fail(reason, Some(retry_at), true, now);
         }
     }
 
@@ -314,13 +317,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         now: &Now,
     ) {
         let Some(saving) = self.saving.take_if(|saving| saving.id == call) else {
-            // One that was set aside: what it wrote may be older than what was saved since.
             self.set_aside = self.set_aside.saturating_sub(1);
-            match &mut self.saving {
-                Some(saving) => saving.again = true,
-                None if self.unsaved.is_none() => self.unsaved = Some(Unsaved::since(now)),
-                None => {}
-            }
+            self.save_again(now);
             self.publish(settings, now);
             return;
         };
@@ -341,6 +339,15 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Err(error) => self.save_failed(Reason::Error(error), is_newest, settings, now),
         }
         self.publish(settings, now);
+    }
+
+    /// A call that was set aside has ended. What it wrote may be older than what was saved since.
+    fn save_again(&mut self, now: &Now) {
+        match &mut self.saving {
+            Some(saving) => saving.again = true,
+            None if self.unsaved.is_none() => self.unsaved = Some(Unsaved::since(now)),
+            None => {}
+        }
     }
 
     pub(super) fn save_failed(
@@ -372,9 +379,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if self.request.take().is_some() {
             self.abandoned += 1;
         }
-        // What an earlier sign-out could not revoke is revoked by the next.
-        let unrevoked = self.revocation.as_ref().and_then(|revocation| revocation.token.clone());
-        let before = unrevoked.or_else(|| self.newest_token());
+        let replaced = self.newest_token();
         self.began = Some(now.at);
         let signs_out = token.is_none();
         self.wanted = None;
@@ -385,8 +390,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.unsaved = None;
         // Whoever waits for the old login's token now waits for this one.
         if settings.home == Home::Store {
-            self.store.retry_at = now.at;
-            self.pending = Some(Pending { login, token, unanswered: None });
+            self.store.retry_at = None;
+            self.pending = Some(Pending { login, token, replaced, unanswered: None });
             self.unsaved = Some(Unsaved::since(now));
         } else {
             let number = self.next_number(now);
@@ -396,10 +401,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             if settings.home == Home::Saver {
                 self.unsaved = Some(Unsaved::since(now));
             }
-        }
-        if signs_out {
-            let token = before.filter(|_| settings.can_revoke);
-            self.revocation = Some(Revocation { token, under_way: false, error: None });
+            if signs_out {
+                self.revoke(replaced, settings);
+            }
         }
         self.publish(settings, now);
     }
@@ -411,15 +415,27 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
     }
 
+    /// Revokes this token, and what an earlier sign-out could not revoke.
+    pub(super) fn revoke(&mut self, token: Option<T>, settings: &Settings) {
+        let revocation = self.revocation.get_or_insert(Revocation {
+            tokens: Vec::new(),
+            under_way: false,
+            error: None,
+        });
+        revocation.error = None;
+        if let Some(token) = token.filter(|_| settings.can_revoke)
+            && !revocation.tokens.iter().any(|other| other.is_same(&token))
+        {
+            revocation.tokens.push(token);
+        }
+    }
+
     /// The provider was asked to revoke the token of a login that was signed out.
     pub(crate) fn revoked(&mut self, outcome: Result<(), E>, settings: &Settings, now: &Now) {
         if let Some(revocation) = &mut self.revocation {
             revocation.under_way = false;
             match outcome {
-                Ok(()) => {
-                    self.revocation = None;
-                    self.note(Note::SignedOut);
-                }
+                Ok(()) => drop(revocation.tokens.drain(..1.min(revocation.tokens.len()))),
                 Err(error) => {
                     revocation.error = Some(error.clone());
                     self.note(Note::SignOutFailed(error));
@@ -433,7 +449,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// had begun.
     pub(crate) fn calls_lost(&mut self, error: &E, sent: bool, settings: &Settings, now: &Now) {
         self.abandoned = 0;
-        self.set_aside = 0;
+        if std::mem::take(&mut self.set_aside) > 0 {
+            self.save_again(now);
+        }
         if let Some(StoreCall { id, swap, .. }) = self.call.clone() {
             let failure = StoreFailure { error: error.clone(), slow: false };
             match swap {

@@ -24,6 +24,9 @@
 //! - After every event the same list decides what to do. No decision rests on an older one.
 
 mod backoff;
+#[cfg(test)]
+#[allow(dead_code, reason = "the model test has its own copy of this module")]
+mod canonical;
 mod events;
 mod own;
 mod record;
@@ -383,6 +386,8 @@ struct Pending<T> {
     login: u64,
     /// `None`: a sign-out.
     token: Option<T>,
+    /// The token that this replaces. A sign-out revokes it.
+    replaced: Option<T>,
     /// The highest number that was tried without an answer.
     unanswered: Option<u64>,
 }
@@ -429,7 +434,8 @@ struct StoreCall<T, E> {
 #[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 struct StoreHealth {
     failures: u32,
-    retry_at: Duration,
+    /// It is not asked before this. `None` as soon as that is over.
+    retry_at: Option<Duration>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -448,10 +454,11 @@ struct SaveCall {
     again: bool,
 }
 
-/// A token to revoke after a sign-out.
+/// Tokens to revoke after a sign-out.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Revocation<T, E> {
-    token: Option<T>,
+    /// The first one is next, or under way.
+    tokens: Vec<T>,
     under_way: bool,
     /// Why the last attempt failed. There is no other one until the application asks.
     error: Option<E>,
@@ -543,18 +550,18 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             times.push(saving.since + LONGEST_SAVE);
         }
         if settings.home == Home::Store && idle {
-            if self.has_store_work() && self.store.failures > 0 {
-                times.push(self.store.retry_at);
+            if self.has_store_work() {
+                times.extend(self.store.retry_at);
             }
             if let Some(look) = self.look.as_ref().filter(|_| self.wanted.is_some()) {
                 times.push(look.at);
             }
             if let (Some(_), Some((at, _))) = (self.request, self.confirmed()) {
-                times.push((at + settings.lease / 3).max(self.store.retry_at));
+                times.push((at + settings.lease / 3).max(self.store.retry_at.unwrap_or_default()));
             }
         }
         if let Some(attempt) = self.attempt.as_ref().filter(|_| self.request.is_none() && idle) {
-            times.push(attempt.try_at.max(self.store.retry_at));
+            times.push(attempt.try_at.max(self.store.retry_at.unwrap_or_default()));
         }
         times.into_iter().min()
     }
@@ -752,7 +759,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if revocation.under_way || revocation.error.is_some() {
             return None;
         }
-        match revocation.token.clone() {
+        match revocation.tokens.first().cloned() {
             Some(token) => {
                 revocation.under_way = true;
                 Some(Action::Revoke { token })
@@ -768,7 +775,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// All instants of the monotonic clock in the state. The model moves them.
     #[cfg(test)]
     pub(crate) fn instants(&mut self) -> Vec<&mut Duration> {
-        let mut all = vec![&mut self.store.retry_at];
+        let mut all = Vec::new();
+        all.extend(self.store.retry_at.as_mut());
         all.extend(self.seen.iter_mut().flat_map(|seen| [&mut seen.since, &mut seen.looked]));
         all.extend(self.failure.iter_mut().filter_map(|failure| failure.retry_at.as_mut()));
         all.extend(self.unsaved.iter_mut().flat_map(|u| [&mut u.since, &mut u.retry_at]));

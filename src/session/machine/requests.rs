@@ -10,7 +10,7 @@ use super::{Credential, Home, Machine, Note, Now, Reason, Settings, Stage, State
 /// What somebody waits for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Ticket<T> {
-    failures: u32,
+    pub(super) failures: u32,
     /// This token will not do.
     not: Option<T>,
     /// Renew, also where the session renews only when told to.
@@ -207,7 +207,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             unsaved.retry_at = now.at;
         }
         if self.outcome.is_some() || self.pending.is_some() {
-            self.store.retry_at = now.at;
+            self.store.retry_at = None;
         }
         Flush {
             failures: self.unsaved.as_ref().map_or(0, |unsaved| unsaved.failures),

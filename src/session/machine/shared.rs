@@ -22,7 +22,7 @@ use super::backoff::between;
 use super::record::millis;
 use super::{
     Action, Attempt, Cause, Credential, Look, Machine, Mark, Note, Now, Outcome, Presented,
-    Purpose, Reason, Record, Revocation, Seen, Settings, State, StoreCall,
+    Purpose, Reason, Record, Seen, Settings, State, StoreCall,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -30,9 +30,10 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if self.call.is_some() {
             return None;
         }
-        if self.store.failures > 0 && now.at < self.store.retry_at {
+        if self.store.retry_at.is_some_and(|at| now.at < at) {
             return self.present_without_store(settings, now);
         }
+        self.store.retry_at = None;
         if self.seen.is_none() {
             return self.has_store_work().then(|| self.load(now));
         }
@@ -62,16 +63,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let is_stored = seen.as_ref().is_some_and(|record| record.login == pending.login);
         let yields = pending.unanswered.is_some_and(|tried| number > tried);
         if is_stored || yields {
-            self.login_stored(is_stored);
+            self.login_stored(is_stored, settings);
             return None;
         }
-        if let (None, Some(revocation)) = (&pending.token, &mut self.revocation) {
-            // What the provider knows of is what the swap replaces.
-            if let Some(token) =
-                seen.as_ref().and_then(Record::token).filter(|_| settings.can_revoke)
-            {
-                revocation.token = Some(token.clone());
-            }
+        // What the provider knows of is what the swap replaces.
+        if let (Some(token), Some(pending)) =
+            (seen.as_ref().and_then(Record::token), &mut self.pending)
+        {
+            pending.replaced = Some(token.clone());
         }
         let number = self.next_number(now);
         let state = match pending.token {
@@ -84,8 +83,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// A sign-in or sign-out of ours is in the store, or has been replaced there.
-    pub(super) fn login_stored(&mut self, is_stored: bool) {
+    pub(super) fn login_stored(&mut self, is_stored: bool, settings: &Settings) {
         if let Some(pending) = self.pending.take() {
+            if pending.token.is_none() {
+                self.revoke(pending.replaced, settings);
+            }
             self.unsaved = None;
             self.attempt = None;
             self.wanted = None;
@@ -125,13 +127,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 None
             }
             Outcome::Nothing(pause) => {
-                self.outcome = None;
                 self.attempt = None;
-                let present = seen.filter(|record| record.is_marked_by(self.name))?;
+                let Some(present) = seen.filter(|record| record.is_marked_by(self.name)) else {
+                    self.outcome = None;
+                    return None;
+                };
                 let pause = pause.or_else(|| present.pause.clone());
                 let record = Record { mark: None, pause, ..present };
-                let action = self.swap(Purpose::Outcome, record, now);
-                Some(action)
+                Some(self.swap(Purpose::Outcome, record, now))
             }
         }
     }
@@ -139,7 +142,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// A token that came after the login was signed out is still good at the provider.
     pub(super) fn revoke_late(&mut self, token: Option<T>, settings: &Settings) {
         if token.is_some() && settings.can_revoke {
-            self.revocation = Some(Revocation { token, under_way: false, error: None });
+            self.revoke(token, settings);
         }
     }
 

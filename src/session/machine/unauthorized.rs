@@ -18,9 +18,9 @@ use super::{Credential, Home, Machine, Note, Now, Settings, Stage};
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Quiet {
     pub(super) until: Duration,
-    times: u32,
+    pub(super) times: u32,
     /// The token whose rejection brought it about.
-    serial: u64,
+    pub(super) serial: u64,
 }
 
 impl<T: Credential, E: Clone> Machine<T, E> {

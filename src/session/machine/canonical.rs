@@ -1,0 +1,168 @@
+//! For the model test: states that behave the same are made to look the same, so that loops close.
+
+use std::time::Duration;
+
+use super::{
+    Attempt, Credential, LONGEST_SAVE, Machine, Now, Outcome, Pause, Record, Settings, Ticket,
+};
+
+impl<T: Credential, E: Clone> Machine<T, E> {
+    /// Moves everything back in time, so that `by` later the clock shows the same as before.
+    pub(crate) fn shift(&mut self, by: Duration) {
+        for instant in self.instants() {
+            *instant = instant.saturating_sub(by);
+        }
+    }
+
+    /// Takes the wall clock of what the session remembers back: the machine has slept meanwhile, and
+    /// its monotonic clock with it.
+    pub(crate) fn sleep(&mut self, by: Duration) {
+        for attempt in &mut self.attempt {
+            for (_, wall) in &mut attempt.confirmed {
+                *wall -= by;
+            }
+        }
+        for call in &mut self.call {
+            call.sent.1 -= by;
+        }
+    }
+
+    /// Forgets how long ago things were, and how often they happened, where that decides nothing.
+    pub(crate) fn settle(
+        &mut self,
+        ticket: Option<&mut Ticket<T>>,
+        settings: &Settings,
+        now: &Now,
+    ) {
+        let raise =
+            |instant: &mut Duration, by: Duration| *instant = (*instant).max(now.at - by);
+        let passed = Duration::ZERO;
+        let young = settings.lease / 2;
+        let age = |wall: &mut std::time::SystemTime| {
+            let is_old = now.wall.duration_since(*wall).unwrap_or_default() >= young;
+            *wall = if is_old { now.wall - young } else { now.wall };
+        };
+        self.began = None;
+        self.store.retry_at.iter_mut().for_each(|at| raise(at, passed));
+        self.store.failures = self.store.failures.min(2);
+        for failure in &mut self.failure {
+            failure.attempts = failure.attempts.min(2);
+            failure.retry_at.iter_mut().for_each(|at| raise(at, passed));
+        }
+        for unsaved in &mut self.unsaved {
+            raise(&mut unsaved.since, settings.save_wait);
+            raise(&mut unsaved.retry_at, passed);
+            unsaved.failures = unsaved.failures.min(2);
+        }
+        self.wanted.iter_mut().for_each(|at| raise(at, settings.patience()));
+        for Attempt { confirmed, tries, try_at, until } in &mut self.attempt {
+            raise(try_at, passed);
+            raise(until, passed);
+            if *tries == 0 {
+                *until = now.at;
+            }
+            for (at, wall) in confirmed {
+                raise(at, young);
+                age(wall);
+            }
+        }
+        for call in &mut self.call {
+            raise(&mut call.sent.0, young);
+            age(&mut call.sent.1);
+        }
+        self.look.iter_mut().for_each(|look| raise(&mut look.at, passed));
+        self.saving.iter_mut().for_each(|saving| raise(&mut saving.since, LONGEST_SAVE));
+        let tick = Duration::from_millis(1);
+        for seen in &mut self.seen {
+            raise(&mut seen.since, settings.lease);
+            // Only whether it was before the renewal was wanted; the next will be wanted later.
+            seen.looked = match self.wanted {
+                Some(wanted) if seen.looked >= wanted => wanted,
+                Some(wanted) => wanted - tick,
+                None => now.at - tick,
+            };
+        }
+        let mut same = false;
+        for quiet in &mut self.quiet {
+            raise(&mut quiet.until, passed);
+            quiet.times = quiet.times.min(2);
+            same = self.served.as_ref().is_some_and(|served| served.serial == quiet.serial);
+            quiet.serial = 1;
+        }
+        self.serial = 2;
+        self.served.iter_mut().for_each(|served| served.serial = if same { 1 } else { 2 });
+        self.failures = match ticket {
+            Some(ticket) => {
+                let since = self.failures.wrapping_sub(ticket.failures);
+                ticket.failures = 0;
+                since.min(1)
+            }
+            None => 0,
+        };
+    }
+
+    pub(crate) fn each_record(&mut self, f: &mut dyn FnMut(&mut Record<T, E>)) {
+        self.seen.iter_mut().filter_map(|seen| seen.record.as_mut()).for_each(&mut *f);
+        for call in &mut self.call {
+            for (_, record) in &mut call.swap {
+                f(record);
+            }
+        }
+    }
+
+    /// A backoff that is not recorded yet.
+    pub(crate) fn own_pause(&mut self) -> Option<&mut Pause<E>> {
+        match &mut self.outcome {
+            Some(Outcome::Nothing(pause)) => pause.as_mut(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn each_version(&mut self, f: &mut dyn FnMut(&mut i64)) {
+        self.seen.iter_mut().filter_map(|seen| seen.version.as_mut()).for_each(f);
+    }
+
+    pub(crate) fn each_id(&mut self, f: &mut dyn FnMut(&mut u32)) {
+        self.call.iter_mut().for_each(|call| f(&mut call.id));
+        self.request.iter_mut().for_each(&mut *f);
+        self.saving.iter_mut().for_each(|saving| f(&mut saving.id));
+    }
+
+    /// The highest id that was used.
+    pub(crate) fn last_id(&mut self) -> &mut u32 {
+        &mut self.ids
+    }
+
+    pub(crate) fn known(&self) -> Option<&Record<T, E>> {
+        self.known.as_ref()
+    }
+
+    /// The record seen last, its version, and since when it has been the same.
+    #[expect(clippy::type_complexity, reason = "for the model alone")]
+    pub(crate) fn seen(&self) -> Option<(Option<&Record<T, E>>, Option<i64>, Duration)> {
+        self.seen.as_ref().map(|seen| (seen.record.as_ref(), seen.version, seen.since))
+    }
+
+    /// The sign-in or sign-out that is not stored yet.
+    pub(crate) fn pending(&self) -> Option<u64> {
+        self.pending.as_ref().map(|pending| pending.login)
+    }
+
+    pub(crate) fn is_requesting(&self) -> bool {
+        self.request.is_some()
+    }
+
+    /// Whether it may still present a refresh token, or has an answer that is not stored.
+    pub(crate) fn is_renewing(&self) -> bool {
+        self.attempt.is_some() || self.outcome.is_some() || self.request.is_some()
+    }
+
+    /// The token in use: its login and generation.
+    pub(crate) fn in_use(&self) -> Option<(u64, u64)> {
+        self.served.as_ref().map(|served| (served.login, served.generation))
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+}
