@@ -231,6 +231,10 @@ async fn ask_grant(
     let limit = limit.min(config.grant_timeout);
     let call = AssertUnwindSafe(async { grant.token(&context).await }).catch_unwind();
     match tokio::time::timeout(limit, call).await {
+        Ok(Ok(Err(error))) if matches!(error.kind(), Kind::Grant { permanent: true, .. }) => {
+            let why = "the grant says that it will not succeed";
+            Err(Error::new(Kind::Reauthorization { why, lost: false, cause: Some(error) }))
+        }
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(Error::new(Kind::Panicked("the grant"))),
         Err(_) => Err(Error::new(Kind::GrantTimeout(limit))),

@@ -4,6 +4,7 @@
 //! ends, the task is dropped, and says so to the machine; whoever wants a token next starts another one.
 //! If nobody drives its runtime, a waiter replaces it; a worker that was replaced does nothing more.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -119,11 +120,19 @@ impl Drop for End {
     }
 }
 
-pub(super) async fn work(driver: Arc<Driver>, worker: Arc<Worker>) {
-    let end = End { driver: driver.clone(), worker: worker.clone() };
+/// The work; dropped before it has begun, it says so as well.
+pub(super) fn work(driver: Arc<Driver>, worker: Arc<Worker>) -> impl Future<Output = ()> + Send {
+    let end = End { driver, worker };
+    async move {
+        carry_out(&end.driver, &end.worker).await;
+        drop(end);
+    }
+}
+
+async fn carry_out(driver: &Arc<Driver>, worker: &Arc<Worker>) {
     let mut calls = FuturesUnordered::new();
     while !worker.is_replaced() {
-        let Some(Step { actions, wake_at }) = next_step(&driver, &worker, !calls.is_empty()) else {
+        let Some(Step { actions, wake_at }) = next_step(driver, worker, !calls.is_empty()) else {
             break;
         };
         for action in actions {
@@ -141,7 +150,6 @@ pub(super) async fn work(driver: Arc<Driver>, worker: Arc<Worker>) {
             () = sleep_until(wake_at) => {}
         }
     }
-    drop(end);
 }
 
 /// What to begin with, and when to look again although nothing happens.

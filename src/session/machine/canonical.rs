@@ -34,8 +34,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         settings: &Settings,
         now: &Now,
     ) {
-        let raise =
-            |instant: &mut Duration, by: Duration| *instant = (*instant).max(now.at - by);
+        let raise = |instant: &mut Duration, by: Duration| *instant = (*instant).max(now.at - by);
         let passed = Duration::ZERO;
         let young = settings.lease / 2;
         let age = |wall: &mut std::time::SystemTime| {

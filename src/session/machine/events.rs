@@ -223,6 +223,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             && self.known.as_ref().is_none_or(|known| known.login == record.login);
         if settings.home == Home::Store {
             self.outcome = Some(Outcome::Gained(record));
+            // What is new cuts a backoff short.
+            self.store.retry_at = None;
         } else {
             self.known = Some(record);
             self.attempt = None;

@@ -217,12 +217,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Whether nothing is under way, and all is saved.
     pub(crate) fn poll_flush(&self, flush: &Flush) -> Poll<(), E> {
-        if let Some(unsaved) = self.unsaved.as_ref().filter(|u| u.failures > flush.failures) {
-            if let Some(reason) = &unsaved.error {
-                return Poll::Failed(reason.clone());
-            }
+        if let Some(unsaved) = self.unsaved.as_ref().filter(|u| u.failures > flush.failures)
+            && let Some(reason) = &unsaved.error
+        {
+            return Poll::Failed(reason.clone());
         }
-        if self.is_active() || self.unsaved.is_some() {
+        // Whoever waits for another session's mark loses nothing.
+        let begins = self.wanted.is_some() && self.look.is_none();
+        if self.is_active() || self.unsaved.is_some() || begins {
             return Poll::Wait;
         }
         // That a mark could not be cleared costs others a wait, and no login.

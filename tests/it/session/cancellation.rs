@@ -141,7 +141,7 @@ async fn an_answer_lost_without_grace_is_final_and_the_error_says_so() {
         assert_eq!(error.error_code(), Some("invalid_grant"));
         assert_eq!(
             error.to_string(),
-            "reauthorization required: the provider no longer accepts what the session renews with; log in again and pass the token to Session::set_token; for a custom grant, fix the grant. The response to an earlier renewal was lost, so the provider may already have replaced this refresh token"
+            "reauthorization required: the provider refused the refresh token; log in again and pass the token to Session::set_token; for a custom grant, fix the grant. The response to an earlier renewal was lost, so the provider may already have replaced this refresh token"
         );
     }
     assert_eq!(world.provider.counts().token_requests, 2);
