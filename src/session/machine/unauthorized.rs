@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use super::backoff::doubled;
-use super::{Credential, Home, Machine, Note, Now, Settings, Stage};
+use super::{Credential, Home, Machine, Note, Now, Settings, Stage, State};
 
 /// Keeps 401s from renewing, after a renewal has not helped against them.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -29,6 +29,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     pub(crate) fn rejected(&mut self, sent: &T, settings: &Settings, now: &Now) -> bool {
         let can_renew = settings.home == Home::Store
             || match &self.known {
+                // Whoever sent it is told that the login has ended.
+                Some(known) if matches!(known.state, State::Ended(_)) => true,
                 Some(known) => Self::way_to_renew(known, settings).is_some(),
                 None => settings.has_grant,
             };
