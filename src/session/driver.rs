@@ -26,7 +26,7 @@ use tokio::runtime::Handle;
 use tokio::sync::futures::OwnedNotified;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::Span;
 
 use super::config::Config;
 use super::machine::{Cause, Flush, Machine, Note, Now, Poll, Reason, Settings, Stage, Ticket};
@@ -221,17 +221,16 @@ impl Driver {
             state.worker = Some(worker.clone());
             start = Some(worker);
         }
-        let has_worker = state.worker.is_some();
-        self.tell(state);
-        if let Some(worker) = start {
-            let span = observe::renewal(self.config.span_fields());
-            tokio::spawn(worker::work(self.clone(), worker).instrument(span));
+        let worker = state.worker.clone();
+        self.tell(state, worker.as_deref());
+        if let Some(start) = start {
+            tokio::spawn(worker::work(self.clone(), start));
         }
-        has_worker
+        worker.is_some()
     }
 
     /// Publishes what has changed, for requests, subscribers and operators.
-    pub(super) fn tell(&self, mut state: MutexGuard<'_, State>) {
+    pub(super) fn tell(&self, mut state: MutexGuard<'_, State>, worker: Option<&Worker>) {
         let new_token = self.publish(&state.machine);
         let notes = state.machine.take_notes();
         match (state.machine.is_unsaved(), &state.unsaved) {
@@ -241,7 +240,7 @@ impl Driver {
         }
         drop(state);
         for note in notes {
-            self.report(note);
+            self.report(note, worker);
         }
         if let (Some(token), Some(updates)) = (new_token, self.updates.get()) {
             updates.send_replace(Some(token));
@@ -446,20 +445,43 @@ impl Driver {
         }
     }
 
-    fn report(&self, note: Note<Error>) {
-        match note {
-            Note::RenewalStarted { cause, generation } => {
-                observe::renewal_started(cause_name(cause), generation);
+    /// Tells operators, within the span of the renewal or the save that it is about.
+    fn report(&self, note: Note<Error>, worker: Option<&Worker>) {
+        let span = match &note {
+            Note::RenewalStarted { .. } => {
+                let span = observe::renewal(self.config.span_fields());
+                worker.inspect(|worker| worker.set_span(Some(span.clone())));
+                span
             }
-            Note::TokenInUse { generation, took } => {
+            Note::TokenInUse { .. } | Note::RenewalFailed { .. } => {
+                let span = worker.and_then(Worker::span).unwrap_or_else(Span::none);
+                worker.inspect(|worker| worker.set_span(None));
+                span
+            }
+            Note::RenewalDiscarded
+            | Note::ResponseLost(_)
+            | Note::RefreshTokenRefused(_)
+            | Note::RenewingWithoutStore(_)
+            | Note::LeaseLost => worker.and_then(Worker::span).unwrap_or_else(Span::none),
+            Note::SaveFailed { .. } | Note::SaveSlow | Note::SaveConflict => {
+                observe::saving(self.config.span_fields())
+            }
+            _ => Span::none(),
+        };
+        let _entered = span.enter();
+        match note {
+            Note::RenewalStarted { cause, serial } => {
+                observe::renewal_started(cause_name(cause), serial);
+            }
+            Note::TokenInUse { serial, took } => {
                 let snapshot = self.published.load();
                 let lifetime = snapshot.token().and_then(|token| token.lifetime());
                 match snapshot.provenance {
-                    Provenance::Given => observe::token_set(generation, lifetime),
+                    Provenance::Given => observe::token_set(serial, lifetime),
                     Provenance::Renewed => {
-                        observe::renewal_finished(generation, lifetime, took);
+                        observe::renewal_finished(serial, lifetime, took);
                     }
-                    Provenance::Adopted => observe::token_adopted(generation, lifetime, took),
+                    Provenance::Adopted => observe::token_adopted(serial, lifetime, took),
                 }
             }
             Note::RenewalFailed { reason, attempt, known_before, took } => {
@@ -485,9 +507,9 @@ impl Driver {
                 observe::save_failed(&self.error(reason), attempt);
             }
             Note::SaveSlow => observe::save_slow(self.config.settings.save_wait),
-            Note::TokenRejected { generation } => observe::token_rejected(generation),
-            Note::UnauthorizedAfterRenewal { generation } => {
-                observe::unauthorized_after_renewal(generation);
+            Note::TokenRejected { serial } => observe::token_rejected(serial),
+            Note::UnauthorizedAfterRenewal { serial } => {
+                observe::unauthorized_after_renewal(serial);
             }
             Note::SignedOut => observe::signed_out(),
             Note::SignOutFailed(error) => observe::sign_out_failed(&error),

@@ -5,8 +5,8 @@
 //! If nobody drives its runtime, a waiter replaces it; a worker that was replaced does nothing more.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -14,6 +14,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use super::calls::{self, Done};
 use super::driver::Driver;
@@ -34,6 +35,8 @@ pub(super) struct Worker {
     /// When it is to have done something, in milliseconds since `born`; `u64::MAX`: never.
     overdue: AtomicU64,
     born: Instant,
+    /// That of the renewal under way.
+    span: Mutex<Option<Span>>,
 }
 
 impl Worker {
@@ -45,6 +48,7 @@ impl Worker {
             sent: Arc::default(),
             overdue: AtomicU64::new(u64::MAX),
             born: Instant::now(),
+            span: Mutex::default(),
         };
         worker.is_expected_by(Some(Instant::now()));
         worker
@@ -81,6 +85,14 @@ impl Worker {
     pub(super) fn replace(&self) {
         self.replaced.store(true, Ordering::Relaxed);
         self.wake.notify_one();
+    }
+
+    pub(super) fn span(&self) -> Option<Span> {
+        self.span.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_span(&self, span: Option<Span>) {
+        *self.span.lock().unwrap_or_else(PoisonError::into_inner) = span;
     }
 
     fn is_replaced(&self) -> bool {
@@ -136,7 +148,10 @@ async fn carry_out(driver: &Arc<Driver>, worker: &Arc<Worker>) {
             break;
         };
         for action in actions {
-            calls.push(calls::perform(driver.clone(), action, worker.sent.clone()));
+            let span = worker.span().unwrap_or_else(Span::none);
+            let call =
+                span.in_scope(|| calls::perform(driver.clone(), action, worker.sent.clone()));
+            calls.push(call.instrument(span));
         }
         tokio::select! {
             biased;
@@ -184,7 +199,7 @@ fn next_step(driver: &Driver, worker: &Arc<Worker>, has_calls: bool) -> Option<S
     if is_over || !actions.is_empty() || state.machine.has_notes() {
         worker.notify_changed();
     }
-    driver.tell(state);
+    driver.tell(state, Some(worker));
     // A timer whose time has come already waits for its grain all the same.
     let wake_at = wake_at.map(|at| at.max(now + Duration::from_millis(1)));
     (!is_over).then_some(Step { actions, wake_at })

@@ -74,9 +74,9 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     log.show(response.extensions().get::<reqwest_oauth2::TokenUpdated>().unwrap());
     let current = session.token().await.unwrap();
     secrets.plant_token(&current);
+    log.show_error(&session.save_error().unwrap());
     world.provider.revoke_families();
     log.show_error(&session.refresh().await.unwrap_err());
-    log.show_error(&session.save_error().unwrap());
     log.show(&app);
     log.show(&session);
     log.show(&session.subscribe());

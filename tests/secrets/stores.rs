@@ -60,7 +60,8 @@ async fn used(log: &Log, secrets: &mut Secrets, world: &World, store: Arc<dyn To
     log.show_error(&build().for_user("alice").token().await.unwrap_err());
     match swapped {
         Ok(SwapOutcome::Stored(version)) => {
-            let over = store.compare_and_swap(&key, Some(version), &Record::new("null")).await;
+            let plain = serde_json::to_string(&world.token()).unwrap();
+            let over = store.compare_and_swap(&key, Some(version), &Record::new(plain)).await;
             log.show(&over.unwrap());
         }
         Ok(conflict) => panic!("{conflict:?}"),

@@ -114,7 +114,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     fn store_answered(&mut self) {
-        self.store = StoreHealth::default();
+        self.store = StoreHealth { failures: 0, retry_at: None, error: None };
         if self.failure.as_ref().is_some_and(|failure| failure.of_store) {
             self.failure = None;
         }
@@ -132,6 +132,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         wait = wait.min((settings.lease / 2).max(settings.backoff.shortest));
         let retry_at = now.at + wait;
         self.store.retry_at = Some(retry_at);
+        self.store.error = Some(failure.error.clone());
         if let Some(unsaved) = &mut self.unsaved {
             unsaved.failures = unsaved.failures.saturating_add(1);
             let reason = Reason::Error(failure.error.clone());

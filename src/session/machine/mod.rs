@@ -253,16 +253,16 @@ pub(crate) struct StoreFailure<E> {
     pub(crate) slow: bool,
 }
 
-/// What an operator may want to know.
+/// What an operator may want to know. `serial` counts the tokens that the session has used; zero: none.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Note<E> {
     RenewalStarted {
         cause: Cause,
-        generation: u64,
+        serial: u64,
     },
     /// Another token than before is in use.
     TokenInUse {
-        generation: u64,
+        serial: u64,
         took: Duration,
     },
     RenewalFailed {
@@ -285,10 +285,10 @@ pub(crate) enum Note<E> {
     },
     SaveSlow,
     TokenRejected {
-        generation: u64,
+        serial: u64,
     },
     UnauthorizedAfterRenewal {
-        generation: u64,
+        serial: u64,
     },
     SignedOut,
     SignOutFailed(E),
@@ -338,7 +338,7 @@ pub(crate) struct Machine<T, E> {
     /// Token requests under way whose login was replaced, or that were given up.
     abandoned: u32,
     call: Option<StoreCall<T, E>>,
-    store: StoreHealth,
+    store: StoreHealth<E>,
     /// The wait before the next look at a sibling's mark.
     look: Option<Look>,
     saving: Option<SaveCall>,
@@ -431,11 +431,13 @@ struct StoreCall<T, E> {
     swap: Option<(Purpose, Record<T, E>)>,
 }
 
-#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
-struct StoreHealth {
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct StoreHealth<E> {
     failures: u32,
     /// It is not asked before this. `None` as soon as that is over.
     retry_at: Option<Duration>,
+    /// Why it failed last.
+    error: Option<E>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -487,7 +489,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             request: None,
             abandoned: 0,
             call: None,
-            store: StoreHealth::default(),
+            store: StoreHealth { failures: 0, retry_at: None, error: None },
             look: None,
             saving: None,
             set_aside: 0,
@@ -568,7 +570,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Whether something is under way, or waits to be done.
     pub(crate) fn is_busy(&self) -> bool {
-        self.is_active() || self.unsaved.is_some() || self.has_store_work()
+        let revokes = self.revocation.as_ref().is_some_and(|revocation| revocation.error.is_none());
+        self.is_active() || self.unsaved.is_some() || self.has_store_work() || revokes
     }
 
     /// Whether something is under way that ends by itself.
@@ -671,7 +674,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                     self.serve(login, generation, token, same);
                     let took =
                         self.began.take().map_or(Duration::ZERO, |at| now.at.saturating_sub(at));
-                    self.note(Note::TokenInUse { generation, took });
+                    self.note(Note::TokenInUse { serial: self.serial, took });
                 }
             }
             State::Live(Some(_)) => {

@@ -125,6 +125,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         {
             return Err(failure.reason.clone());
         }
+        if let (Some(error), Some(at)) = (&self.store.error, self.store.retry_at)
+            && now.at < at
+            && self.renewable_without_store(settings).is_none()
+        {
+            return Err(Reason::Error(error.clone()));
+        }
         if settings.home != Home::Store {
             let known = self.known.as_ref();
             let renewable = match known {
@@ -137,8 +143,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
         self.wanted = Some(now.at);
         self.began.get_or_insert(now.at);
-        let generation = self.served.as_ref().map_or(0, |served| served.generation);
-        self.note(Note::RenewalStarted { cause: self.cause(now), generation });
+        let serial = self.served.as_ref().map_or(0, |served| served.serial);
+        self.note(Note::RenewalStarted { cause: self.cause(now), serial });
         Ok(())
     }
 

@@ -39,19 +39,19 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let Some(served) = self.served.as_ref().filter(|served| served.token.is_same(sent)) else {
             return stage != Stage::Expired || may_renew;
         };
-        let (serial, generation) = (served.serial, served.generation);
+        let serial = served.serial;
         let is_quiet = self.quiet.as_ref().is_some_and(|quiet| now.at < quiet.until);
         if !may_renew || is_quiet {
             return false;
         }
         let was_quiet_for = self.quiet.as_ref().is_some_and(|quiet| quiet.serial == serial);
         if served.after_rejection && !served.token.is_accepted() && !was_quiet_for {
-            self.keep_quiet(serial, generation, now);
+            self.keep_quiet(serial, now);
             return false;
         }
         if let Some(served) = self.served.as_mut().filter(|served| !served.rejected) {
             served.rejected = true;
-            self.note(Note::TokenRejected { generation });
+            self.note(Note::TokenRejected { serial });
         }
         true
     }
@@ -65,21 +65,21 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if !served.after_rejection {
             return;
         }
-        let (serial, generation) = (served.serial, served.generation);
+        let serial = served.serial;
         if rejected {
-            self.keep_quiet(serial, generation, now);
+            self.keep_quiet(serial, now);
         } else {
             self.quiet = None;
         }
     }
 
-    fn keep_quiet(&mut self, serial: u64, generation: u64, now: &Now) {
+    fn keep_quiet(&mut self, serial: u64, now: &Now) {
         if self.quiet.as_ref().is_some_and(|quiet| now.at < quiet.until) {
             return;
         }
         let times = self.quiet.as_ref().map_or(0, |quiet| quiet.times).saturating_add(1);
         let wait = doubled(Duration::from_secs(60), Duration::from_secs(3600), times);
         self.quiet = Some(Quiet { until: now.at + wait, times, serial });
-        self.note(Note::UnauthorizedAfterRenewal { generation });
+        self.note(Note::UnauthorizedAfterRenewal { serial });
     }
 }
