@@ -39,10 +39,11 @@ impl<'a> Logins<'a> {
     pub(crate) async fn stored(&self, user: &UserId) -> Result<Option<Token>, BoxError> {
         let FleetProvider { token_url, client_id, .. } = self.provider;
         let key = TokenKey::new(token_url, client_id, user.as_str());
-        match self.store.load(&key).await? {
-            Some(record) => Ok(serde_json::from_str(record.json())?),
-            None => Ok(None),
-        }
+        let Some(record) = self.store.load(&key).await? else { return Ok(None) };
+        let document: serde_json::Value = serde_json::from_str(record.json())?;
+        // After its end a login has a record without a token.
+        let has_token = document.get("access_token").is_some();
+        Ok(if has_token { Some(serde_json::from_value(document)?) } else { None })
     }
 
     /// Whether a request of each of them is answered with 200.

@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use counts::ResponseCounts;
 use logins::Logins;
 use process_kills::ProcessKills;
-use provider::FleetProvider;
+use provider::{FleetProvider, TokenCounts};
 use shared_store::{Place, StoreName};
 use worker::{Fleet, Task};
 
@@ -47,6 +47,9 @@ struct Args {
     /// Kill a process at random every second
     #[arg(long)]
     kill: bool,
+    /// How many seconds the embedded provider is down, from a second after the start
+    #[arg(long, default_value_t = 0, conflicts_with_all = ["kill", "issuer"])]
+    outage: u64,
     /// What the random choice begins with [default: drawn, and printed]
     #[arg(long)]
     seed: Option<u64>,
@@ -118,6 +121,8 @@ async fn run(args: &Args, place: &Place) -> Result<bool, BoxError> {
             kills.one(&mut fleet, &shared, delay).await?;
         }
     }
+    let outage =
+        if args.outage > 0 { Some(outage(args.outage, &fleets, &ones).await?) } else { None };
     sleep_until(end).await;
     let (fleet, one) = (fleet.stop().await?, one.stop().await?);
     let fleets_counts = fleets.counts().await? - before[0];
@@ -147,6 +152,17 @@ async fn run(args: &Args, place: &Place) -> Result<bool, BoxError> {
             ("in the end each user's request was answered with 200", shared.all_serve().await?),
         ]));
     }
+    if let Some([fleets, ones]) = outage {
+        println!("token requests during the outage: {} and {}", fleets.requests, ones.requests);
+        return Ok(verdict(&[
+            (
+                "no more token requests in the outage than one process makes, within a tenth",
+                fleets.requests * 10 <= ones.requests * 11,
+            ),
+            ("none was presented twice", fleets_counts.reuse == 0),
+            ("in the end each user's request was answered with 200", shared.all_serve().await?),
+        ]));
+    }
     let others = |counts: &ResponseCounts| counts.requests() - counts.ok();
     Ok(verdict(&[
         ("every request was answered with 200", others(&fleet) + others(&one) == 0),
@@ -157,6 +173,25 @@ async fn run(args: &Args, place: &Place) -> Result<bool, BoxError> {
             fleets_counts.requests <= ones_counts.requests + args.tasks as u64,
         ),
     ]))
+}
+
+/// What both sides ask of a provider that is down.
+async fn outage(
+    seconds: u64,
+    fleets: &FleetProvider,
+    ones: &FleetProvider,
+) -> Result<[TokenCounts; 2], BoxError> {
+    sleep(Duration::from_secs(1)).await;
+    let before = [fleets.counts().await?, ones.counts().await?];
+    for provider in [fleets, ones] {
+        provider.set_down(true);
+    }
+    sleep(Duration::from_secs(seconds)).await;
+    let counts = [fleets.counts().await? - before[0], ones.counts().await? - before[1]];
+    for provider in [fleets, ones] {
+        provider.set_down(false);
+    }
+    Ok(counts)
 }
 
 fn verdict(held: &[(&str, bool)]) -> bool {

@@ -3,7 +3,7 @@
 use std::ops::Sub;
 use std::time::Duration;
 
-use reqwest_oauth2::testing::Provider;
+use reqwest_oauth2::testing::{Fault, Provider};
 use reqwest_oauth2::{BoxError, ClientAuthentication, OAuthClient, Token};
 use serde_json::Value;
 
@@ -99,6 +99,15 @@ impl FleetProvider {
         let refused = refused.filter(|(code, _)| *code == "invalid_grant").map(|(_, n)| number(n));
         let tokens = requests - refused.sum::<u64>();
         Ok(TokenCounts { requests, tokens, reuse: number(&stats["reuse_detected"]) })
+    }
+
+    /// Answers every token request with 503, or no longer. The embedded provider only.
+    pub(crate) fn set_down(&self, down: bool) {
+        match &self.provider {
+            Some(provider) if down => provider.fail_always(Fault::Status(503)),
+            Some(provider) => provider.clear_faults(),
+            None => {}
+        }
     }
 
     /// Whether the provider would still take this refresh token.

@@ -105,9 +105,7 @@ async fn requests(task: Task) -> Result<(), BoxError> {
         };
         if over {
             tasks.shutdown().await;
-            for user in &task.users {
-                sessions.for_user(user.as_str()).shutdown().await?;
-            }
+            sessions.shutdown().await?;
         }
         report(&std::mem::take(&mut *counts.lock().unwrap_or_else(PoisonError::into_inner)))?;
         if over {

@@ -29,7 +29,9 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::config::Config;
-use super::machine::{Cause, Flush, Machine, Note, Now, Poll, Reason, Settings, Stage, Ticket};
+use super::machine::{
+    Cause, Flush, Machine, Note, Now, Poll, Reason, Resting, Settings, Stage, Ticket,
+};
 use super::snapshot::{Provenance, Snapshot};
 use super::stored_record;
 use super::worker::{self, Worker};
@@ -59,9 +61,48 @@ pub(crate) struct Driver {
 }
 
 pub(super) struct State {
-    pub(super) machine: SessionMachine,
+    /// One of the two is there: the machine, or what is left of it between renewals.
+    awake: Option<Box<SessionMachine>>,
+    resting: Option<Resting<Arc<Snapshot>, Error>>,
     pub(super) worker: Option<Arc<Worker>>,
     unsaved: Option<observe::UnsavedGauge>,
+}
+
+impl State {
+    fn new(machine: SessionMachine) -> Self {
+        let mut state =
+            Self { awake: Some(Box::new(machine)), resting: None, worker: None, unsaved: None };
+        state.rest();
+        state
+    }
+
+    /// The machine, awake.
+    pub(super) fn machine(&mut self) -> &mut SessionMachine {
+        let resting = self.resting.take();
+        self.awake.get_or_insert_with(|| {
+            Box::new(match resting {
+                Some(resting) => resting.wake(monotonic()),
+                None => Machine::new(rand::random()),
+            })
+        })
+    }
+
+    /// Lets the machine rest, if it has nothing to do.
+    fn rest(&mut self) {
+        self.resting = self.resting.take().or_else(|| self.awake.as_ref()?.rest());
+        if self.resting.is_some() {
+            self.awake = None;
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.awake.as_ref().is_some_and(|machine| machine.is_busy())
+    }
+}
+
+/// Since the process started to measure time.
+fn monotonic() -> Duration {
+    Instant::now().saturating_duration_since(*START)
 }
 
 impl Driver {
@@ -77,7 +118,7 @@ impl Driver {
         };
         Self {
             published: ArcSwap::new(published),
-            state: Mutex::new(State { machine, worker: None, unsaved: None }),
+            state: Mutex::new(State::new(machine)),
             config,
             user,
             used: AtomicBool::new(false),
@@ -112,7 +153,7 @@ impl Driver {
         if stage == Stage::Fresh && !self.config.settings.foreground {
             return Ok(snapshot);
         }
-        let ticket = self.lock().machine.ticket();
+        let ticket = self.peek(|machine| machine.ticket());
         self.wait_for_token(ticket, limit).await
     }
 
@@ -124,7 +165,7 @@ impl Driver {
         limit: Option<Duration>,
     ) -> Result<Arc<Snapshot>, Error> {
         let than = than.token().is_some().then_some(than);
-        let ticket = self.lock().machine.ticket_for_another(than, by_hand);
+        let ticket = self.peek(|machine| machine.ticket_for_another(than, by_hand));
         self.wait_for_token(ticket, limit).await
     }
 
@@ -189,8 +230,9 @@ impl Driver {
         let mut state = self.lock();
         let changed = state.worker.as_ref().map(|worker| worker.changed());
         let now = self.now();
-        let answer = poll(&mut state.machine, &self.config.settings, &now);
-        if let Some(worker) = state.worker.as_ref().filter(|_| state.machine.has_notes()) {
+        let answer = poll(state.machine(), &self.config.settings, &now);
+        let has_notes = state.machine().has_notes();
+        if let Some(worker) = state.worker.as_ref().filter(|_| has_notes) {
             worker.wake();
         }
         (answer, changed, self.leave(state))
@@ -203,7 +245,7 @@ impl Driver {
     ) -> R {
         let mut state = self.lock();
         let now = self.now();
-        let result = event(&mut state.machine, &self.config.settings, &now);
+        let result = event(state.machine(), &self.config.settings, &now);
         if let Some(worker) = &state.worker {
             worker.wake();
             worker.notify_changed();
@@ -215,7 +257,7 @@ impl Driver {
     /// Publishes what has changed, and starts a worker where one is needed. Whether there is one.
     fn leave(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> bool {
         let mut start = None;
-        let needed = state.worker.is_none() && state.machine.is_busy();
+        let needed = state.worker.is_none() && state.is_busy();
         if needed && Handle::try_current().is_ok() {
             let worker = Arc::new(Worker::new());
             state.worker = Some(worker.clone());
@@ -231,13 +273,14 @@ impl Driver {
 
     /// Publishes what has changed, for requests, subscribers and operators.
     pub(super) fn tell(&self, mut state: MutexGuard<'_, State>, worker: Option<&Worker>) {
-        let new_token = self.publish(&state.machine);
-        let notes = state.machine.take_notes();
-        match (state.machine.is_unsaved(), &state.unsaved) {
+        let new_token = self.publish(state.machine());
+        let notes = state.machine().take_notes();
+        match (state.machine().is_unsaved(), &state.unsaved) {
             (true, None) => state.unsaved = Some(observe::UnsavedGauge::new()),
             (false, Some(_)) => state.unsaved = None,
             _ => {}
         }
+        state.rest();
         drop(state);
         for note in notes {
             self.report(note, worker);
@@ -276,6 +319,14 @@ impl Driver {
         None
     }
 
+    /// Looks at the machine.
+    pub(super) fn peek<R>(&self, look: impl FnOnce(&SessionMachine) -> R) -> R {
+        let mut state = self.lock();
+        let seen = look(state.machine());
+        state.rest();
+        seen
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -283,7 +334,7 @@ impl Driver {
     pub(super) fn now(&self) -> Now {
         let jitter = jitter::between(Duration::ZERO, Duration::from_nanos(u32::MAX.into()));
         Now {
-            at: Instant::now().saturating_duration_since(*START),
+            at: monotonic(),
             wall: self.config.clock.now(),
             jitter: jitter.as_nanos().try_into().unwrap_or(u32::MAX),
         }
@@ -313,7 +364,7 @@ impl Driver {
             let now = self.now();
             let sent = worker.has_sent_request();
             let error = Error::new(Kind::Runtime);
-            state.machine.calls_lost(&error, sent, &self.config.settings, &now);
+            state.machine().calls_lost(&error, sent, &self.config.settings, &now);
             worker.notify_changed();
         }
         self.leave(state);
@@ -333,12 +384,13 @@ impl Driver {
 
     /// Whether anything would be lost with it, or is under way.
     pub(crate) fn is_busy(&self) -> bool {
-        self.lock().machine.is_busy()
+        self.lock().is_busy()
     }
 
     /// Whether it has no token, and none is under way.
     pub(crate) fn is_vacant(&self) -> bool {
-        self.lock().machine.is_vacant()
+        let state = self.lock();
+        state.resting.is_none() && state.awake.as_ref().is_none_or(|machine| machine.is_vacant())
     }
 
     /// The session's place in the store.
@@ -390,7 +442,7 @@ impl Driver {
 
     /// Why the newest token is not saved yet.
     pub(super) fn save_error(&self) -> Option<Error> {
-        let reason = self.lock().machine.save_error()?;
+        let reason = self.peek(|machine| machine.save_error())?;
         Some(self.error(reason))
     }
 

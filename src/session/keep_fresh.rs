@@ -85,7 +85,7 @@ async fn look(driver: &Arc<Driver>) -> Wait {
     if driver.another(snapshot, true, None).await.is_ok() {
         return Wait::For(Duration::ZERO);
     }
-    match driver.lock().machine.retry_at() {
+    match driver.peek(|machine| machine.retry_at()) {
         Some(Some(at)) => Wait::Until(Driver::instant(at)),
         Some(None) => Wait::Update,
         // Nothing to renew with, or a runtime that is going away.

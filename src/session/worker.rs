@@ -125,7 +125,7 @@ impl Drop for End {
             let now = self.driver.now();
             let error = Error::new(Kind::Runtime);
             let sent = self.worker.has_sent_request();
-            state.machine.calls_lost(&error, sent, &self.driver.config.settings, &now);
+            state.machine().calls_lost(&error, sent, &self.driver.config.settings, &now);
         }
         drop(state);
         self.worker.notify_changed();
@@ -179,10 +179,10 @@ fn next_step(driver: &Driver, worker: &Arc<Worker>, has_calls: bool) -> Option<S
     let mut state = driver.lock();
     let now = driver.now();
     let mut actions = Vec::new();
-    while let Some(action) = state.machine.next(settings, &now) {
+    while let Some(action) = state.machine().next(settings, &now) {
         actions.push(action);
     }
-    let wake_at = state.machine.wake_at(settings).map(Driver::instant);
+    let wake_at = state.machine().wake_at(settings).map(Driver::instant);
     let is_over = actions.is_empty() && !has_calls && wake_at.is_none();
     if is_over {
         state.worker = None;
@@ -196,7 +196,7 @@ fn next_step(driver: &Driver, worker: &Arc<Worker>, has_calls: bool) -> Option<S
         let calls_end = has_calls.then(|| now + driver.config.store_timeout);
         worker.is_expected_by(calls_end.into_iter().chain(wake_at).max());
     }
-    if is_over || !actions.is_empty() || state.machine.has_notes() {
+    if is_over || !actions.is_empty() || state.machine().has_notes() {
         worker.notify_changed();
     }
     driver.tell(state, Some(worker));

@@ -12,6 +12,7 @@
 //! - [`events`]: what each event does to the memory;
 //! - [`requests`]: what a request gets: a token, an error, or a wait;
 //! - [`unauthorized`]: what a 401 does;
+//! - [`rest`]: a session between renewals;
 //! - [`backoff`]: how long to wait.
 //!
 //! # Invariants
@@ -31,6 +32,7 @@ mod events;
 mod own;
 mod record;
 mod requests;
+mod rest;
 mod shared;
 mod unauthorized;
 
@@ -39,6 +41,7 @@ use std::time::{Duration, SystemTime};
 pub(crate) use backoff::{Backoff, FailureClass};
 pub(crate) use record::{Mark, Pause, Record, State};
 pub(crate) use requests::{Flush, Poll, Ticket};
+pub(crate) use rest::Resting;
 use unauthorized::Quiet;
 
 /// The number of a record that has none: a token file that another program wrote. It counts as a

@@ -1,0 +1,115 @@
+//! `Resting`: a session between renewals, in little memory.
+//!
+//! Most sessions do nothing for most of the time: their newest record is the one that the store holds, its
+//! token is in use, and nothing is under way. What such a session has to remember fits in a few words. What
+//! only some of them have is boxed.
+
+use std::time::Duration;
+
+use super::{Credential, Failure, Machine, Quiet, Record, Seen, Served, State};
+
+pub(crate) struct Resting<T, E> {
+    name: u64,
+    login: u64,
+    number: u64,
+    generation: u64,
+    token: T,
+    version: i64,
+    serial: u64,
+    failures: u32,
+    /// Whether the store holds the record, under `version`.
+    is_stored: bool,
+    is_given: bool,
+    after_rejection: bool,
+    rare: Option<Box<Rare<T, E>>>,
+}
+
+struct Rare<T, E> {
+    failure: Option<Failure<E>>,
+    quiet: Option<Quiet>,
+    /// The record with its mark and pause.
+    seen: Option<Record<T, E>>,
+}
+
+impl<T: Credential, E: Clone> Machine<T, E> {
+    /// `None` while there is more to remember.
+    pub(crate) fn rest(&self) -> Option<Resting<T, E>> {
+        let (known, served) = (self.known.as_ref()?, self.served.as_ref()?);
+        let token = known.token()?;
+        let in_use = (served.login, served.generation) == (known.login, known.generation);
+        if self.is_busy()
+            || !in_use
+            || served.rejected
+            || self.response_lost
+            || self.revocation.is_some()
+            || self.began.is_some()
+            || self.store.failures > 0
+            || !self.notes.is_empty()
+        {
+            return None;
+        }
+        let (version, seen) = match &self.seen {
+            None => (None, None),
+            Some(seen) => {
+                let record = seen.record.as_ref().filter(|record| record.is_same(known))?;
+                let is_plain = record.mark.is_none() && record.pause.is_none();
+                (Some(seen.version?), (!is_plain).then(|| record.clone()))
+            }
+        };
+        let rare = Rare { failure: self.failure.clone(), quiet: self.quiet.clone(), seen };
+        let is_rare = rare.failure.is_some() || rare.quiet.is_some() || rare.seen.is_some();
+        Some(Resting {
+            name: self.name,
+            login: known.login,
+            number: known.number,
+            generation: known.generation,
+            token: token.clone(),
+            version: version.unwrap_or_default(),
+            serial: self.serial,
+            failures: self.failures,
+            is_stored: version.is_some(),
+            is_given: self.is_given,
+            after_rejection: served.after_rejection,
+            rare: is_rare.then(|| Box::new(rare)),
+        })
+    }
+}
+
+impl<T: Credential, E: Clone> Resting<T, E> {
+    /// The session as it was, at that moment.
+    pub(crate) fn wake(self, at: Duration) -> Machine<T, E> {
+        let Self { name, login, number, generation, token, serial, .. } = self;
+        let (failure, quiet, seen) = match self.rare {
+            Some(rare) => (rare.failure, rare.quiet, rare.seen),
+            None => (None, None, None),
+        };
+        let state = State::Live(Some(token.clone()));
+        let known = Record { login, number, generation, state, mark: None, pause: None };
+        let record = seen.unwrap_or_else(|| known.clone());
+        // Since when it has been the same counts from now, and nobody has looked since.
+        let seen = self.is_stored.then(|| Seen {
+            record: Some(record),
+            version: Some(self.version),
+            since: at,
+            looked: Duration::ZERO,
+        });
+        Machine {
+            is_given: self.is_given,
+            seen,
+            served: Some(Served {
+                login,
+                generation,
+                serial,
+                token,
+                rejected: false,
+                after_rejection: self.after_rejection,
+            }),
+            serial,
+            failure,
+            failures: self.failures,
+            quiet,
+            known: Some(known),
+            ..Machine::new(name)
+        }
+    }
+}
