@@ -27,8 +27,8 @@ pub(crate) struct Resting<T, E> {
 struct Rare<T, E> {
     failure: Option<Failure<E>>,
     quiet: Option<Quiet>,
-    /// The record with its mark and pause.
-    seen: Option<Record<T, E>>,
+    /// The record with its mark and pause, and since when it has been the same.
+    seen: Option<(Record<T, E>, Duration)>,
 }
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -53,7 +53,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Some(seen) => {
                 let record = seen.record.as_ref().filter(|record| record.is_same(known))?;
                 let is_plain = record.mark.is_none() && record.pause.is_none();
-                (Some(seen.version?), (!is_plain).then(|| record.clone()))
+                (Some(seen.version?), (!is_plain).then(|| (record.clone(), seen.since)))
             }
         };
         let rare = Rare { failure: self.failure.clone(), quiet: self.quiet.clone(), seen };
@@ -85,12 +85,12 @@ impl<T: Credential, E: Clone> Resting<T, E> {
         };
         let state = State::Live(Some(token.clone()));
         let known = Record { login, number, generation, state, mark: None, pause: None };
-        let record = seen.unwrap_or_else(|| known.clone());
-        // Since when it has been the same counts from now, and nobody has looked since.
+        // Of a record without mark and pause it does not matter since when it has been the same.
+        let (record, since) = seen.unwrap_or_else(|| (known.clone(), at));
         let seen = self.is_stored.then(|| Seen {
             record: Some(record),
             version: Some(self.version),
-            since: at,
+            since,
             looked: Duration::ZERO,
         });
         Machine {

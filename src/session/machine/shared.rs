@@ -241,7 +241,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         };
         let paused = record.and_then(|record| {
             let pause = record.pause.as_ref()?;
-            (!pause.left(now.wall).is_zero()).then(|| pause.error.clone())
+            // The wall clock may have been set back: no pause lasts longer than it was meant to.
+            let lasts = now.at < seen.since + pause.wait && !pause.left(now.wall).is_zero();
+            lasts.then(|| pause.error.clone())
         });
         if !renewable || paused.is_some() {
             // A sibling may have brought a token since: look once.
