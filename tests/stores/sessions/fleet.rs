@@ -79,6 +79,7 @@ impl Fleet {
                 .clock(move || clock.now() + ahead)
                 .backoff(Duration::from_millis(20), Duration::from_millis(100))
                 .save_wait_timeout(Duration::from_secs(1))
+                .store_timeout(Duration::from_secs(1))
                 .lease_ttl(LEASE);
             set_up(session)
         };
