@@ -164,14 +164,13 @@ impl Driver {
         by_hand: bool,
         limit: Option<Duration>,
     ) -> Result<Arc<Snapshot>, Error> {
-        let than = than.token().is_some().then_some(than);
-        let ticket = self.peek(|machine| machine.ticket_for_another(than, by_hand));
+        let ticket = self.peek(|machine| machine.ticket_for_another(&than, by_hand));
         self.wait_for_token(ticket, limit).await
     }
 
     async fn wait_for_token(
         self: &Arc<Self>,
-        ticket: Ticket<Arc<Snapshot>>,
+        ticket: Ticket,
         limit: Option<Duration>,
     ) -> Result<Arc<Snapshot>, Error> {
         let patience = self.config.settings.patience();

@@ -17,23 +17,18 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// Takes the wall clock of what the session remembers back: the machine has slept meanwhile, and
     /// its monotonic clock with it.
     pub(crate) fn sleep(&mut self, by: Duration) {
-        for attempt in &mut self.attempt {
-            for (_, wall) in &mut attempt.confirmed {
+        for attempt in self.attempt.iter_mut() {
+            for (_, wall) in attempt.confirmed.iter_mut() {
                 *wall -= by;
             }
         }
-        for call in &mut self.call {
+        for call in self.call.iter_mut() {
             call.sent.1 -= by;
         }
     }
 
     /// Forgets how long ago things were, and how often they happened, where that decides nothing.
-    pub(crate) fn settle(
-        &mut self,
-        ticket: Option<&mut Ticket<T>>,
-        settings: &Settings,
-        now: &Now,
-    ) {
+    pub(crate) fn settle(&mut self, ticket: Option<&mut Ticket>, settings: &Settings, now: &Now) {
         let raise = |instant: &mut Duration, by: Duration| *instant = (*instant).max(now.at - by);
         let passed = Duration::ZERO;
         let young = settings.lease / 2;
@@ -44,11 +39,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.began = None;
         self.store.retry_at.iter_mut().for_each(|at| raise(at, passed));
         self.store.failures = self.store.failures.min(2);
-        for failure in &mut self.failure {
+        for failure in self.failure.iter_mut() {
             failure.attempts = failure.attempts.min(2);
             failure.retry_at.iter_mut().for_each(|at| raise(at, passed));
         }
-        for unsaved in &mut self.unsaved {
+        for unsaved in self.unsaved.iter_mut() {
             raise(&mut unsaved.since, settings.save_wait);
             raise(&mut unsaved.retry_at, passed);
             unsaved.failures = unsaved.failures.min(2);
@@ -65,14 +60,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 age(wall);
             }
         }
-        for call in &mut self.call {
+        for call in self.call.iter_mut() {
             raise(&mut call.sent.0, young);
             age(&mut call.sent.1);
         }
         self.look.iter_mut().for_each(|look| raise(&mut look.at, passed));
         self.saving.iter_mut().for_each(|saving| raise(&mut saving.since, LONGEST_SAVE));
         let tick = Duration::from_millis(1);
-        for seen in &mut self.seen {
+        for seen in self.seen.iter_mut() {
             raise(&mut seen.since, settings.lease);
             // Only whether it was before the renewal was wanted; the next will be wanted later.
             seen.looked = match self.wanted {
@@ -82,16 +77,19 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             };
         }
         let mut same = false;
-        for quiet in &mut self.quiet {
+        for quiet in self.quiet.iter_mut() {
             raise(&mut quiet.until, passed);
             quiet.times = quiet.times.min(2);
             same = self.served.as_ref().is_some_and(|served| served.serial == quiet.serial);
             quiet.serial = 1;
         }
+        let old = self.served.as_ref().map(|served| served.serial);
         self.serial = 2;
         self.served.iter_mut().for_each(|served| served.serial = if same { 1 } else { 2 });
         self.failures = match ticket {
             Some(ticket) => {
+                let new = self.served.as_ref().map_or(0, |served| served.serial);
+                ticket.not = ticket.not.map(|not| if Some(not) == old { new } else { 0 });
                 let since = self.failures.wrapping_sub(ticket.failures);
                 ticket.failures = 0;
                 since.min(1)
@@ -102,7 +100,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     pub(crate) fn each_record(&mut self, f: &mut dyn FnMut(&mut Record<T, E>)) {
         self.seen.iter_mut().filter_map(|seen| seen.record.as_mut()).for_each(&mut *f);
-        for call in &mut self.call {
+        for call in self.call.iter_mut() {
             for (_, record) in &mut call.swap {
                 f(record);
             }

@@ -671,9 +671,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                     .as_ref()
                     .is_none_or(|served| (served.login, served.generation) != (login, generation));
                 if is_new {
-                    let rejected = self.served.as_ref().filter(|served| served.rejected);
-                    // The same access token under another name is no better.
-                    let same = rejected.is_some_and(|served| served.token.is_same(&token));
+                    // The same access token of what counts as another login is no better. A renewal
+                    // that brought it again is a renewal.
+                    let same = self.served.as_ref().is_some_and(|served| {
+                        served.rejected && served.login != login && served.token.is_same(&token)
+                    });
                     self.serve(login, generation, token, same);
                     let took =
                         self.began.take().map_or(Duration::ZERO, |at| now.at.saturating_sub(at));
@@ -789,7 +791,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         all.extend(self.wanted.as_mut());
         all.extend(self.began.as_mut());
         all.extend(self.quiet.iter_mut().map(|quiet| &mut quiet.until));
-        for attempt in &mut self.attempt {
+        for attempt in self.attempt.iter_mut() {
             all.extend([&mut attempt.try_at, &mut attempt.until]);
             all.extend(attempt.confirmed.as_mut().map(|(at, _)| at));
         }

@@ -9,10 +9,10 @@ use super::{Credential, Home, Machine, Note, Now, Reason, Settings, Stage, State
 
 /// What somebody waits for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Ticket<T> {
+pub(crate) struct Ticket {
     pub(super) failures: u32,
-    /// This token will not do.
-    not: Option<T>,
+    /// The token with this serial will not do.
+    pub(super) not: Option<u64>,
     /// Renew, also where the session renews only when told to.
     by_hand: bool,
 }
@@ -34,27 +34,23 @@ pub(crate) struct Flush {
 
 impl<T: Credential, E: Clone> Machine<T, E> {
     /// For a token that may be used.
-    pub(crate) fn ticket(&self) -> Ticket<T> {
+    pub(crate) fn ticket(&self) -> Ticket {
         Ticket { failures: self.failures, not: None, by_hand: false }
     }
 
     /// For a token other than this.
-    pub(crate) fn ticket_for_another(&self, than: Option<T>, by_hand: bool) -> Ticket<T> {
-        Ticket { not: than, by_hand, ..self.ticket() }
+    pub(crate) fn ticket_for_another(&self, than: &T, by_hand: bool) -> Ticket {
+        let served = self.served.as_ref().filter(|served| served.token.is_same(than));
+        Ticket { not: served.map(|served| served.serial), by_hand, ..self.ticket() }
     }
 
     /// What the ticket gets now. Starts a renewal where one is due and permitted.
-    pub(crate) fn poll(
-        &mut self,
-        ticket: &Ticket<T>,
-        settings: &Settings,
-        now: &Now,
-    ) -> Poll<T, E> {
+    pub(crate) fn poll(&mut self, ticket: &Ticket, settings: &Settings, now: &Now) -> Poll<T, E> {
         let stage = self.stage(now);
         let may_renew = ticket.by_hand || !settings.manual_refresh;
         let has_failed = self.failures != ticket.failures;
-        let token = self.served.as_ref().map(|served| served.token.clone());
-        let token = token.filter(|token| ticket.not.as_ref().is_none_or(|not| !not.is_same(token)));
+        let served = self.served.as_ref().filter(|served| ticket.not != Some(served.serial));
+        let token = served.map(|served| served.token.clone());
         if let Some(token) = token.filter(|_| stage != Stage::Expired) {
             if stage == Stage::Due && may_renew {
                 // While the token is good, what stands in the way of a renewal is nobody's concern.

@@ -241,3 +241,27 @@ async fn a_target_that_is_refused_is_named_and_one_that_is_none_is_not_sent() {
     }
     assert_eq!(world.provider.counts().token_requests, 1);
 }
+
+#[tokio::test]
+async fn a_grant_that_gives_the_same_token_again_is_asked_once_for_each_renewal() {
+    let world = World::new().await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = calls.clone();
+    let expires_at = world.clock.now() + std::time::Duration::from_secs(3600);
+    let session = Session::from_grant(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async move { Ok(Token::new("cached")?.with_expires_at(expires_at.into())) }
+    })
+    .clock(world.clock.reader())
+    .build();
+    session.token().await.unwrap();
+    assert_eq!(session.refresh().await.unwrap().access_token(), "cached");
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+    // A server that rejects it: one renewal, one replay, and the 401 is the caller's.
+    let http = world.http(&session);
+    world.provider.reject_all(true);
+    for _ in 0..5 {
+        assert_eq!(world.get(&http).await.unwrap(), 401);
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 3);
+}
