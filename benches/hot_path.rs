@@ -20,7 +20,7 @@ use reqwest::Request;
 use reqwest_middleware::ClientWithMiddleware;
 use support::{Constant, Shape, Targets, callgrind, median};
 
-const MOST_INSTRUCTIONS: f64 = 1.10;
+const MOST_INSTRUCTIONS: f64 = 1.05;
 const ROUNDS: usize = 200;
 const PER_ROUND: u32 = 1000;
 

@@ -251,6 +251,7 @@ fn is_token_rejected(response: &Response, asked: &Url) -> bool {
         && verdict(response.headers()) == Verdict::NewTokenMayHelp
 }
 
+#[inline(always)]
 fn authorize(request: &mut Request, snapshot: &Snapshot) {
     if let Some(header) = &snapshot.header {
         request.headers_mut().insert(AUTHORIZATION, header.clone());
@@ -258,6 +259,7 @@ fn authorize(request: &mut Request, snapshot: &Snapshot) {
 }
 
 /// Leaves the marks of an answer: the token was accepted, its update is offered.
+#[inline(always)]
 fn annotate(mut response: Response, snapshot: &Snapshot) -> Response {
     if response.status() != StatusCode::UNAUTHORIZED {
         snapshot.mark_accepted();

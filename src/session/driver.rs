@@ -65,13 +65,11 @@ pub(super) struct State {
     awake: Option<Box<SessionMachine>>,
     resting: Option<Resting<Arc<Snapshot>, Error>>,
     pub(super) worker: Option<Arc<Worker>>,
-    unsaved: Option<observe::UnsavedGauge>,
 }
 
 impl State {
     fn new(machine: SessionMachine) -> Self {
-        let mut state =
-            Self { awake: Some(Box::new(machine)), resting: None, worker: None, unsaved: None };
+        let mut state = Self { awake: Some(Box::new(machine)), resting: None, worker: None };
         state.rest();
         state
     }
@@ -127,7 +125,7 @@ impl Driver {
     }
 
     /// The hot path: a fresh token, at once.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fresh(&self) -> Option<Arc<Snapshot>> {
         let snapshot = self.published.load_full();
         (self.config.clock.now() < snapshot.freshness.due).then_some(snapshot)
@@ -274,10 +272,8 @@ impl Driver {
     pub(super) fn tell(&self, mut state: MutexGuard<'_, State>, worker: Option<&Worker>) {
         let new_token = self.publish(state.machine());
         let notes = state.machine().take_notes();
-        match (state.machine().is_unsaved(), &state.unsaved) {
-            (true, None) => state.unsaved = Some(observe::UnsavedGauge::new()),
-            (false, Some(_)) => state.unsaved = None,
-            _ => {}
+        if let Some(worker) = worker {
+            worker.count_unsaved(state.machine().is_unsaved());
         }
         state.rest();
         drop(state);

@@ -21,6 +21,7 @@ use super::driver::Driver;
 use super::machine::Action;
 use super::snapshot::Snapshot;
 use crate::error::{Error, Kind};
+use crate::observe;
 
 /// How long a worker that has something to do may take to begin with it. Then nobody drives its runtime.
 const SLACK: Duration = Duration::from_secs(5);
@@ -37,6 +38,8 @@ pub(super) struct Worker {
     born: Instant,
     /// That of the renewal under way.
     span: Mutex<Option<Span>>,
+    /// In the gauge while the session has something that is not saved.
+    unsaved: Mutex<Option<observe::UnsavedGauge>>,
 }
 
 impl Worker {
@@ -49,6 +52,7 @@ impl Worker {
             overdue: AtomicU64::new(u64::MAX),
             born: Instant::now(),
             span: Mutex::default(),
+            unsaved: Mutex::default(),
         };
         worker.is_expected_by(Some(Instant::now()));
         worker
@@ -93,6 +97,12 @@ impl Worker {
 
     pub(super) fn set_span(&self, span: Option<Span>) {
         *self.span.lock().unwrap_or_else(PoisonError::into_inner) = span;
+    }
+
+    pub(super) fn count_unsaved(&self, is_unsaved: bool) {
+        let mut unsaved = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner);
+        let gauge = unsaved.take().filter(|_| is_unsaved);
+        *unsaved = gauge.or_else(|| is_unsaved.then(observe::UnsavedGauge::new));
     }
 
     fn is_replaced(&self) -> bool {

@@ -12,10 +12,10 @@ pub(crate) struct Resting<T, E> {
     name: u64,
     login: u64,
     number: u64,
-    generation: u64,
     token: T,
     version: i64,
-    serial: u64,
+    generation: u32,
+    serial: u32,
     failures: u32,
     /// Whether the store holds the record, under `version`.
     is_stored: bool,
@@ -36,6 +36,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     pub(crate) fn rest(&self) -> Option<Resting<T, E>> {
         let (known, served) = (self.known.as_ref()?, self.served.as_ref()?);
         let token = known.token()?;
+        let (generation, serial) =
+            (u32::try_from(known.generation).ok()?, u32::try_from(self.serial).ok()?);
         let in_use = (served.login, served.generation) == (known.login, known.generation);
         if self.is_busy()
             || !in_use
@@ -62,10 +64,10 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             name: self.name,
             login: known.login,
             number: known.number,
-            generation: known.generation,
+            generation,
             token: token.clone(),
             version: version.unwrap_or_default(),
-            serial: self.serial,
+            serial,
             failures: self.failures,
             is_stored: version.is_some(),
             is_given: self.is_given,
@@ -78,7 +80,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 impl<T: Credential, E: Clone> Resting<T, E> {
     /// The session as it was, at that moment.
     pub(crate) fn wake(self, at: Duration) -> Machine<T, E> {
-        let Self { name, login, number, generation, token, serial, .. } = self;
+        let Self { name, login, number, token, .. } = self;
+        let (generation, serial) = (self.generation.into(), self.serial.into());
         let (failure, quiet, seen) = match self.rare {
             Some(rare) => (rare.failure, rare.quiet, rare.seen),
             None => (None, None, None),
