@@ -47,7 +47,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         };
         self.began = None;
         self.store.retry_at.iter_mut().for_each(|at| raise(at, passed));
-        self.store.failures = self.store.failures.min(2);
+        self.store.failures = self.store.failures.min(4);
         for failure in &mut self.failure {
             failure.attempts = failure.attempts.min(2);
             failure.retry_at.iter_mut().for_each(|at| raise(at, passed));
@@ -55,7 +55,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         for unsaved in &mut self.unsaved {
             raise(&mut unsaved.since, settings.save_wait);
             raise(&mut unsaved.retry_at, passed);
-            unsaved.failures = unsaved.failures.min(2);
+            unsaved.failures = unsaved.failures.min(4);
         }
         self.wanted.iter_mut().for_each(|at| raise(at, settings.patience()));
         for Attempt { confirmed, tries, try_at, until } in &mut self.attempt {
@@ -158,7 +158,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Whether it may still present a refresh token, or has an answer that is not stored.
     pub(crate) fn is_renewing(&self) -> bool {
-        self.attempt.is_some() || self.outcome.is_some() || self.request.is_some()
+        let claims = self.attempt.is_some() && self.wanted.is_some();
+        claims || self.outcome.is_some() || self.request.is_some()
     }
 
     /// The token in use: its login and generation.

@@ -176,11 +176,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let record = self.seen.as_ref().and_then(|seen| seen.record.clone());
         let marked = record.filter(|record| record.is_marked_by(self.name));
         let Some(record) = marked else {
-            // The claim may be in the store or not: if nobody else's is, it is made again.
-            let is_free = self.wanted.is_some() && attempt.confirmed.is_none();
-            if !(is_free && self.may_claim(settings, now)) {
-                self.attempt = None;
-            }
+            // Lost, or not known to be in the store: the claim is made again, if it may be.
+            self.attempt = None;
             return None;
         };
         let Some(refresh) = Self::way_to_renew(&record, settings).filter(|_| self.wanted.is_some())
