@@ -778,7 +778,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         all.extend(self.wanted.as_mut());
         all.extend(self.began.as_mut());
         all.extend(self.quiet.iter_mut().map(|quiet| &mut quiet.until));
-        for attempt in &mut self.attempt {
+        if let Some(attempt) = &mut self.attempt {
             all.extend([&mut attempt.try_at, &mut attempt.until]);
             all.extend(attempt.confirmed.as_mut().map(|(at, _)| at));
         }
