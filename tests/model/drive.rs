@@ -182,7 +182,7 @@ impl State {
         let before = self.seen.presented[login][generation];
         if before.by != 0 && before.paused {
             self.violate(Property::AskedTooEarly);
-        } else if before.by != 0 && !before.excused {
+        } else if before.by != 0 && (!before.excused || before.answered && before.by == name) {
             self.violate(Property::PresentedTwice);
         }
         self.seen.presented[login][generation] = Presentation {

@@ -76,7 +76,7 @@ impl State {
                     return wrong("the provider has gone further than the store");
                 }
             }
-            Login::Ended(_) if !self.provider.ended[login] => {
+            Login::Ended(_) if self.provider.ended >> login & 1 == 0 => {
                 return wrong("the store takes the login for ended, the provider does not");
             }
             _ => {}
@@ -95,7 +95,7 @@ impl State {
             return Ok(());
         }
         for login in 1..usize::from(OUTS) {
-            if self.seen.gone >> login & 1 == 1 && !self.provider.ended[login] {
+            if self.seen.gone >> login & 1 == 1 && self.provider.ended >> login & 1 == 0 {
                 let what = format!("login {login} was signed out, and is still good");
                 return Err((Property::NotRevoked, what));
             }

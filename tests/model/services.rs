@@ -78,7 +78,7 @@ impl State {
     pub fn provide(&mut self, world: &World, token: Tok) -> Answer<Tok, Trouble> {
         let login = token.login as usize;
         let provider = &mut self.provider;
-        if !provider.ended[login] {
+        if provider.ended >> login & 1 == 0 {
             if token.generation == provider.current[login] {
                 provider.current[login] += 1;
                 return Answer::Token(self.issue(world, token.login, token.generation + 1, true));
@@ -87,10 +87,10 @@ impl State {
                 return Answer::Token(self.issue(world, token.login, token.generation + 1, true));
             }
             // Reuse: the login ends.
-            provider.ended[login] = true;
+            provider.ended |= 1 << login;
         }
         provider.refused[login] |= 1 << token.generation;
-        if !world.without.contains(&Property::LoginLost) && !provider.revoked[login] {
+        if !world.without.contains(&Property::LoginLost) && provider.revoked >> login & 1 == 0 {
             self.violate(Property::LoginLost);
         }
         Answer::Refused(Trouble)
@@ -100,15 +100,15 @@ impl State {
     pub fn grant(&mut self, world: &World, login: u64, generation: u64) -> Answer<Tok, Trouble> {
         let (login, generation) = (login as u8, generation as u8 + 1);
         self.provider.current[login as usize] = generation;
-        self.provider.ended[login as usize] = false;
+        self.provider.ended &= !(1 << login);
         Answer::Token(self.issue(world, login, generation, world.grant == Grant::Refreshable))
     }
 
     pub fn revoke(&mut self, token: Tok) {
         let login = token.login as usize;
         if token.generation == self.provider.current[login] {
-            self.provider.ended[login] = true;
-            self.provider.revoked[login] = true;
+            self.provider.ended |= 1 << login;
+            self.provider.revoked |= 1 << login;
         }
     }
 
@@ -117,13 +117,10 @@ impl State {
         let mut state = Self {
             store: None,
             old: None,
-            sessions: std::array::from_fn(|i| Session::new(NAMES as u8 + i as u8)),
-            provider: Provider {
-                current: [0; LOGINS],
-                ended: [false; LOGINS],
-                revoked: [false; LOGINS],
-                refused: [0; LOGINS],
-            },
+            sessions: std::array::from_fn(|i| {
+                Session::new(if i < world.sessions { NAMES as u8 + i as u8 } else { 0 })
+            }),
+            provider: Provider { current: [0; LOGINS], refused: [0; LOGINS], ended: 0, revoked: 0 },
             late_swap: None,
             late_request: None,
             logins: 1,

@@ -478,7 +478,9 @@ impl State {
                 };
                 let presented =
                     &mut self.seen.presented[request.login as usize][request.generation as usize];
-                presented.answered |= request.refresh;
+                presented.answered |= request.refresh
+                    && matches!(answer, Answer::Token(_))
+                    && presented.by == self.sessions[i].name;
                 self.event(world, i, zero, |real, settings, now| {
                     real.answered(request, answer, settings, now);
                 });

@@ -3,6 +3,7 @@
 //! A world is small and can be copied, so a state is its own snapshot. Each session has a clock of its
 //! own, which shows [`BASE`] in every state: what lies in the past is moved instead.
 
+use std::hash::{Hash, Hasher};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::machine::{
@@ -242,7 +243,7 @@ pub enum Property {
 }
 
 /// All that is the case at one moment.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct State {
     pub store: Versioned,
     /// What a stale load returns.
@@ -265,7 +266,7 @@ pub struct State {
 }
 
 /// What has happened, as far as the properties need it.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Seen {
     pub presented: [[Presentation; GENERATIONS]; LOGINS],
     /// Logins in the order in which they first reached the store; 0: none.
@@ -289,7 +290,7 @@ pub struct Presentation {
     pub excused: bool,
     /// The provider said "later".
     pub paused: bool,
-    /// The answer has arrived.
+    /// A new token has arrived for it.
     pub answered: bool,
     /// How often, since nobody was to ask or since its holder died or stopped.
     pub times: u8,
@@ -297,12 +298,12 @@ pub struct Presentation {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Provider {
-    /// For each login: the generation that is good, whether the login has ended, and the generations
-    /// that were refused.
+    /// For each login: the generation that is good, and the generations that were refused.
     pub current: [u8; LOGINS],
-    pub ended: [bool; LOGINS],
-    pub revoked: [bool; LOGINS],
     pub refused: [u8; LOGINS],
+    /// The logins that have ended, and those that were revoked.
+    pub ended: u32,
+    pub revoked: u32,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -361,6 +362,31 @@ pub struct Saving {
     pub done: Option<bool>,
     /// It takes longer than a call may take.
     pub hangs: bool,
+}
+
+/// Most sessions, logins and generations do not exist, and are left out.
+impl Hash for State {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.store.hash(hasher);
+        self.old.hash(hasher);
+        for session in self.sessions.iter().filter(|session| session.name > 0) {
+            session.hash(hasher);
+        }
+        self.provider.hash(hasher);
+        self.late_swap.hash(hasher);
+        self.late_request.hash(hasher);
+        let Self { logins, outs, faults, beats, flushes, age, clock, .. } = *self;
+        [logins, outs, faults, beats, flushes, age, clock].hash(hasher);
+        let Seen { presented, entered, after, stored, gone, emptied, violation } = &self.seen;
+        for (i, presentation) in presented.iter().flatten().enumerate() {
+            if presentation.by != 0 {
+                let Presentation { by, excused, paused, answered, times } = *presentation;
+                let flags = u8::from(excused) | u8::from(paused) << 1 | u8::from(answered) << 2;
+                hasher.write_u64(u64::from_le_bytes([i as u8, by, flags, times, 1, 0, 0, 0]));
+            }
+        }
+        (entered, after, stored, gone, emptied, violation).hash(hasher);
+    }
 }
 
 impl Session {
