@@ -238,11 +238,14 @@ pub(crate) enum Answer<T, E> {
     Lost(E),
 }
 
+/// What the store holds, and its version.
+pub(crate) type Found<T, E> = Option<(Record<T, E>, i64)>;
+
 /// What a swap came to.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Swapped<T, E> {
     Stored(i64),
-    Conflict(Option<(Record<T, E>, i64)>),
+    Conflict(Found<T, E>),
 }
 
 /// A store call that failed. Whether it had an effect is not known.

@@ -223,10 +223,10 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Whether nothing is under way, and all is saved.
     pub(crate) fn poll_flush(&self, flush: &Flush) -> Poll<(), E> {
-        if let Some(unsaved) = self.unsaved.as_ref().filter(|u| u.failures > flush.failures) {
-            if let Some(reason) = &unsaved.error {
-                return Poll::Failed(reason.clone());
-            }
+        if let Some(unsaved) = self.unsaved.as_ref().filter(|u| u.failures > flush.failures)
+            && let Some(reason) = &unsaved.error
+        {
+            return Poll::Failed(reason.clone());
         }
         if self.is_active() || self.unsaved.is_some() {
             return Poll::Wait;

@@ -21,7 +21,7 @@ use std::time::Duration;
 use super::backoff::between;
 use super::record::millis;
 use super::{
-    Action, Attempt, Cause, Credential, Look, Machine, Mark, Note, Now, Outcome, Presented,
+    Action, Attempt, Cause, Credential, Found, Look, Machine, Mark, Note, Now, Outcome, Presented,
     Purpose, Reason, Record, Seen, Settings, State, StoreCall,
 };
 
@@ -359,7 +359,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// A record, or that there is none, was seen in the store.
-    pub(super) fn see(&mut self, found: Option<(Record<T, E>, i64)>, now: &Now) {
+    pub(super) fn see(&mut self, found: Found<T, E>, now: &Now) {
         let (mut record, version) = found.unzip();
         if let Some(record) = record.as_mut().filter(|record| record.number == super::UNNUMBERED) {
             let known = self.known.as_ref().filter(|known| known.login == record.login);
