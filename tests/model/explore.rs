@@ -256,7 +256,8 @@ fn trace(world: &World, parents: &[(u32, u16)], number: u32) -> Vec<String> {
 /// From this state round the circle: the shortest way back to a state that was met before.
 fn round(world: &World, from: State) -> Vec<String> {
     // Depth first: the first state that is met twice on one way closes the circle.
-    let mut on_way: Vec<(u128, Vec<(Sort, Step)>, State, Option<Step>)> = Vec::new();
+    type Visit = (u128, Vec<(Sort, Step)>, State, Option<Step>);
+    let mut on_way: Vec<Visit> = Vec::new();
     let mut done: std::collections::HashSet<u128> = std::collections::HashSet::new();
     let choices = |state: &State| {
         let mut steps = Vec::new();

@@ -9,7 +9,8 @@
 //!
 //! ```sh
 //! cargo test --test model                                   # the small worlds
-//! cargo test --release --test model                         # all
+//! cargo test --release --test model                         # the large ones, too
+//! cargo test --release --test model -- --all                # and the huge ones
 //! cargo test --release --test model -- "all store faults"   # those whose name contains this
 //! cargo test --release --test model -- --losses             # the losses that no client can avoid
 //! tests/model/mutants                                       # without each rule, what goes wrong
@@ -37,7 +38,7 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use explore::{Found, explore};
-use world::World;
+use world::{Size, World};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -53,10 +54,13 @@ fn main() -> ExitCode {
     if has("--losses") {
         return losses();
     }
-    // A name is enough to choose a large world.
-    let small = cfg!(debug_assertions) && names.is_empty();
+    let largest = match () {
+        () if has("--all") || !names.is_empty() => Size::Huge,
+        () if cfg!(debug_assertions) => Size::Small,
+        () => Size::Large,
+    };
     let mut worlds = worlds::all();
-    worlds.retain(|world| is_named(world) && !(small && world.large));
+    worlds.retain(|world| is_named(world) && world.size <= largest);
     run(&worlds)
 }
 

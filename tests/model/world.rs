@@ -38,8 +38,7 @@ const WALL: Duration = Duration::from_secs(1_700_000_000);
 #[derive(Clone, Copy, Debug)]
 pub struct World {
     pub name: &'static str,
-    /// Too large for a debug build.
-    pub large: bool,
+    pub size: Size,
     pub home: Home,
     pub sessions: usize,
     pub start: Start,
@@ -76,6 +75,15 @@ pub struct World {
     pub all_know: bool,
     /// Properties that are not looked at.
     pub without: &'static [Property],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Size {
+    Small,
+    /// Too large for a debug build.
+    Large,
+    /// Explored only when asked for.
+    Huge,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -148,7 +156,7 @@ pub const ALL: u32 = STORE
 
 pub const PLAIN: World = World {
     name: "",
-    large: false,
+    size: Size::Small,
     home: Home::Store,
     sessions: 2,
     start: Start::Loaded,
@@ -431,7 +439,7 @@ impl Session {
 impl State {
     pub fn wall(&self) -> SystemTime {
         let clock = Duration::from_millis(self.clock.into());
-        UNIX_EPOCH + WALL + clock + Duration::from_nanos(self.age.into()) * 1000
+        UNIX_EPOCH + WALL + clock + Duration::from_micros(self.age.into())
     }
 
     /// The moment of an event, this long after the last one.
@@ -533,7 +541,7 @@ pub const LONG_AGO: u64 = 1000;
 /// How old the world is, in steps of a token's life.
 pub fn age_of(wall: SystemTime) -> u8 {
     let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-    ((since.subsec_nanos() / 1000) % 1000) as u8
+    (since.subsec_micros() % 1000) as u8
 }
 
 /// The number of the first login.

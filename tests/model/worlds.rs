@@ -24,8 +24,14 @@ const fn faults(name: &'static str, faults: u8, kinds: u32, of: World) -> World 
     World { name, faults, kinds, ..of }
 }
 
+/// Too large for a debug build.
 const fn large(of: World) -> World {
-    World { large: true, ..of }
+    World { size: Size::Large, ..of }
+}
+
+/// Explored only when asked for.
+const fn huge(of: World) -> World {
+    World { size: Size::Huge, ..of }
 }
 
 const fn without(without: &'static [Property], of: World) -> World {
@@ -75,8 +81,8 @@ pub fn all() -> Vec<World> {
         )),
         large(world("no faults, given token, 2 logins", World { start: Start::Given, ..TWO })),
         large(world("no faults, plain file, 2 logins", World { start: Start::Unnumbered, ..TWO })),
-        large(world("no faults, 2 logins, 1 sign-out", TWO_OUT)),
-        large(world("no faults, 3 logins", World { logins: 3, ..PLAIN })),
+        huge(world("no faults, 2 logins, 1 sign-out", TWO_OUT)),
+        huge(world("no faults, 3 logins", World { logins: 3, ..PLAIN })),
         large(world("no faults, 3 sessions", THREE)),
         // The store fails.
         faults("store fails before x1", 1, FAIL_BEFORE, PLAIN),
@@ -93,23 +99,18 @@ pub fn all() -> Vec<World> {
         )),
         large(faults("all store faults x1, flush", 1, STORE, World { flushes: 1, ..PLAIN })),
         large(faults("all store faults x3", 3, STORE, PLAIN)),
-        large(faults(
+        huge(faults(
             "all store faults x3, stale: first",
             3,
             STORE,
             World { stale_first: true, ..PLAIN },
         )),
-        large(faults("all store faults x1, 2 logins", 1, STORE, TWO)),
+        huge(faults("all store faults x1, 2 logins", 1, STORE, TWO)),
         large(faults("all store faults x1, 1 sign-out", 1, STORE, OUT)),
-        large(faults("all store faults x1, 3 sessions", 1, STORE, THREE)),
+        huge(faults("all store faults x1, 3 sessions", 1, STORE, THREE)),
         large(faults("stale loads x3, 2 logins", 3, STALE, TWO)),
-        large(faults(
-            "store fails after x1, 3 logins",
-            1,
-            FAIL_AFTER,
-            World { logins: 3, ..PLAIN },
-        )),
-        large(faults(
+        huge(faults("store fails after x1, 3 logins", 1, FAIL_AFTER, World { logins: 3, ..PLAIN })),
+        huge(faults(
             "all store faults x1, empty, 2 logins",
             1,
             STORE,
@@ -127,10 +128,10 @@ pub fn all() -> Vec<World> {
             REQUEST_LOST | ANSWER_LOST | LATER,
             GRACE,
         )),
-        large(faults("request lost, later x1, 2 logins", 1, REQUEST_LOST | LATER, TWO)),
-        large(faults("request lost, later x1, 3 sessions", 1, REQUEST_LOST | LATER, THREE)),
+        huge(faults("request lost, later x1, 2 logins", 1, REQUEST_LOST | LATER, TWO)),
+        huge(faults("request lost, later x1, 3 sessions", 1, REQUEST_LOST | LATER, THREE)),
         large(faults("store faults, later x2", 2, STORE | LATER, PLAIN)),
-        large(faults(
+        huge(faults(
             "store, request faults x2, mark renewed",
             2,
             STORE | REQUEST_LOST | LATER,
@@ -166,7 +167,7 @@ pub fn all() -> Vec<World> {
             STORE | REQUEST_LOST | LATER,
             without(EARLY, AGED),
         )),
-        large(faults(
+        huge(faults(
             "store, request faults x1, 1 sign-out, flush",
             1,
             STORE | REQUEST_LOST | LATER,
@@ -193,9 +194,9 @@ pub fn all() -> Vec<World> {
         faults("runtime ends x1", 1, RUNTIME, LOSSY),
         faults("runtime ends x1, late request", 1, RUNTIME | LATE_REQUEST, LOSSY),
         large(faults("death x1, 1 sign-out", 1, DEATH, World { outs: 1, ..LOSSY })),
-        large(faults("death, later x2", 2, DEATH | LATER, LOSSY)),
-        large(faults("store faults, death x2", 2, STORE | DEATH, without(EARLY_LOSSES, PLAIN))),
-        large(faults(
+        huge(faults("death, later x2", 2, DEATH | LATER, LOSSY)),
+        huge(faults("store faults, death x2", 2, STORE | DEATH, without(EARLY_LOSSES, PLAIN))),
+        huge(faults(
             "store faults, pause, sleep x2",
             2,
             STORE | PAUSE | SLEEP,
@@ -207,15 +208,15 @@ pub fn all() -> Vec<World> {
             STORE | PAUSE,
             World { start: Start::Marked, ..LOSSY },
         )),
-        large(faults("pause, sleep x1, 2 logins", 1, PAUSE | SLEEP, World { logins: 2, ..LOSSY })),
-        large(faults(
+        huge(faults("pause, sleep x1, 2 logins", 1, PAUSE | SLEEP, World { logins: 2, ..LOSSY })),
+        huge(faults(
             "death, pause x1, 3 sessions",
             1,
             DEATH | PAUSE,
             World { sessions: 3, ..LOSSY },
         )),
         large(faults("store faults, eviction, later x2", 2, STORE | EVICTION | LATER, PLAIN)),
-        large(faults("runtime ends x2", 2, RUNTIME, LOSSY)),
+        huge(faults("runtime ends x2", 2, RUNTIME, LOSSY)),
         large(faults("runtime ends x1, 1 sign-out", 1, RUNTIME, World { outs: 1, ..LOSSY })),
         large(faults("everything x1", 1, ALL, LOSSY)),
         // The store loses its content.
@@ -224,12 +225,12 @@ pub fn all() -> Vec<World> {
         large(faults("emptied x1, all know, 2 logins", 1, EMPTIED, World { logins: 2, ..KNOWN })),
         large(faults("emptied x2", 2, EMPTIED, without(EMPTY, PLAIN))),
         large(faults("emptied x1, 1 sign-out", 1, EMPTIED, without(EMPTY_OUT, OUT))),
-        large(faults("emptied x1, 2 logins", 1, EMPTIED, without(EMPTY, TWO))),
-        large(faults("emptied, store faults x2", 2, EMPTIED | STORE, without(EMPTY, PLAIN))),
-        large(faults("emptied, death x2", 2, EMPTIED | DEATH, without(EMPTY, PLAIN))),
+        huge(faults("emptied x1, 2 logins", 1, EMPTIED, without(EMPTY, TWO))),
+        huge(faults("emptied, store faults x2", 2, EMPTIED | STORE, without(EMPTY, PLAIN))),
+        huge(faults("emptied, death x2", 2, EMPTIED | DEATH, without(EMPTY, PLAIN))),
         // Sign-outs.
         faults("revocation fails, 1 sign-out", 1, REVOKE_FAILS, without(&[NotRevoked], OUT)),
-        large(world("2 sign-outs", World { outs: 2, ..PLAIN })),
+        huge(world("2 sign-outs", World { outs: 2, ..PLAIN })),
         // A session without a store.
         world("memory: no faults", MEMORY),
         faults("memory: request faults x2", 2, REQUESTS, without(LOSSES, MEMORY)),
@@ -237,7 +238,7 @@ pub fn all() -> Vec<World> {
         faults("saver: fails x2", 2, SAVE_FAILS, SAVER),
         large(faults("memory: runtime ends x2", 2, RUNTIME, without(LOSSES, MEMORY))),
         large(faults("saver: hangs x2", 2, SAVE_HANGS, SAVER)),
-        large(faults("saver: fails, hangs x2", 2, SAVES, SAVER)),
+        huge(faults("saver: fails, hangs x2", 2, SAVES, SAVER)),
         large(faults(
             "saver: fails, hangs x2, strict",
             2,
@@ -245,7 +246,7 @@ pub fn all() -> Vec<World> {
             World { strict_saving: true, ..SAVER },
         )),
         large(faults("saver: request faults x2", 2, REQUESTS, without(LOSSES, SAVER))),
-        large(faults(
+        huge(faults(
             "saver: hangs, runtime ends x2",
             2,
             SAVE_HANGS | RUNTIME,
@@ -280,7 +281,7 @@ pub fn all() -> Vec<World> {
             DEATH | GRANT_REFUSED | LATER,
             without(EARLY_LOSSES, GRANT),
         )),
-        large(faults(
+        huge(faults(
             "grant: runtime ends, 1 sign-out",
             1,
             RUNTIME | LATER | STORE,
