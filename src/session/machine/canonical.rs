@@ -17,14 +17,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// Takes the wall clock of what the session remembers back: the machine has slept meanwhile, and
     /// its monotonic clock with it.
     pub(crate) fn sleep(&mut self, by: Duration) {
-        for attempt in self.attempt.iter_mut() {
-            for (_, wall) in attempt.confirmed.iter_mut() {
-                *wall -= by;
-            }
-        }
-        for call in self.call.iter_mut() {
-            call.sent.1 -= by;
-        }
+        let confirmed = self.attempt.iter_mut().filter_map(|attempt| attempt.confirmed.as_mut());
+        confirmed.for_each(|(_, wall)| *wall -= by);
+        self.call.iter_mut().for_each(|call| call.sent.1 -= by);
     }
 
     /// Forgets how long ago things were, and how often they happened, where that decides nothing.
@@ -38,36 +33,36 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         };
         self.began = None;
         self.store.retry_at.iter_mut().for_each(|at| raise(at, passed));
-        self.store.failures = self.store.failures.min(2);
-        for failure in self.failure.iter_mut() {
+        self.store.failures = self.store.failures.min(4);
+        if let Some(failure) = &mut self.failure {
             failure.attempts = failure.attempts.min(2);
             failure.retry_at.iter_mut().for_each(|at| raise(at, passed));
         }
-        for unsaved in self.unsaved.iter_mut() {
+        if let Some(unsaved) = &mut self.unsaved {
             raise(&mut unsaved.since, settings.save_wait);
             raise(&mut unsaved.retry_at, passed);
-            unsaved.failures = unsaved.failures.min(2);
+            unsaved.failures = unsaved.failures.min(4);
         }
         self.wanted.iter_mut().for_each(|at| raise(at, settings.patience()));
-        for Attempt { confirmed, tries, try_at, until } in &mut self.attempt {
+        if let Some(Attempt { confirmed, tries, try_at, until }) = &mut self.attempt {
             raise(try_at, passed);
             raise(until, passed);
             if *tries == 0 {
                 *until = now.at;
             }
-            for (at, wall) in confirmed {
+            if let Some((at, wall)) = confirmed {
                 raise(at, young);
                 age(wall);
             }
         }
-        for call in self.call.iter_mut() {
+        if let Some(call) = &mut self.call {
             raise(&mut call.sent.0, young);
             age(&mut call.sent.1);
         }
         self.look.iter_mut().for_each(|look| raise(&mut look.at, passed));
         self.saving.iter_mut().for_each(|saving| raise(&mut saving.since, LONGEST_SAVE));
         let tick = Duration::from_millis(1);
-        for seen in self.seen.iter_mut() {
+        if let Some(seen) = &mut self.seen {
             raise(&mut seen.since, settings.lease);
             // Only whether it was before the renewal was wanted; the next will be wanted later.
             seen.looked = match self.wanted {
@@ -77,7 +72,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             };
         }
         let mut same = false;
-        for quiet in self.quiet.iter_mut() {
+        if let Some(quiet) = &mut self.quiet {
             raise(&mut quiet.until, passed);
             quiet.times = quiet.times.min(2);
             same = self.served.as_ref().is_some_and(|served| served.serial == quiet.serial);
@@ -100,10 +95,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     pub(crate) fn each_record(&mut self, f: &mut dyn FnMut(&mut Record<T, E>)) {
         self.seen.iter_mut().filter_map(|seen| seen.record.as_mut()).for_each(&mut *f);
-        for call in self.call.iter_mut() {
-            for (_, record) in &mut call.swap {
-                f(record);
-            }
+        if let Some(call) = &mut self.call {
+            call.swap.iter_mut().for_each(|(_, record)| f(record));
         }
     }
 
@@ -151,7 +144,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Whether it may still present a refresh token, or has an answer that is not stored.
     pub(crate) fn is_renewing(&self) -> bool {
-        self.attempt.is_some() || self.outcome.is_some() || self.request.is_some()
+        let claims = self.attempt.is_some() && self.wanted.is_some();
+        claims || self.outcome.is_some() || self.request.is_some()
     }
 
     /// The token in use: its login and generation.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::backoff::between;
 use super::{
-    Answer, Credential, Failure, FailureClass, Home, Machine, Note, Now, Outcome, Pause, Pending,
-    Presented, Purpose, Reason, Record, Revocation, SECOND_TRY, Settings, State, StoreCall,
-    StoreFailure, StoreHealth, Swapped, Unsaved,
+    Answer, Credential, Failure, FailureClass, Found, Home, Machine, Note, Now, Outcome, Pause,
+    Pending, Presented, Purpose, Reason, Record, Revocation, SECOND_TRY, Settings, State,
+    StoreCall, StoreFailure, StoreHealth, Swapped, Unsaved,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -14,7 +14,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     pub(crate) fn loaded(
         &mut self,
         call: u32,
-        outcome: Result<Option<(Record<T, E>, i64)>, StoreFailure<E>>,
+        outcome: Result<Found<T, E>, StoreFailure<E>>,
         settings: &Settings,
         now: &Now,
     ) {

@@ -241,11 +241,14 @@ pub(crate) enum Answer<T, E> {
     Lost(E),
 }
 
+/// What the store holds, and its version.
+pub(crate) type Found<T, E> = Option<(Record<T, E>, i64)>;
+
 /// What a swap came to.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Swapped<T, E> {
     Stored(i64),
-    Conflict(Option<(Record<T, E>, i64)>),
+    Conflict(Found<T, E>),
 }
 
 /// A store call that failed. Whether it had an effect is not known.
@@ -791,7 +794,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         all.extend(self.wanted.as_mut());
         all.extend(self.began.as_mut());
         all.extend(self.quiet.iter_mut().map(|quiet| &mut quiet.until));
-        for attempt in self.attempt.iter_mut() {
+        if let Some(attempt) = &mut self.attempt {
             all.extend([&mut attempt.try_at, &mut attempt.until]);
             all.extend(attempt.confirmed.as_mut().map(|(at, _)| at));
         }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use super::backoff::between;
 use super::record::millis;
 use super::{
-    Action, Attempt, Cause, Credential, Look, Machine, Mark, Note, Now, Outcome, Presented,
+    Action, Attempt, Cause, Credential, Found, Look, Machine, Mark, Note, Now, Outcome, Presented,
     Purpose, Reason, Record, Seen, Settings, State, StoreCall,
 };
 
@@ -176,11 +176,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let record = self.seen.as_ref().and_then(|seen| seen.record.clone());
         let marked = record.filter(|record| record.is_marked_by(self.name));
         let Some(record) = marked else {
-            // The claim may be in the store or not: if nobody else's is, it is made again.
-            let is_free = self.wanted.is_some() && attempt.confirmed.is_none();
-            if !(is_free && self.may_claim(settings, now)) {
-                self.attempt = None;
-            }
+            // Lost, or not known to be in the store: the claim is made again, if it may be.
+            self.attempt = None;
             return None;
         };
         let Some(refresh) = Self::way_to_renew(&record, settings).filter(|_| self.wanted.is_some())
@@ -364,7 +361,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// A record, or that there is none, was seen in the store.
-    pub(super) fn see(&mut self, found: Option<(Record<T, E>, i64)>, now: &Now) {
+    pub(super) fn see(&mut self, found: Found<T, E>, now: &Now) {
         let (mut record, version) = found.unzip();
         if let Some(record) = record.as_mut().filter(|record| record.number == super::UNNUMBERED) {
             let known = self.known.as_ref().filter(|known| known.login == record.login);

@@ -1,0 +1,136 @@
+//! Every order of events, in small worlds: the machine of a session, explored exhaustively.
+//!
+//! The machine (`src/session/machine`) is pure, so a whole world fits into a value that can be copied,
+//! compared and hashed: two or three sessions, their clocks, one store, one provider that rotates
+//! refresh tokens and ends a login when one comes twice, and all that is under way between them. Step by
+//! step, breadth first, each thing that can happen next does happen, with a bounded number of faults at
+//! every point. What must hold is in `world::Property`; `rest` says what must be the case when nothing
+//! more happens. A violation is shown with its shortest run.
+//!
+//! ```sh
+//! cargo test --test model                                   # the small worlds
+//! cargo test --release --test model                         # the large ones, too
+//! cargo test --release --test model -- --all                # and the huge ones
+//! cargo test --release --test model -- "all store faults"   # those whose name contains this
+//! cargo test --release --test model -- --losses             # the losses that no client can avoid
+//! tests/model/mutants                                       # without each rule, what goes wrong
+//! ```
+//!
+//! `MODEL_MOST=1000000` ends each world after so many states, `MODEL_STATE=1` shows the last state of a
+//! violation.
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
+
+mod drive;
+mod explore;
+#[path = "../../src/session/machine/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod machine;
+mod rest;
+mod services;
+mod steps;
+mod token;
+mod world;
+mod worlds;
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Instant;
+
+use explore::{Found, explore};
+use world::{Size, World};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |option: &str| arguments.iter().any(|argument| argument == option);
+    let names: Vec<&String> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
+    let is_named = |world: &World| {
+        names.is_empty()
+            || names.iter().any(|name| match has("--exact") {
+                true => world.name == *name,
+                false => world.name.contains(name.as_str()),
+            })
+    };
+    if has("--losses") {
+        return losses();
+    }
+    let largest = match () {
+        () if has("--all") || !names.is_empty() => Size::Huge,
+        () if cfg!(debug_assertions) => Size::Small,
+        () => Size::Large,
+    };
+    let mut worlds = worlds::all();
+    worlds.retain(|world| is_named(world) && world.size <= largest);
+    run(&worlds)
+}
+
+fn run(worlds: &[World]) -> ExitCode {
+    let most = number("MODEL_MOST").unwrap_or(usize::MAX);
+    let (began, next) = (Instant::now(), AtomicUsize::new(0));
+    let (sender, found) = mpsc::channel();
+    let (mut total, mut passed, mut failed, mut largest) = (0, 0, 0, ("", 0));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let (next, sender) = (&next, sender.clone());
+            scope.spawn(move || {
+                while let Some(world) = worlds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let _ = sender.send((world.name, explore(world, most)));
+                }
+            });
+        }
+        drop(sender);
+        for (name, found) in found {
+            total += found.states;
+            if found.states > largest.1 {
+                largest = (name, found.states);
+            }
+            if show(name, found) {
+                passed += 1;
+            } else {
+                failed += 1;
+            }
+        }
+    });
+    println!("largest world: {}, {} states", largest.0, largest.1);
+    println!("total: {total} states in {:.1?}", began.elapsed());
+    let outcome = if failed == 0 { "ok" } else { "FAILED" };
+    println!("test result: {outcome}. {passed} passed; {failed} failed");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether all held.
+fn show(name: &str, found: Found) -> bool {
+    let Found { states, ends, took, violation, capped } = found;
+    let capped = if capped { ", not all" } else { "" };
+    println!("{name:<45} {states:>9} states, {ends:>5} ends{capped}, {took:.1?}");
+    let Some((property, run)) = violation else { return true };
+    println!("FAILED: {property:?}, in {} steps", run.len());
+    for line in run {
+        println!("    {line}");
+    }
+    false
+}
+
+/// The shortest run to each loss that no client can avoid. They must still be found: else the model no
+/// longer sees them.
+fn losses() -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for (world, expected) in worlds::losses() {
+        match explore(&world, usize::MAX).violation {
+            Some((property, run)) if property == expected => {
+                println!("{}: {} steps", world.name, run.len());
+                run.iter().for_each(|line| println!("    {line}"));
+            }
+            other => {
+                println!("FAILED: {}: {:?}", world.name, other.map(|(property, _)| property));
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
+}
+
+fn number(variable: &str) -> Option<usize> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is to be a number, not {text:?}")))
+}
