@@ -378,6 +378,9 @@ impl Driver {
                     |source| source.to_string().into(),
                 )))
             }
+            Kind::SaveTimeout(limit) => {
+                Error::new(Kind::Delete(format!("it took longer than {limit:?}").into()))
+            }
             _ => error,
         }
     }
@@ -386,7 +389,13 @@ impl Driver {
     pub(crate) async fn shut_down(self: &Arc<Self>) -> Result<(), Error> {
         let flush: Flush = self.enter(|machine, _, now| machine.flush(now));
         let limit = self.config.settings.patience();
-        self.wait(limit, |machine, _, _| machine.poll_flush(&flush)).await
+        let outcome = self.wait(limit, |machine, _, _| machine.poll_flush(&flush)).await;
+        outcome.map_err(|error| match error.kind() {
+            Kind::WaitTimeout(_) if self.lock().machine.is_unsaved() => {
+                Error::new(Kind::SaveTimeout(limit))
+            }
+            _ => error,
+        })
     }
 
     /// Why the newest token is not saved yet.

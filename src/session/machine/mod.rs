@@ -568,16 +568,19 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Whether something is under way, or waits to be done.
     pub(crate) fn is_busy(&self) -> bool {
-        self.is_active() || self.unsaved.is_some() || self.has_store_work()
+        self.is_active()
+            || self.saving.is_some()
+            || self.set_aside > 0
+            || self.unsaved.is_some()
+            || self.has_store_work()
     }
 
-    /// Whether something is under way that ends by itself.
+    /// Whether something is under way that ends within a time that is known. A call of the saver need
+    /// not.
     fn is_active(&self) -> bool {
         self.call.is_some()
             || self.request.is_some()
             || self.abandoned > 0
-            || self.saving.is_some()
-            || self.set_aside > 0
             || self.revocation.as_ref().is_some_and(|revocation| revocation.under_way)
             || self.attempt.is_some()
     }

@@ -56,14 +56,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let token = self.served.as_ref().map(|served| served.token.clone());
         let token = token.filter(|token| ticket.not.as_ref().is_none_or(|not| !not.is_same(token)));
         if let Some(token) = token.filter(|_| stage != Stage::Expired) {
-            if stage == Stage::Due && may_renew {
+            if stage == Stage::Due && may_renew && self.is_newest_in_use() {
                 // While the token is good, what stands in the way of a renewal is nobody's concern.
                 let wanted = self.want(settings, now).is_ok();
                 if settings.foreground && wanted && !has_failed {
                     return Poll::Wait;
                 }
             }
-            if settings.foreground && self.is_active() && !has_failed {
+            if settings.foreground && (self.is_active() || self.saves_in_time()) && !has_failed {
                 return Poll::Wait;
             }
             return Poll::Ready(token);
@@ -91,15 +91,19 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
     }
 
+    /// Whether a call of the saver is under way that may still be waited for.
+    fn saves_in_time(&self) -> bool {
+        self.saving.is_some() && self.unsaved.as_ref().is_some_and(|unsaved| !unsaved.late)
+    }
+
     /// While the newest token waits to be saved.
     fn poll_unsaved(&self, settings: &Settings) -> Option<Poll<T, E>> {
         let unsaved = self.unsaved.as_ref()?;
-        let (login, generation, state) = self.newest()?;
+        let (_, _, state) = self.newest()?;
         if !matches!(state, State::Live(Some(_))) {
             return None;
         }
-        let in_use = self.served.as_ref();
-        if in_use.is_some_and(|s| (s.login, s.generation) == (login, generation)) {
+        if self.is_newest_in_use() {
             return None;
         }
         if !settings.strict_saving {
@@ -109,6 +113,15 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Some(reason) => Poll::Failed(reason.clone()),
             None if unsaved.late => Poll::Failed(Reason::SaveSlow),
             None => Poll::Wait,
+        })
+    }
+
+    /// Whether no newer token than the one in use waits to be saved.
+    fn is_newest_in_use(&self) -> bool {
+        self.newest().is_none_or(|(login, generation, state)| {
+            let in_use = self.served.as_ref();
+            !matches!(state, State::Live(Some(_)))
+                || in_use.is_some_and(|s| (s.login, s.generation) == (login, generation))
         })
     }
 
@@ -165,7 +178,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Some(pending) => Some(pending.login),
             None => self.known.as_ref().map(|known| known.login),
         };
-        if current != Some(login) {
+        // Another sign-out that came meanwhile goes on with what this one began.
+        if current != Some(login) && !matches!(self.newest(), Some((_, _, State::SignedOut))) {
             return Poll::Ready(());
         }
         if let Some(unsaved) = &self.unsaved {
@@ -224,7 +238,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
         // Whoever waits for another session's mark loses nothing.
         let begins = self.wanted.is_some() && self.look.is_none();
-        if self.is_active() || self.unsaved.is_some() || begins {
+        // Nor does whoever waits for a call of the saver that was set aside.
+        if self.is_active() || self.saving.is_some() || self.unsaved.is_some() || begins {
             return Poll::Wait;
         }
         // That a mark could not be cleared costs others a wait, and no login.
