@@ -221,6 +221,9 @@ async fn present(
     }
     match error.retry_class() {
         RetryClass::Permanent if is_refresh => Answer::Refused(error),
+        RetryClass::Transient if error.leaves_doubt() => {
+            Answer::Failed(error, FailureClass::Unusable)
+        }
         RetryClass::Transient => {
             let class = FailureClass::Transient(error.retry_after());
             Answer::Failed(error, class)

@@ -175,7 +175,7 @@ impl Driver {
             let overdue = self.overdue_at().unwrap_or(until).max(now);
             tokio::select! {
                 biased;
-                () = changed => {}
+                () = changed => starts = 0,
                 () = tokio::time::sleep_until(until.min(overdue)) => self.replace_overdue_worker(),
             }
         }

@@ -32,6 +32,8 @@ mod own;
 mod record;
 mod requests;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod unauthorized;
 
 use std::time::{Duration, SystemTime};
@@ -83,6 +85,10 @@ pub(crate) trait Credential: Clone {
     fn is_same(&self, other: &Self) -> bool;
     /// Whether a resource server has accepted it.
     fn is_accepted(&self) -> bool;
+    /// Whether a token request of this session brought it.
+    fn is_renewed(&self) -> bool {
+        false
+    }
 }
 
 /// Where new tokens go before they are used.
@@ -581,7 +587,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.call.is_some()
             || self.request.is_some()
             || self.abandoned > 0
-            || self.revocation.as_ref().is_some_and(|revocation| revocation.under_way)
+            || self.revocation.as_ref().is_some_and(|r| r.under_way || r.error.is_none())
             || self.attempt.is_some()
     }
 

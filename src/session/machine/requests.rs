@@ -11,6 +11,8 @@ use super::{Credential, Home, Machine, Note, Now, Reason, Settings, Stage, State
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Ticket<T> {
     pub(super) failures: u32,
+    /// The login and the generation in use when it was drawn.
+    in_use: Option<(u64, u64)>,
     /// This token will not do.
     not: Option<T>,
     /// Renew, also where the session renews only when told to.
@@ -35,7 +37,8 @@ pub(crate) struct Flush {
 impl<T: Credential, E: Clone> Machine<T, E> {
     /// For a token that may be used.
     pub(crate) fn ticket(&self) -> Ticket<T> {
-        Ticket { failures: self.failures, not: None, by_hand: false }
+        let in_use = self.served.as_ref().map(|served| (served.login, served.generation));
+        Ticket { failures: self.failures, in_use, not: None, by_hand: false }
     }
 
     /// For a token other than this.
@@ -55,7 +58,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let has_failed = self.failures != ticket.failures;
         let token = self.served.as_ref().map(|served| served.token.clone());
         let token = token.filter(|token| ticket.not.as_ref().is_none_or(|not| !not.is_same(token)));
-        if let Some(token) = token.filter(|_| stage != Stage::Expired) {
+        if let Some(token) = token.as_ref().filter(|_| stage != Stage::Expired) {
             if stage == Stage::Due && may_renew && self.is_newest_in_use() {
                 // While the token is good, what stands in the way of a renewal is nobody's concern.
                 let wanted = self.want(settings, now).is_ok();
@@ -66,6 +69,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             if settings.foreground && (self.is_active() || self.saves_in_time()) && !has_failed {
                 return Poll::Wait;
             }
+            return Poll::Ready(token.clone());
+        } else if let Some(token) = token.filter(|_| self.is_just_renewed(ticket)) {
+            // The provider may take longer than its tokens live.
             return Poll::Ready(token);
         }
         if let Some(failure) = self.failure.as_ref().filter(|_| has_failed) {
@@ -113,6 +119,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Some(reason) => Poll::Failed(reason.clone()),
             None if unsaved.late => Poll::Failed(Reason::SaveSlow),
             None => Poll::Wait,
+        })
+    }
+
+    /// Whether the token in use is what whoever holds the ticket has waited for, expired or not.
+    fn is_just_renewed(&self, ticket: &Ticket<T>) -> bool {
+        self.served.as_ref().is_some_and(|served| {
+            let is_other = ticket.in_use != Some((served.login, served.generation));
+            is_other && served.token.is_renewed() && !served.rejected
         })
     }
 
@@ -238,8 +252,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
         // Whoever waits for another session's mark loses nothing.
         let begins = self.wanted.is_some() && self.look.is_none();
-        // Nor does whoever waits for a call of the saver that was set aside.
-        if self.is_active() || self.saving.is_some() || self.unsaved.is_some() || begins {
+        // Nor does whoever waits for a call of the saver that saves nothing new.
+        if self.is_active() || self.unsaved.is_some() || begins {
             return Poll::Wait;
         }
         // That a mark could not be cleared costs others a wait, and no login.
