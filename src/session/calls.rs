@@ -20,7 +20,7 @@ use super::machine::{
 };
 use super::snapshot::{Provenance, Snapshot};
 use super::stored_record;
-use crate::client::TokenTypeHint;
+use crate::client::{OAuthClient, TokenTypeHint};
 use crate::error::{BoxError, Error, Kind, RetryClass};
 use crate::grant::{self, GrantContext};
 use crate::observe;
@@ -46,6 +46,18 @@ impl Done {
             Self::Answered(request, answer) => machine.answered(request, answer, settings, now),
             Self::Saved(call, outcome) => machine.saved(call, outcome, settings, now),
             Self::Revoked(outcome) => machine.revoked(outcome, settings, now),
+        }
+    }
+}
+
+impl Config {
+    /// How long the call may take; `None`: nobody knows.
+    pub(super) fn limit<T, E>(&self, action: &Action<T, E>) -> Option<Duration> {
+        match action {
+            Action::Load { .. } | Action::Swap { .. } => Some(self.store_timeout),
+            Action::Present { limit, .. } => Some(*limit),
+            Action::Revoke { .. } => self.client.as_ref().map(OAuthClient::timeout_limit),
+            Action::Save { .. } | Action::Delete { .. } => None,
         }
     }
 }
@@ -209,6 +221,9 @@ async fn present(
     }
     match error.retry_class() {
         RetryClass::Permanent if is_refresh => Answer::Refused(error),
+        RetryClass::Transient if error.leaves_doubt() => {
+            Answer::Failed(error, FailureClass::Unusable)
+        }
         RetryClass::Transient => {
             let class = FailureClass::Transient(error.retry_after());
             Answer::Failed(error, class)

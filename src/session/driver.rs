@@ -213,7 +213,7 @@ impl Driver {
             let overdue = self.overdue_at().unwrap_or(until).max(now);
             tokio::select! {
                 biased;
-                () = changed => {}
+                () = changed => starts = 0,
                 () = tokio::time::sleep_until(until.min(overdue)) => self.replace_overdue_worker(),
             }
         }
@@ -424,6 +424,9 @@ impl Driver {
                     |source| source.to_string().into(),
                 )))
             }
+            Kind::SaveTimeout(limit) => {
+                Error::new(Kind::Delete(format!("it took longer than {limit:?}").into()))
+            }
             _ => error,
         }
     }
@@ -432,7 +435,13 @@ impl Driver {
     pub(crate) async fn shut_down(self: &Arc<Self>) -> Result<(), Error> {
         let flush: Flush = self.enter(|machine, _, now| machine.flush(now));
         let limit = self.config.settings.patience();
-        self.wait(limit, |machine, _, _| machine.poll_flush(&flush)).await
+        let outcome = self.wait(limit, |machine, _, _| machine.poll_flush(&flush)).await;
+        outcome.map_err(|error| match error.kind() {
+            Kind::WaitTimeout(_) if self.peek(|machine| machine.is_unsaved()) => {
+                Error::new(Kind::SaveTimeout(limit))
+            }
+            _ => error,
+        })
     }
 
     /// Why the newest token is not saved yet.

@@ -139,6 +139,10 @@ impl Credential for Arc<Snapshot> {
     fn is_accepted(&self) -> bool {
         self.accepted.load(Ordering::Relaxed)
     }
+
+    fn is_renewed(&self) -> bool {
+        self.provenance == Provenance::Renewed
+    }
 }
 
 fn freshness(token: &Token, provenance: Provenance, inputs: &FreshnessInputs) -> Freshness {

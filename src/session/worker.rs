@@ -5,12 +5,15 @@
 //! If nobody drives its runtime, a waiter replaces it; a worker that was replaced does nothing more.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
@@ -154,14 +157,14 @@ pub(super) fn work(driver: Arc<Driver>, worker: Arc<Worker>) -> impl Future<Outp
 async fn carry_out(driver: &Arc<Driver>, worker: &Arc<Worker>) {
     let mut calls = FuturesUnordered::new();
     while !worker.is_replaced() {
-        let Some(Step { actions, wake_at }) = next_step(driver, worker, !calls.is_empty()) else {
+        let Some(Step { actions, wake_at }) = next_step(driver, worker, &calls) else {
             break;
         };
-        for action in actions {
+        for (action, until) in actions {
             let span = worker.span().unwrap_or_else(Span::none);
-            let call =
+            let work =
                 span.in_scope(|| calls::perform(driver.clone(), action, worker.sent.clone()));
-            calls.push(call.instrument(span));
+            calls.push(Call { until, work: work.instrument(span).boxed() });
         }
         tokio::select! {
             biased;
@@ -177,49 +180,62 @@ async fn carry_out(driver: &Arc<Driver>, worker: &Arc<Worker>) {
     }
 }
 
+/// A call under way.
+struct Call {
+    /// When it has ended at the latest. `None`: nobody knows; the saver's calls are the application's.
+    until: Option<Instant>,
+    work: BoxFuture<'static, Done>,
+}
+
+impl Future for Call {
+    type Output = Done;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Done> {
+        self.work.as_mut().poll(context)
+    }
+}
+
+type NextAction = Action<Arc<Snapshot>, Error>;
+
 /// What to begin with, and when to look again although nothing happens.
 struct Step {
-    actions: Vec<Action<Arc<Snapshot>, Error>>,
+    /// With when each has ended at the latest.
+    actions: Vec<(NextAction, Option<Instant>)>,
     wake_at: Option<Instant>,
 }
 
 /// `None`: nothing is left to do, and the worker is no longer the session's.
-fn next_step(driver: &Driver, worker: &Arc<Worker>, has_calls: bool) -> Option<Step> {
+fn next_step(
+    driver: &Driver,
+    worker: &Arc<Worker>,
+    calls: &FuturesUnordered<Call>,
+) -> Option<Step> {
     let settings = &driver.config.settings;
     let mut state = driver.lock();
-    let now = driver.now();
+    let (now, instant) = (driver.now(), Instant::now());
     let mut actions = Vec::new();
     while let Some(action) = state.machine().next(settings, &now) {
-        actions.push(action);
+        if matches!(action, Action::Present { .. }) {
+            worker.sent.store(false, Ordering::Relaxed);
+        }
+        let until = driver.config.limit(&action).map(|limit| instant + limit);
+        actions.push((action, until));
     }
     let wake_at = state.machine().wake_at(settings).map(Driver::instant);
-    let is_over = actions.is_empty() && !has_calls && wake_at.is_none();
+    let is_over = actions.is_empty() && calls.is_empty() && wake_at.is_none();
     if is_over {
         state.worker = None;
     }
-    let now = Instant::now();
-    if let Some(limit) = actions.iter().filter_map(request_limit).max() {
-        worker.sent.store(false, Ordering::Relaxed);
-        worker.is_expected_by(Some(now + limit));
-    } else if !worker.has_sent_request() {
-        let has_calls = has_calls || !actions.is_empty();
-        let calls_end = has_calls.then(|| now + driver.config.store_timeout);
-        worker.is_expected_by(calls_end.into_iter().chain(wake_at).max());
-    }
+    let begun = actions.iter().map(|(_, until)| *until);
+    let under_way = calls.iter().map(|call| call.until);
+    worker.is_expected_by(begun.chain(under_way).flatten().chain(wake_at).max());
     if is_over || !actions.is_empty() || state.machine().has_notes() {
         worker.notify_changed();
     }
     driver.tell(state, Some(worker));
     // A timer whose time has come already waits for its grain all the same.
-    let wake_at = wake_at.map(|at| at.max(now + Duration::from_millis(1)));
+    let wake_at = wake_at.map(|at| at.max(instant + Duration::from_millis(1)));
     (!is_over).then_some(Step { actions, wake_at })
-}
-
-fn request_limit<T, E>(action: &Action<T, E>) -> Option<Duration> {
-    match action {
-        Action::Present { limit, .. } => Some(*limit),
-        _ => None,
-    }
 }
 
 async fn sleep_until(at: Option<Instant>) {

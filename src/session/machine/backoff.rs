@@ -17,6 +17,8 @@ pub(crate) struct Backoff {
 pub(crate) enum FailureClass {
     /// It may well work next time. With what the provider said in `Retry-After`.
     Transient(Option<Duration>),
+    /// A success without a token that can be read: the refresh token may have been replaced.
+    Unusable,
     /// Somebody has to mend something first: the client's configuration, or a grant that the provider
     /// refuses.
     Misconfigured,
@@ -35,6 +37,7 @@ impl Backoff {
             FailureClass::Transient(retry_after) => self
                 .transient(attempts, jitter)
                 .max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER)),
+            FailureClass::Unusable => self.transient(attempts, jitter),
             FailureClass::Misconfigured => doubled(
                 Duration::from_secs(60).max(self.shortest),
                 Duration::from_secs(600).max(self.longest),
@@ -48,9 +51,12 @@ impl Backoff {
     }
 }
 
-/// A wait between the two; `jitter` says where, from zero to `u32::MAX`.
+/// A wait between the two; `jitter` says where, from zero to `u32::MAX`. To the millisecond, as timers
+/// are.
 pub(super) fn between(shortest: Duration, longest: Duration, jitter: u32) -> Duration {
-    shortest + longest.saturating_sub(shortest).mul_f64(f64::from(jitter) / f64::from(u32::MAX))
+    let more = longest.saturating_sub(shortest).as_millis().try_into().unwrap_or(u64::MAX);
+    let part = u128::from(more) * u128::from(jitter) / u128::from(u32::MAX);
+    shortest + Duration::from_millis(part.try_into().unwrap_or(u64::MAX))
 }
 
 /// The shortest wait, doubled with each attempt after the first, up to the longest.

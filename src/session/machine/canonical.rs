@@ -84,6 +84,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.failures = match ticket {
             Some(ticket) => {
                 let new = self.served.as_ref().map_or(0, |served| served.serial);
+                ticket.in_use = if Some(ticket.in_use) == old { new } else { 0 };
                 ticket.not = ticket.not.map(|not| if Some(not) == old { new } else { 0 });
                 let since = self.failures.wrapping_sub(ticket.failures);
                 ticket.failures = 0;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::backoff::between;
 use super::{
     Answer, Credential, Failure, FailureClass, Found, Home, Machine, Note, Now, Outcome, Pause,
-    Pending, Presented, Purpose, Reason, Record, Revocation, SECOND_TRY, Settings, State,
+    Pending, Presented, Purpose, Reason, Record, Revocation, SECOND_TRY, SaveCall, Settings, State,
     StoreCall, StoreFailure, StoreHealth, Swapped, Unsaved,
 };
 
@@ -191,6 +191,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 self.gained(record, is_current, settings, now);
             }
             Answer::Failed(error, class) if is_current => {
+                self.response_lost |= request.refresh && class == FailureClass::Unusable;
                 self.gained_nothing(error, class, settings, now);
             }
             Answer::Lost(error) if is_current => self.lost(error, request.refresh, settings, now),
@@ -325,9 +326,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.publish(settings, now);
             return;
         };
-        let is_newest = self.known.as_ref().is_some_and(|known| {
-            (known.login, known.generation) == (saving.login, saving.generation)
-        });
+        let is_newest = self.is_newest(&saving);
         match outcome {
             Ok(()) => {
                 let deleted = self
@@ -342,6 +341,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Err(error) => self.save_failed(Reason::Error(error), is_newest, settings, now),
         }
         self.publish(settings, now);
+    }
+
+    /// Whether the call is about the newest token.
+    pub(super) fn is_newest(&self, saving: &SaveCall) -> bool {
+        self.known.as_ref().is_some_and(|known| {
+            (known.login, known.generation) == (saving.login, saving.generation)
+        })
     }
 
     /// A call that was set aside has ended. What it wrote may be older than what was saved since.

@@ -34,6 +34,8 @@ mod record;
 mod requests;
 mod rest;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod unauthorized;
 
 use std::time::{Duration, SystemTime};
@@ -86,6 +88,10 @@ pub(crate) trait Credential: Clone {
     fn is_same(&self, other: &Self) -> bool;
     /// Whether a resource server has accepted it.
     fn is_accepted(&self) -> bool;
+    /// Whether a token request of this session brought it.
+    fn is_renewed(&self) -> bool {
+        false
+    }
 }
 
 /// Where new tokens go before they are used.
@@ -577,17 +583,21 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// Whether something is under way, or waits to be done.
     pub(crate) fn is_busy(&self) -> bool {
         let revokes = self.revocation.as_ref().is_some_and(|revocation| revocation.error.is_none());
-        self.is_active() || self.unsaved.is_some() || self.has_store_work() || revokes
+        self.is_active()
+            || self.saving.is_some()
+            || self.set_aside > 0
+            || self.unsaved.is_some()
+            || self.has_store_work()
+            || revokes
     }
 
-    /// Whether something is under way that ends by itself.
+    /// Whether something is under way that ends within a time that is known. A call of the saver need
+    /// not.
     fn is_active(&self) -> bool {
         self.call.is_some()
             || self.request.is_some()
             || self.abandoned > 0
-            || self.saving.is_some()
-            || self.set_aside > 0
-            || self.revocation.as_ref().is_some_and(|revocation| revocation.under_way)
+            || self.revocation.as_ref().is_some_and(|r| r.under_way || r.error.is_none())
             || self.attempt.is_some()
     }
 

@@ -47,9 +47,10 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             && now.at >= saving.since + LONGEST_SAVE
             && self.set_aside < MAX_SET_ASIDE
         {
+            let is_newest = self.is_newest(saving);
             self.saving = None;
             self.set_aside += 1;
-            self.save_failed(Reason::SaveOverdue, true, settings, now);
+            self.save_failed(Reason::SaveOverdue, is_newest, settings, now);
         }
         let unsaved = self.unsaved.as_ref()?;
         if self.saving.is_some() || now.at < unsaved.retry_at {

@@ -11,6 +11,8 @@ use super::{Credential, Home, Machine, Note, Now, Reason, Settings, Stage, State
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Ticket {
     pub(super) failures: u32,
+    /// The serial of the token in use when it was drawn; zero: none.
+    pub(super) in_use: u64,
     /// The token with this serial will not do.
     pub(super) not: Option<u64>,
     /// Renew, also where the session renews only when told to.
@@ -35,7 +37,8 @@ pub(crate) struct Flush {
 impl<T: Credential, E: Clone> Machine<T, E> {
     /// For a token that may be used.
     pub(crate) fn ticket(&self) -> Ticket {
-        Ticket { failures: self.failures, not: None, by_hand: false }
+        let in_use = self.served.as_ref().map_or(0, |served| served.serial);
+        Ticket { failures: self.failures, in_use, not: None, by_hand: false }
     }
 
     /// For a token other than this.
@@ -51,17 +54,20 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let has_failed = self.failures != ticket.failures;
         let served = self.served.as_ref().filter(|served| ticket.not != Some(served.serial));
         let token = served.map(|served| served.token.clone());
-        if let Some(token) = token.filter(|_| stage != Stage::Expired) {
-            if stage == Stage::Due && may_renew {
+        if let Some(token) = token.as_ref().filter(|_| stage != Stage::Expired) {
+            if stage == Stage::Due && may_renew && self.is_newest_in_use() {
                 // While the token is good, what stands in the way of a renewal is nobody's concern.
                 let wanted = self.want(settings, now).is_ok();
                 if settings.foreground && wanted && !has_failed {
                     return Poll::Wait;
                 }
             }
-            if settings.foreground && self.is_active() && !has_failed {
+            if settings.foreground && (self.is_active() || self.saves_in_time()) && !has_failed {
                 return Poll::Wait;
             }
+            return Poll::Ready(token.clone());
+        } else if let Some(token) = token.filter(|_| self.is_just_renewed(ticket)) {
+            // The provider may take longer than its tokens live.
             return Poll::Ready(token);
         }
         if let Some(failure) = self.failure.as_ref().filter(|_| has_failed) {
@@ -87,15 +93,19 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
     }
 
+    /// Whether a call of the saver is under way that may still be waited for.
+    fn saves_in_time(&self) -> bool {
+        self.saving.is_some() && self.unsaved.as_ref().is_some_and(|unsaved| !unsaved.late)
+    }
+
     /// While the newest token waits to be saved.
     fn poll_unsaved(&self, settings: &Settings) -> Option<Poll<T, E>> {
         let unsaved = self.unsaved.as_ref()?;
-        let (login, generation, state) = self.newest()?;
+        let (_, _, state) = self.newest()?;
         if !matches!(state, State::Live(Some(_))) {
             return None;
         }
-        let in_use = self.served.as_ref();
-        if in_use.is_some_and(|s| (s.login, s.generation) == (login, generation)) {
+        if self.is_newest_in_use() {
             return None;
         }
         if !settings.strict_saving {
@@ -105,6 +115,22 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Some(reason) => Poll::Failed(reason.clone()),
             None if unsaved.late => Poll::Failed(Reason::SaveSlow),
             None => Poll::Wait,
+        })
+    }
+
+    /// Whether the token in use is what whoever holds the ticket has waited for, expired or not.
+    fn is_just_renewed(&self, ticket: &Ticket) -> bool {
+        self.served.as_ref().is_some_and(|served| {
+            ticket.in_use != served.serial && served.token.is_renewed() && !served.rejected
+        })
+    }
+
+    /// Whether no newer token than the one in use waits to be saved.
+    fn is_newest_in_use(&self) -> bool {
+        self.newest().is_none_or(|(login, generation, state)| {
+            let in_use = self.served.as_ref();
+            !matches!(state, State::Live(Some(_)))
+                || in_use.is_some_and(|s| (s.login, s.generation) == (login, generation))
         })
     }
 
@@ -167,7 +193,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Some(pending) => Some(pending.login),
             None => self.known.as_ref().map(|known| known.login),
         };
-        if current != Some(login) {
+        // Another sign-out that came meanwhile goes on with what this one began.
+        if current != Some(login) && !matches!(self.newest(), Some((_, _, State::SignedOut))) {
             return Poll::Ready(());
         }
         if let Some(unsaved) = &self.unsaved {
@@ -226,6 +253,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
         // Whoever waits for another session's mark loses nothing.
         let begins = self.wanted.is_some() && self.look.is_none();
+        // Nor does whoever waits for a call of the saver that saves nothing new.
         if self.is_active() || self.unsaved.is_some() || begins {
             return Poll::Wait;
         }

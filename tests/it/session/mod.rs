@@ -12,3 +12,4 @@ mod shutdown;
 mod sign_out;
 mod single_flight;
 mod unauthorized;
+mod worker;

@@ -1,0 +1,209 @@
+//! Single decisions, one after the other, without a runtime. Most are what the random test has found.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::*;
+
+/// A token by its number.
+#[derive(Clone, Debug, PartialEq)]
+struct Numbered(u8, Stage);
+
+impl Credential for Numbered {
+    fn stage(&self, _: SystemTime) -> Stage {
+        self.1
+    }
+
+    fn can_refresh(&self) -> bool {
+        true
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
+    fn is_accepted(&self) -> bool {
+        false
+    }
+
+    fn is_renewed(&self) -> bool {
+        self.0 > 100
+    }
+}
+
+const FRESH: Numbered = Numbered(1, Stage::Fresh);
+const DUE: Numbered = Numbered(2, Stage::Due);
+const EXPIRED: Numbered = Numbered(3, Stage::Expired);
+
+type Tested = Machine<Numbered, &'static str>;
+
+fn settings(home: Home) -> Settings {
+    Settings {
+        home,
+        has_client: true,
+        has_grant: false,
+        can_revoke: true,
+        manual_refresh: false,
+        strict_saving: false,
+        foreground: false,
+        renew_without_store: false,
+        lease: Duration::from_secs(10),
+        save_wait: Duration::from_secs(5),
+        attempt_limit: Duration::from_secs(45),
+        backoff: Backoff::default(),
+        looks: (Duration::from_millis(10), Duration::from_millis(500)),
+    }
+}
+
+fn at(seconds: u64) -> Now {
+    let since = Duration::from_secs(seconds);
+    Now { at: since, wall: UNIX_EPOCH + since, jitter: 0 }
+}
+
+fn given(token: Numbered) -> Tested {
+    Machine::with_token(7, 1, token)
+}
+
+/// All that is to be done now.
+fn actions(
+    machine: &mut Tested,
+    settings: &Settings,
+    now: &Now,
+) -> Vec<Action<Numbered, &'static str>> {
+    std::iter::from_fn(|| machine.next(settings, now)).collect()
+}
+
+/// The token request that is to be made now.
+#[track_caller]
+fn presented(machine: &mut Tested, settings: &Settings, now: &Now) -> Presented<Numbered> {
+    match actions(machine, settings, now).pop() {
+        Some(Action::Present { request, .. }) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The call of the saver that is to be made now.
+#[track_caller]
+fn save(machine: &mut Tested, settings: &Settings, now: &Now) -> u32 {
+    match actions(machine, settings, now).pop() {
+        Some(Action::Save { call, .. } | Action::Delete { call }) => call,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn wants(machine: &mut Tested, settings: &Settings, now: &Now) -> Poll<Numbered, &'static str> {
+    let ticket = machine.ticket();
+    machine.poll(&ticket, settings, now)
+}
+
+#[test]
+fn a_token_that_is_due_renews_nothing_while_a_newer_one_is_being_saved() {
+    let settings = settings(Home::Saver);
+    let mut machine = given(DUE);
+    machine.set_login(2, Some(FRESH), &settings, &at(0));
+    save(&mut machine, &settings, &at(0));
+    assert_eq!(wants(&mut machine, &settings, &at(1)), Poll::Ready(DUE));
+    assert_eq!(actions(&mut machine, &settings, &at(1)), []);
+}
+
+#[test]
+fn whoever_waited_for_a_renewal_gets_its_token_though_it_has_expired_meanwhile() {
+    let settings = settings(Home::Memory);
+    let mut machine = given(EXPIRED);
+    let ticket = machine.ticket();
+    assert_eq!(machine.poll(&ticket, &settings, &at(0)), Poll::Wait);
+    let request = presented(&mut machine, &settings, &at(0));
+    let late = Numbered(101, Stage::Expired);
+    machine.answered(request, Answer::Token(late.clone()), &settings, &at(20));
+    assert_eq!(machine.poll(&ticket, &settings, &at(20)), Poll::Ready(late));
+    // Whoever comes later renews again.
+    assert_eq!(wants(&mut machine, &settings, &at(21)), Poll::Wait);
+    presented(&mut machine, &settings, &at(21));
+}
+
+#[test]
+fn of_two_sign_outs_neither_is_over_before_the_token_is_revoked() {
+    let settings = settings(Home::Memory);
+    let mut machine = given(FRESH);
+    machine.set_login(2, None, &settings, &at(0));
+    assert!(machine.is_busy());
+    assert_eq!(actions(&mut machine, &settings, &at(0)), [Action::Revoke { token: FRESH }]);
+    machine.set_login(3, None, &settings, &at(1));
+    assert_eq!(machine.poll_sign_out(2), Poll::Wait);
+    assert_eq!(machine.poll_sign_out(3), Poll::Wait);
+    machine.revoked(Ok(()), &settings, &at(2));
+    assert_eq!(actions(&mut machine, &settings, &at(2)), []);
+    assert_eq!(machine.poll_sign_out(2), Poll::Ready(()));
+    assert!(!machine.is_busy());
+}
+
+#[test]
+fn an_unusable_success_may_hide_a_new_refresh_token() {
+    let settings = settings(Home::Memory);
+    for (class, may_be_lost) in
+        [(FailureClass::Unusable, true), (FailureClass::Transient(None), false)]
+    {
+        let mut machine = given(EXPIRED);
+        wants(&mut machine, &settings, &at(0));
+        let request = presented(&mut machine, &settings, &at(0));
+        machine.answered(request, Answer::Failed("page", class), &settings, &at(0));
+        assert_eq!(actions(&mut machine, &settings, &at(0)), [], "no second try");
+        wants(&mut machine, &settings, &at(60));
+        let request = presented(&mut machine, &settings, &at(60));
+        machine.answered(request, Answer::Refused("no"), &settings, &at(60));
+        let reason = Reason::Ended { error: "no", lost: may_be_lost };
+        assert_eq!(wants(&mut machine, &settings, &at(60)), Poll::Failed(reason));
+    }
+}
+
+/// A session whose saver has been at work on a renewed token since second 0.
+fn saving(settings: &Settings) -> (Tested, u32) {
+    let mut machine = given(EXPIRED);
+    wants(&mut machine, settings, &at(0));
+    let request = presented(&mut machine, settings, &at(0));
+    let token = Numbered(101, Stage::Fresh);
+    machine.answered(request, Answer::Token(token), settings, &at(0));
+    let call = save(&mut machine, settings, &at(0));
+    (machine, call)
+}
+
+#[test]
+fn a_save_that_is_set_aside_says_nothing_of_a_newer_token() {
+    let settings = settings(Home::Saver);
+    let (mut machine, _) = saving(&settings);
+    let (ticket, than) = (machine.ticket(), Some(Numbered(101, Stage::Fresh)));
+    actions(&mut machine, &settings, &at(10));
+    let by_hand = machine.ticket_for_another(&than.unwrap(), true);
+    assert_eq!(machine.poll(&by_hand, &settings, &at(58)), Poll::Wait);
+    let request = presented(&mut machine, &settings, &at(58));
+    let newer = Answer::Token(Numbered(102, Stage::Fresh));
+    machine.answered(request, newer, &settings, &at(58));
+    // The call for the token before is set aside; the newer one has not been tried yet.
+    save(&mut machine, &settings, &at(60));
+    assert_eq!(machine.save_error(), None);
+    let before = Poll::Ready(Numbered(101, Stage::Fresh));
+    assert_eq!(machine.poll(&ticket, &settings, &at(60)), before);
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_a_save_that_was_set_aside() {
+    let settings = settings(Home::Saver);
+    let (mut machine, _) = saving(&settings);
+    assert_eq!(actions(&mut machine, &settings, &at(60)), []);
+    let second = save(&mut machine, &settings, &at(62));
+    let flush = machine.flush(&at(63));
+    assert_eq!(machine.poll_flush(&flush), Poll::Wait);
+    machine.saved(second, Ok(()), &settings, &at(64));
+    assert_eq!(machine.poll_flush(&flush), Poll::Ready(()));
+    assert!(machine.is_busy(), "the worker stays for the end of the call");
+}
+
+#[test]
+fn in_the_foreground_a_saver_that_hangs_is_waited_for_no_longer_than_elsewhere() {
+    let settings = Settings { foreground: true, ..settings(Home::Saver) };
+    let (mut machine, _) = saving(&settings);
+    actions(&mut machine, &settings, &at(4));
+    assert_eq!(wants(&mut machine, &settings, &at(4)), Poll::Wait);
+    actions(&mut machine, &settings, &at(5));
+    let token = Numbered(101, Stage::Fresh);
+    assert_eq!(wants(&mut machine, &settings, &at(5)), Poll::Ready(token));
+}
