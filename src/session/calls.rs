@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -50,11 +50,11 @@ impl Done {
     }
 }
 
-/// Does what the machine wants. `sent` is set when a token request has begun.
+/// Does what the machine wants. `sent` is the token request that has begun last.
 pub(super) fn perform(
     driver: Arc<Driver>,
     action: Action<Arc<Snapshot>, Error>,
-    sent: Arc<AtomicBool>,
+    sent: Arc<AtomicU32>,
 ) -> BoxFuture<'static, Done> {
     let config = driver.config.clone();
     match action {
@@ -67,7 +67,12 @@ pub(super) fn perform(
         }
         .boxed(),
         Action::Present { request, limit } => async move {
-            sent.store(true, Ordering::Relaxed);
+            if !driver.lock().machine().is_current(&request) {
+                // Its login was replaced before it began: nothing of it is presented any more.
+                let class = FailureClass::Transient(None);
+                return Done::Answered(request, Answer::Failed(Error::new(Kind::Runtime), class));
+            }
+            sent.store(request.id, Ordering::Relaxed);
             let answer = present(&config, &request, limit).await;
             Done::Answered(request, answer)
         }

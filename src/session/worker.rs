@@ -5,7 +5,7 @@
 //! If nobody drives its runtime, a waiter replaces it; a worker that was replaced does nothing more.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,14 +25,19 @@ use crate::observe;
 
 /// How long a worker that has something to do may take to begin with it. Then nobody drives its runtime.
 const SLACK: Duration = Duration::from_secs(5);
+/// How often a worker shows that its runtime is driven, while calls are under way. They may take long: a
+/// saver has no limit.
+const BEAT: Duration = Duration::from_secs(5);
 
 /// What a session knows of its worker.
 pub(super) struct Worker {
     wake: Notify,
     changed: Arc<Notify>,
     replaced: AtomicBool,
-    /// The token request under way has begun.
-    sent: Arc<AtomicBool>,
+    /// The token request under way; zero: none.
+    request: AtomicU32,
+    /// The token request that has begun last.
+    sent: Arc<AtomicU32>,
     /// When it is to have done something, in milliseconds since `born`; `u64::MAX`: never.
     overdue: AtomicU64,
     born: Instant,
@@ -48,6 +53,7 @@ impl Worker {
             wake: Notify::new(),
             changed: Arc::new(Notify::new()),
             replaced: AtomicBool::new(false),
+            request: AtomicU32::new(0),
             sent: Arc::default(),
             overdue: AtomicU64::new(u64::MAX),
             born: Instant::now(),
@@ -69,7 +75,7 @@ impl Worker {
 
     /// The machine may want something done.
     pub(super) fn wake(&self) {
-        if !self.sent.load(Ordering::Relaxed) {
+        if !self.is_requesting() {
             // What is under way at the provider is not given up before its own limit.
             let soon = self.since_born(Instant::now() + SLACK);
             self.overdue.fetch_min(soon, Ordering::Relaxed);
@@ -82,8 +88,24 @@ impl Worker {
         (overdue != u64::MAX).then(|| self.born + Duration::from_millis(overdue))
     }
 
+    /// Whether the token request under way has begun.
     pub(super) fn has_sent_request(&self) -> bool {
-        self.sent.load(Ordering::Relaxed)
+        self.is_requesting()
+            && self.sent.load(Ordering::Relaxed) == self.request.load(Ordering::Relaxed)
+    }
+
+    fn is_requesting(&self) -> bool {
+        self.request.load(Ordering::Relaxed) != 0
+    }
+
+    fn begins_request(&self, id: u32, limit: Duration) {
+        self.request.store(id, Ordering::Relaxed);
+        self.is_expected_by(Some(Instant::now() + limit));
+    }
+
+    /// One that was abandoned may end while its successor is under way.
+    fn ends_request(&self, id: u32) {
+        let _ = self.request.compare_exchange(id, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     pub(super) fn replace(&self) {
@@ -167,8 +189,8 @@ async fn carry_out(driver: &Arc<Driver>, worker: &Arc<Worker>) {
             biased;
             () = worker.wake.notified() => {}
             Some(done) = calls.next() => {
-                if matches!(done, Done::Answered(..)) {
-                    worker.sent.store(false, Ordering::Relaxed);
+                if let Done::Answered(request, _) = &done {
+                    worker.ends_request(request.id);
                 }
                 driver.enter(|machine, settings, now| done.tell(machine, settings, now));
             }
@@ -192,19 +214,22 @@ fn next_step(driver: &Driver, worker: &Arc<Worker>, has_calls: bool) -> Option<S
     while let Some(action) = state.machine().next(settings, &now) {
         actions.push(action);
     }
+    let now = Instant::now();
+    let has_calls = has_calls || !actions.is_empty();
+    let beat = has_calls.then(|| now + BEAT);
     let wake_at = state.machine().wake_at(settings).map(Driver::instant);
-    let is_over = actions.is_empty() && !has_calls && wake_at.is_none();
+    let wake_at = wake_at.into_iter().chain(beat).min();
+    let is_over = wake_at.is_none();
     if is_over {
         state.worker = None;
     }
-    let now = Instant::now();
-    if let Some(limit) = actions.iter().filter_map(request_limit).max() {
-        worker.sent.store(false, Ordering::Relaxed);
-        worker.is_expected_by(Some(now + limit));
-    } else if !worker.has_sent_request() {
-        let has_calls = has_calls || !actions.is_empty();
-        let calls_end = has_calls.then(|| now + driver.config.store_timeout);
-        worker.is_expected_by(calls_end.into_iter().chain(wake_at).max());
+    for action in &actions {
+        if let Action::Present { request, limit } = action {
+            worker.begins_request(request.id, *limit);
+        }
+    }
+    if !worker.is_requesting() {
+        worker.is_expected_by(wake_at);
     }
     if is_over || !actions.is_empty() || state.machine().has_notes() {
         worker.notify_changed();
@@ -213,13 +238,6 @@ fn next_step(driver: &Driver, worker: &Arc<Worker>, has_calls: bool) -> Option<S
     // A timer whose time has come already waits for its grain all the same.
     let wake_at = wake_at.map(|at| at.max(now + Duration::from_millis(1)));
     (!is_over).then_some(Step { actions, wake_at })
-}
-
-fn request_limit<T, E>(action: &Action<T, E>) -> Option<Duration> {
-    match action {
-        Action::Present { limit, .. } => Some(*limit),
-        _ => None,
-    }
 }
 
 async fn sleep_until(at: Option<Instant>) {

@@ -414,7 +414,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// Whether the request that was answered is the one under way.
-    pub(super) fn is_current(&self, request: &Presented<T>) -> bool {
+    pub(crate) fn is_current(&self, request: &Presented<T>) -> bool {
         self.request == Some(request.id)
     }
 }
