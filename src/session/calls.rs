@@ -98,7 +98,7 @@ async fn load(
     key: &TokenKey,
 ) -> Result<Option<StoredRecord>, StoreFailure<Error>> {
     let load = |store: Arc<dyn TokenStore>| async move { store.load(key).await };
-    let found = call_store(config, "load", load).await?;
+    let found = call_store(config, "load", config.store_timeout, load).await?;
     let found = found.map(|found| read(config, key, &found)).transpose();
     found.map_err(|error| failure("load", error))
 }
@@ -126,7 +126,12 @@ async fn swap(
         store.compare_and_swap(key, expected, document).await
     };
     let began = Instant::now();
-    match call_store(config, NAME, swap).await.map_err(as_save)? {
+    // Siblings take over after a lease. Half of it is left for another attempt.
+    let limit = match purpose {
+        Purpose::Mark | Purpose::Outcome => config.store_timeout.min(config.settings.lease / 2),
+        Purpose::Login | Purpose::Restore => config.store_timeout,
+    };
+    match call_store(config, NAME, limit, swap).await.map_err(as_save)? {
         SwapOutcome::Stored(version) => {
             match &record.state {
                 State::Live(Some(_)) if is_save && record.pause.is_none() => {
@@ -158,6 +163,7 @@ fn read(
 async fn call_store<T, F>(
     config: &Config,
     operation: &'static str,
+    limit: Duration,
     call: impl FnOnce(Arc<dyn TokenStore>) -> F,
 ) -> Result<T, StoreFailure<Error>>
 where
@@ -167,7 +173,6 @@ where
         return Err(failure(operation, StoreError::config("the session has no store")));
     };
     let call = AssertUnwindSafe(async { call(store).await }).catch_unwind();
-    let limit = config.store_timeout;
     let late = || {
         let error = StoreError::unavailable(format!("no answer within {limit:?}"));
         StoreFailure { slow: true, ..failure(operation, error) }
