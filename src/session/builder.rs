@@ -155,7 +155,8 @@ impl SessionBuilder {
         self
     }
 
-    /// How long one call of the [store](Self::store) may take. 5 seconds by default; a day at most.
+    /// How long one call of the [store](Self::store) may take. 5 seconds by default; a day at most. A
+    /// write that a renewal depends on has half of [`lease_ttl`](Self::lease_ttl) at most.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.config.store_timeout = timeout.min(LONGEST);
         self

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -20,7 +20,7 @@ use super::machine::{
 };
 use super::snapshot::{Provenance, Snapshot};
 use super::stored_record;
-use crate::client::{OAuthClient, TokenTypeHint};
+use crate::client::TokenTypeHint;
 use crate::error::{BoxError, Error, Kind, RetryClass};
 use crate::grant::{self, GrantContext};
 use crate::observe;
@@ -50,23 +50,11 @@ impl Done {
     }
 }
 
-impl Config {
-    /// How long the call may take; `None`: nobody knows.
-    pub(super) fn limit<T, E>(&self, action: &Action<T, E>) -> Option<Duration> {
-        match action {
-            Action::Load { .. } | Action::Swap { .. } => Some(self.store_timeout),
-            Action::Present { limit, .. } => Some(*limit),
-            Action::Revoke { .. } => self.client.as_ref().map(OAuthClient::timeout_limit),
-            Action::Save { .. } | Action::Delete { .. } => None,
-        }
-    }
-}
-
-/// Does what the machine wants. `sent` is set when a token request has begun.
+/// Does what the machine wants. `sent` is the token request that has begun last.
 pub(super) fn perform(
     driver: Arc<Driver>,
     action: Action<Arc<Snapshot>, Error>,
-    sent: Arc<AtomicBool>,
+    sent: Arc<AtomicU32>,
 ) -> BoxFuture<'static, Done> {
     let config = driver.config.clone();
     match action {
@@ -79,7 +67,12 @@ pub(super) fn perform(
         }
         .boxed(),
         Action::Present { request, limit } => async move {
-            sent.store(true, Ordering::Relaxed);
+            if !driver.lock().machine().is_current(&request) {
+                // Its login was replaced before it began: nothing of it is presented any more.
+                let class = FailureClass::Transient(None);
+                return Done::Answered(request, Answer::Failed(Error::new(Kind::Runtime), class));
+            }
+            sent.store(request.id, Ordering::Relaxed);
             let answer = present(&config, &request, limit).await;
             Done::Answered(request, answer)
         }
@@ -105,7 +98,7 @@ async fn load(
     key: &TokenKey,
 ) -> Result<Option<StoredRecord>, StoreFailure<Error>> {
     let load = |store: Arc<dyn TokenStore>| async move { store.load(key).await };
-    let found = call_store(config, "load", load).await?;
+    let found = call_store(config, "load", config.store_timeout, load).await?;
     let found = found.map(|found| read(config, key, &found)).transpose();
     found.map_err(|error| failure("load", error))
 }
@@ -133,7 +126,12 @@ async fn swap(
         store.compare_and_swap(key, expected, document).await
     };
     let began = Instant::now();
-    match call_store(config, NAME, swap).await.map_err(as_save)? {
+    // Siblings take over after a lease. Half of it is left for another attempt.
+    let limit = match purpose {
+        Purpose::Mark | Purpose::Outcome => config.store_timeout.min(config.settings.lease / 2),
+        Purpose::Login | Purpose::Restore => config.store_timeout,
+    };
+    match call_store(config, NAME, limit, swap).await.map_err(as_save)? {
         SwapOutcome::Stored(version) => {
             match &record.state {
                 State::Live(Some(_)) if is_save && record.pause.is_none() => {
@@ -165,6 +163,7 @@ fn read(
 async fn call_store<T, F>(
     config: &Config,
     operation: &'static str,
+    limit: Duration,
     call: impl FnOnce(Arc<dyn TokenStore>) -> F,
 ) -> Result<T, StoreFailure<Error>>
 where
@@ -174,7 +173,6 @@ where
         return Err(failure(operation, StoreError::config("the session has no store")));
     };
     let call = AssertUnwindSafe(async { call(store).await }).catch_unwind();
-    let limit = config.store_timeout;
     let late = || {
         let error = StoreError::unavailable(format!("no answer within {limit:?}"));
         StoreFailure { slow: true, ..failure(operation, error) }

@@ -171,7 +171,8 @@ impl Driver {
         ticket: Ticket,
         limit: Option<Duration>,
     ) -> Result<Arc<Snapshot>, Error> {
-        let patience = self.config.settings.patience();
+        // The machine gives up after its patience, and then it knows why.
+        let patience = self.config.settings.patience() + Duration::from_secs(1);
         let limit = limit.map_or(patience, |limit| limit.min(patience));
         self.wait(limit, |machine, settings, now| machine.poll(&ticket, settings, now)).await
     }

@@ -5,15 +5,12 @@
 //! If nobody drives its runtime, a waiter replaces it; a worker that was replaced does nothing more.
 
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
@@ -28,14 +25,19 @@ use crate::observe;
 
 /// How long a worker that has something to do may take to begin with it. Then nobody drives its runtime.
 const SLACK: Duration = Duration::from_secs(5);
+/// How often a worker shows that its runtime is driven, while calls are under way. They may take long: a
+/// saver has no limit.
+const BEAT: Duration = Duration::from_secs(5);
 
 /// What a session knows of its worker.
 pub(super) struct Worker {
     wake: Notify,
     changed: Arc<Notify>,
     replaced: AtomicBool,
-    /// The token request under way has begun.
-    sent: Arc<AtomicBool>,
+    /// The token request under way; zero: none.
+    request: AtomicU32,
+    /// The token request that has begun last.
+    sent: Arc<AtomicU32>,
     /// When it is to have done something, in milliseconds since `born`; `u64::MAX`: never.
     overdue: AtomicU64,
     born: Instant,
@@ -51,6 +53,7 @@ impl Worker {
             wake: Notify::new(),
             changed: Arc::new(Notify::new()),
             replaced: AtomicBool::new(false),
+            request: AtomicU32::new(0),
             sent: Arc::default(),
             overdue: AtomicU64::new(u64::MAX),
             born: Instant::now(),
@@ -72,7 +75,7 @@ impl Worker {
 
     /// The machine may want something done.
     pub(super) fn wake(&self) {
-        if !self.sent.load(Ordering::Relaxed) {
+        if !self.is_requesting() {
             // What is under way at the provider is not given up before its own limit.
             let soon = self.since_born(Instant::now() + SLACK);
             self.overdue.fetch_min(soon, Ordering::Relaxed);
@@ -85,8 +88,24 @@ impl Worker {
         (overdue != u64::MAX).then(|| self.born + Duration::from_millis(overdue))
     }
 
+    /// Whether the token request under way has begun.
     pub(super) fn has_sent_request(&self) -> bool {
-        self.sent.load(Ordering::Relaxed)
+        self.is_requesting()
+            && self.sent.load(Ordering::Relaxed) == self.request.load(Ordering::Relaxed)
+    }
+
+    fn is_requesting(&self) -> bool {
+        self.request.load(Ordering::Relaxed) != 0
+    }
+
+    fn begins_request(&self, id: u32, limit: Duration) {
+        self.request.store(id, Ordering::Relaxed);
+        self.is_expected_by(Some(Instant::now() + limit));
+    }
+
+    /// One that was abandoned may end while its successor is under way.
+    fn ends_request(&self, id: u32) {
+        let _ = self.request.compare_exchange(id, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     pub(super) fn replace(&self) {
@@ -157,21 +176,21 @@ pub(super) fn work(driver: Arc<Driver>, worker: Arc<Worker>) -> impl Future<Outp
 async fn carry_out(driver: &Arc<Driver>, worker: &Arc<Worker>) {
     let mut calls = FuturesUnordered::new();
     while !worker.is_replaced() {
-        let Some(Step { actions, wake_at }) = next_step(driver, worker, &calls) else {
+        let Some(Step { actions, wake_at }) = next_step(driver, worker, !calls.is_empty()) else {
             break;
         };
-        for (action, until) in actions {
+        for action in actions {
             let span = worker.span().unwrap_or_else(Span::none);
-            let work =
+            let call =
                 span.in_scope(|| calls::perform(driver.clone(), action, worker.sent.clone()));
-            calls.push(Call { until, work: work.instrument(span).boxed() });
+            calls.push(call.instrument(span));
         }
         tokio::select! {
             biased;
             () = worker.wake.notified() => {}
             Some(done) = calls.next() => {
-                if matches!(done, Done::Answered(..)) {
-                    worker.sent.store(false, Ordering::Relaxed);
+                if let Done::Answered(request, _) = &done {
+                    worker.ends_request(request.id);
                 }
                 driver.enter(|machine, settings, now| done.tell(machine, settings, now));
             }
@@ -180,61 +199,44 @@ async fn carry_out(driver: &Arc<Driver>, worker: &Arc<Worker>) {
     }
 }
 
-/// A call under way.
-struct Call {
-    /// When it has ended at the latest. `None`: nobody knows; the saver's calls are the application's.
-    until: Option<Instant>,
-    work: BoxFuture<'static, Done>,
-}
-
-impl Future for Call {
-    type Output = Done;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Done> {
-        self.work.as_mut().poll(context)
-    }
-}
-
-type NextAction = Action<Arc<Snapshot>, Error>;
-
 /// What to begin with, and when to look again although nothing happens.
 struct Step {
-    /// With when each has ended at the latest.
-    actions: Vec<(NextAction, Option<Instant>)>,
+    actions: Vec<Action<Arc<Snapshot>, Error>>,
     wake_at: Option<Instant>,
 }
 
 /// `None`: nothing is left to do, and the worker is no longer the session's.
-fn next_step(
-    driver: &Driver,
-    worker: &Arc<Worker>,
-    calls: &FuturesUnordered<Call>,
-) -> Option<Step> {
+fn next_step(driver: &Driver, worker: &Arc<Worker>, has_calls: bool) -> Option<Step> {
     let settings = &driver.config.settings;
     let mut state = driver.lock();
-    let (now, instant) = (driver.now(), Instant::now());
+    let now = driver.now();
     let mut actions = Vec::new();
     while let Some(action) = state.machine().next(settings, &now) {
-        if matches!(action, Action::Present { .. }) {
-            worker.sent.store(false, Ordering::Relaxed);
-        }
-        let until = driver.config.limit(&action).map(|limit| instant + limit);
-        actions.push((action, until));
+        actions.push(action);
     }
+    let now = Instant::now();
+    let has_calls = has_calls || !actions.is_empty();
+    let beat = has_calls.then(|| now + BEAT);
     let wake_at = state.machine().wake_at(settings).map(Driver::instant);
-    let is_over = actions.is_empty() && calls.is_empty() && wake_at.is_none();
+    let wake_at = wake_at.into_iter().chain(beat).min();
+    let is_over = wake_at.is_none();
     if is_over {
         state.worker = None;
     }
-    let begun = actions.iter().map(|(_, until)| *until);
-    let under_way = calls.iter().map(|call| call.until);
-    worker.is_expected_by(begun.chain(under_way).flatten().chain(wake_at).max());
+    for action in &actions {
+        if let Action::Present { request, limit } = action {
+            worker.begins_request(request.id, *limit);
+        }
+    }
+    if !worker.is_requesting() {
+        worker.is_expected_by(wake_at);
+    }
     if is_over || !actions.is_empty() || state.machine().has_notes() {
         worker.notify_changed();
     }
     driver.tell(state, Some(worker));
     // A timer whose time has come already waits for its grain all the same.
-    let wake_at = wake_at.map(|at| at.max(instant + Duration::from_millis(1)));
+    let wake_at = wake_at.map(|at| at.max(now + Duration::from_millis(1)));
     (!is_over).then_some(Step { actions, wake_at })
 }
 

@@ -8,6 +8,5 @@ mod login;
 mod provider;
 mod session;
 mod shared_store;
-mod sharing;
 mod stores;
 mod support;

@@ -24,7 +24,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.call = None;
         match outcome {
             Ok(found) => {
-                self.store_answered();
+                self.store_answered(now);
                 self.see(found, now);
             }
             Err(failure) => self.store_failed(failure, settings, now),
@@ -44,29 +44,23 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let Some((purpose, record)) = sent.swap else { return };
         match outcome {
             Ok(Swapped::Stored(version)) => {
-                self.store_answered();
+                self.store_answered(now);
                 self.see(Some((record.clone(), version)), now);
                 self.stored(purpose, &record, sent.sent, settings);
             }
             Ok(Swapped::Conflict(found)) => {
-                self.store_answered();
+                self.store_answered(now);
                 self.see(found, now);
-                let present = self.seen.as_ref().and_then(|seen| seen.record.as_ref());
-                if purpose == Purpose::Mark
-                    && !present.is_some_and(|record| record.is_marked_by(self.name))
-                {
+                // Only what the store confirms is a claim. While a token request is under way the claim
+                // stands as long as nobody else's is there: the store may have lost it.
+                let stands = self.request.is_some() && !self.is_superseded();
+                if purpose == Purpose::Mark && !stands {
                     if self.request.is_some() {
                         self.note(Note::LeaseLost);
                     }
-                    // Only what the store confirms is a claim.
                     if let Some(attempt) = &mut self.attempt {
                         attempt.confirmed = None;
                     }
-                } else if purpose == Purpose::Mark
-                    && let Some(attempt) = self.attempt.as_mut().filter(|_| self.request.is_none())
-                {
-                    // Of a swap whose answer was lost: since when, nobody knows.
-                    attempt.confirmed = None;
                 }
             }
             Err(failure) => {
@@ -113,8 +107,24 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
     }
 
-    fn store_answered(&mut self) {
-        self.store = StoreHealth { failures: 0, retry_at: None, error: None };
+    /// Whether the record seen is another one than the one that is being renewed, or bears the mark of
+    /// another session.
+    pub(super) fn is_superseded(&self) -> bool {
+        let (Some(known), Some(seen)) = (&self.known, &self.seen) else { return false };
+        seen.record.as_ref().is_some_and(|record| {
+            let holder = record.mark.and_then(|mark| mark.holder);
+            !record.is_same(known) || holder.is_some_and(|holder| holder != self.name)
+        })
+    }
+
+    fn store_answered(&mut self, now: &Now) {
+        let nothing = StoreHealth { failures: 0, retry_at: None, error: None, is_down: false };
+        let before = std::mem::replace(&mut self.store, nothing);
+        // The holder of the mark seen could not renew it either, nor store what it has got: it has a
+        // whole lease for that from the moment when the store is back.
+        if let Some(seen) = self.seen.as_mut().filter(|_| before.is_down) {
+            seen.since = now.at;
+        }
         if self.failure.as_ref().is_some_and(|failure| failure.of_store) {
             self.failure = None;
         }
@@ -124,9 +134,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     fn store_failed(&mut self, failure: StoreFailure<E>, settings: &Settings, now: &Now) {
         self.store.failures = self.store.failures.saturating_add(1);
         let failures = self.store.failures;
-        if failures == 1 && !failure.slow {
+        // Siblings count the time for which a mark does not change.
+        let is_urgent = self.request.is_some() || matches!(self.outcome, Some(Outcome::Gained(_)));
+        if failures == 1 && (!failure.slow || is_urgent) {
             return;
         }
+        self.store.is_down = true;
         let mut wait = settings.backoff.transient(failures, now.jitter);
         // Siblings wait for what is not stored yet.
         wait = wait.min((settings.lease / 2).max(settings.backoff.shortest));
@@ -146,7 +159,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if self.renewable_without_store(settings).is_some() {
             self.note(Note::RenewingWithoutStore(failure.error));
         } else {
-            let known = self.known.as_ref().or(self.seen.as_ref().and_then(|s| s.record.as_ref()));
+            let known = match &self.outcome {
+                Some(Outcome::Gained(record)) => Some(record),
+                _ => self.known.as_ref(),
+            };
+            let known = known.or(self.seen.as_ref().and_then(|s| s.record.as_ref()));
             // That the login had ended is what helps the reader more.
             let ended = known.is_some_and(|known| !matches!(known.state, State::Live(_)));
             let reason =
@@ -221,6 +238,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             State::Ended(error) => Some(error.clone()),
             _ => None,
         };
+        if has_token {
+            self.renewed = Some((record.login, record.generation));
+        }
         let is_present = self.pending.is_none()
             && self.known.as_ref().is_none_or(|known| known.login == record.login);
         if settings.home == Home::Store {
@@ -396,6 +416,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.failure = None;
         self.quiet = None;
         self.response_lost = false;
+        self.renewed = None;
         self.unsaved = None;
         // Whoever waits for the old login's token now waits for this one.
         if settings.home == Home::Store {

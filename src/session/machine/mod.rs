@@ -328,6 +328,8 @@ pub(crate) struct Machine<T, E> {
     /// What the store held when it last answered.
     seen: Option<Seen<T, E>>,
     served: Option<Served<T>>,
+    /// The token that a renewal of this session brought, until it is in use: its login and generation.
+    renewed: Option<(u64, u64)>,
     /// Counts what has been served.
     serial: u64,
     /// An answer to the present refresh token was lost, or is still to come.
@@ -450,6 +452,8 @@ struct StoreHealth<E> {
     retry_at: Option<Duration>,
     /// Why it failed last.
     error: Option<E>,
+    /// It has not answered since it last failed for more than a moment.
+    is_down: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -487,6 +491,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             is_given: false,
             seen: None,
             served: None,
+            renewed: None,
             serial: 0,
             response_lost: false,
             failure: None,
@@ -501,7 +506,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             request: None,
             abandoned: 0,
             call: None,
-            store: StoreHealth { failures: 0, retry_at: None, error: None },
+            store: StoreHealth { failures: 0, retry_at: None, error: None, is_down: false },
             look: None,
             saving: None,
             set_aside: 0,
@@ -708,7 +713,10 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     fn serve(&mut self, login: u64, generation: u64, token: T, rejected: bool) {
         self.serial += 1;
         let serial = self.serial;
+        // One that a sibling brought may have been rejected before, as the one that it replaces.
+        let renewed = self.renewed.take() == Some((login, generation));
         let after_rejection = !rejected
+            && renewed
             && self.served.as_ref().is_some_and(|served| served.rejected && served.login == login);
         self.served = Some(Served { login, generation, serial, token, rejected, after_rejection });
     }

@@ -148,24 +148,16 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Rule 3.
     fn keep_mark(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
-        let attempt = self.attempt.as_mut()?;
-        let (confirmed, _) = attempt.confirmed?;
+        let (confirmed, _) = self.confirmed()?;
         if now.at < confirmed + settings.lease / 3 {
             return None;
         }
-        let seen = self.seen.as_ref()?;
-        let known = self.known.as_ref()?;
-        let record = match &seen.record {
-            // A store that has lost its content has lost the mark as well.
-            None => known,
-            Some(record) => record,
-        };
-        // Of nobody: a sibling wrote the record back. It knows of no holder; we are the holder.
-        let free = record.mark.is_none_or(|mark| mark.holder.is_none());
-        if !record.is_same(known) || !(free || record.is_marked_by(self.name)) {
-            attempt.confirmed = None;
+        if self.is_superseded() {
+            self.attempt.as_mut()?.confirmed = None;
             return None;
         }
+        // A store that has lost its content has lost the mark as well.
+        let record = self.seen.as_ref()?.record.as_ref().or(self.known.as_ref())?;
         let record = record.clone().with_mark(self.mark(settings, now));
         Some(self.swap(Purpose::Mark, record, now))
     }
@@ -285,11 +277,16 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let Some(seen) = &self.seen else { return false };
         let Some(record) = &seen.record else { return true };
         let Some(mark) = record.mark else { return true };
+        if record.is_marked_by(self.name) {
+            return true;
+        }
+        if self.store.is_down {
+            // First see whether the mark is still there.
+            return false;
+        }
         // Sessions may be set up differently; a mark says how long its holder wants it watched.
         let lease = mark.lease.clamp(settings.lease, settings.lease.max(Duration::from_secs(3600)));
-        record.is_marked_by(self.name)
-            || now.at >= seen.since + lease
-            || mark.is_from_long_ago(now.wall)
+        now.at >= seen.since + lease || mark.is_from_long_ago(now.wall)
     }
 
     /// Looks at a sibling's mark again, after a wait that doubles.
@@ -414,7 +411,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// Whether the request that was answered is the one under way.
-    pub(super) fn is_current(&self, request: &Presented<T>) -> bool {
+    pub(crate) fn is_current(&self, request: &Presented<T>) -> bool {
         self.request == Some(request.id)
     }
 }

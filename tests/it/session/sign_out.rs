@@ -57,25 +57,29 @@ async fn signing_out_revokes_deletes_and_stops_renewing() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_down_leaves_the_login_as_it_was() {
+async fn a_provider_that_is_down_gets_the_revocation_with_the_next_call() {
     let world = World::new().await;
     let (session, deletions) = session(&world);
-    let http = world.http(&session);
+    let token = session.token().await.unwrap();
     world.provider.fail_next_revocation(503, Some("120"));
     let error = session.sign_out().await.unwrap_err();
     assert_eq!(error.status().unwrap(), 503);
     assert_eq!(error.retry_after().unwrap().as_secs(), 120);
     assert!(error.is_transient());
-    assert_eq!(deletions.load(Ordering::SeqCst), 0);
-    assert_eq!(world.get(&http).await.unwrap(), 200);
-    world.clock.forward(3600.0);
-    assert_eq!(world.get(&http).await.unwrap(), 200);
-    session.sign_out().await.unwrap();
+    // The login has ended here all the same, and what was saved is deleted.
     assert_eq!(deletions.load(Ordering::SeqCst), 1);
+    assert!(session.token().await.unwrap_err().is_reauthorization_required());
+    assert!(world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    pass(3600).await;
+    world.round_trips().await;
+    assert_eq!(world.provider.counts().revocations, 1, "it is the application's to call again");
+    session.sign_out().await.unwrap();
+    assert!(!world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    assert_eq!(world.provider.counts().revocations, 2);
 }
 
 #[tokio::test]
-async fn signing_out_waits_for_a_renewal_and_revokes_what_it_brought() {
+async fn signing_out_amid_a_renewal_deletes_at_once_and_revokes_what_the_renewal_brings() {
     let world = World::new().await;
     let (session, deletions) = session(&world);
     let hold = world.provider.pause_token_requests();
@@ -86,13 +90,17 @@ async fn signing_out_waits_for_a_renewal_and_revokes_what_it_brought() {
         async move { session.sign_out().await }
     });
     world.round_trips().await;
+    assert_eq!(deletions.load(Ordering::SeqCst), 1, "it does not wait for the provider");
+    assert!(session.current_token().is_none());
     assert_eq!(world.provider.counts().revocations, 0);
     drop(hold);
     signing_out.await.unwrap().unwrap();
-    let renewed = world.saved.last();
-    assert!(!world.provider.accepts_refresh_token(renewed.refresh_token().unwrap()));
-    assert_eq!((world.saved.count(), deletions.load(Ordering::SeqCst)), (1, 1));
-    assert_eq!(world.provider.counts().reuse_detected, 0);
+    session.shutdown().await.unwrap();
+    let counts = world.provider.counts();
+    // The refresh token that was replaced meanwhile, and the one that took its place.
+    assert_eq!((counts.tokens_issued, counts.revocations, counts.reuse_detected), (1, 2, 0));
+    assert_eq!((world.saved.count(), deletions.load(Ordering::SeqCst)), (0, 1));
+    assert!(session.token().await.unwrap_err().is_reauthorization_required());
 }
 
 #[tokio::test]
@@ -194,14 +202,17 @@ async fn a_login_that_begins_while_a_sign_out_waits_stays() {
         let session = session.clone();
         async move { session.sign_out().await }
     });
-    tokio::task::yield_now().await;
+    world.round_trips().await;
     let new_login = world.token();
     session.set_token(new_login.clone()).await.unwrap();
     drop(hold);
     signing_out.await.unwrap().unwrap();
+    session.shutdown().await.unwrap();
     assert_eq!(session.current_token().unwrap().access_token(), new_login.access_token());
     assert!(world.provider.accepts_refresh_token(new_login.refresh_token().unwrap()));
-    assert_eq!(deletions.load(Ordering::SeqCst), 0);
+    // The old login's was deleted, and then the new one's saved.
+    assert_eq!(deletions.load(Ordering::SeqCst), 1);
+    assert_eq!(world.saved.access_tokens(), [new_login.access_token()]);
 }
 
 #[tokio::test]

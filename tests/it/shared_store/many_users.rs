@@ -11,30 +11,30 @@ use reqwest_oauth2::{Token, UserId, UserSessions, UserSessionsBuilder};
 use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
 use crate::support::{World, ours, pass, plain_http};
 
-struct Service {
-    world: World,
-    store: FaultyStore,
+pub struct Service {
+    pub world: World,
+    pub store: FaultyStore,
 }
 
 impl Service {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self { world: World::new().await, store: FaultyStore::default() }
     }
 
-    fn builder(&self) -> UserSessionsBuilder {
+    pub fn builder(&self) -> UserSessionsBuilder {
         let clock = self.world.clock.reader();
         UserSessions::builder(self.world.app())
             .configure_sessions(|session| session.clock(clock))
             .store(self.store.clone())
     }
 
-    fn http(&self, sessions: &UserSessions) -> ClientWithMiddleware {
+    pub fn http(&self, sessions: &UserSessions) -> ClientWithMiddleware {
         ClientBuilder::new(plain_http())
             .with(sessions.middleware([self.world.provider.origin()]).unwrap())
             .build()
     }
 
-    async fn get(
+    pub async fn get(
         &self,
         http: &ClientWithMiddleware,
         user: &str,
@@ -44,7 +44,7 @@ impl Service {
     }
 
     /// Puts a token into the store, as another process would.
-    async fn store(&self, user: &str, token: &Token) {
+    pub async fn store(&self, user: &str, token: &Token) {
         let key = TokenKey::new(&self.world.provider.token_url(), "foo", user);
         let record = Record::new(serde_json::to_string(token).unwrap());
         let _ = self.store.compare_and_swap(&key, None, &record).await.unwrap();
@@ -92,8 +92,9 @@ async fn a_request_without_a_user_or_of_an_unknown_one_is_not_sent() {
     }
     assert_eq!(sessions.loaded_sessions(), 0, "and takes up no room");
     assert_eq!(service.world.provider.counts().api_requests, 0);
-    // Known from the moment on that somebody has signed them in.
+    assert_eq!(service.store.loads(), 1, "that there is no such user is remembered for a moment");
     service.store("nobody", &service.world.token()).await;
+    pass(1).await;
     assert_eq!(service.get(&http, "nobody").await.unwrap(), 200);
 }
 
@@ -181,8 +182,15 @@ async fn a_session_with_unsaved_state_stays() {
     let service = Service::new().await;
     let sessions = service.builder().max_sessions(32).build();
     service.store("unsaved", &service.world.expired_token()).await;
+    let hold = service.world.provider.pause_token_requests();
+    let renewal = tokio::spawn({
+        let session = sessions.for_user("unsaved");
+        async move { session.token().await }
+    });
+    service.world.provider.wait_for_token_requests(1).await;
     service.store.always(Calls::Swaps, StoreFault::FailBefore);
-    let renewed = sessions.for_user("unsaved").token().await.unwrap();
+    drop(hold);
+    let renewed = renewal.await.unwrap().unwrap();
     service.store.heal();
     // Before the next attempt at saving comes, the bound is passed many times over, by users who are
     // seen more often.

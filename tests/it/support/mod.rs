@@ -101,6 +101,7 @@ pub struct World {
     pub provider: Provider,
     pub clock: WallClock,
     pub saved: Saved,
+    plain: reqwest::Client,
     /// Of two worlds in a test the first holds the time.
     _frozen: Frozen,
 }
@@ -115,7 +116,8 @@ impl World {
         let clock = WallClock::new();
         let builder = set_up(Provider::builder().clock(clock.reader()));
         let provider = builder.start().await.unwrap();
-        Self { provider, clock, saved: Saved::default(), _frozen: Frozen::new() }
+        let (saved, plain) = (Saved::default(), plain_http());
+        Self { provider, clock, saved, plain, _frozen: Frozen::new() }
     }
 
     pub fn app(&self) -> OAuthClient {
@@ -164,9 +166,8 @@ impl World {
 
     /// Lets whatever is on its way arrive: round trips to the provider, beside the session.
     pub async fn round_trips(&self) {
-        let http = plain_http();
         for _ in 0..10 {
-            http.get(self.provider.origin()).send().await.unwrap();
+            self.plain.get(self.provider.origin()).send().await.unwrap();
         }
     }
 

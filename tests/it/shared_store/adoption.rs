@@ -1,0 +1,298 @@
+//! What one session has renewed, the others take.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest_oauth2::store::MemoryStore;
+use reqwest_oauth2::{ClientCredentials, OAuthClient, Session, SessionBuilder};
+
+use super::fleet::Fleet;
+use crate::faulty_store::{Calls, Fault as StoreFault, LOAD, SWAP};
+use crate::support::{World, ours, pass};
+
+#[tokio::test]
+async fn a_session_begins_with_what_is_stored() {
+    let fleet = Fleet::new().await;
+    let token = fleet.world.token();
+    fleet.signed_in(token.clone()).await;
+    let session = fleet.sibling();
+    let calls = fleet.store.calls_from_here();
+    assert_eq!(session.token().await.unwrap().access_token(), token.access_token());
+    assert_eq!(calls(), [LOAD]);
+    session.token().await.unwrap();
+    assert_eq!(calls(), [LOAD], "not again");
+    assert_eq!(fleet.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn nothing_is_asked_of_the_store_while_the_token_is_fresh() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let session = fleet.sibling();
+    session.token().await.unwrap();
+    let http = fleet.world.http(&session);
+    let calls = fleet.store.calls_from_here();
+    for _ in 0..100 {
+        assert_eq!(fleet.world.get(&http).await.unwrap(), 200);
+        session.token().await.unwrap();
+    }
+    pass(3600).await;
+    session.shutdown().await.unwrap();
+    assert_eq!(calls(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_renewal_costs_two_swaps_and_a_session_that_has_the_record_loads_nothing() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let session = fleet.sibling();
+    let calls = fleet.store.calls_from_here();
+    session.token().await.unwrap();
+    assert_eq!(calls(), [LOAD, SWAP, SWAP]);
+    for renewals in 2..=4 {
+        let calls = fleet.store.calls_from_here();
+        fleet.world.clock.forward(3600.0);
+        session.token().await.unwrap();
+        assert_eq!(calls(), [SWAP, SWAP]);
+        fleet.assert_renewals(renewals);
+    }
+    assert!(fleet.bookkeeping()["mark"].is_null(), "the second swap clears the mark");
+}
+
+#[tokio::test]
+async fn of_many_siblings_at_expiry_one_renews_and_the_others_take_its_token() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let sessions: Vec<_> = (0..20).map(|_| fleet.sibling()).collect();
+    let requests = sessions.iter().flat_map(|session| (0..5).map(|_| session.token()));
+    let tokens = fleet.meanwhile(futures_util::future::join_all(requests)).await;
+    let stored = fleet.stored().unwrap();
+    for token in tokens {
+        assert_eq!(token.unwrap().access_token(), stored.access_token());
+    }
+    fleet.assert_renewals(1);
+}
+
+#[tokio::test]
+async fn a_due_token_is_looked_up_before_it_is_renewed() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    one.token().await.unwrap();
+    let old = other.token().await.unwrap();
+    fleet.world.clock.forward(3500.0); // due, and not yet expired
+    let new = one.refresh().await.unwrap();
+    let mut updates = other.subscribe();
+    assert_eq!(other.token().await.unwrap().access_token(), old.access_token(), "nobody waits");
+    assert_eq!(updates.next().await.unwrap().access_token(), new.access_token());
+    fleet.assert_renewals(1);
+}
+
+#[tokio::test]
+async fn a_401_is_looked_up_before_it_renews() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    one.token().await.unwrap();
+    other.token().await.unwrap();
+    let new = one.refresh().await.unwrap();
+    fleet.world.provider.revoke_access_tokens();
+    let newest = one.refresh().await.unwrap();
+    assert_ne!(new.access_token(), newest.access_token());
+    let http = fleet.world.http(&other);
+    assert_eq!(fleet.world.get(&http).await.unwrap(), 200);
+    assert_eq!(other.current_token().unwrap().access_token(), newest.access_token());
+    assert_eq!(fleet.token_requests(), 2, "the sibling's two, and none for the 401");
+}
+
+#[tokio::test]
+async fn an_adopted_token_that_is_rejected_too_is_renewed_and_the_request_sent_once_more() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    one.token().await.unwrap();
+    other.token().await.unwrap();
+    one.refresh().await.unwrap();
+    fleet.world.provider.revoke_access_tokens();
+    let http = fleet.world.http(&other);
+    assert_eq!(fleet.world.get(&http).await.unwrap(), 200);
+    fleet.assert_renewals(2);
+    assert_eq!(fleet.world.shown().len(), 3, "its own, the sibling's, the renewed one");
+}
+
+#[tokio::test]
+async fn the_refresh_token_presented_is_the_stored_one() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    one.token().await.unwrap();
+    other.token().await.unwrap();
+    one.refresh().await.unwrap();
+    fleet.world.clock.forward(7200.0); // both tokens have expired
+    other.token().await.unwrap();
+    one.token().await.unwrap();
+    fleet.assert_renewals(2);
+}
+
+#[tokio::test]
+async fn a_stale_load_presents_no_refresh_token_that_a_sibling_has_used() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let new = fleet.sibling().token().await.unwrap();
+    // A replica that lags behind: it shows the mark, and then the token before the renewal.
+    for ago in [1, 2] {
+        fleet.store.next(Calls::Loads, StoreFault::Stale(ago), 1);
+        let reader = fleet.sibling();
+        let taken = fleet.meanwhile(reader.token()).await.unwrap();
+        assert_eq!(taken.access_token(), new.access_token(), "{ago}");
+    }
+    // No record at all is an error, which is remembered for a moment only.
+    fleet.store.next(Calls::Loads, StoreFault::Stale(3), 1);
+    let reader = fleet.sibling();
+    assert!(reader.token().await.unwrap_err().is_reauthorization_required());
+    pass(1).await;
+    assert_eq!(reader.token().await.unwrap().access_token(), new.access_token());
+    fleet.assert_renewals(1);
+    fleet.assert_stored(&new);
+}
+
+#[tokio::test]
+async fn a_login_that_the_provider_has_ended_is_tried_by_one_process_only() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    fleet.world.provider.revoke_families();
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    let error = one.token().await.unwrap_err();
+    assert!(error.is_reauthorization_required());
+    assert_eq!(error.error_code(), Some("invalid_grant"));
+    for _ in 0..3 {
+        let error = other.token().await.unwrap_err();
+        assert!(error.is_reauthorization_required());
+        assert_eq!(error.error_code(), Some("invalid_grant"), "as the provider said it");
+        pass(60).await;
+    }
+    assert_eq!(fleet.token_requests(), 1);
+    assert_eq!(fleet.bookkeeping()["state"], "ended");
+    // Whoever logs in again does so for all.
+    let token = fleet.world.token();
+    fleet.signed_in(token.clone()).await;
+    assert_eq!(one.token().await.unwrap().access_token(), token.access_token());
+    assert_eq!(other.token().await.unwrap().access_token(), token.access_token());
+    assert_eq!(fleet.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn siblings_find_a_token_due_at_the_same_instant() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let sessions: Vec<_> = (0..10).map(|_| fleet.sibling()).collect();
+    for session in &sessions {
+        session.token().await.unwrap();
+    }
+    let due = || sessions.iter().filter(|session| session.header().is_none()).count();
+    // The lead of 5 minutes, jittered by a quarter either way.
+    fleet.world.clock.forward(3600.0 - 376.0);
+    assert_eq!(due(), 0);
+    while due() == 0 {
+        fleet.world.clock.forward(0.5);
+    }
+    assert_eq!(due(), 10);
+}
+
+#[tokio::test]
+async fn a_user_without_a_token_is_an_error_and_no_request() {
+    let fleet = Fleet::new().await;
+    let session = fleet.sibling();
+    let http = fleet.world.http(&session);
+    let error = ours(&fleet.world.get(&http).await.unwrap_err());
+    assert!(error.is_reauthorization_required(), "{error}");
+    assert!(error.to_string().contains("no token is stored"), "{error}");
+    let counts = fleet.world.provider.counts();
+    assert_eq!((counts.token_requests, counts.api_requests), (0, 0));
+    assert_eq!((fleet.store.loads(), fleet.store.swaps()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_rejected_token_is_not_adopted_from_the_store() {
+    let fleet = Fleet::new().await;
+    let token = fleet.world.token();
+    fleet.signed_in(token.clone()).await;
+    // It does not know that its token is the stored one.
+    let session = fleet.builder().token(token).build();
+    let http = fleet.world.http(&session);
+    fleet.world.provider.revoke_access_tokens();
+    assert_eq!(fleet.world.get(&http).await.unwrap(), 200);
+    fleet.assert_renewals(1);
+}
+
+#[tokio::test]
+async fn a_stored_token_goes_before_one_that_the_application_gives() {
+    let fleet = Fleet::new().await;
+    let stored = fleet.world.token();
+    fleet.signed_in(stored.clone()).await;
+    let session = fleet.builder().token(fleet.world.expired_token()).build();
+    assert_eq!(session.token().await.unwrap().access_token(), stored.access_token());
+    assert_eq!(fleet.token_requests(), 0);
+    fleet.assert_stored(&stored);
+}
+
+#[tokio::test]
+async fn clocks_a_minute_apart_present_no_refresh_token_twice() {
+    let world = World::with(|provider| provider.lifetime(Duration::from_secs(90))).await;
+    let fleet = Fleet::of(world);
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let clock = fleet.world.clock.clone();
+    let ahead = fleet.builder().clock(move || clock.now() + Duration::from_secs(60)).build();
+    let behind = fleet.sibling();
+    for _ in 0..20 {
+        for session in [&ahead, &behind] {
+            let http = fleet.world.http(session);
+            assert_eq!(fleet.world.get(&http).await.unwrap(), 200);
+            fleet.meanwhile(session.shutdown()).await.unwrap();
+        }
+        fleet.world.clock.forward(15.0);
+    }
+    let counts = fleet.world.provider.counts();
+    assert_eq!(counts.reuse_detected, 0);
+    assert_eq!(counts.token_requests, counts.refreshes, "no request was refused");
+}
+
+#[tokio::test]
+async fn a_services_own_token_is_shared_too() {
+    let fleet = Fleet::new().await;
+    let service = || fleet.builder().grant(ClientCredentials::new()).build();
+    let (one, other) = (service(), service());
+    let token = one.token().await.unwrap();
+    assert_eq!(other.token().await.unwrap().access_token(), token.access_token());
+    assert_eq!(fleet.token_requests(), 1);
+    // It needs no record: the provider gives another to whoever asks.
+    fleet.store.always(Calls::All, StoreFault::FailBefore);
+    fleet.world.clock.forward(3600.0);
+    one.token().await.unwrap();
+    assert_eq!(fleet.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn users_clients_and_providers_are_apart() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let none = |builder: SessionBuilder| async {
+        builder.build().token().await.unwrap_err().is_reauthorization_required()
+    };
+    let store = || fleet.store.clone();
+    assert!(none(fleet.world.session().store(store(), "bob")).await);
+    let other_client = OAuthClient::new("bar", fleet.world.provider.token_url()).unwrap();
+    assert!(none(Session::builder(other_client).store(store(), "alice")).await);
+    let other_provider = fleet.world.app().issuer("https://other.example");
+    assert!(none(Session::builder(other_provider).store(store(), "alice")).await);
+}
+
+#[tokio::test]
+async fn a_plain_memory_store_serves_sessions_of_one_process() {
+    let world = World::new().await;
+    let store = Arc::new(MemoryStore::new());
+    let build = || world.session().store(store.clone(), "alice").build();
+    build().set_token(world.expired_token()).await.unwrap();
+    let token = build().token().await.unwrap();
+    assert_eq!(build().token().await.unwrap().access_token(), token.access_token());
+}

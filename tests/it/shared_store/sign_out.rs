@@ -1,0 +1,235 @@
+//! Signing out, where sessions share the login.
+
+use reqwest_oauth2::ClientCredentials;
+
+use super::fleet::Fleet;
+use crate::faulty_store::{Calls, Fault as StoreFault};
+use crate::support::pass;
+
+#[tokio::test]
+async fn signing_out_ends_it_for_all_and_signing_in_begins_it_anew() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let (one, other) = (fleet.sibling(), fleet.sibling());
+    other.token().await.unwrap();
+    one.sign_out().await.unwrap();
+    assert!(one.token().await.unwrap_err().is_reauthorization_required());
+    fleet.world.clock.forward(3600.0);
+    assert!(other.token().await.unwrap_err().is_reauthorization_required());
+    assert!(other.refresh().await.unwrap_err().is_reauthorization_required());
+    assert!(fleet.stored().is_none());
+    assert_eq!(fleet.token_requests(), 0);
+
+    let token = fleet.world.token();
+    other.set_token(token.clone()).await.unwrap();
+    pass(1).await;
+    assert_eq!(one.token().await.unwrap().access_token(), token.access_token());
+}
+
+#[tokio::test]
+async fn a_sign_out_leaves_a_record_without_a_token() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let before = fleet.bookkeeping();
+    fleet.sibling().sign_out().await.unwrap();
+    let document = fleet.document();
+    assert_eq!(document.as_object().unwrap().len(), 1, "the bookkeeping and nothing else");
+    let after = fleet.bookkeeping();
+    assert_eq!(after["state"], "signed_out");
+    assert_ne!(after["login"], before["login"]);
+    assert!(after["number"].as_u64() > before["number"].as_u64());
+    // A session that begins now knows that nobody is signed in.
+    let error = fleet.sibling().token().await.unwrap_err();
+    assert!(error.is_reauthorization_required(), "{error}");
+    assert!(error.to_string().contains("signed out"), "{error}");
+}
+
+#[tokio::test]
+async fn the_token_is_revoked_after_the_sign_out_is_stored() {
+    let fleet = Fleet::new().await;
+    let token = fleet.world.token();
+    fleet.signed_in(token.clone()).await;
+    let session = fleet.revoking().build();
+    session.token().await.unwrap();
+    fleet.store.always(Calls::Swaps, StoreFault::HangBefore);
+    let signing_out = tokio::spawn({
+        let session = session.clone();
+        async move { session.sign_out().await }
+    });
+    fleet.world.round_trips().await;
+    assert!(session.current_token().is_none(), "it has ended here already");
+    assert_eq!(fleet.world.provider.counts().revocations, 0);
+    fleet.store.heal();
+    signing_out.await.unwrap().unwrap();
+    assert_eq!(fleet.world.provider.counts().revocations, 1);
+    assert!(!fleet.world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+}
+
+#[tokio::test]
+async fn signing_out_revokes_what_a_sibling_has_renewed() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let one = fleet.revoking().build();
+    one.token().await.unwrap();
+    let sibling = fleet.sibling();
+    let old = sibling.token().await.unwrap();
+    let newest = sibling.refresh().await.unwrap();
+    assert_ne!(newest.access_token(), old.access_token());
+    one.sign_out().await.unwrap();
+    let provider = &fleet.world.provider;
+    assert!(!provider.accepts_refresh_token(newest.refresh_token().unwrap()));
+    assert!(!provider.accepts_access_token(newest.access_token()));
+    assert_eq!(provider.counts().revocations, 1);
+}
+
+#[tokio::test]
+async fn signing_out_revokes_the_login_that_a_sibling_has_begun() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let one = fleet.revoking().build();
+    one.token().await.unwrap();
+    let other = fleet.world.token();
+    fleet.signed_in(other.clone()).await;
+    // Whatever a replica that lags behind shows it.
+    fleet.store.next(Calls::Loads, StoreFault::Stale(1), 2);
+    one.sign_out().await.unwrap();
+    assert!(!fleet.world.provider.accepts_refresh_token(other.refresh_token().unwrap()));
+    assert!(fleet.stored().is_none());
+}
+
+#[tokio::test]
+async fn a_login_that_begins_after_a_sign_out_stays() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let one = fleet.revoking().build();
+    one.token().await.unwrap();
+    // The sign-out is in the store, but its answer is lost; then a sibling signs in.
+    fleet.store.next(Calls::Swaps, StoreFault::HangAfter, 1);
+    let signing_out = tokio::spawn({
+        let one = one.clone();
+        async move { one.sign_out().await }
+    });
+    fleet.world.round_trips().await;
+    let new = fleet.world.token();
+    fleet.signed_in(new.clone()).await;
+    let outcome = fleet.meanwhile(signing_out).await.unwrap();
+    assert!(outcome.unwrap_err().is_save(), "what became of it is not known yet");
+    fleet.meanwhile(one.shutdown()).await.unwrap();
+    fleet.assert_stored(&new);
+    assert_eq!(one.token().await.unwrap().access_token(), new.access_token());
+}
+
+#[tokio::test]
+async fn a_service_that_was_signed_out_asks_for_no_other_token() {
+    let fleet = Fleet::new().await;
+    let service = || fleet.builder().grant(ClientCredentials::new()).build();
+    let (one, other) = (service(), service());
+    one.token().await.unwrap();
+    one.sign_out().await.unwrap();
+    let error = other.token().await.unwrap_err();
+    assert!(error.is_reauthorization_required(), "{error}");
+    assert_eq!(fleet.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_sign_out_by_a_sibling_wins_over_a_renewal_and_its_token_is_revoked() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let (one, other) = (fleet.revoking().build(), fleet.revoking().build());
+    let hold = fleet.world.provider.pause_token_requests();
+    let renewal = fleet.ask(&one);
+    fleet.world.provider.wait_for_token_requests(1).await;
+    other.sign_out().await.unwrap();
+    assert_eq!(fleet.world.provider.counts().revocations, 1);
+    drop(hold);
+    let error = fleet.meanwhile(renewal).await.unwrap().unwrap_err();
+    assert!(error.is_reauthorization_required(), "{error}");
+    one.shutdown().await.unwrap();
+    assert_eq!(fleet.bookkeeping()["state"], "signed_out");
+}
+
+#[tokio::test]
+async fn a_token_that_comes_after_the_sign_out_was_stored_is_revoked() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let (one, other) = (fleet.revoking().build(), fleet.sibling());
+    let hold = fleet.world.provider.pause_token_requests();
+    let renewal = fleet.ask(&one);
+    fleet.world.provider.wait_for_token_requests(1).await;
+    // This one cannot revoke: the token that the renewal brings would be left.
+    other.sign_out().await.unwrap();
+    drop(hold);
+    assert!(fleet.meanwhile(renewal).await.unwrap().unwrap_err().is_reauthorization_required());
+    one.shutdown().await.unwrap();
+    let counts = fleet.world.provider.counts();
+    assert_eq!((counts.tokens_issued, counts.revocations), (1, 1));
+    assert!(fleet.stored().is_none());
+}
+
+#[tokio::test]
+async fn a_sign_out_by_a_sibling_wins_over_a_token_that_is_not_stored_yet() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let (one, other) = (fleet.revoking().build(), fleet.sibling());
+    other.token().await.unwrap();
+    one.token().await.unwrap();
+    let hold = fleet.world.provider.pause_token_requests();
+    let refresh = tokio::spawn({
+        let one = one.clone();
+        async move { one.refresh().await }
+    });
+    fleet.world.provider.wait_for_token_requests(1).await;
+    fleet.store.always(Calls::Swaps, StoreFault::FailBefore);
+    drop(hold);
+    let renewed = fleet.meanwhile(refresh).await.unwrap().unwrap();
+    fleet.store.heal();
+    other.sign_out().await.unwrap();
+    pass(60).await;
+    one.shutdown().await.unwrap();
+    assert_eq!(fleet.bookkeeping()["state"], "signed_out", "the sign-out stands");
+    assert!(!fleet.world.provider.accepts_refresh_token(renewed.refresh_token().unwrap()));
+    assert!(one.token().await.unwrap_err().is_reauthorization_required());
+    // And a new login is renewed as any other.
+    fleet.signed_in(fleet.world.expired_token()).await;
+    pass(1).await;
+    one.token().await.unwrap();
+    assert_eq!(fleet.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn a_sign_out_while_the_store_is_down_ends_the_login_here_and_is_stored_later() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let session = fleet.revoking().build();
+    let token = session.token().await.unwrap();
+    fleet.store.always(Calls::All, StoreFault::FailBefore);
+    let error = session.sign_out().await.unwrap_err();
+    assert!(error.is_save(), "{error}");
+    assert_eq!(error.to_string(), "what was saved could not be deleted; it is tried again");
+    assert!(session.token().await.unwrap_err().is_reauthorization_required());
+    assert_eq!(fleet.world.provider.counts().revocations, 0, "siblings still use it");
+    fleet.store.heal();
+    pass(60).await;
+    session.shutdown().await.unwrap();
+    assert_eq!(fleet.bookkeeping()["state"], "signed_out");
+    assert!(!fleet.world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+}
+
+#[tokio::test]
+async fn a_revocation_that_fails_is_an_error_and_the_next_sign_out_makes_up_for_it() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let session = fleet.revoking().build();
+    let token = session.token().await.unwrap();
+    fleet.world.provider.fail_next_revocation(503, Some("120"));
+    let error = session.sign_out().await.unwrap_err();
+    assert_eq!(
+        (error.status().unwrap().as_u16(), error.retry_after().unwrap().as_secs()),
+        (503, 120)
+    );
+    assert_eq!(fleet.bookkeeping()["state"], "signed_out", "the login has ended all the same");
+    assert!(fleet.world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    session.sign_out().await.unwrap();
+    assert!(!fleet.world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    assert_eq!(fleet.world.provider.counts().revocations, 2);
+}
