@@ -206,10 +206,12 @@ fn next_step(driver: &Driver, worker: &Arc<Worker>, has_calls: bool) -> Option<S
         let calls_end = has_calls.then(|| now + driver.config.store_timeout);
         worker.is_expected_by(calls_end.into_iter().chain(wake_at).max());
     }
-    if is_over || !actions.is_empty() || state.machine().has_notes() {
+    let has_changed = is_over || !actions.is_empty() || state.machine().has_notes();
+    driver.tell(state, Some(worker));
+    if has_changed {
+        // Operators are told before whoever waits goes on.
         worker.notify_changed();
     }
-    driver.tell(state, Some(worker));
     // A timer whose time has come already waits for its grain all the same.
     let wake_at = wake_at.map(|at| at.max(now + Duration::from_millis(1)));
     (!is_over).then_some(Step { actions, wake_at })
