@@ -52,7 +52,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let served = self.served.as_ref().filter(|served| ticket.not != Some(served.serial));
         let token = served.map(|served| served.token.clone());
         if let Some(token) = token.filter(|_| stage != Stage::Expired) {
-            if stage == Stage::Due && may_renew {
+            if stage == Stage::Due && may_renew && !self.is_successor_unsaved() {
                 // While the token is good, what stands in the way of a renewal is nobody's concern.
                 let wanted = self.want(settings, now).is_ok();
                 if settings.foreground && wanted && !has_failed {
@@ -89,15 +89,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// While the newest token waits to be saved.
     fn poll_unsaved(&self, settings: &Settings) -> Option<Poll<T, E>> {
-        let unsaved = self.unsaved.as_ref()?;
-        let (login, generation, state) = self.newest()?;
-        if !matches!(state, State::Live(Some(_))) {
-            return None;
-        }
-        let in_use = self.served.as_ref();
-        if in_use.is_some_and(|s| (s.login, s.generation) == (login, generation)) {
-            return None;
-        }
+        let unsaved = self.unsaved.as_ref().filter(|_| self.is_successor_unsaved())?;
         if !settings.strict_saving {
             return Some(Poll::Wait);
         }
@@ -106,6 +98,16 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             None if unsaved.late => Poll::Failed(Reason::SaveSlow),
             None => Poll::Wait,
         })
+    }
+
+    /// Whether a token newer than the one in use waits to be saved.
+    fn is_successor_unsaved(&self) -> bool {
+        if self.unsaved.is_none() {
+            return false;
+        }
+        let Some((login, generation, State::Live(Some(_)))) = self.newest() else { return false };
+        let in_use = self.served.as_ref();
+        in_use.is_none_or(|served| (served.login, served.generation) != (login, generation))
     }
 
     /// Wants a renewal, unless something forbids it now.
