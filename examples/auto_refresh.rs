@@ -39,10 +39,10 @@ async fn main() -> Result<(), BoxError> {
     // Four tasks send requests; two more tell what happens to the token.
     let story = tokio::spawn(story(provider.clone(), session.subscribe()));
     let endpoint = tokio::spawn(watch_token_endpoint(provider.clone()));
-    for sender in [(); 4].map(|()| tokio::spawn(send(http.clone(), provider.api_url()))) {
-        sender.await?;
-    }
-    session.shutdown().await?; // a renewal under way is finished and saved
+    let senders = [(); 4].map(|()| tokio::spawn(send(http.clone(), provider.api_url())));
+    let sent = futures_util::future::try_join_all(senders).await;
+    session.shutdown().await?; // a renewal under way is finished and saved; also when something failed
+    sent?;
     drop((http, session)); // the end of the subscription, and so of the story
     timeout(ms(1000), story).await??;
     endpoint.abort();

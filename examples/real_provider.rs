@@ -13,9 +13,10 @@ use std::time::{Duration, SystemTime};
 use reqwest::Url;
 use reqwest::header::WWW_AUTHENTICATE;
 use reqwest_middleware::ClientBuilder;
-use reqwest_oauth2::Session;
 use reqwest_oauth2::store::FileStore;
-use reqwest_oauth2::{BoxError, ClientAuthentication, ClientCredentials, Error, OAuthClient};
+use reqwest_oauth2::{
+    BoxError, ClientAuthentication, ClientCredentials, Error, OAuthClient, Session, Token,
+};
 
 use report::report;
 
@@ -77,26 +78,11 @@ async fn run(settings: Settings) -> Result<(), BoxError> {
     if let Some(path) = &settings.token_file {
         builder = builder.store(FileStore::file(path), "");
     }
-    let session = builder.build();
-    let origin = settings.api_url.origin().ascii_serialization();
-    let api = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
-    let http = ClientBuilder::new(api).with(session.middleware(&settings.api_url)?).build();
-
-    let response = match http.get(settings.api_url).send().await {
-        Ok(response) => response,
-        Err(error) => {
-            // A token that came although the request failed must not be lost.
-            session.shutdown().await?;
-            return Err(error.without_url().into());
-        }
-    };
-    println!("{origin} answered {}", response.status());
-    if let Some(challenge) = response.headers().get(WWW_AUTHENTICATE) {
-        println!("it challenged: {challenge:?}");
-    }
-
-    let token = session.token().await?;
-    session.shutdown().await?; // what is renewed is saved
+    let session = builder.foreground().build();
+    let outcome = request(&session, &settings.api_url).await;
+    let saved = session.shutdown().await; // also when something has failed
+    let token = outcome?;
+    saved?;
     match token.expires_at() {
         Some(deadline) => {
             let left = deadline - chrono::DateTime::from(SystemTime::now());
@@ -113,6 +99,19 @@ async fn run(settings: Settings) -> Result<(), BoxError> {
         ),
     }
     Ok(())
+}
+
+/// One request to the API. Returns the token that it was made with.
+async fn request(session: &Session, api_url: &Url) -> Result<Token, BoxError> {
+    let api = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
+    let http = ClientBuilder::new(api).with(session.middleware(api_url)?).build();
+    let response = http.get(api_url.clone()).send().await;
+    let response = response.map_err(reqwest_middleware::Error::without_url)?;
+    println!("{} answered {}", api_url.origin().ascii_serialization(), response.status());
+    if let Some(challenge) = response.headers().get(WWW_AUTHENTICATE) {
+        println!("it challenged: {challenge:?}");
+    }
+    Ok(session.token().await?)
 }
 
 /// What to do about it.

@@ -2,8 +2,9 @@
 //! `cargo run --example web`, then open the address that it prints in two browsers.
 //!
 //! Needs nothing installed: the provider runs inside, with a login page for the person `johndoe`
-//! whose password is `A3ddj3w`. Each browser has a session of its own; their tokens live a minute
-//! and are renewed by themselves. With `--check` it logs two people in by itself and ends.
+//! whose password is `A3ddj3w`. Each browser has a login of its own; the tokens live a minute and are
+//! renewed by themselves. After Ctrl-C the service finishes its requests, and waits for renewals. With
+//! `--check` it logs two people in by itself and ends.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,31 +16,30 @@ use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use reqwest_middleware::ClientBuilder;
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_oauth2::testing::Provider;
-use reqwest_oauth2::{BoxError, OAuthClient, PendingLogin, Session};
+use reqwest_oauth2::{BoxError, OAuthClient, PendingLogin, UserId, UserSessions};
 use tokio::net::TcpListener;
 
-/// What the service knows of its visitors, by the id in their cookie.
 #[derive(Clone)]
 struct Service {
     app: OAuthClient,
     redirect_uri: String,
     api_url: reqwest::Url,
-    visitors: Arc<Mutex<HashMap<String, Visitor>>>,
-}
-
-enum Visitor {
-    /// Sent to the provider, and not back yet.
-    LoggingIn(Box<PendingLogin>),
-    LoggedIn(Session),
+    /// The tokens, by the id in the visitor's cookie. A real service takes the id of the person's account,
+    /// and gives the builder a store.
+    sessions: UserSessions,
+    /// Adds the token of the request's user.
+    http: ClientWithMiddleware,
+    /// Visitors who were sent to the provider and are not back yet.
+    logins: Arc<Mutex<HashMap<String, PendingLogin>>>,
 }
 
 /// Begins a login, bound to the browser by a cookie.
 async fn log_in(State(service): State<Service>) -> Result<Response, Failure> {
     let login = service.app.authorization_code(&service.redirect_uri)?.scopes(["read"]).begin()?;
     let (id, url) = (format!("{:032x}", rand::random::<u128>()), login.url().to_owned());
-    service.visitors().insert(id.clone(), Visitor::LoggingIn(Box::new(login)));
+    service.logins().insert(id.clone(), login);
     let cookie = format!("visitor={id}; HttpOnly; SameSite=Lax; Path=/"); // and `Secure` over https
     Ok(([(SET_COOKIE, cookie)], Redirect::to(&url)).into_response())
 }
@@ -51,37 +51,36 @@ async fn callback(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let id = visitor(&headers).unwrap_or_default();
-    let begun = service.visitors().remove(&id);
-    let Some(Visitor::LoggingIn(login)) = begun else {
+    let begun = service.logins().remove(&id);
+    let Some(login) = begun else {
         return Ok((StatusCode::BAD_REQUEST, "no login was begun in this browser").into_response());
     };
     let token = login.finish(&service.app, query.unwrap_or_default()).await?;
-    // A real service gives its saver the person's key: `.on_new_token(…)` and `.on_sign_out(…)`.
-    let session = Session::builder(service.app.clone()).token(token).build();
-    service.visitors().insert(id, Visitor::LoggedIn(session));
+    service.sessions.sign_in(id, token).await?;
     Ok(Redirect::to("/").into_response())
 }
 
 /// Calls the API on behalf of whoever asks.
 async fn home(State(service): State<Service>, headers: HeaderMap) -> Result<Response, Failure> {
-    let Some(session) = service.session(&headers) else {
-        return Ok(page("<p>You are not logged in.</p><p><a href=/login>Log in</a></p>"));
-    };
-    let http = ClientBuilder::new(reqwest::Client::builder().no_proxy().build()?)
-        .with(session.middleware(&service.api_url)?)
-        .build();
-    let status = http.get(service.api_url).send().await?.status();
-    Ok(page(&format!(
-        "<p>You are logged in; the API answered {status}.</p>\
-         <form method=post action=/logout><button>Log out</button></form>"
-    )))
+    let Some(id) = visitor(&headers) else { return Ok(not_logged_in()) };
+    let request = service.http.get(service.api_url).with_extension(UserId::from(id));
+    match request.send().await {
+        Ok(response) => Ok(page(&format!(
+            "<p>You are logged in; the API answered {}.</p>\
+             <form method=post action=/logout><button>Log out</button></form>",
+            response.status()
+        ))),
+        Err(error) => match reqwest_oauth2::Error::find_in(&error) {
+            Some(ours) if ours.is_reauthorization_required() => Ok(not_logged_in()),
+            _ => Err(error.into()),
+        },
+    }
 }
 
-/// Revokes the token and forgets the visitor.
+/// Ends the login, and revokes its token.
 async fn log_out(State(service): State<Service>, headers: HeaderMap) -> Result<Response, Failure> {
-    if let Some(session) = service.session(&headers) {
-        session.sign_out().await?;
-        service.visitors().remove(&visitor(&headers).unwrap_or_default());
+    if let Some(id) = visitor(&headers) {
+        service.sessions.sign_out(id).await?;
     }
     Ok(Redirect::to("/").into_response())
 }
@@ -99,21 +98,31 @@ async fn main() -> Result<(), BoxError> {
         .secret("potato")
         .authorization_endpoint(provider.authorize_url())?
         .revocation_endpoint(provider.revocation_url())?;
-    let api_url = provider.api_url().parse()?;
-    let service = Service { app, redirect_uri, api_url, visitors: Arc::default() };
+    let api_url: reqwest::Url = provider.api_url().parse()?;
+    let sessions = UserSessions::builder(app.clone()).build();
+    let http = ClientBuilder::new(reqwest::Client::builder().no_proxy().build()?)
+        .with(sessions.middleware(&api_url)?)
+        .build();
+    let logins = Arc::default();
+    let service = Service { app, redirect_uri, api_url, sessions: sessions.clone(), http, logins };
     let router = Router::new()
         .route("/", get(home))
         .route("/login", get(log_in))
         .route("/callback", get(callback))
         .route("/logout", post(log_out))
         .with_state(service);
-    if check {
+    let result = if check {
         tokio::spawn(axum::serve(listener, router).into_future());
-        return two_people(&address).await;
-    }
-    println!("open {address} (johndoe, A3ddj3w); end with Ctrl-C");
-    axum::serve(listener, router).with_graceful_shutdown(ctrl_c()).await?;
-    Ok(())
+        two_people(&address).await
+    } else {
+        println!("open {address} (johndoe, A3ddj3w); end with Ctrl-C");
+        let server = axum::serve(listener, router).with_graceful_shutdown(ctrl_c());
+        server.await.map_err(BoxError::from)
+    };
+    // No more requests come: wait for the renewals under way. Also when the server has failed.
+    let saved = sessions.shutdown().await;
+    result?;
+    Ok(saved?)
 }
 
 async fn ctrl_c() {
@@ -153,15 +162,8 @@ async fn two_people(address: &str) -> Result<(), BoxError> {
 }
 
 impl Service {
-    fn visitors(&self) -> std::sync::MutexGuard<'_, HashMap<String, Visitor>> {
-        self.visitors.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn session(&self, headers: &HeaderMap) -> Option<Session> {
-        match self.visitors().get(&visitor(headers)?)? {
-            Visitor::LoggedIn(session) => Some(session.clone()),
-            Visitor::LoggingIn(_) => None,
-        }
+    fn logins(&self) -> std::sync::MutexGuard<'_, HashMap<String, PendingLogin>> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -169,6 +171,10 @@ impl Service {
 fn visitor(headers: &HeaderMap) -> Option<String> {
     let cookies = headers.get(COOKIE)?.to_str().ok()?;
     cookies.split("; ").find_map(|cookie| cookie.strip_prefix("visitor=")).map(str::to_owned)
+}
+
+fn not_logged_in() -> Response {
+    page("<p>You are not logged in.</p><p><a href=/login>Log in</a></p>")
 }
 
 fn page(body: &str) -> Response {

@@ -1,26 +1,31 @@
-//! Keeps OAuth 2 bearer tokens fresh for `reqwest`: a
-//! [`reqwest_middleware`] layer that puts the token on each request, renews it before its deadline
-//! or on a 401, and hands every new token to your saver before any request uses it.
+//! Keeps OAuth 2 bearer tokens fresh for `reqwest`: a [`reqwest_middleware`] layer that adds the access
+//! token to each request, renews it before it expires or after a 401, and saves every new token before a
+//! request uses it.
 //!
 //! ```no_run
-//! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
-//! use reqwest_oauth2::{OAuthClient, Session, Token};
+//! use reqwest_oauth2::store::FileStore;
+//! use reqwest_oauth2::{OAuthClient, Session};
 //!
-//! let app = OAuthClient::new("foo", "https://provider.com/token")?.secret("potato");
-//! let token: Token = serde_json::from_str(&std::fs::read_to_string("token.json")?)?;
-//! let session = Session::builder(app)
-//!     .token(token)
-//!     .on_new_token(|token: Token| async move {
-//!         tokio::fs::write("token.json", serde_json::to_vec(&token)?).await?;
-//!         Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-//!     })
-//!     .build();
-//! let http = reqwest_middleware::ClientBuilder::new(reqwest::Client::new())
-//!     .with(session.middleware(["https://provider.com"])?) // the only origins that see the token
-//!     .build();
-//! let response = http.get("https://provider.com/secret").send().await?;
-//! # Ok(())
-//! # }
+//! type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<()> {
+//!     let client = OAuthClient::new("client-id", "https://provider.example/token")?.secret("secret");
+//!     let session = Session::builder(client).store(FileStore::file("token.json"), "me").build();
+//!     let result = run(&session).await;
+//!     let saved = session.shutdown().await; // waits until the newest token is in the file
+//!     result?;
+//!     Ok(saved?)
+//! }
+//!
+//! async fn run(session: &Session) -> Result<()> {
+//!     let http = reqwest_middleware::ClientBuilder::new(reqwest::Client::new())
+//!         .with(session.middleware(["https://api.example"])?) // only these origins receive the token
+//!         .build();
+//!     let response = http.get("https://api.example/me").send().await?;
+//!     println!("{}", response.status());
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # Scope of this crate
@@ -31,21 +36,23 @@
 //!
 //! # What it promises
 //!
-//! - **Freshness.** `expires_in` becomes an absolute deadline, counted from before the token
-//!   request was sent. From *due* (late in the lifetime, jittered) a token is renewed in the
-//!   background while requests go on with it; only an *expired* one makes them wait. A 401 that a
-//!   new token may cure renews and sends the request again, once.
-//! - **Nothing lost.** Any number of requests cause one token request. A renewal, once begun, is
-//!   finished and saved whoever goes away. A new token is saved before it is used; if saving fails
-//!   it is used from memory while saving is tried again. A refresh token that the provider did not
-//!   replace is kept.
-//! - **Failure.** What only a new login cures is one clear error and no further token request. What
-//!   may pass is tried again with backoff, `Retry-After` honoured, and nobody notices while the old
-//!   token is valid. Every wait and every size is bounded.
-//! - **Nobody else.** The token goes to the listed origins, over TLS (loopback excepted). No secret
-//!   is in any `Debug`, error or log line; what held one is wiped when dropped.
-//! - **One refresh in the fleet.** Processes that share a [`store`] renew each token once between them,
+//! - **Freshness.** `expires_in` becomes an absolute deadline, counted from before the token request was
+//!   sent. From *due* (late in the lifetime, jittered) a token is renewed in the background while requests
+//!   go on with it. Only an *expired* one makes them wait. A 401 that a new token may cure renews, and
+//!   sends the request again, once.
+//! - **Nothing lost.** Any number of requests share one token request. A renewal that has begun finishes
+//!   and is saved, whichever caller goes away. A new token is saved before it is used. If saving fails,
+//!   the token is used from memory while saving is tried again. A refresh token that the provider did
+//!   not replace is kept.
+//! - **Failure.** If only a new login helps, requests get one clear error, and no further token request is
+//!   made. Other failures are tried again with backoff, `Retry-After` honoured. Requests notice nothing
+//!   while the old token is valid. Every wait and every size is bounded.
+//! - **Nobody else.** The token goes to the listed origins only, over TLS (loopback excepted). No secret is
+//!   in any `Debug`, error or log line. Memory that held one is wiped when dropped.
+//! - **One refresh among replicas.** Processes that share a [`store`] renew each token once between them,
 //!   and [`UserSessions`] serves many users from it.
+//!
+//! `docs/architecture.md` in the repository lists the guarantees one by one, with the known gaps.
 //!
 //! # Errors
 //!
@@ -54,9 +61,22 @@
 //!
 //! # Runtime
 //!
-//! A Tokio runtime with I/O and time enabled. Nothing is spawned until the first renewal (or
-//! [`Session::keep_fresh`]); what is then spawned finishes whoever goes away, and
-//! [`Session::shutdown`] waits for it.
+//! A session needs a Tokio runtime with I/O and time enabled. It spawns nothing before the first renewal,
+//! sign-in or sign-out (or [`Session::keep_fresh`]). A renewal then runs in a task of its own, which ends
+//! with its work. A caller that goes away does not stop it.
+//!
+//! **Call [`Session::shutdown`], or [`UserSessions::shutdown`], before the runtime ends, on every path**,
+//! also after an error. It waits for what is under way, and tries once more to save a token that is not
+//! saved yet.
+//!
+//! If the runtime ends without it, a token request under way is cut off. If the provider has replaced the
+//! refresh token by then, the new one is lost, and with it the login. The session itself stays usable: the
+//! next call on another runtime saves what is not saved yet, and renews. No caller waits for a runtime
+//! that nobody drives.
+//!
+//! **[`SessionBuilder::foreground`]** leaves nothing to run in the background: a call returns when its
+//! renewal is done and saved. Use it in command-line tools, and in programs that make a runtime for each
+//! call ([`block_on`](tokio::runtime::Runtime::block_on)).
 //!
 //! # Getting the first token
 //!

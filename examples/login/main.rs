@@ -99,18 +99,27 @@ async fn main() -> ExitCode {
 /// Whether the API answered as it should.
 async fn run(args: &Args) -> Result<bool, BoxError> {
     let app = args.client().await?;
-    let file = args.token_file();
-    // Saved, or it is an error: the page at the end says that the login worked.
-    let session =
-        Session::builder(app.clone()).store(FileStore::file(&file), "").strict_saving().build();
-    let mut outcome = fetch(&session, args.get.as_ref()).await;
-    if outcome.as_ref().is_err_and(asks_for_login) {
-        logged_in(args, &app, &session).await?;
-        println!("logged in; the token is in {}", file.display());
-        outcome = fetch(&session, args.get.as_ref()).await;
+    let session = Session::builder(app.clone())
+        .store(FileStore::file(args.token_file()), "")
+        .foreground() // nothing is left to run when a call returns
+        .strict_saving() // saved, or it is an error: the page at the end says that the login worked
+        .build();
+    let outcome = use_token(args, &app, &session).await;
+    let saved = session.shutdown().await; // also when something has failed
+    let is_success = outcome?;
+    saved?;
+    Ok(is_success)
+}
+
+/// The request, after a login if need be.
+async fn use_token(args: &Args, app: &OAuthClient, session: &Session) -> Result<bool, BoxError> {
+    let outcome = fetch(session, args.get.as_ref()).await;
+    if !outcome.as_ref().is_err_and(asks_for_login) {
+        return outcome;
     }
-    session.shutdown().await?; // what is renewed is saved
-    outcome
+    logged_in(args, app, session).await?;
+    println!("logged in; the token is in {}", args.token_file().display());
+    fetch(session, args.get.as_ref()).await
 }
 
 /// There is no saved token yet, or its login has ended.

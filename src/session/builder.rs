@@ -5,10 +5,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::Session;
 use super::config::Config;
 use super::driver::Driver;
 use super::freshness::Policy;
+use super::handle::Session;
 use super::machine::{Backoff, Home, Settings};
 use crate::client::OAuthClient;
 use crate::clock::Clock;
@@ -30,6 +30,18 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// How long a grant of the application may take.
 const GRANT_TIMEOUT: Duration = Duration::from_secs(60);
 
+impl Session {
+    /// A session whose tokens come from this client's token endpoint.
+    pub fn builder(client: OAuthClient) -> SessionBuilder {
+        SessionBuilder::new(Some(client))
+    }
+
+    /// A session whose tokens come from the application's own source, with no token endpoint.
+    pub fn from_grant(grant: impl Grant) -> SessionBuilder {
+        SessionBuilder::new(None).grant(grant)
+    }
+}
+
 /// Sets a [`Session`] up.
 #[must_use = "a builder does nothing until `build`"]
 pub struct SessionBuilder {
@@ -39,7 +51,7 @@ pub struct SessionBuilder {
 }
 
 impl SessionBuilder {
-    pub(super) fn new(client: Option<OAuthClient>) -> Self {
+    fn new(client: Option<OAuthClient>) -> Self {
         let clock =
             client.as_ref().map_or_else(Clock::default, |client| client.clock_ref().clone());
         let config = Config {

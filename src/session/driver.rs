@@ -244,11 +244,15 @@ impl Driver {
         let mut state = self.lock();
         let now = self.now();
         let result = event(state.machine(), &self.config.settings, &now);
-        if let Some(worker) = &state.worker {
+        let worker = state.worker.clone();
+        if let Some(worker) = &worker {
             worker.wake();
-            worker.notify_changed();
         }
         self.leave(state);
+        // Operators are told before whoever waits goes on.
+        if let Some(worker) = &worker {
+            worker.notify_changed();
+        }
         result
     }
 

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::driver::{Driver, runtime};
-use super::{KeepFreshGuard, SessionBuilder, Snapshot, TokenUpdates};
-use crate::client::OAuthClient;
+use super::{KeepFreshGuard, Snapshot, TokenUpdates};
 use crate::error::Error;
-use crate::grant::Grant;
 use crate::token::Token;
 
 /// One login, or one service's own access: a token that is renewed and saved by itself
@@ -22,23 +20,13 @@ use crate::token::Token;
 pub struct Session(pub(crate) Arc<Driver>);
 
 impl Session {
-    /// A session whose tokens come from this client's token endpoint.
-    pub fn builder(client: OAuthClient) -> SessionBuilder {
-        SessionBuilder::new(Some(client))
-    }
-
-    /// A session whose tokens come from the application's own source, with no token endpoint.
-    pub fn from_grant(grant: impl Grant) -> SessionBuilder {
-        SessionBuilder::new(None).grant(grant)
-    }
-
     /// A token that may be used now, for what is no HTTP request (websockets, gRPC metadata): at
     /// once while it is valid, after a renewal where it has expired
     /// ([RFC 6749 §1.4](https://www.rfc-editor.org/rfc/rfc6749#section-1.4)).
     ///
     /// # Errors
     ///
-    /// Those of the renewal; [`Error::is_expired`] in a [`manual_refresh`](SessionBuilder::manual_refresh) session.
+    /// Those of the renewal; [`Error::is_expired`] in a [`manual_refresh`](crate::SessionBuilder::manual_refresh) session.
     ///
     /// # Cancellation
     ///
@@ -65,7 +53,7 @@ impl Session {
 
     /// Renews now, or joins the renewal under way, and returns the new token
     /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). While an earlier failure
-    /// forbids an attempt, returns that failure at once. With a [store](SessionBuilder::store), takes
+    /// forbids an attempt, returns that failure at once. With a [store](crate::SessionBuilder::store), takes
     /// a token that another process has stored since this session last looked.
     ///
     /// # Errors
@@ -85,12 +73,12 @@ impl Session {
     /// failure. A renewal of the login before is void: it presents nothing, saves nothing and ends
     /// nothing of this one.
     ///
-    /// With a [store](SessionBuilder::store) the new login is for all processes. Of two calls at the
+    /// With a [store](crate::SessionBuilder::store) the new login is for all processes. Of two calls at the
     /// same time, the one that reaches the store last wins.
     ///
     /// # Errors
     ///
-    /// [`Error::is_save`] in a session with [`strict_saving`](SessionBuilder::strict_saving), if the
+    /// [`Error::is_save`] in a session with [`strict_saving`](crate::SessionBuilder::strict_saving), if the
     /// token is not saved yet: saving is tried again, and the token is used once it is saved. Outside a
     /// Tokio runtime an error that says so, and nothing is changed.
     ///
@@ -125,12 +113,12 @@ impl Session {
 
     /// Ends the login: requests get an error that asks for reauthorization, until
     /// [`set_token`](Self::set_token). Deletes what was saved
-    /// ([`on_sign_out`](SessionBuilder::on_sign_out)), then revokes the token at the provider
+    /// ([`on_sign_out`](crate::SessionBuilder::on_sign_out)), then revokes the token at the provider
     /// ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)): the refresh token if there is one, and if a
-    /// [`revocation_endpoint`](OAuthClient::revocation_endpoint) is known. A token that a renewal brings
+    /// [`revocation_endpoint`](crate::OAuthClient::revocation_endpoint) is known. A token that a renewal brings
     /// meanwhile is revoked in its place.
     ///
-    /// With a [store](SessionBuilder::store) the login ends for all processes, and the token that was
+    /// With a [store](crate::SessionBuilder::store) the login ends for all processes, and the token that was
     /// stored is the one that is revoked. The record stays, without a token: it tells the others that
     /// the login has ended.
     ///

@@ -231,10 +231,12 @@ fn next_step(driver: &Driver, worker: &Arc<Worker>, has_calls: bool) -> Option<S
     if !worker.is_requesting() {
         worker.is_expected_by(wake_at);
     }
-    if is_over || !actions.is_empty() || state.machine().has_notes() {
+    let has_changed = is_over || !actions.is_empty() || state.machine().has_notes();
+    driver.tell(state, Some(worker));
+    if has_changed {
+        // Operators are told before whoever waits goes on.
         worker.notify_changed();
     }
-    driver.tell(state, Some(worker));
     // A timer whose time has come already waits for its grain all the same.
     let wake_at = wake_at.map(|at| at.max(now + Duration::from_millis(1)));
     (!is_over).then_some(Step { actions, wake_at })

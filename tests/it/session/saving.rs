@@ -86,6 +86,25 @@ async fn no_request_carries_a_token_before_it_is_saved() {
 }
 
 #[tokio::test]
+async fn while_the_successor_of_a_due_token_is_being_saved_no_other_one_is_asked_for() {
+    let world = World::new().await;
+    let gated = Gated::new();
+    let session = gated.on(world.session()).token(world.token()).build();
+    let http = world.http(&session);
+    world.clock.forward(3500.0);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    gated.entered().await;
+    // The old token is still good, and due.
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    let mut updates = session.subscribe();
+    gated.permits.add_permits(10);
+    updates.next().await.unwrap();
+    world.round_trips().await;
+    session.shutdown().await.unwrap();
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
 async fn a_failed_save_is_made_again_until_it_succeeds_while_the_token_serves() {
     let world = World::new().await;
     let (builder, calls) = failing(world.session(), 3, &world.saved);
