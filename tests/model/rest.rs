@@ -21,6 +21,10 @@ impl State {
             if !session.is_at_rest() {
                 return wrong("has something under way for ever");
             }
+            if session.real.is_quiet(&self.now(std::time::Duration::ZERO)) {
+                // It looks again when it renews next; a sibling may have renewed once more meanwhile.
+                continue;
+            }
             self.check_tokens(world, session).map_err(|(p, what)| (p, format!("{me} {what}")))?;
         }
         if world.home == Home::Store {

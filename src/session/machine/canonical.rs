@@ -101,6 +101,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
     }
 
+    /// Whether 401s renew nothing, for a renewal has not helped against them.
+    pub(crate) fn is_quiet(&self, now: &Now) -> bool {
+        self.quiet.as_ref().is_some_and(|quiet| now.at < quiet.until)
+    }
+
     /// A backoff that is not recorded yet.
     pub(crate) fn own_pause(&mut self) -> Option<&mut Pause<E>> {
         match &mut self.outcome {

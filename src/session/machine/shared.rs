@@ -231,19 +231,20 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let paused = record.and_then(|record| {
             let pause = record.pause.as_ref()?;
             // The wall clock may have been set back: no pause lasts longer than it was meant to.
-            let lasts = now.at < seen.since + pause.wait && !pause.left(now.wall).is_zero();
-            lasts.then(|| pause.error.clone())
+            let left = (seen.since + pause.wait).saturating_sub(now.at).min(pause.left(now.wall));
+            (!left.is_zero()).then(|| (pause.error.clone(), left))
         });
         if !renewable || paused.is_some() {
             // A sibling may have brought a token since: look once.
             if seen.looked < since {
                 return Some(self.load(now));
             }
-            let reason = match paused.filter(|_| renewable) {
-                Some(error) => Reason::Error(error),
-                None => self.why_not(record, settings),
+            let (reason, wait) = match paused.filter(|_| renewable) {
+                // Not a moment later than it ends: one session would ask less often than several.
+                Some((error, left)) => (Reason::Error(error), left.min(settings.moment())),
+                None => (self.why_not(record, settings), settings.moment()),
             };
-            self.fail(reason, Some(now.at + settings.moment()), false, now);
+            self.fail(reason, Some(now.at + wait), false, now);
             return None;
         }
         if now.at >= since + settings.patience() {
