@@ -492,6 +492,8 @@ impl Driver {
             |why| Error::new(Kind::Reauthorization { why, lost: false, cause: None });
         match reason {
             Reason::Error(error) => error,
+            Reason::NotSaved(error) if error.is_save() => error,
+            Reason::NotSaved(error) => Error::new(Kind::Save(error.into())),
             Reason::NoStoredToken => reauthorization("no token is stored for this user"),
             Reason::NoToken => {
                 reauthorization("the session has neither a token nor a grant to get one with")

@@ -163,6 +163,8 @@ pub(crate) enum Reason<E> {
     },
     /// The token has expired in a session that renews only when told to.
     Expired,
+    /// The newest token is not saved yet, since the store failed.
+    NotSaved(E),
     /// The newest token was not saved within the wait.
     SaveSlow,
     /// A call of the saver has taken longer than a save may take.
