@@ -157,7 +157,15 @@ impl Driver {
             return Ok(snapshot);
         }
         let ticket = self.peek(|machine| machine.ticket());
-        self.wait_for_token(ticket, limit).await
+        match self.wait_for_token(ticket, limit).await {
+            // In the foreground a renewal is waited for, but not at the cost of a token that is good.
+            Err(error) if matches!(error.kind(), Kind::WaitTimeout(_)) => {
+                let snapshot = self.published.load_full();
+                let stage = snapshot.freshness.stage(self.config.clock.now());
+                if stage == Stage::Expired { Err(error) } else { Ok(snapshot) }
+            }
+            outcome => outcome,
+        }
     }
 
     /// A token other than this, by a renewal if need be.
@@ -371,6 +379,10 @@ impl Driver {
             let error = Error::new(Kind::Runtime);
             state.machine().calls_lost(&error, sent, &self.config.settings, &now);
             worker.notify_changed();
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
         }
         self.leave(state);
     }
