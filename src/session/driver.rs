@@ -196,7 +196,6 @@ impl Driver {
         limit: Duration,
         poll: impl Fn(&mut SessionMachine, &Settings, &Now) -> Poll<R, Error>,
     ) -> Result<R, Error> {
-        let has_runtime = Handle::try_current().is_ok();
         let mut deadline = None;
         let mut starts = 0;
         loop {
@@ -214,11 +213,8 @@ impl Driver {
                 // Its changes are listened to from now on.
                 continue;
             };
-            if !has_runtime {
-                // The worker is on another runtime; here there is no timer.
-                changed.await;
-                continue;
-            }
+            // Without a timer the wait would depend on a runtime that nobody may drive.
+            runtime()?;
             let now = Instant::now();
             let until = *deadline.get_or_insert(now + limit);
             if now >= until {
@@ -379,12 +375,12 @@ impl Driver {
             let error = Error::new(Kind::Runtime);
             state.machine().calls_lost(&error, sent, &self.config.settings, &now);
             worker.notify_changed();
-    pub(crate) fn config(&self) -> &Config {
-        &self.config
-    }
-
         }
         self.leave(state);
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
     }
 
     #[inline]
