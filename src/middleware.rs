@@ -46,6 +46,8 @@ use crate::sessions::{UserId, UserSessions};
 pub struct OAuthMiddleware {
     source: Source,
     origins: Origins,
+    /// Whether a fresh token is no reason to go on at once.
+    is_foreground: bool,
 }
 
 /// Whose token requests carry.
@@ -59,6 +61,9 @@ impl OAuthMiddleware {
     /// The hot path: a fresh token, at once.
     #[inline]
     fn ready(&self, extensions: &Extensions) -> Option<SelectedToken> {
+        if self.is_foreground {
+            return None;
+        }
         match &self.source {
             Source::One(session) => {
                 Some(SelectedToken { snapshot: session.0.fresh()?, session: None })
@@ -147,7 +152,9 @@ impl Session {
         O: TryInto<Origins>,
         Error: From<O::Error>,
     {
-        Ok(OAuthMiddleware { source: Source::One(self.clone()), origins: origins.try_into()? })
+        let is_foreground = self.0.config().is_foreground();
+        let source = Source::One(self.clone());
+        Ok(OAuthMiddleware { source, origins: origins.try_into()?, is_foreground })
     }
 }
 
@@ -165,7 +172,9 @@ impl UserSessions {
         O: TryInto<Origins>,
         Error: From<O::Error>,
     {
-        Ok(OAuthMiddleware { source: Source::Many(self.clone()), origins: origins.try_into()? })
+        let is_foreground = self.config().is_foreground();
+        let source = Source::Many(self.clone());
+        Ok(OAuthMiddleware { source, origins: origins.try_into()?, is_foreground })
     }
 }
 

@@ -27,6 +27,9 @@ const LEASE_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::fr
 const LOOKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 /// The longest wait that can be set, of any kind.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// The shortest wait between attempts that can be set: without any, a saver that fails at once would be
+/// called without a pause.
+const SHORTEST_BACKOFF: Duration = Duration::from_millis(10);
 /// How long a grant of the application may take.
 const GRANT_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -237,9 +240,10 @@ impl SessionBuilder {
     }
 
     /// The shortest and the longest wait between attempts while renewing or saving fails. 1 and 30
-    /// seconds by default, a day at most; a provider's `Retry-After` goes before, up to an hour.
+    /// seconds by default, at least 10 milliseconds, at most a day. A provider's `Retry-After` goes
+    /// before, up to an hour.
     pub fn backoff(mut self, shortest: Duration, longest: Duration) -> Self {
-        let shortest = shortest.min(LONGEST);
+        let shortest = shortest.clamp(SHORTEST_BACKOFF, LONGEST);
         let longest = longest.clamp(shortest, LONGEST);
         self.config.settings.backoff = Backoff { shortest, longest };
         self

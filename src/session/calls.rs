@@ -248,9 +248,18 @@ async fn ask_grant(
             let why = "the grant says that it will not succeed";
             Err(Error::new(Kind::Reauthorization { why, lost: false, cause: Some(error) }))
         }
-        Ok(Ok(outcome)) => outcome,
+        Ok(Ok(outcome)) => outcome.map(|token| keep_refresh_token(token, previous_token)),
         Ok(Err(_)) => Err(Error::new(Kind::Panicked("the grant"))),
         Err(_) => Err(Error::new(Kind::GrantTimeout(limit))),
+    }
+}
+
+/// A grant of the application's may present the refresh token itself; like a provider it may leave out
+/// what stays the same.
+fn keep_refresh_token(token: Token, previous: Option<&Token>) -> Token {
+    match (token.refresh_token(), previous.and_then(Token::refresh_token)) {
+        (None, Some(kept)) => token.with_refresh_token(kept),
+        _ => token,
     }
 }
 

@@ -32,6 +32,11 @@ impl Config {
         self.client.as_ref()
     }
 
+    /// Whether nothing may be left to the background.
+    pub(crate) fn is_foreground(&self) -> bool {
+        self.settings.foreground
+    }
+
     /// What requests need of a token.
     pub(super) fn snapshot(&self, token: Token, provenance: Provenance) -> Snapshot {
         let inputs = FreshnessInputs {

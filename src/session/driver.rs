@@ -44,7 +44,12 @@ use crate::token::Token;
 pub(super) type SessionMachine = Machine<Arc<Snapshot>, Error>;
 
 /// What the monotonic clock counts from.
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+///
+/// Before every clock of a runtime: one that stands still, as tests have it, may be behind the others.
+static START: LazyLock<Instant> = LazyLock::new(|| {
+    let now = Instant::from_std(std::time::Instant::now());
+    now.checked_sub(Duration::from_secs(24 * 3600)).unwrap_or(now)
+});
 
 /// How often a waiter starts a worker anew that ended with its runtime at once.
 const MAX_STARTS: u32 = 8;
@@ -152,7 +157,15 @@ impl Driver {
             return Ok(snapshot);
         }
         let ticket = self.peek(|machine| machine.ticket());
-        self.wait_for_token(ticket, limit).await
+        match self.wait_for_token(ticket, limit).await {
+            // In the foreground a renewal is waited for, but not at the cost of a token that is good.
+            Err(error) if matches!(error.kind(), Kind::WaitTimeout(_)) => {
+                let snapshot = self.published.load_full();
+                let stage = snapshot.freshness.stage(self.config.clock.now());
+                if stage == Stage::Expired { Err(error) } else { Ok(snapshot) }
+            }
+            outcome => outcome,
+        }
     }
 
     /// A token other than this, by a renewal if need be.
@@ -183,7 +196,6 @@ impl Driver {
         limit: Duration,
         poll: impl Fn(&mut SessionMachine, &Settings, &Now) -> Poll<R, Error>,
     ) -> Result<R, Error> {
-        let has_runtime = Handle::try_current().is_ok();
         let mut deadline = None;
         let mut starts = 0;
         loop {
@@ -201,11 +213,8 @@ impl Driver {
                 // Its changes are listened to from now on.
                 continue;
             };
-            if !has_runtime {
-                // The worker is on another runtime; here there is no timer.
-                changed.await;
-                continue;
-            }
+            // Without a timer the wait would depend on a runtime that nobody may drive.
+            runtime()?;
             let now = Instant::now();
             let until = *deadline.get_or_insert(now + limit);
             if now >= until {
@@ -370,6 +379,10 @@ impl Driver {
         self.leave(state);
     }
 
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
     #[inline]
     pub(crate) fn mark_used(&self) {
         if !self.used.load(Ordering::Relaxed) {
@@ -487,6 +500,8 @@ impl Driver {
             |why| Error::new(Kind::Reauthorization { why, lost: false, cause: None });
         match reason {
             Reason::Error(error) => error,
+            Reason::NotSaved(error) if error.is_save() => error,
+            Reason::NotSaved(error) => Error::new(Kind::Save(error.into())),
             Reason::NoStoredToken => reauthorization("no token is stored for this user"),
             Reason::NoToken => {
                 reauthorization("the session has neither a token nor a grant to get one with")

@@ -18,6 +18,11 @@ use chrono::{DateTime, Utc};
 use super::machine::Stage;
 use crate::clock;
 
+/// An instant before every clock, also one that was never set.
+fn always() -> SystemTime {
+    UNIX_EPOCH.checked_sub(Duration::from_secs(300 * 365 * 24 * 3600)).unwrap_or(UNIX_EPOCH)
+}
+
 /// An instant that no clock reaches.
 fn never() -> SystemTime {
     clock::to_time(DateTime::<Utc>::MAX_UTC) + Duration::from_secs(1)
@@ -47,7 +52,7 @@ impl Freshness {
 
     /// Not to be used.
     pub(crate) fn expired() -> Self {
-        Self { due: UNIX_EPOCH, expired: UNIX_EPOCH }
+        Self { due: always(), expired: always() }
     }
 
     /// Of a token that nothing can renew: used to its very deadline.
@@ -173,7 +178,8 @@ mod tests {
     fn unknown_never_ends_and_the_past_is_expired() {
         let latest = clock::to_time(DateTime::<Utc>::MAX_UTC);
         assert_eq!(Freshness::unlimited().stage(latest), Stage::Fresh);
-        assert_eq!(Freshness::expired().stage(UNIX_EPOCH), Stage::Expired);
+        let unset = UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(Freshness::expired().stage(unset), Stage::Expired);
         assert_eq!(
             Freshness::of(at(1.0), deadline(0), Policy::default(), 0.0),
             Freshness::expired()

@@ -136,6 +136,13 @@ impl Credential for Arc<Snapshot> {
         }
     }
 
+    fn is_identical(&self, other: &Self) -> bool {
+        let refresh_token = |snapshot: &Self| {
+            snapshot.token.as_ref().and_then(|token| token.refresh_token().map(str::to_owned))
+        };
+        self.is_same(other) && refresh_token(self) == refresh_token(other)
+    }
+
     fn is_accepted(&self) -> bool {
         self.accepted.load(Ordering::Relaxed)
     }

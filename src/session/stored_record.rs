@@ -22,6 +22,9 @@ use crate::token::{BOOKKEEPING, Token};
 /// The longest lease and the longest pause that are believed.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
+/// No login has been renewed so often: somebody wrote that number by hand. There is room above it.
+const LARGEST_GENERATION: u64 = u64::MAX / 2;
+
 /// What is stored beside the token.
 #[derive(Serialize, Deserialize)]
 struct Bookkeeping {
@@ -165,7 +168,10 @@ pub(super) fn decode(
         let token = token.ok_or_else(|| StoreError::corrupt("it is no token in JSON"))?;
         return Ok(foreign(token, snapshot));
     };
-    if let Some(token) = token.as_ref().filter(|token| kept.token != Some(fingerprint(token))) {
+    let is_strange = |token: &Token| {
+        kept.token != Some(fingerprint(token)) || kept.generation > LARGEST_GENERATION
+    };
+    if let Some(token) = token.as_ref().filter(|token| is_strange(token)) {
         return Ok(foreign(token.clone(), snapshot));
     }
     let state = match (kept.state, token) {

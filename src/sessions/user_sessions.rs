@@ -127,6 +127,10 @@ impl UserSessions {
         self.0.cache.len()
     }
 
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
     /// The session of a request's user, if it is in memory; the hot path.
     #[inline]
     pub(crate) fn cached(&self, user: &UserId) -> Option<Arc<Driver>> {

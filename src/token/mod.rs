@@ -211,6 +211,12 @@ impl Token {
         if self.0.scope.is_none() {
             self.0.scope.clone_from(&old.0.scope);
         }
+        // Such as Salesforce's `instance_url`, and the `id_token` of most providers.
+        for (name, value) in &old.0.extra {
+            if !self.0.extra.contains_key(name) {
+                self.0.extra.insert(name.clone(), value.clone());
+            }
+        }
         self
     }
 }

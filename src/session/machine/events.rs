@@ -148,7 +148,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.store.error = Some(failure.error.clone());
         if let Some(unsaved) = &mut self.unsaved {
             unsaved.failures = unsaved.failures.saturating_add(1);
-            let reason = Reason::Error(failure.error.clone());
+            let reason = Reason::NotSaved(failure.error.clone());
             unsaved.error = Some(reason.clone());
             let attempt = unsaved.failures;
             self.note(Note::SaveFailed { reason, attempt });

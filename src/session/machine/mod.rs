@@ -86,6 +86,10 @@ pub(crate) trait Credential: Clone {
     fn can_refresh(&self) -> bool;
     /// Whether both are the same access token.
     fn is_same(&self, other: &Self) -> bool;
+    /// Whether both are the same access token with the same refresh token.
+    fn is_identical(&self, other: &Self) -> bool {
+        self.is_same(other)
+    }
     /// Whether a resource server has accepted it.
     fn is_accepted(&self) -> bool;
     /// Whether a token request of this session brought it.
@@ -159,6 +163,8 @@ pub(crate) enum Reason<E> {
     },
     /// The token has expired in a session that renews only when told to.
     Expired,
+    /// The newest token is not saved yet, since the store failed.
+    NotSaved(E),
     /// The newest token was not saved within the wait.
     SaveSlow,
     /// A call of the saver has taken longer than a save may take.
@@ -636,7 +642,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let seen = self.seen.as_ref().and_then(|seen| seen.record.as_ref());
         let known = [self.known.as_ref(), seen].into_iter().flatten();
         let highest = known.map(|record| record.number).max().unwrap_or_default();
-        highest.saturating_add(1).max(record::millis(now.wall))
+        highest.saturating_add(1).max(record::millis(now.wall)).min(UNNUMBERED - 1)
     }
 
     /// The record whose token requests should carry, and whether that is its token as far as anybody

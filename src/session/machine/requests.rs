@@ -55,14 +55,16 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let served = self.served.as_ref().filter(|served| ticket.not != Some(served.serial));
         let token = served.map(|served| served.token.clone());
         if let Some(token) = token.as_ref().filter(|_| stage != Stage::Expired) {
+            // In the foreground one attempt a call.
+            let may_renew = may_renew && !(settings.foreground && has_failed);
             if stage == Stage::Due && may_renew && self.is_newest_in_use() {
                 // While the token is good, what stands in the way of a renewal is nobody's concern.
                 let wanted = self.want(settings, now).is_ok();
-                if settings.foreground && wanted && !has_failed {
+                if settings.foreground && wanted {
                     return Poll::Wait;
                 }
             }
-            if settings.foreground && (self.is_active() || self.saves_in_time()) && !has_failed {
+            if settings.foreground && self.settles(settings, now) {
                 return Poll::Wait;
             }
             return Poll::Ready(token.clone());
@@ -71,6 +73,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             return Poll::Ready(token);
         }
         if let Some(failure) = self.failure.as_ref().filter(|_| has_failed) {
+            if settings.foreground && self.settles(settings, now) {
+                return Poll::Wait;
+            }
             return Poll::Failed(failure.reason.clone());
         }
         if let Some(answer) = self.poll_unsaved(settings) {
@@ -93,9 +98,15 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
     }
 
-    /// Whether a call of the saver is under way that may still be waited for.
-    fn saves_in_time(&self) -> bool {
-        self.saving.is_some() && self.unsaved.as_ref().is_some_and(|unsaved| !unsaved.late)
+    /// Whether something is under way, or is to be done now, that the end of the runtime would cut off,
+    /// and that takes no longer than it may.
+    fn settles(&self, settings: &Settings, now: &Now) -> bool {
+        let store_work = self.outcome.is_some() || self.pending.is_some();
+        let saves = self.unsaved.as_ref().is_some_and(|unsaved| match self.saving {
+            Some(_) => !unsaved.late,
+            None => settings.home == Home::Saver && now.at >= unsaved.retry_at,
+        });
+        self.is_active() || saves || (store_work && self.store.retry_at.is_none())
     }
 
     /// While the newest token waits to be saved.

@@ -362,8 +362,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     pub(super) fn see(&mut self, found: Found<T, E>, now: &Now) {
         let (mut record, version) = found.unzip();
         if let Some(record) = record.as_mut().filter(|record| record.number == super::UNNUMBERED) {
-            let known = self.known.as_ref().filter(|known| known.login == record.login);
-            record.number = known.map_or_else(|| self.next_number(now), |known| known.number);
+            self.number(record, now);
         }
         let unchanged = self.seen.as_ref().filter(|seen| seen.version == version);
         let since = unchanged.map_or(now.at, |seen| seen.since);
@@ -374,6 +373,23 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.is_given = false;
         }
         self.seen = Some(Seen { record, version, since, looked: now.at });
+    }
+
+    /// Numbers a record that another program wrote. With the token that is known already it is the login
+    /// that is known: a program that writes its copy again begins no other.
+    fn number(&self, record: &mut Record<T, E>, now: &Now) {
+        let is_copy = |known: &Record<T, E>| {
+            known.token().zip(record.token()).is_some_and(|(one, other)| one.is_identical(other))
+        };
+        match &self.known {
+            Some(known) if is_copy(known) => {
+                record.login = known.login;
+                record.number = known.number;
+                record.generation = known.generation;
+            }
+            Some(known) if known.login == record.login => record.number = known.number,
+            _ => record.number = self.next_number(now),
+        }
     }
 
     /// Takes the record for the newest one, unless the one in memory is above it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{
     ClientCredentials, Error, Grant, GrantContext, JwtBearer, Session, Token, TokenExchange,
     TypedToken,
@@ -96,6 +97,61 @@ async fn an_own_grant_may_use_the_client_and_see_the_token_before() {
     assert!(world.provider.accepts_access_token(session.token().await.unwrap().access_token()));
     let error = Session::from_grant(Password).build().token().await.unwrap_err();
     assert!(error.is_config() && error.to_string().contains("Session::builder"), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_of_an_own_grant_keeps_the_refresh_token_that_it_leaves_out() {
+    struct Own;
+    #[async_trait::async_trait]
+    impl Grant for Own {
+        async fn token(&self, context: &GrantContext<'_>) -> Result<Token, Error> {
+            let previous = context.previous_token().and_then(Token::refresh_token);
+            assert_eq!(previous, Some("kept"));
+            Token::new("new")
+        }
+    }
+    let world = World::new().await;
+    let old = Token::new("old").unwrap().with_refresh_token("kept");
+    let expired = old.with_expires_at(world.clock.now().into());
+    let saved = world.saved.clone();
+    let session = Session::from_grant(Own)
+        .token(expired)
+        .clock(world.clock.reader())
+        .on_new_token(move |token: Token| {
+            saved.push(token);
+            async { Ok::<(), std::io::Error>(()) }
+        })
+        .build();
+    for _ in 0..2 {
+        let token = session.refresh().await.unwrap();
+        assert_eq!((token.access_token(), token.refresh_token()), ("new", Some("kept")));
+    }
+    assert_eq!(world.saved.last().refresh_token(), Some("kept"));
+}
+
+#[tokio::test]
+async fn a_grant_that_was_refused_once_is_asked_again_after_a_minute() {
+    let world = World::with(|p| p.accept_assertions(|_| true)).await;
+    let jwt = JwtBearer::new(|| async { Ok::<_, Error>("signed".to_owned()) });
+    let exchange = TokenExchange::new(|| async { Ok::<_, Error>(TypedToken::jwt("a.b.c")) });
+    for (n, session) in (1..)
+        .step_by(2)
+        .zip([world.session().grant(jwt).build(), world.session().grant(exchange).build()])
+    {
+        let code = "invalid_grant".to_owned();
+        world.provider.fail_next(Fault::OAuthError { status: 400, code });
+        for _ in 0..5 {
+            let error = session.token().await.unwrap_err();
+            assert_eq!(error.error_code(), Some("invalid_grant"));
+            assert!(!error.is_reauthorization_required(), "{error}");
+        }
+        pass(59).await;
+        assert!(session.token().await.is_err());
+        assert_eq!(world.provider.counts().token_requests, n);
+        pass(1).await;
+        session.token().await.unwrap();
+        assert_eq!(world.provider.counts().token_requests, n + 1);
+    }
 }
 
 /// A session whose grant fails as told; and the calls it has had.

@@ -1,7 +1,10 @@
 //! One session: when it renews its token, and what a request gets.
 
+mod callbacks;
 mod cancellation;
+mod extreme_settings;
 mod failures;
+mod foreground;
 mod freshness;
 mod grants;
 mod origins;

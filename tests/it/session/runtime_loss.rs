@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use reqwest_oauth2::{Session, Token};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{World, polled};
+use crate::support::{World, pass, polled};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -149,4 +149,148 @@ fn without_a_runtime_it_is_an_error_and_no_panic() {
     let session =
         Session::from_grant(|| async { Token::new("abc") }).token(Token::new("a").unwrap()).build();
     assert_eq!(session.token().now_or_never().unwrap().unwrap().access_token(), "a");
+}
+
+/// Seconds until the future is done, on the clock of a runtime that stands still otherwise.
+async fn seconds_until<T>(world: &World, waiting: tokio::task::JoinHandle<T>) -> (u64, T) {
+    for seconds in 0..200 {
+        world.round_trips().await;
+        if waiting.is_finished() {
+            return (seconds, waiting.await.unwrap());
+        }
+        pass(1).await;
+    }
+    panic!("it hangs");
+}
+
+#[test]
+fn a_waiter_takes_over_from_a_runtime_that_nobody_drives() {
+    for is_shutdown in [false, true] {
+        let (first, second) = (runtime(), runtime());
+        let world = second.block_on(World::new());
+        let session = world.saving().token(world.expired_token()).build();
+        // The renewal is to run on the first runtime, which is there and stands still.
+        first.block_on(async { assert!(polled(1, session.token()).await.is_none()) });
+        second.block_on(async {
+            let waiting = tokio::spawn({
+                let session = session.clone();
+                async move {
+                    if is_shutdown {
+                        session.shutdown().await
+                    } else {
+                        session.token().await.map(drop)
+                    }
+                }
+            });
+            let (seconds, outcome) = seconds_until(&world, waiting).await;
+            outcome.unwrap();
+            // The slack of a worker. This clock may be behind that of the first runtime by the time that
+            // the test has taken.
+            assert!((5..=6).contains(&seconds), "{seconds}");
+        });
+        assert_eq!(world.saved.count(), 1);
+        // When the first runtime is driven again, nothing is presented a second time.
+        first.block_on(async {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        });
+        second.block_on(world.round_trips());
+        let counts = world.provider.counts();
+        assert_eq!((counts.token_requests, counts.reuse_detected), (1, 0));
+    }
+}
+
+#[test]
+fn a_waiter_gives_a_request_on_a_runtime_that_nobody_drives_its_time() {
+    for is_shutdown in [false, true] {
+        let second = runtime();
+        let world = second.block_on(World::new());
+        let first = runtime();
+        let session = world.saving().token(world.expired_token()).build();
+        let hold = world.provider.pause_token_requests();
+        first.block_on(async {
+            assert!(polled(1, session.token()).await.is_none());
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        });
+        second.block_on(async {
+            // The request has been sent; its answer comes, and nobody reads it.
+            world.provider.wait_for_token_requests(1).await;
+            drop(hold);
+            let waiting = tokio::spawn({
+                let session = session.clone();
+                async move {
+                    if is_shutdown {
+                        session.shutdown().await
+                    } else {
+                        session.token().await.map(drop)
+                    }
+                }
+            });
+            let (seconds, _) = seconds_until(&world, waiting).await;
+            // All that a renewal may take (45 s), and the wait for a save (5 s); one second more for
+            // the machine to say why.
+            assert!((45..=51).contains(&seconds), "{seconds}");
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_token_request_that_takes_its_time_is_not_given_up_by_those_who_wait() {
+    let world = World::new().await;
+    let session = world.saving().token(world.expired_token()).build();
+    let hold = world.provider.pause_token_requests();
+    let waiting = tokio::spawn({
+        let session = session.clone();
+        async move { session.token().await }
+    });
+    world.provider.wait_for_token_requests(1).await;
+    for _ in 0..29 {
+        world.round_trips().await;
+        pass(1).await;
+    }
+    assert_eq!(world.provider.counts().token_requests, 1);
+    drop(hold);
+    waiting.await.unwrap().unwrap();
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (1, 0));
+}
+
+#[tokio::test]
+async fn a_revocation_that_takes_its_time_is_not_given_up_by_the_sign_out() {
+    let world = World::new().await;
+    // A server that takes twenty seconds for its answer.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/revoke", listener.local_addr().unwrap());
+    let answer = tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 4096];
+        assert!(stream.read(&mut request).await.unwrap() > 0);
+        tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    });
+    let app = world.app().revocation_endpoint(url).unwrap();
+    let session = Session::builder(app).clock(world.clock.reader()).token(world.token()).build();
+    let signing_out = tokio::spawn(async move { session.sign_out().await });
+    let (seconds, outcome) = seconds_until(&world, signing_out).await;
+    outcome.unwrap();
+    assert_eq!(seconds, 20);
+    answer.await.unwrap();
+}
+
+#[test]
+fn whoever_waits_without_a_runtime_gets_an_error_or_the_token() {
+    let first = runtime();
+    let world = first.block_on(World::new());
+    let session = world.session().token(world.expired_token()).build();
+    first.block_on(async { assert!(polled(1, session.token()).await.is_none()) });
+    // There is a worker, and no runtime here whose timers could bound the wait for it.
+    let error = session.token().now_or_never().expect("it hangs").unwrap_err();
+    assert!(error.to_string().contains("Tokio runtime"), "{error}");
+    first.block_on(async { session.token().await.unwrap() });
+    assert!(session.token().now_or_never().unwrap().is_ok());
+    assert_eq!(world.provider.counts().token_requests, 1);
 }

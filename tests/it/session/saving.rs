@@ -283,6 +283,211 @@ async fn strict_saving_gives_the_error_and_keeps_the_token_for_the_next_attempt(
 }
 
 #[tokio::test]
+async fn a_token_whose_first_save_failed_is_used_as_soon_as_the_second_one_succeeds() {
+    let world = World::new().await;
+    let (builder, calls) = failing(world.session(), 1, &world.saved);
+    let session = builder.strict_saving().token(world.expired_token()).build();
+    let http = world.http(&session);
+    assert!(ours(&world.get(&http).await.unwrap_err()).is_save());
+    assert!(session.save_error().unwrap().is_save());
+    pass(1).await;
+    world.round_trips().await;
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+    assert!(session.save_error().is_none());
+    for _ in 0..3 {
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+    }
+    assert_eq!(world.shown(), vec![world.saved.last().access_token(); 3]);
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn after_set_token_has_failed_the_account_before_is_not_served() {
+    let world = World::new().await;
+    let (builder, _) = failing(world.session(), 1, &world.saved);
+    let session = builder.strict_saving().token(world.token()).build();
+    let http = world.http(&session);
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    let other_account = world.token();
+    assert!(session.set_token(other_account.clone()).await.unwrap_err().is_save());
+    for _ in 0..3 {
+        assert!(ours(&world.get(&http).await.unwrap_err()).is_save());
+        assert!(session.header().is_none() && session.current_token().is_none());
+    }
+    assert_eq!(world.provider.counts().api_requests, 1);
+    pass(1).await;
+    world.round_trips().await;
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    assert_eq!(world.shown().last().unwrap(), other_account.access_token());
+    assert_eq!(world.saved.access_tokens(), [other_account.access_token()]);
+    assert_eq!(world.provider.counts().token_requests, 0);
+}
+
+#[tokio::test]
+async fn a_saver_that_takes_six_seconds_each_time_is_slow_and_not_a_failure() {
+    for strict in [false, true] {
+        let world = World::new().await;
+        let gated = Gated::new();
+        let builder = gated.on(world.session()).token(world.expired_token());
+        let session = if strict { builder.strict_saving().build() } else { builder.build() };
+        let http = world.http(&session);
+        for renewals in 1..=2 {
+            let request = tokio::spawn({
+                let request = http.get(world.provider.api_url());
+                async move { request.send().await.map(|response| response.status()) }
+            });
+            gated.entered().await;
+            assert!(session.save_error().is_none(), "the first call is running");
+            pass(5).await;
+            let outcome = request.await.unwrap();
+            let error = session.save_error().unwrap();
+            assert!(error.is_save() && error.is_timeout(), "{error}");
+            assert_eq!(error.to_string(), "the new token was not saved within 5s; saving goes on");
+            if strict {
+                assert!(ours(&outcome.unwrap_err()).is_timeout());
+            } else {
+                assert_eq!(outcome.unwrap(), 200);
+            }
+            pass(1).await;
+            gated.permits.add_permits(1);
+            session.shutdown().await.unwrap();
+            assert!(session.save_error().is_none());
+            assert_eq!(world.get(&http).await.unwrap(), 200);
+            assert_eq!(world.provider.counts().token_requests, renewals);
+            assert_eq!(gated.saved.count() as u64, renewals);
+            world.clock.forward(3600.0);
+        }
+    }
+}
+
+/// A saver each of whose calls does its work elsewhere, on a thread that nobody can stop, and ends when
+/// it is told to.
+#[derive(Clone, Default)]
+struct OnThreads {
+    file: Saved,
+    calls: Arc<std::sync::Mutex<Vec<Arc<Notify>>>>,
+}
+
+impl OnThreads {
+    fn on(&self, builder: SessionBuilder) -> SessionBuilder {
+        let this = self.clone();
+        builder.on_new_token(move |token: Token| {
+            let (this, gate) = (this.clone(), Arc::new(Notify::new()));
+            this.calls.lock().unwrap().push(gate.clone());
+            // It goes on although the future of the call is dropped.
+            let work = tokio::spawn(async move {
+                gate.notified().await;
+                this.file.push(token);
+            });
+            async move { work.await.map_err(std::io::Error::other) }
+        })
+    }
+
+    fn count(&self) -> usize {
+        self.calls.lock().unwrap().len()
+    }
+
+    /// Ends the call with this number.
+    fn end(&self, call: usize) {
+        self.calls.lock().unwrap()[call].notify_one();
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_ends_after_a_newer_token_was_saved_is_followed_by_another() {
+    let world = World::new().await;
+    let saver = OnThreads::default();
+    let session = saver.on(world.session()).token(world.expired_token()).build();
+    let renewal = tokio::spawn({
+        let session = session.clone();
+        async move { session.token().await }
+    });
+    while saver.count() < 1 {
+        tokio::task::yield_now().await;
+    }
+    pass(5).await;
+    let first = renewal.await.unwrap().unwrap();
+    // A minute later it is set aside; a newer token comes, and is saved.
+    world.clock.forward(3600.0);
+    pass(56).await;
+    let renewal = tokio::spawn({
+        let session = session.clone();
+        async move { session.token().await }
+    });
+    while saver.count() < 2 {
+        world.round_trips().await;
+        pass(1).await;
+    }
+    world.round_trips().await;
+    for call in 1..saver.count() {
+        saver.end(call);
+    }
+    let second = renewal.await.unwrap().unwrap();
+    while session.save_error().is_some() {
+        world.round_trips().await;
+        for call in 1..saver.count() {
+            saver.end(call);
+        }
+        pass(1).await;
+    }
+    assert_eq!(saver.file.last().access_token(), second.access_token());
+    // At last the first call gets to write.
+    let calls = saver.count();
+    saver.end(0);
+    world.round_trips().await;
+    assert_eq!(saver.file.last().access_token(), first.access_token(), "over the newer one");
+    assert_eq!(saver.count(), calls + 1, "which is saved once more");
+    saver.end(calls);
+    session.shutdown().await.unwrap();
+    assert_eq!(saver.file.last().access_token(), second.access_token());
+    assert!(session.save_error().is_none());
+    assert_eq!(world.provider.counts().reuse_detected, 0);
+}
+
+#[tokio::test]
+async fn savers_that_hang_for_ever_are_not_called_again_and_again() {
+    let world = World::new().await;
+    let saver = OnThreads::default();
+    let session = saver.on(world.session()).token(world.expired_token()).build();
+    let http = world.http(&session);
+    let request = tokio::spawn({
+        let request = http.get(world.provider.api_url());
+        async move { request.send().await.unwrap().status() }
+    });
+    for _ in 0..600 {
+        tokio::task::yield_now().await;
+        world.plain_turns().await;
+        pass(1).await;
+    }
+    assert_eq!(request.await.unwrap(), 200);
+    // One, and the two that may be set aside.
+    assert_eq!(saver.count(), 3);
+    // Somebody waits for that, and is told.
+    let shutdown = tokio::spawn({
+        let session = session.clone();
+        async move { session.shutdown().await }
+    });
+    for _ in 0..60 {
+        world.plain_turns().await;
+        pass(1).await;
+    }
+    assert!(shutdown.await.unwrap().unwrap_err().is_timeout());
+    assert_eq!(world.get(&http).await.unwrap(), 200);
+    assert_eq!(saver.count(), 3, "nothing was dropped and made again");
+    for call in 0..3 {
+        saver.end(call);
+    }
+    world.round_trips().await;
+    // The third had been set aside meanwhile; it is made again after a backoff.
+    pass(30).await;
+    world.round_trips().await;
+    assert_eq!(saver.count(), 4);
+    saver.end(3);
+    session.shutdown().await.unwrap();
+    assert!(session.save_error().is_none());
+}
+
+#[tokio::test]
 async fn set_token_saves_first_voids_the_renewal_under_way_and_is_saved_last() {
     let world = World::new().await;
     let session = world.saving().token(world.expired_token()).build();

@@ -1,8 +1,13 @@
 //! Sessions on one store.
 
 mod adoption;
+mod clocks;
+mod failure_memory;
 mod fleet;
+mod foreign_records;
+mod keys;
 mod lease;
 mod many_users;
+mod new_login;
 mod sign_out;
 mod store_outage;

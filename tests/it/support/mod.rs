@@ -171,6 +171,13 @@ impl World {
         }
     }
 
+    /// Lets tasks run that wait for nothing but their turn.
+    pub async fn plain_turns(&self) {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The access tokens that the API was shown, in order of arrival.
     pub fn shown(&self) -> Vec<String> {
         let bearer = |request: reqwest_oauth2::testing::RecordedApiRequest| {

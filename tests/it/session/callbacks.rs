@@ -1,0 +1,159 @@
+//! Savers and grants that call back into their session.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use reqwest_oauth2::{Error, Session, Token};
+
+use crate::support::{World, pass};
+
+/// What a callback does with its session.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Call {
+    Token,
+    Refresh,
+    SetToken,
+    Shutdown,
+    SignOut,
+}
+
+const CALLS: [Call; 5] =
+    [Call::Token, Call::Refresh, Call::SetToken, Call::Shutdown, Call::SignOut];
+
+/// Calls back, the first time.
+#[derive(Clone)]
+struct CallBack {
+    call: Call,
+    session: Arc<OnceLock<Session>>,
+    has_called: Arc<AtomicBool>,
+    set: Token,
+}
+
+impl CallBack {
+    fn new(world: &World, call: Call) -> Self {
+        Self { call, session: Arc::default(), has_called: Arc::default(), set: world.token() }
+    }
+
+    async fn run(&self) -> Result<(), Error> {
+        if self.has_called.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let session = self.session.get().unwrap();
+        match self.call {
+            Call::Token => session.token().await.map(drop),
+            Call::Refresh => session.refresh().await.map(drop),
+            Call::SetToken => session.set_token(self.set.clone()).await,
+            Call::Shutdown => session.shutdown().await,
+            Call::SignOut => session.sign_out().await,
+        }
+    }
+}
+
+/// The outcome, and after how many seconds; whatever waits has its turn each second.
+async fn bounded<T: Send + 'static>(
+    world: &World,
+    future: impl Future<Output = T> + Send + 'static,
+) -> (u64, T) {
+    let task = tokio::spawn(future);
+    for seconds in 0..200 {
+        world.round_trips().await;
+        if task.is_finished() {
+            return (seconds, task.await.unwrap());
+        }
+        pass(1).await;
+    }
+    panic!("it hangs");
+}
+
+#[tokio::test]
+async fn a_saver_that_calls_back_waits_no_longer_than_the_save_does() {
+    for call in CALLS {
+        for strict in [false, true] {
+            let world = World::new().await;
+            let call_back = CallBack::new(&world, call);
+            let (inner, saved) = (call_back.clone(), world.saved.clone());
+            let builder =
+                world.session().token(world.expired_token()).on_new_token(move |token: Token| {
+                    let (inner, saved) = (inner.clone(), saved.clone());
+                    async move {
+                        // What comes of it is not the saver's concern.
+                        let _ = inner.run().await;
+                        saved.push(token);
+                        Ok::<(), std::io::Error>(())
+                    }
+                });
+            let session = if strict { builder.strict_saving().build() } else { builder.build() };
+            call_back.session.set(session.clone()).unwrap();
+            let (seconds, outcome) = bounded(&world, {
+                let session = session.clone();
+                async move { session.token().await }
+            })
+            .await;
+            assert!(seconds <= 5, "{call:?} {strict}: {seconds}");
+            if let Err(error) = outcome {
+                assert!(error.is_save() || error.is_reauthorization_required(), "{error}");
+            }
+            // All of it comes to its end, and the session works.
+            for _ in 0..2 {
+                let session = session.clone();
+                bounded(&world, async move { session.shutdown().await }).await.1.ok();
+            }
+            assert!(session.save_error().is_none(), "{call:?} {strict}");
+            let now = session.token().await;
+            if call == Call::SignOut {
+                assert!(now.unwrap_err().is_reauthorization_required());
+                continue;
+            }
+            let now = now.unwrap();
+            assert_eq!(world.saved.last().access_token(), now.access_token(), "{call:?} {strict}");
+            if call == Call::SetToken {
+                assert_eq!(now.access_token(), call_back.set.access_token());
+            }
+            assert!(world.provider.accepts_refresh_token(now.refresh_token().unwrap()));
+            assert_eq!(world.provider.counts().reuse_detected, 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_grant_that_calls_back_is_given_up_when_its_time_is_over() {
+    for call in CALLS {
+        let world = World::new().await;
+        let call_back = CallBack::new(&world, call);
+        let (inner, provider) = (call_back.clone(), world.provider.clone());
+        let session = Session::from_grant(move || {
+            let (inner, issued) = (inner.clone(), provider.log_in());
+            async move {
+                let _ = inner.run().await;
+                Token::new(issued["access_token"].as_str().unwrap())
+            }
+        })
+        .clock(world.clock.reader())
+        .build();
+        call_back.session.set(session.clone()).unwrap();
+        let (seconds, outcome) = bounded(&world, {
+            let session = session.clone();
+            async move { session.token().await }
+        })
+        .await;
+        // The grant's own limit; what it waits for is itself.
+        let expected = match call {
+            Call::Token | Call::Refresh | Call::Shutdown => 60,
+            Call::SetToken | Call::SignOut => 0,
+        };
+        assert_eq!(seconds, expected, "{call:?}");
+        match call {
+            Call::SetToken => {
+                assert_eq!(outcome.unwrap().access_token(), call_back.set.access_token());
+            }
+            Call::SignOut => assert!(outcome.unwrap_err().is_reauthorization_required()),
+            _ => assert!(outcome.unwrap_err().is_timeout(), "{call:?}"),
+        }
+        if call == Call::SignOut {
+            continue;
+        }
+        pass(1).await;
+        let token = session.token().await.unwrap();
+        assert!(world.provider.accepts_access_token(token.access_token()), "{call:?}");
+    }
+}

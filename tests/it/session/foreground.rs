@@ -1,0 +1,227 @@
+//! Sessions that leave nothing to the background: for programs whose runtime may end after any call.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use reqwest_oauth2::store::TokenKey;
+use reqwest_oauth2::testing::Fault;
+use reqwest_oauth2::{Session, Token};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::faulty_store::FaultyStore;
+use crate::support::World;
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Runs the test while the provider has a thread of its own, so that the session's runtimes can end.
+fn beside(set_up: impl Future<Output = World>, test: impl FnOnce(&World)) {
+    let provider = runtime();
+    let world = provider.block_on(set_up);
+    std::thread::scope(|scope| {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        scope.spawn(|| provider.block_on(stopped));
+        // The provider stops also when the test fails.
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&world)));
+        stop.send(()).unwrap();
+        if let Err(panic) = outcome {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+/// One call of a program that makes a runtime for each.
+fn call<T>(work: impl Future<Output = T>) -> T {
+    runtime().block_on(work)
+}
+
+#[test]
+fn a_program_with_a_runtime_for_each_call_keeps_its_login() {
+    beside(World::new(), |world| {
+        let session = world.saving().token(world.token()).foreground().build();
+        for renewals in 1..=5 {
+            world.clock.forward(3400.0); // due, and not yet expired
+            for _ in 0..3 {
+                let token = call(session.token()).unwrap();
+                assert!(world.provider.accepts_access_token(token.access_token()));
+            }
+            assert_eq!(world.saved.count(), renewals);
+            let refresh_token = world.saved.last().refresh_token().unwrap().to_owned();
+            assert!(world.provider.accepts_refresh_token(&refresh_token));
+            let counts = world.provider.counts();
+            assert_eq!((counts.token_requests, counts.reuse_detected), (renewals as u64, 0));
+        }
+    });
+}
+
+#[test]
+fn the_same_with_requests_through_a_client() {
+    beside(World::new(), |world| {
+        let session = world.saving().token(world.token()).foreground().build();
+        for renewals in 1..=3 {
+            world.clock.forward(3400.0);
+            for _ in 0..2 {
+                // A client belongs to the runtime that it was used on.
+                let status = call(async { world.get(&world.http(&session)).await.unwrap() });
+                assert_eq!(status, 200);
+            }
+            assert_eq!(world.saved.count(), renewals);
+        }
+        assert_eq!(world.provider.counts().token_requests, 3);
+    });
+}
+
+#[test]
+fn the_same_with_a_store() {
+    beside(World::new(), |world| {
+        let store = FaultyStore::default();
+        let session = world.session().store(store.clone(), "alice").foreground().build();
+        call(session.set_token(world.token())).unwrap();
+        for renewals in 1..=3 {
+            world.clock.forward(3400.0);
+            call(session.token()).unwrap();
+            let key = TokenKey::new(&world.provider.token_url(), "foo", "alice");
+            let stored = store.stored(&key).unwrap();
+            let token: Token = serde_json::from_str(stored.json()).unwrap();
+            assert!(world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+            assert!(!stored.json().contains("mark"), "nobody waits for a lease to end");
+            assert_eq!(world.provider.counts().token_requests, renewals);
+        }
+    });
+}
+
+#[test]
+fn a_tool_that_returns_early_has_saved_what_it_renewed() {
+    async fn run(world: &World, session: &Session) -> Result<(), Box<dyn std::error::Error>> {
+        let http = world.http(session);
+        http.get(world.provider.api_url()).send().await?.error_for_status()?;
+        Err("the input is wrong")?;
+        session.shutdown().await?;
+        Ok(())
+    }
+    beside(World::new(), |world| {
+        let mut token = world.expired_token();
+        for runs in 1..=4 {
+            // Each run is a process that begins with what the one before has saved, when that is due.
+            let session = world.saving().token(token).foreground().build();
+            let error = call(run(world, &session)).unwrap_err();
+            assert_eq!(error.to_string(), "the input is wrong");
+            drop(session);
+            assert_eq!(world.saved.count(), runs);
+            token = world.saved.last();
+            world.clock.forward(3400.0);
+            assert!(world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+        }
+        assert_eq!(world.provider.counts().token_requests, 4);
+    });
+}
+
+#[test]
+fn a_failed_renewal_leaves_no_mark_behind() {
+    for lifetime in [3400.0, 3600.0] {
+        beside(World::new(), |world| {
+            let store = FaultyStore::default();
+            let build = || world.session().store(store.clone(), "alice").foreground().build();
+            let session = build();
+            call(session.set_token(world.token())).unwrap();
+            world.clock.forward(lifetime);
+            world.provider.fail_always(Fault::Status(503));
+            let outcome = call(session.token());
+            assert_eq!(outcome.is_ok(), lifetime < 3600.0, "a good token is used");
+            let key = TokenKey::new(&world.provider.token_url(), "foo", "alice");
+            let stored = store.stored(&key).unwrap();
+            assert!(!stored.json().contains("mark") && stored.json().contains("pause"));
+            // The next process need not wait for anybody.
+            world.provider.clear_faults();
+            world.clock.forward(200.0);
+            let token = call(build().token()).unwrap();
+            assert!(world.provider.accepts_access_token(token.access_token()));
+            assert_eq!(world.provider.counts().tokens_issued, 1);
+        });
+    }
+}
+
+#[test]
+fn a_save_that_failed_is_made_again_by_the_next_call() {
+    beside(World::new(), |world| {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let (count, saved) = (calls.clone(), world.saved.clone());
+        let session = world
+            .session()
+            .backoff(Duration::ZERO, Duration::ZERO)
+            .token(world.token())
+            .foreground()
+            .on_new_token(move |token: Token| {
+                let (call, saved) = (count.fetch_add(1, Ordering::SeqCst), saved.clone());
+                async move {
+                    if call == 0 {
+                        return Err(std::io::Error::other("disk full"));
+                    }
+                    saved.push(token);
+                    Ok(())
+                }
+            })
+            .build();
+        world.clock.forward(3400.0);
+        let renewed = call(session.token()).unwrap();
+        // The token is fresh now; the call that sends it saves it first.
+        let status = call(async { world.get(&world.http(&session)).await.unwrap() });
+        assert_eq!(status, 200);
+        assert_eq!(world.saved.access_tokens(), [renewed.access_token()]);
+        assert!(session.save_error().is_none());
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[tokio::test]
+async fn a_request_with_a_limit_of_its_own_goes_on_with_the_token_that_is_still_good() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).foreground().build();
+    let http = world.http(&session);
+    world.clock.forward(3400.0);
+    let hold = world.provider.pause_token_requests();
+    let request = tokio::spawn({
+        let request = http.get(world.provider.api_url()).timeout(Duration::from_secs(3));
+        async move { request.send().await }
+    });
+    world.provider.wait_for_token_requests(1).await;
+    crate::support::pass(3).await;
+    assert_eq!(request.await.unwrap().unwrap().status(), 200);
+    drop(hold);
+    session.shutdown().await.unwrap();
+    assert_eq!(world.saved.count(), 1);
+}
+
+#[tokio::test]
+async fn a_saver_that_hangs_delays_each_call_up_to_the_bound_only() {
+    let world = World::new().await;
+    let session = world
+        .session()
+        .on_new_token(|_| std::future::pending::<Result<(), std::io::Error>>())
+        .token(world.token())
+        .foreground()
+        .build();
+    world.clock.forward(3400.0);
+    let waiting = tokio::spawn({
+        let session = session.clone();
+        async move { session.token().await }
+    });
+    world.provider.wait_for_token_requests(1).await;
+    world.round_trips().await;
+    crate::support::pass(4).await;
+    world.round_trips().await;
+    assert!(!waiting.is_finished());
+    crate::support::pass(1).await;
+    world.round_trips().await;
+    let token = waiting.await.unwrap().unwrap();
+    // And the next one not at all.
+    let again = session.token();
+    tokio::pin!(again);
+    let again = tokio::select! {
+        again = &mut again => again.unwrap(),
+        () = world.round_trips() => panic!("it waits for the saver again"),
+    };
+    assert_eq!(again.access_token(), token.access_token());
+}

@@ -1,0 +1,75 @@
+//! A login is identified by all that it was issued for.
+
+use reqwest_oauth2::store::FileStore;
+use reqwest_oauth2::{ClientCredentials, Error, SessionBuilder, TokenExchange, TypedToken};
+
+use super::fleet::Fleet;
+use crate::support::World;
+
+#[tokio::test]
+async fn grants_with_another_scope_audience_or_resource_share_no_token() {
+    let fleet = Fleet::of(World::with(|p| p.accept_assertions(|_| true)).await);
+    let exchange = || TokenExchange::new(|| async { Ok::<_, Error>(TypedToken::jwt("a.b.c")) });
+    let service = ClientCredentials::new;
+    let build = || -> Vec<SessionBuilder> {
+        let builder = || fleet.builder();
+        vec![
+            builder().grant(service()),
+            builder().grant(service().scope("read")),
+            builder().grant(service().scope("read write")),
+            builder().grant(service().extra_param("audience", "backend")),
+            builder().grant(service().extra_param("resource", "https://a.example/")),
+            builder().grant(exchange().audience("backend").resource("https://a.example/")),
+            builder().grant(exchange().resource("https://b.example/")),
+        ]
+    };
+    let mut tokens = std::collections::BTreeSet::new();
+    for builder in build() {
+        tokens.insert(builder.build().token().await.unwrap().access_token().to_owned());
+    }
+    assert_eq!((tokens.len(), fleet.token_requests()), (7, 7));
+    // Each of them is shared with those that ask for the same.
+    for builder in build() {
+        assert!(tokens.contains(builder.build().token().await.unwrap().access_token()));
+    }
+    let same = fleet.builder().grant(service().scope("write read read")).build();
+    same.token().await.unwrap();
+    assert_eq!(fleet.token_requests(), 7);
+}
+
+#[tokio::test]
+async fn one_file_serves_no_second_login_of_another_process() {
+    let world = World::new().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token.json");
+    let of = |user: &'static str| world.session().store(FileStore::file(&file), user).build();
+    let token = world.token();
+    of("alice").set_token(token.clone()).await.unwrap();
+    let before = std::fs::read_to_string(&file).unwrap();
+    // Another process: a `FileStore` of its own, which does not know the first key.
+    let second = of("bob");
+    let error = second.token().await.unwrap_err();
+    assert!(error.is_store() && !error.is_transient(), "{error}");
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("belongs to another login"), "{source}");
+    assert!(source.contains("in a file of its own"), "it says what to do: {source}");
+    let _ = second.set_token(world.token()).await;
+    assert!(second.save_error().unwrap().is_save());
+    assert!(second.sign_out().await.is_err());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before, "the first one's is untouched");
+    assert_eq!(of("alice").token().await.unwrap().access_token(), token.access_token());
+}
+
+#[tokio::test]
+async fn a_record_that_was_copied_to_another_key_is_refused() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let text = fleet.store.stored(&fleet.key()).unwrap().json().to_owned();
+    let other =
+        reqwest_oauth2::store::TokenKey::new(&fleet.world.provider.token_url(), "foo", "bob");
+    fleet.store.put(&other, &text);
+    let bob = fleet.world.session().store(fleet.store.clone(), "bob").build();
+    let error = bob.token().await.unwrap_err();
+    assert!(error.is_store() && !error.is_transient(), "{error}");
+    assert_eq!(fleet.store.stored(&other).unwrap().json(), text);
+}
