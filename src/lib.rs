@@ -74,9 +74,10 @@
 //! next call on another runtime saves what is not saved yet, and renews. No caller waits for a runtime
 //! that nobody drives.
 //!
-//! **[`SessionBuilder::foreground`]** leaves nothing to run in the background: a call returns when its
-//! renewal is done and saved. Use it in command-line tools, and in programs that make a runtime for each
-//! call ([`block_on`](tokio::runtime::Runtime::block_on)).
+//! **[`SessionBuilder::foreground`]** leaves no renewal to run in the background: a call returns when its
+//! renewal is done and saved (it waits for saving up to [`SessionBuilder::save_wait_timeout`]). Use it in
+//! command-line tools, and in programs that make a runtime for each call
+//! ([`block_on`](tokio::runtime::Runtime::block_on)).
 //!
 //! # Getting the first token
 //!

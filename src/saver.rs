@@ -11,10 +11,11 @@ use crate::token::Token;
 /// Saves each new token, called before any request carries it (requests-oauthlib's
 /// `token_updater`).
 ///
-/// Any closure `Fn(Token) -> Future<Output = Result<(), E>>` is one. It runs in a task of its own,
-/// never twice at once for one session, and is called again, with backoff, until it succeeds or a
-/// newer token takes the place of the one it could not save. A call that has not returned after a
-/// minute is dropped and made again. Its error's text must not hold secrets.
+/// Any closure `Fn(Token) -> Future<Output = Result<(), E>>` is one. A session makes one call at a time,
+/// in a task of its own. After a failure it calls again, with backoff, until a call succeeds; always
+/// with the newest token. A call is never dropped. If it has not returned after a minute, it is set
+/// aside and another one is made; if it returns later, the newest token is saved once more. The
+/// error's text must not hold secrets.
 ///
 /// A saver that blocks a thread should do so in `tokio::task::spawn_blocking`.
 #[async_trait]

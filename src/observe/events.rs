@@ -129,7 +129,7 @@ events! {
         "signed out" {}
         => metrics::sign_out("signed_out");
     WARN sign_out_failed(error: &Error)
-        "the sign-out failed; the login goes on"
+        "the provider did not revoke the token; here the login has ended"
         { code = error.error_code(), error = cause(error) }
         => metrics::sign_out("failed");
 
