@@ -104,7 +104,7 @@ fn show(name: &str, found: Found) -> bool {
     let capped = if capped { ", not all" } else { "" };
     println!("{name:<45} {states:>9} states, {ends:>5} ends{capped}, {took:.1?}");
     let Some((property, run)) = violation else { return true };
-    println!("FAILED: {property:?}, in {} steps", run.len());
+    println!("FAILED: {property:?}, in {} steps: {}", run.len(), property.in_words());
     for line in run {
         println!("    {line}");
     }
