@@ -74,7 +74,7 @@ fn run(worlds: &[World]) -> ExitCode {
             let (next, sender) = (&next, sender.clone());
             scope.spawn(move || {
                 while let Some(world) = worlds.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let _ = sender.send((world.name, explore(world, most)));
+                    let _ = sender.send((world.name, explore(world, most.min(world.most))));
                 }
             });
         }

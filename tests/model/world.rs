@@ -39,6 +39,8 @@ const WALL: Duration = Duration::from_secs(1_700_000_000);
 pub struct World {
     pub name: &'static str,
     pub size: Size,
+    /// So many states are looked at, at most.
+    pub most: usize,
     pub home: Home,
     pub sessions: usize,
     pub start: Start,
@@ -157,6 +159,7 @@ pub const ALL: u32 = STORE
 pub const PLAIN: World = World {
     name: "",
     size: Size::Small,
+    most: usize::MAX,
     home: Home::Store,
     sessions: 2,
     start: Start::Loaded,

@@ -34,6 +34,11 @@ const fn huge(of: World) -> World {
     World { size: Size::Huge, ..of }
 }
 
+/// Too large to be explored to the end.
+const fn endless(of: World) -> World {
+    World { most: 4_000_000, ..huge(of) }
+}
+
 const fn without(without: &'static [Property], of: World) -> World {
     World { without, ..of }
 }
@@ -115,7 +120,12 @@ pub fn all() -> Vec<World> {
         large(faults("all store faults x1, 1 sign-out", 1, STORE, OUT)),
         huge(faults("all store faults x1, 3 sessions", 1, STORE, THREE)),
         large(faults("stale loads x3, 2 logins", 3, STALE, TWO)),
-        huge(faults("store fails after x1, 3 logins", 1, FAIL_AFTER, World { logins: 3, ..PLAIN })),
+        endless(faults(
+            "store fails after x1, 3 logins",
+            1,
+            FAIL_AFTER,
+            World { logins: 3, ..PLAIN },
+        )),
         huge(faults(
             "all store faults x1, empty, 2 logins",
             1,
@@ -215,7 +225,7 @@ pub fn all() -> Vec<World> {
             World { start: Start::Marked, ..LOSSY },
         )),
         huge(faults("pause, sleep x1, 2 logins", 1, PAUSE | SLEEP, World { logins: 2, ..LOSSY })),
-        huge(faults(
+        endless(faults(
             "death, pause x1, 3 sessions",
             1,
             DEATH | PAUSE,
@@ -233,7 +243,7 @@ pub fn all() -> Vec<World> {
         large(faults("emptied x1, 1 sign-out", 1, EMPTIED, without(EMPTY_OUT, OUT))),
         huge(faults("emptied x1, 2 logins", 1, EMPTIED, without(EMPTY, TWO))),
         huge(faults("emptied, store faults x2", 2, EMPTIED | STORE, without(EMPTY, PLAIN))),
-        huge(faults("emptied, death x2, 2 logins", 2, EMPTIED | DEATH, without(EMPTY, TWO))),
+        endless(faults("emptied, death x2, 2 logins", 2, EMPTIED | DEATH, without(EMPTY, TWO))),
         huge(faults("emptied, death x2", 2, EMPTIED | DEATH, without(EMPTY, PLAIN))),
         // Sign-outs.
         faults("revocation fails, 1 sign-out", 1, REVOKE_FAILS, without(&[NotRevoked], OUT)),
