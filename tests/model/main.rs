@@ -74,7 +74,7 @@ fn run(worlds: &[World]) -> ExitCode {
             let (next, sender) = (&next, sender.clone());
             scope.spawn(move || {
                 while let Some(world) = worlds.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let _ = sender.send((world.name, explore(world, most)));
+                    let _ = sender.send((world.name, explore(world, most.min(world.most))));
                 }
             });
         }
@@ -104,7 +104,7 @@ fn show(name: &str, found: Found) -> bool {
     let capped = if capped { ", not all" } else { "" };
     println!("{name:<45} {states:>9} states, {ends:>5} ends{capped}, {took:.1?}");
     let Some((property, run)) = violation else { return true };
-    println!("FAILED: {property:?}, in {} steps", run.len());
+    println!("FAILED: {property:?}, in {} steps: {}", run.len(), property.in_words());
     for line in run {
         println!("    {line}");
     }

@@ -307,6 +307,10 @@ impl State {
             }),
             _ => generation < LAST,
         };
+        // To ask for what nobody can renew changes nothing.
+        let renewable =
+            world.grant != Grant::None || real.served().is_some_and(|served| served.token.refresh);
+        let wants = wants && renewable;
         (wants || is_behind || is_left) && !self.must_wait(i)
     }
 

@@ -39,6 +39,8 @@ const WALL: Duration = Duration::from_secs(1_700_000_000);
 pub struct World {
     pub name: &'static str,
     pub size: Size,
+    /// So many states are looked at, at most.
+    pub most: usize,
     pub home: Home,
     pub sessions: usize,
     pub start: Start,
@@ -157,6 +159,7 @@ pub const ALL: u32 = STORE
 pub const PLAIN: World = World {
     name: "",
     size: Size::Small,
+    most: usize::MAX,
     home: Home::Store,
     sessions: 2,
     start: Start::Loaded,
@@ -248,6 +251,33 @@ pub enum Property {
     NotRevoked,
     /// What the saver has is not the newest.
     SavedNotNewest,
+}
+
+impl Property {
+    /// What is wrong.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::PresentedTwice => "a refresh token is presented again",
+            Self::LoginLost => "a login ends",
+            Self::OlderReplacesNewer => "an older login replaces a newer one",
+            Self::GoesBack => "a record goes back",
+            Self::NewestThrownAway => "the newest sign-in is thrown away",
+            Self::NotConverged => "not all is well in the end",
+            Self::LeftWaiting => "somebody waits for ever",
+            Self::EndedWithoutRefusal => "a login is taken for ended, and is not",
+            Self::AskedTooEarly => "the provider is asked before its backoff is over",
+            Self::PresentedForAnother => "a login is presented that was replaced",
+            Self::SignedOutComesBack => "a login that was signed out comes back",
+            Self::RevokedInUse => "a token is revoked that is in use",
+            Self::UsedUnsaved => "a token is used that is not saved",
+            Self::ServedGoesBack => "a session serves an older token than before",
+            Self::Spins => "a session wakes at once, for ever",
+            Self::Endless => "it goes round in a circle",
+            Self::TooMuchUnderWay => "more is under way than may be",
+            Self::NotRevoked => "a login that was signed out is still good",
+            Self::SavedNotNewest => "what is saved is not the newest",
+        }
+    }
 }
 
 /// All that is the case at one moment.

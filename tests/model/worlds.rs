@@ -34,6 +34,11 @@ const fn huge(of: World) -> World {
     World { size: Size::Huge, ..of }
 }
 
+/// Too large to be explored to the end.
+const fn endless(of: World) -> World {
+    World { most: 4_000_000, ..huge(of) }
+}
+
 const fn without(without: &'static [Property], of: World) -> World {
     World { without, ..of }
 }
@@ -89,8 +94,14 @@ pub fn all() -> Vec<World> {
         faults("store fails after x1", 1, FAIL_AFTER, PLAIN),
         faults("store fails, effect later x1", 1, FAIL_LATE, PLAIN),
         faults("stale loads x2", 2, STALE, PLAIN),
-        faults("store fails after x1, mark renewed", 1, FAIL_AFTER, World { beats: 1, ..PLAIN }),
-        faults("all store faults x2", 2, STORE, PLAIN),
+        faults("all store faults x1", 1, STORE, PLAIN),
+        large(faults(
+            "store fails after x1, mark renewed",
+            1,
+            FAIL_AFTER,
+            World { beats: 1, ..PLAIN },
+        )),
+        large(faults("all store faults x2", 2, STORE, PLAIN)),
         large(faults(
             "all store faults x2, given token",
             2,
@@ -109,7 +120,12 @@ pub fn all() -> Vec<World> {
         large(faults("all store faults x1, 1 sign-out", 1, STORE, OUT)),
         huge(faults("all store faults x1, 3 sessions", 1, STORE, THREE)),
         large(faults("stale loads x3, 2 logins", 3, STALE, TWO)),
-        huge(faults("store fails after x1, 3 logins", 1, FAIL_AFTER, World { logins: 3, ..PLAIN })),
+        endless(faults(
+            "store fails after x1, 3 logins",
+            1,
+            FAIL_AFTER,
+            World { logins: 3, ..PLAIN },
+        )),
         huge(faults(
             "all store faults x1, empty, 2 logins",
             1,
@@ -183,7 +199,7 @@ pub fn all() -> Vec<World> {
         faults("death x1", 1, DEATH, LOSSY),
         faults("pause x1", 1, PAUSE, LOSSY),
         faults("sleep x1", 1, SLEEP, LOSSY),
-        faults("pause, sleep x2", 2, PAUSE | SLEEP, LOSSY),
+        large(faults("pause, sleep x2", 2, PAUSE | SLEEP, LOSSY)),
         large(faults(
             "sleep, request lost x2",
             2,
@@ -192,7 +208,7 @@ pub fn all() -> Vec<World> {
         )),
         faults("eviction x2", 2, EVICTION, PLAIN),
         faults("runtime ends x1", 1, RUNTIME, LOSSY),
-        faults("runtime ends x1, late request", 1, RUNTIME | LATE_REQUEST, LOSSY),
+        large(faults("runtime ends x1, late request", 1, RUNTIME | LATE_REQUEST, LOSSY)),
         large(faults("death x1, 1 sign-out", 1, DEATH, World { outs: 1, ..LOSSY })),
         huge(faults("death, later x2", 2, DEATH | LATER, LOSSY)),
         huge(faults("store faults, death x2", 2, STORE | DEATH, without(EARLY_LOSSES, PLAIN))),
@@ -209,7 +225,7 @@ pub fn all() -> Vec<World> {
             World { start: Start::Marked, ..LOSSY },
         )),
         huge(faults("pause, sleep x1, 2 logins", 1, PAUSE | SLEEP, World { logins: 2, ..LOSSY })),
-        huge(faults(
+        endless(faults(
             "death, pause x1, 3 sessions",
             1,
             DEATH | PAUSE,
@@ -227,6 +243,7 @@ pub fn all() -> Vec<World> {
         large(faults("emptied x1, 1 sign-out", 1, EMPTIED, without(EMPTY_OUT, OUT))),
         huge(faults("emptied x1, 2 logins", 1, EMPTIED, without(EMPTY, TWO))),
         huge(faults("emptied, store faults x2", 2, EMPTIED | STORE, without(EMPTY, PLAIN))),
+        endless(faults("emptied, death x2, 2 logins", 2, EMPTIED | DEATH, without(EMPTY, TWO))),
         huge(faults("emptied, death x2", 2, EMPTIED | DEATH, without(EMPTY, PLAIN))),
         // Sign-outs.
         faults("revocation fails, 1 sign-out", 1, REVOKE_FAILS, without(&[NotRevoked], OUT)),
@@ -235,7 +252,7 @@ pub fn all() -> Vec<World> {
         world("memory: no faults", MEMORY),
         faults("memory: request faults x2", 2, REQUESTS, without(LOSSES, MEMORY)),
         world("saver: no faults", SAVER),
-        faults("saver: fails x2", 2, SAVE_FAILS, SAVER),
+        large(faults("saver: fails x2", 2, SAVE_FAILS, SAVER)),
         large(faults("memory: runtime ends x2", 2, RUNTIME, without(LOSSES, MEMORY))),
         large(faults("saver: hangs x2", 2, SAVE_HANGS, SAVER)),
         huge(faults("saver: fails, hangs x2", 2, SAVES, SAVER)),
