@@ -61,11 +61,16 @@ pub(super) fn perform(
         Action::Load { call } => {
             async move { Done::Loaded(call, load(&config, &driver.key()).await) }.boxed()
         }
-        Action::Swap { call, purpose, expected, record } => async move {
-            let outcome = swap(&config, &driver.key(), purpose, expected, &record).await;
-            Done::Swapped(call, outcome)
+        Action::Swap { call, purpose, expected, record } => {
+            // An outcome may also be that there is nothing to save.
+            let is_save = matches!(purpose, Purpose::Login | Purpose::Outcome)
+                && driver.lock().machine.is_unsaved();
+            async move {
+                let outcome = swap(&config, &driver.key(), is_save, expected, &record).await;
+                Done::Swapped(call, outcome)
+            }
+            .boxed()
         }
-        .boxed(),
         Action::Present { request, limit } => async move {
             if !driver.lock().machine().is_current(&request) {
                 // Its login was replaced before it began: nothing of it is presented any more.
@@ -106,12 +111,11 @@ async fn load(
 async fn swap(
     config: &Config,
     key: &TokenKey,
-    purpose: Purpose,
+    is_save: bool,
     expected: Option<i64>,
     record: &Record<Arc<Snapshot>, Error>,
 ) -> Result<Swapped<Arc<Snapshot>, Error>, StoreFailure<Error>> {
     const NAME: &str = "compare_and_swap";
-    let is_save = matches!(purpose, Purpose::Login | Purpose::Outcome);
     let as_save = |failure: StoreFailure<Error>| {
         if !is_save {
             return failure;
@@ -134,7 +138,7 @@ async fn swap(
     match call_store(config, NAME, limit, swap).await.map_err(as_save)? {
         SwapOutcome::Stored(version) => {
             match &record.state {
-                State::Live(Some(_)) if is_save && record.pause.is_none() => {
+                State::Live(Some(_)) if is_save => {
                     observe::token_saved(began.elapsed());
                 }
                 State::SignedOut if is_save => observe::token_deleted(began.elapsed()),

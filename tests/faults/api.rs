@@ -7,9 +7,9 @@ use reqwest::{Request, Response, ResponseBuilderExt};
 use reqwest_middleware::{Error, Middleware, Next, Result};
 
 use crate::endpoints::reply;
+use crate::fault_state::ApiTrouble;
 use crate::model::ApiAnswer;
-use crate::serial::Serial;
-use crate::trouble::ApiTrouble;
+use crate::token_serial::TokenSerial;
 use crate::world::{World, pause};
 
 /// The one origin that may see the token.
@@ -43,7 +43,8 @@ impl Middleware for Api {
         }
         let id: u32 = request.url().path()[1..].parse().unwrap();
         let bearer = authorization.and_then(|header| std::str::from_utf8(header).ok());
-        let Some(serial) = bearer.and_then(|header| Serial::read(header.strip_prefix("Bearer ")?))
+        let Some(serial) =
+            bearer.and_then(|header| TokenSerial::read(header.strip_prefix("Bearer ")?))
         else {
             self.0.with(|state| state.model.violation(format!("request {id} has no token")));
             return Ok(reply(&request, 401, ""));
@@ -56,7 +57,7 @@ impl Middleware for Api {
         let (answer, trouble) = self.0.with(|state| {
             let trouble = state.api.take();
             if let Some(trouble) = trouble {
-                state.model.tally.count(trouble.name());
+                state.model.coverage.count(trouble.name());
             }
             let accepts = state.provider.accepts(serial, self.0.clock().now());
             let answer = match trouble {

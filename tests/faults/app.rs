@@ -8,9 +8,9 @@ use reqwest_oauth2::{Error, Session, Token, TokenUpdated};
 use tokio::task::JoinHandle;
 
 use crate::api::{ELSEWHERE, ORIGIN, OWN};
-use crate::model::{Bad, Good, Kind};
+use crate::model::{CallError, CallOk, Kind};
 use crate::schedule::Shape;
-use crate::serial::Serial;
+use crate::token_serial::TokenSerial;
 use crate::world::World;
 
 pub struct App {
@@ -69,11 +69,11 @@ impl App {
     ) {
         self.call(kind, polls, async move {
             let response = request.send().await.map_err(|error| match Error::find_in(&error) {
-                Some(ours) => Bad::Ours(ours.clone()),
-                None => Bad::Theirs,
+                Some(ours) => CallError::Ours(ours.clone()),
+                None => CallError::Theirs,
             })?;
             let offered = response.extensions().get().and_then(|TokenUpdated(token)| serial(token));
-            Ok(Good::Status(response.status().as_u16(), offered))
+            Ok(CallOk::Status(response.status().as_u16(), offered))
         });
     }
 
@@ -125,7 +125,7 @@ impl App {
         &mut self,
         kind: Kind,
         polls: Option<u32>,
-        work: impl Future<Output = Result<Good, Bad>> + Send + 'static,
+        work: impl Future<Output = Result<CallOk, CallError>> + Send + 'static,
     ) {
         self.count += 1;
         let (world, id) = (self.world.clone(), self.count);
@@ -169,14 +169,14 @@ async fn polled<F: Future>(times: Option<u32>, future: F) -> Option<F::Output> {
     .await
 }
 
-fn serial(token: &Token) -> Option<Serial> {
-    Serial::read(token.access_token())
+fn serial(token: &Token) -> Option<TokenSerial> {
+    TokenSerial::read(token.access_token())
 }
 
-fn given(outcome: Result<Token, Error>) -> Result<Good, Bad> {
-    outcome.map(|token| Good::Token(serial(&token).unwrap())).map_err(Bad::Ours)
+fn given(outcome: Result<Token, Error>) -> Result<CallOk, CallError> {
+    outcome.map(|token| CallOk::Token(serial(&token).unwrap())).map_err(CallError::Ours)
 }
 
-fn done(outcome: Result<(), Error>) -> Result<Good, Bad> {
-    outcome.map(|()| Good::Done).map_err(Bad::Ours)
+fn done(outcome: Result<(), Error>) -> Result<CallOk, CallError> {
+    outcome.map(|()| CallOk::Done).map_err(CallError::Ours)
 }

@@ -9,10 +9,10 @@ use reqwest::{Body, Request, Response, ResponseBuilderExt};
 use reqwest_middleware::{Error, Middleware, Next, Result};
 use serde_json::json;
 
+use crate::fault_state::Outage;
 use crate::model::Answer;
 use crate::provider::Issued;
-use crate::serial::Serial;
-use crate::trouble::Outage;
+use crate::token_serial::TokenSerial;
 use crate::world::{World, pause};
 
 /// No `Retry-After` keeps a session from asking for longer.
@@ -23,7 +23,7 @@ pub struct Endpoints(pub World);
 /// A token request, until it is answered.
 struct Presented {
     world: World,
-    refresh_token: Serial,
+    refresh_token: TokenSerial,
     answered: bool,
 }
 
@@ -42,6 +42,15 @@ impl Drop for Presented {
     }
 }
 
+/// A revocation request that is not answered, until its caller gives it up.
+struct HangingRevocation(World, TokenSerial);
+
+impl Drop for HangingRevocation {
+    fn drop(&mut self) {
+        self.0.with(|state| state.model.revocation_answered(self.1, false));
+    }
+}
+
 #[async_trait]
 impl Middleware for Endpoints {
     async fn handle(&self, request: Request, _: &mut Extensions, _: Next<'_>) -> Result<Response> {
@@ -49,7 +58,7 @@ impl Middleware for Endpoints {
         let form = url::form_urlencoded::parse(body);
         let (_, presented) =
             form.into_owned().find(|(name, _)| name == "refresh_token" || name == "token").unwrap();
-        let presented = Serial::read(&presented).unwrap();
+        let presented = TokenSerial::read(&presented).unwrap();
         if request.url().path() == "/revoke" {
             return self.revoke(&request, presented).await;
         }
@@ -58,13 +67,13 @@ impl Middleware for Endpoints {
 }
 
 impl Endpoints {
-    async fn refresh(&self, request: &Request, presented: Serial) -> Result<Response> {
+    async fn refresh(&self, request: &Request, presented: TokenSerial) -> Result<Response> {
         let (wait, outage) = self.0.with(|state| {
             state.model.note(format_args!("token request with {presented}"));
             state.model.presented(presented);
             let outage = state.outage.take();
             if let Some(outage) = outage {
-                state.model.tally.count(outage.name());
+                state.model.coverage.count(outage.name());
             }
             (state.wait(&[0, 0, 1, 40, 300]) + state.slow, outage)
         });
@@ -82,7 +91,8 @@ impl Endpoints {
             None => {
                 answered.answered(issued.map_or(Answer::InvalidGrant, Answer::Token));
                 let refused = || reply(request, 400, r#"{"error":"invalid_grant"}"#.to_owned());
-                Ok(issued.map_or_else(refused, |issued| reply(request, 200, body(&issued))))
+                Ok(issued
+                    .map_or_else(refused, |issued| reply(request, 200, token_response(&issued))))
             }
             Some(Outage::Status(status)) => {
                 answered.answered(later(1));
@@ -120,7 +130,7 @@ impl Endpoints {
         }
     }
 
-    async fn revoke(&self, request: &Request, presented: Serial) -> Result<Response> {
+    async fn revoke(&self, request: &Request, presented: TokenSerial) -> Result<Response> {
         let (wait, outage) = self.0.with(|state| {
             state.model.note(format_args!("revocation request with {presented}"));
             (state.wait(&[0, 1, 40]) + state.slow, state.outage.take())
@@ -134,14 +144,18 @@ impl Endpoints {
         });
         match outage {
             None => Ok(reply(request, 200, String::new())),
-            Some(Outage::Hang | Outage::HangAfterIssue) => std::future::pending().await,
+            Some(Outage::Hang | Outage::HangAfterIssue) => {
+                let _hanging = HangingRevocation(self.0.clone(), presented);
+                std::future::pending().await
+            }
             Some(Outage::Status(status)) => Ok(reply(request, status, String::new())),
             Some(_) => Err(unreachable()),
         }
     }
 }
 
-fn body(issued: &Issued) -> String {
+/// The body of an answer with a token.
+pub fn token_response(issued: &Issued) -> String {
     let mut body = json!({ "access_token": issued.access.access(), "token_type": "Bearer" });
     if let Some(seconds) = issued.lifetime {
         body["expires_in"] = seconds.into();
@@ -159,7 +173,7 @@ pub fn reply(request: &Request, status: u16, body: impl Into<Body>) -> Response 
 }
 
 /// That there was no connection, as reqwest says it.
-fn unreachable() -> Error {
+pub fn unreachable() -> Error {
     #[derive(Debug)]
     struct Unreachable(&'static Arc<reqwest::Error>);
 

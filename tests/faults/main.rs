@@ -3,7 +3,7 @@
 //! Each seed is a schedule of up to 60 steps: requests, callers that go away at any await point,
 //! expiry, 401s, a provider, a saver and an API that fail in every way, clocks that jump, new logins
 //! and sign-outs. After each step a model says what must not be (`model`); at the end all is well
-//! again, and the session has to heal (`heal`). A seed repeats itself to the last line of its trace.
+//! again, and the session has to heal (`recovery`). A seed repeats itself to the last line of its trace.
 //!
 //! ```sh
 //! cargo test --test faults                                          # the first 2000 seeds
@@ -19,24 +19,25 @@
 mod api;
 mod app;
 mod clock;
+mod coverage;
 mod endpoints;
-mod heal;
+mod fault_state;
 mod model;
 mod provider;
+mod recovery;
+mod replicas;
 mod run;
 mod saver;
 mod schedule;
-mod serial;
-mod tally;
-mod trouble;
+mod token_serial;
 mod world;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use run::run;
-use tally::Tally;
+use coverage::Coverage;
+use run::Report;
 
 /// How many schedules are run unless told otherwise.
 const SCHEDULES: u64 = 2000;
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
     let (seed, schedules) = (number("FAULT_SEED"), number("FAULT_SCHEDULES"));
     let first = seed.unwrap_or(1);
     let count = schedules.unwrap_or(if seed.is_some() { 1 } else { SCHEDULES });
-    let (began, mut tally) = (Instant::now(), Tally::default());
+    let (began, mut coverage) = (Instant::now(), Coverage::default());
     let at = watchdog();
     for seed in first..first.saturating_add(count) {
         at.store(seed, Ordering::Relaxed);
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
         }
-        tally.add(&report.tally);
+        coverage.add(&report.coverage);
         if let Some(violation) = report.violation {
             let lines: Vec<&str> = report.trace.lines().collect();
             let from = if count == 1 { 0 } else { lines.len().saturating_sub(LINES) };
@@ -80,14 +81,23 @@ fn main() -> ExitCode {
             println!("{}", report.trace);
         }
     }
-    println!("{tally}");
+    println!("{coverage}");
     println!("{count} schedules held, in {:.1?}", began.elapsed());
-    let missing = tally.missing();
+    let missing = coverage.missing();
     if count >= SCHEDULES && !missing.is_empty() {
         println!("FAILED: never met: {missing:?}");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// The schedule of a seed: of one session, of one login that several share, or of many users.
+fn run(seed: u64) -> Report {
+    match seed % 5 {
+        0 | 1 => run::run(seed),
+        2 | 3 => replicas::run(seed, false),
+        _ => replicas::run(seed, true),
+    }
 }
 
 /// Ends the process where the seed in it stays the same for too long.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::serial::Serial;
+use crate::token_serial::TokenSerial;
 
 /// What a refresh does to the refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +40,8 @@ struct Login {
 /// A token response.
 #[derive(Debug, Clone, Copy)]
 pub struct Issued {
-    pub access: Serial,
-    pub refresh: Option<Serial>,
+    pub access: TokenSerial,
+    pub refresh: Option<TokenSerial>,
     pub lifetime: Lifetime,
 }
 
@@ -51,23 +51,19 @@ impl Provider {
     }
 
     /// A new login, whose access token is accepted for that long.
-    pub fn log_in(&mut self, now: Duration, life: Duration) -> Serial {
+    pub fn log_in(&mut self, now: Duration, life: Duration) -> TokenSerial {
         let login = u32::try_from(self.logins.len()).unwrap() + 1;
         let mut new = Login::default();
         new.access.insert(0, now + life);
         self.logins.insert(login, new);
-        Serial { login, n: 0 }
+        TokenSerial { login, n: 0 }
     }
 
     /// `None`: `invalid_grant`.
-    pub fn refresh(&mut self, presented: Serial, now: Duration) -> Option<Issued> {
+    pub fn refresh(&mut self, presented: TokenSerial, now: Duration) -> Option<Issued> {
+        let is_taken = self.takes(presented, now);
         let login = self.logins.get_mut(&presented.login)?;
-        let is_present = presented.n == login.refresh;
-        let graced = match (self.rotation, login.replaced) {
-            (Rotation::Grace(grace), Some(at)) => presented.n < login.refresh && now <= at + grace,
-            _ => false,
-        };
-        login.ended |= !is_present && !graced;
+        login.ended |= !is_taken;
         if login.ended {
             login.access.clear();
             return None;
@@ -81,7 +77,7 @@ impl Provider {
             _ => Duration::from_secs(100_000_000),
         };
         login.access.insert(login.issued, now + life);
-        let access = Serial { n: login.issued, ..presented };
+        let access = TokenSerial { n: login.issued, ..presented };
         if self.rotation == Rotation::Kept {
             return Some(Issued { access, refresh: None, lifetime: self.lifetime });
         }
@@ -89,12 +85,25 @@ impl Provider {
         Some(Issued { access, refresh: Some(access), lifetime: self.lifetime })
     }
 
-    pub fn accepts(&self, access: Serial, now: Duration) -> bool {
+    /// Whether a refresh would be answered with a token.
+    pub fn takes(&self, presented: TokenSerial, now: Duration) -> bool {
+        let Some(login) = self.logins.get(&presented.login) else { return false };
+        !login.ended && (presented.n == login.refresh || self.is_graced(login, presented, now))
+    }
+
+    fn is_graced(&self, login: &Login, presented: TokenSerial, now: Duration) -> bool {
+        match (self.rotation, login.replaced) {
+            (Rotation::Grace(grace), Some(at)) => presented.n < login.refresh && now <= at + grace,
+            _ => false,
+        }
+    }
+
+    pub fn accepts(&self, access: TokenSerial, now: Duration) -> bool {
         let until = self.logins.get(&access.login).and_then(|login| login.access.get(&access.n));
         until.is_some_and(|until| now < *until)
     }
 
-    pub fn end_access(&mut self, access: Serial) {
+    pub fn end_access(&mut self, access: TokenSerial) {
         if let Some(login) = self.logins.get_mut(&access.login) {
             login.access.remove(&access.n);
         }
@@ -108,7 +117,7 @@ impl Provider {
     }
 
     /// Ends the login of a refresh token that still counts; of another one there is nothing to end.
-    pub fn revoke(&mut self, refresh: Serial) {
+    pub fn revoke(&mut self, refresh: TokenSerial) {
         if self.logins.get(&refresh.login).is_some_and(|login| login.refresh == refresh.n) {
             self.end(refresh.login);
         }

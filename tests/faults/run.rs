@@ -10,12 +10,12 @@ use tokio::time::sleep;
 
 use crate::api::{Api, ORIGIN};
 use crate::app::App;
+use crate::coverage::Coverage;
 use crate::endpoints::Endpoints;
-use crate::heal::heal;
+use crate::recovery::recover;
 use crate::saver::Saver;
 use crate::schedule::{First, Pace, Schedule, Setup, Shape, Step};
-use crate::serial::Serial;
-use crate::tally::Tally;
+use crate::token_serial::TokenSerial;
 use crate::world::World;
 
 /// The longest step, in virtual time.
@@ -26,7 +26,7 @@ const GRAIN: Duration = Duration::from_millis(1);
 pub struct Report {
     pub violation: Option<String>,
     pub trace: String,
-    pub tally: Tally,
+    pub coverage: Coverage,
 }
 
 pub fn run(seed: u64) -> Report {
@@ -44,12 +44,12 @@ pub fn run(seed: u64) -> Report {
         let http = http().with(session.middleware([ORIGIN]).unwrap()).with(Api(world.clone()));
         let mut app = App::new(world.clone(), session, http.build());
         if play(&mut app, &schedule).await {
-            heal(&mut app).await;
+            recover(&mut app).await;
         }
         let report = world.with(|state| Report {
             violation: state.model.violation.take(),
             trace: std::mem::take(&mut state.model.trace),
-            tally: std::mem::take(&mut state.model.tally),
+            coverage: std::mem::take(&mut state.model.coverage),
         });
         world.watch(None);
         report
@@ -57,7 +57,7 @@ pub fn run(seed: u64) -> Report {
 }
 
 /// A client to which the end of its chain is added, and which so sends nothing.
-fn http() -> ClientBuilder {
+pub fn http() -> ClientBuilder {
     static PLAIN: OnceLock<reqwest::Client> = OnceLock::new();
     let plain = || reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
     ClientBuilder::new(PLAIN.get_or_init(plain).clone())
@@ -102,7 +102,7 @@ struct Stage {
     keep_fresh: Option<KeepFreshGuard>,
     updates: TokenUpdates,
     /// The newest token that the subscriber has been told of.
-    told: Option<Serial>,
+    told: Option<TokenSerial>,
 }
 
 /// Plays the schedule until its end, or until something must not be.
@@ -112,7 +112,7 @@ async fn play(app: &mut App, schedule: &Schedule) -> bool {
     for (step, pace) in &schedule.steps {
         app.world.with(|state| {
             state.model.note(format_args!("STEP {step:?}, {pace:?}"));
-            state.model.tally.count(step.name());
+            state.model.coverage.count(step.name());
         });
         take(app, &mut stage, *step).await;
         match pace {
@@ -133,7 +133,7 @@ async fn play(app: &mut App, schedule: &Schedule) -> bool {
 /// Whether nothing has happened that must not.
 fn holds(app: &App, stage: &mut Stage) -> bool {
     while let Some(Some(token)) = stage.updates.next().now_or_never() {
-        let serial = Serial::read(token.access_token());
+        let serial = TokenSerial::read(token.access_token());
         if serial < stage.told {
             let told = stage.told;
             let what = format!("a subscriber is told of {serial:?} after {told:?}");

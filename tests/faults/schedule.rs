@@ -6,8 +6,8 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
+use crate::fault_state::{ApiTrouble, Outage, SaverTrouble};
 use crate::provider::{Lifetime, Rotation};
-use crate::trouble::{ApiTrouble, Outage, SaverTrouble};
 
 /// The most steps of a run; what fails is to be short enough to read.
 const MOST: usize = 60;

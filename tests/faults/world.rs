@@ -7,13 +7,14 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use reqwest_oauth2::{Session, Token};
+use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::fault_state::{ApiTrouble, CountedFault, Outage, SaverTrouble};
 use crate::model::Model;
 use crate::provider::Provider;
 use crate::schedule::Setup;
-use crate::serial::Serial;
-use crate::trouble::{ApiTrouble, Outage, SaverTrouble, Spell};
+use crate::token_serial::TokenSerial;
 
 #[derive(Clone)]
 pub struct World(Arc<Inner>);
@@ -28,12 +29,18 @@ pub struct State {
     pub rng: StdRng,
     pub provider: Provider,
     pub model: Model,
-    pub outage: Spell<Outage>,
+    pub outage: CountedFault<Outage>,
     /// How much longer than usual the provider takes.
     pub slow: Duration,
-    pub api: Spell<ApiTrouble>,
-    pub saver: Spell<SaverTrouble>,
+    pub api: CountedFault<ApiTrouble>,
+    pub saver: CountedFault<SaverTrouble>,
+    /// Calls of the saver that never end.
+    hung_saves: u32,
+    recovered: watch::Sender<()>,
 }
+
+/// So many calls of the saver hang for ever; with one more, nothing would be saved again.
+const MAX_HUNG_SAVES: u32 = 2;
 
 impl World {
     pub fn new(seed: u64, setup: Setup) -> Self {
@@ -43,10 +50,12 @@ impl World {
             rng: StdRng::seed_from_u64(!seed),
             provider: Provider::new(setup.rotation, setup.lifetime, setup.ends_old),
             model: Model::new(clock.clone(), setup),
-            outage: Spell::none(),
+            outage: CountedFault::none(),
             slow: Duration::ZERO,
-            api: Spell::none(),
-            saver: Spell::none(),
+            api: CountedFault::none(),
+            saver: CountedFault::none(),
+            hung_saves: 0,
+            recovered: watch::channel(()).0,
         };
         Self(Arc::new(Inner { clock, state: Mutex::new(state), session: Mutex::new(None) }))
     }
@@ -63,14 +72,22 @@ impl World {
     /// Looks at the session, then does this.
     pub fn with<R>(&self, what: impl FnOnce(&mut State) -> R) -> R {
         let live = self.0.session.lock().unwrap().as_ref().and_then(Session::current_token);
-        let live = live.and_then(|token| Serial::read(token.access_token()));
+        let live = live.and_then(|token| TokenSerial::read(token.access_token()));
         let mut state = self.0.state.lock().unwrap();
         state.model.see(live);
         what(&mut state)
     }
 
+    /// A call of the saver hangs: until all is well again, or for ever.
+    pub fn hangs_in_saver(&self) -> Option<watch::Receiver<()>> {
+        self.with(|state| {
+            state.hung_saves += 1;
+            (state.hung_saves > MAX_HUNG_SAVES).then(|| state.recovered.subscribe())
+        })
+    }
+
     /// A new login; its token lives so many seconds more, by both clocks. By the wall clock, until then.
-    pub fn log_in(&self, life: i64) -> (Serial, Token, SystemTime) {
+    pub fn log_in(&self, life: i64) -> (TokenSerial, Token, SystemTime) {
         let serial = self.with(|state| {
             let life = Duration::from_secs(u64::try_from(life).unwrap_or_default());
             state.provider.log_in(self.0.clock.now(), life)
@@ -86,8 +103,10 @@ impl World {
 impl State {
     /// All is well again.
     pub fn recover(&mut self) {
-        (self.outage, self.api, self.saver) = (Spell::none(), Spell::none(), Spell::none());
+        (self.outage, self.api, self.saver) =
+            (CountedFault::none(), CountedFault::none(), CountedFault::none());
         self.slow = Duration::ZERO;
+        self.recovered.send_replace(());
     }
 
     /// One of these waits, in milliseconds.

@@ -64,9 +64,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 }
             }
             Err(failure) => {
-                let number = record.number;
-                if let Some(pending) = self.pending.as_mut().filter(|_| purpose == Purpose::Login) {
-                    pending.unanswered = pending.unanswered.max(Some(number));
+                // Another sign-in or sign-out may have come meanwhile.
+                if let Some(pending) = self.pending.as_mut().filter(|p| p.login == record.login) {
+                    pending.unanswered = pending.unanswered.max(Some(record.number));
                 }
                 self.store_failed(failure, settings, now);
             }
@@ -88,7 +88,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                     attempt.confirmed = Some(sent);
                 }
             }
-            Purpose::Login => self.login_stored(true, settings),
+            Purpose::Login => {
+                // Another sign-in or sign-out may have come meanwhile.
+                if self.pending.as_ref().is_some_and(|pending| pending.login == record.login) {
+                    self.login_stored(true, settings);
+                }
+            }
             Purpose::Outcome => {
                 match &self.outcome {
                     Some(Outcome::Gained(ours)) if ours.is_same(record) => {

@@ -6,6 +6,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// No two clocks are taken to differ by more.
+const LARGEST_SKEW: Duration = Duration::from_secs(600);
+
 /// One login: its token, and what sessions that share it tell each other.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Record<T, E> {
@@ -97,7 +100,7 @@ impl Mark {
     /// A holder that crashed long ago need not be watched: a live mark is never older than one lease,
     /// and no two clocks are taken to differ by more than this.
     pub(super) fn is_from_long_ago(&self, wall: SystemTime) -> bool {
-        let longest = (self.lease * 10).max(Duration::from_secs(600));
+        let longest = (self.lease * 10).max(LARGEST_SKEW);
         millis(wall).saturating_sub(self.at) > longest.as_millis().try_into().unwrap_or(u64::MAX)
     }
 }
@@ -108,9 +111,11 @@ impl<E> Pause<E> {
         Self { until: millis(wall).saturating_add(length), wait, error, attempts }
     }
 
-    /// What is left of it.
+    /// What is left of it. Nothing, if whoever wrote it had a clock that was far ahead of this one: that
+    /// time may not come for days.
     pub(super) fn left(&self, wall: SystemTime) -> Duration {
-        Duration::from_millis(self.until.saturating_sub(millis(wall))).min(self.wait)
+        let left = Duration::from_millis(self.until.saturating_sub(millis(wall)));
+        if left > self.wait + LARGEST_SKEW { Duration::ZERO } else { left.min(self.wait) }
     }
 }
 
@@ -171,5 +176,8 @@ mod tests {
         assert_eq!(pause.left(at(110)), Duration::from_secs(20));
         assert_eq!(pause.left(at(131)), Duration::ZERO);
         assert_eq!(pause.left(at(0)), Duration::from_secs(30), "a clock that is behind");
+        let pause = Pause::new(at(1000), Duration::from_secs(30), 0, 1);
+        assert_eq!(pause.left(at(400)), Duration::from_secs(30));
+        assert_eq!(pause.left(at(399)), Duration::ZERO, "a clock that was set back");
     }
 }

@@ -207,3 +207,25 @@ fn in_the_foreground_a_saver_that_hangs_is_waited_for_no_longer_than_elsewhere()
     let token = Numbered(101, Stage::Fresh);
     assert_eq!(wants(&mut machine, &settings, &at(5)), Poll::Ready(token));
 }
+
+#[test]
+fn a_sign_out_is_not_stored_because_the_sign_in_before_it_is() {
+    let settings = settings(Home::Store);
+    let mut machine = Tested::new(7);
+    let swap = |machine: &mut Tested, now: &Now| match actions(machine, &settings, now).pop() {
+        Some(Action::Swap { call, purpose: Purpose::Login, record, .. }) => (call, record),
+        other => panic!("{other:?}"),
+    };
+    machine.set_login(1, Some(FRESH), &settings, &at(0));
+    let load = actions(&mut machine, &settings, &at(0));
+    let [Action::Load { call }] = load[..] else { panic!("{load:?}") };
+    machine.loaded(call, Ok(None), &settings, &at(0));
+    let (call, _) = swap(&mut machine, &at(0));
+    machine.set_login(2, None, &settings, &at(1));
+    machine.swapped(call, Ok(Swapped::Stored(1)), &settings, &at(1));
+    assert_eq!(machine.poll_sign_out(2), Poll::Wait);
+    let (call, record) = swap(&mut machine, &at(1));
+    assert_eq!((record.login, record.state), (2, State::SignedOut));
+    machine.swapped(call, Ok(Swapped::Stored(2)), &settings, &at(1));
+    assert_eq!(actions(&mut machine, &settings, &at(1)), [Action::Revoke { token: FRESH }]);
+}

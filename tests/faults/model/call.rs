@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest_oauth2::Error;
 
-use crate::serial::Serial;
+use crate::token_serial::TokenSerial;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -15,7 +15,7 @@ pub enum Kind {
     Foreign,
     Token,
     Refresh,
-    SetToken(Serial),
+    SetToken(TokenSerial),
     SignOut,
     Shutdown,
 }
@@ -29,15 +29,15 @@ impl Kind {
 
 /// What a call may end with.
 #[derive(Debug)]
-pub enum Good {
+pub enum CallOk {
     /// And the new token, where one is offered.
-    Status(u16, Option<Serial>),
-    Token(Serial),
+    Status(u16, Option<TokenSerial>),
+    Token(TokenSerial),
     Done,
 }
 
 #[derive(Debug)]
-pub enum Bad {
+pub enum CallError {
     Ours(Error),
     /// Of the API's connection.
     Theirs,
@@ -45,7 +45,7 @@ pub enum Bad {
 
 /// How a request to the API, or a refresh by hand, has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Last {
+pub enum LastOutcome {
     Status(u16),
     Reauthorization,
     Other,
@@ -57,8 +57,8 @@ pub(super) struct Call {
     /// When its present wait for a token began.
     pub(super) waits_since: Duration,
     /// It must not carry a token that is older.
-    pub(super) floor: Serial,
-    pub(super) live: Option<Serial>,
+    pub(super) floor: TokenSerial,
+    pub(super) live: Option<TokenSerial>,
     pub(super) login: u32,
     pub(super) sends: u32,
     /// What the API has answered last; `None`: a lost connection.

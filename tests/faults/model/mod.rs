@@ -1,17 +1,17 @@
 //! `Model`: what must hold, whatever goes wrong. It is told of each thing that is seen from outside
 //! of the session, and keeps the first that must not be.
 //!
-//! `token` is what is known of a token; `renewals`, `requests` and `saves` hold the rules; `ends` says
+//! `token` is what is known of a token; `renewals`, `requests` and `saves` hold the rules; `outcomes` says
 //! which outcomes of a call can be accounted for.
 
 mod call;
-mod ends;
+mod outcomes;
 mod renewals;
 mod requests;
 mod saves;
 mod token;
 
-pub use call::{Bad, Good, Kind, Last};
+pub use call::{CallError, CallOk, Kind, LastOutcome};
 pub use renewals::Answer;
 pub use requests::ApiAnswer;
 pub use saves::Written;
@@ -21,9 +21,9 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use crate::clock::Clock;
+use crate::coverage::Coverage;
 use crate::schedule::Setup;
-use crate::serial::Serial;
-use crate::tally::Tally;
+use crate::token_serial::TokenSerial;
 
 use call::Call;
 use renewals::{Flight, LastUse};
@@ -44,14 +44,14 @@ pub struct Model {
     pub setup: Setup,
     pub trace: String,
     pub violation: Option<String>,
-    pub tally: Tally,
-    tokens: BTreeMap<Serial, Facts>,
+    pub coverage: Coverage,
+    tokens: BTreeMap<TokenSerial, Facts>,
     /// Of each login, the newest token that the session has been given.
-    newest: BTreeMap<u32, Serial>,
+    newest: BTreeMap<u32, TokenSerial>,
     /// The token in use, when last looked at.
-    pub live: Option<Serial>,
+    pub live: Option<TokenSerial>,
     /// No token older than this is to be in use.
-    floor: Serial,
+    floor: TokenSerial,
     /// The login that the application has given last.
     pub login: u32,
     /// That login has ended, and the session knows.
@@ -68,15 +68,15 @@ pub struct Model {
     /// The session may be taking no notice of 401s.
     quiet: bool,
     flights: Vec<Flight>,
-    uses: BTreeMap<Serial, LastUse>,
+    uses: BTreeMap<TokenSerial, LastUse>,
     pub token_requests: u64,
     calls: BTreeMap<u32, Call>,
     pub saves: Saves,
     last_jump: Option<Duration>,
     /// A token that was due, and when a request carried it.
-    expected: Option<(Serial, Duration)>,
+    expected: Option<(TokenSerial, Duration)>,
     /// How the last request to the API, or refresh by hand, has ended.
-    pub last: Option<Last>,
+    pub last: Option<LastOutcome>,
 }
 
 impl Model {
@@ -86,11 +86,11 @@ impl Model {
             setup,
             trace: String::new(),
             violation: None,
-            tally: Tally::default(),
+            coverage: Coverage::default(),
             tokens: BTreeMap::new(),
             newest: BTreeMap::new(),
             live: None,
-            floor: Serial { login: 1, n: 0 },
+            floor: TokenSerial { login: 1, n: 0 },
             login: 1,
             ended: false,
             last_ended: None,
@@ -123,7 +123,7 @@ impl Model {
     }
 
     /// The token in use, as the session says.
-    pub fn see(&mut self, live: Option<Serial>) {
+    pub fn see(&mut self, live: Option<TokenSerial>) {
         let now = self.clock.now();
         match live {
             Some(serial) => {
@@ -140,16 +140,26 @@ impl Model {
                     None => self.violation(format!("{serial} is in use, and nobody gave it")),
                 }
             }
+            // With strict saving an old login is not used once the new one's save has failed.
+            None if self.live.is_some() && self.is_replaced_unsaved() => {
+                self.coverage.count("state: an old login is out of use, the new one is not saved");
+                self.floor = TokenSerial { login: self.login, n: 0 };
+            }
             None if self.live.is_some() => {
                 if !self.sign_out_asked {
                     self.violation("no token is in use, and nobody signed out".to_owned());
                 }
-                self.floor = Serial { login: self.floor.login + 1, n: 0 };
+                self.floor = TokenSerial { login: self.floor.login + 1, n: 0 };
                 self.end();
             }
             None => {}
         }
         self.live = live;
+    }
+
+    fn is_replaced_unsaved(&self) -> bool {
+        let is_old = self.live.is_some_and(|live| live.login < self.login);
+        self.setup.strict_saving && is_old && !self.sign_out_asked && self.saves.had_trouble()
     }
 
     /// The session knows that the login has ended.
@@ -163,7 +173,7 @@ impl Model {
     }
 
     /// The application's first token, or that of a new login, as it was when it was issued.
-    pub fn given(&mut self, serial: Serial, life: i64, deadline: SystemTime, first: bool) {
+    pub fn given(&mut self, serial: TokenSerial, life: i64, deadline: SystemTime, first: bool) {
         let mut facts = Facts::given(&self.clock, life, deadline, serial, first);
         // Its lifetime may be counted from when it comes into use.
         facts.was_due |= self.last_jump.is_some_and(|at| at == self.clock.now());
@@ -203,7 +213,7 @@ impl Model {
         self.ended || self.sign_out_asked
     }
 
-    pub fn newest(&self) -> Option<Serial> {
+    pub fn newest(&self) -> Option<TokenSerial> {
         self.newest.get(&self.login).copied()
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::token::Facts;
 use super::{BACKOFF, Model, QUIET};
 use crate::provider::Issued;
-use crate::serial::Serial;
+use crate::token_serial::TokenSerial;
 
 /// After a lost answer the refresh token is presented once more, after at least and at most that
 /// long; timers have a grain of a millisecond.
@@ -13,7 +13,7 @@ const SECOND_TRY: (Duration, Duration) = (Duration::from_millis(250), Duration::
 
 /// A token request under way.
 pub(super) struct Flight {
-    presented: Serial,
+    presented: TokenSerial,
     sent: SystemTime,
     /// Nothing but a 401 has led to it.
     only_401: bool,
@@ -42,7 +42,7 @@ pub enum Answer {
 
 impl Model {
     /// A refresh token is presented.
-    pub fn presented(&mut self, presented: Serial) {
+    pub fn presented(&mut self, presented: TokenSerial) {
         let now = self.clock.now();
         self.token_requests += 1;
         self.expected = None;
@@ -66,7 +66,7 @@ impl Model {
     }
 
     /// Whether this is the second try after a lost answer.
-    fn check_use(&mut self, presented: Serial, now: Duration) -> bool {
+    fn check_use(&mut self, presented: TokenSerial, now: Duration) -> bool {
         let newest = self.newest.get(&presented.login).and_then(|newest| self.tokens.get(newest));
         if newest.is_some_and(|newest| newest.refresh != presented) {
             let newest = newest.map(|newest| newest.refresh);
@@ -88,7 +88,7 @@ impl Model {
             }
         };
         if is_second {
-            self.tally.count("state: second try after a lost answer");
+            self.coverage.count("state: second try after a lost answer");
         }
         if !allowed {
             self.violation(format!("{presented} is presented {since:?} after {answer:?}"));
@@ -97,7 +97,7 @@ impl Model {
     }
 
     /// Whether nothing but a 401 is the cause.
-    fn check_cause(&mut self, presented: Serial, is_second: bool, now: Duration) -> bool {
+    fn check_cause(&mut self, presented: TokenSerial, is_second: bool, now: Duration) -> bool {
         let Some(live) = self.live else { return false };
         if self.newest() != Some(live) {
             let newest = self.newest();
@@ -111,9 +111,9 @@ impl Model {
             self.violation(format!("{presented} is presented without a cause: {live} is good"));
             return false;
         };
-        self.tally.count("state: renewal for a 401 alone");
+        self.coverage.count("state: renewal for a 401 alone");
         if facts.after_401 && !facts.accepted && !is_second {
-            self.tally.count("state: renewal after one that did not help");
+            self.coverage.count("state: renewal after one that did not help");
             if now < first_401 + QUIET {
                 self.violation(format!("{presented} is presented although renewals do not help"));
             }
@@ -122,7 +122,7 @@ impl Model {
     }
 
     /// The answer is on its way to the session, and arrives at once.
-    pub fn token_answered(&mut self, presented: Serial, answer: Answer) {
+    pub fn token_answered(&mut self, presented: TokenSerial, answer: Answer) {
         let now = self.clock.now();
         self.note(format_args!("token request with {presented}: {answer:?}"));
         let position = self.flights.iter().position(|flight| flight.presented == presented);
@@ -131,7 +131,7 @@ impl Model {
         self.uses.insert(presented, LastUse { at: now, answer, was_second });
         let is_void = presented.login != self.login;
         if is_void {
-            self.tally.count("state: answer to a renewal that is void");
+            self.coverage.count("state: answer to a renewal that is void");
         }
         match answer {
             Answer::Token(issued) if !is_void => self.received(issued, presented, &flight),
@@ -150,7 +150,7 @@ impl Model {
         }
     }
 
-    fn received(&mut self, issued: Issued, presented: Serial, flight: &Flight) {
+    fn received(&mut self, issued: Issued, presented: TokenSerial, flight: &Flight) {
         let mut facts = Facts::renewed(&self.clock, flight.sent, &issued, presented);
         facts.after_401 = flight.only_401;
         self.tokens.insert(issued.access, facts);
@@ -158,7 +158,7 @@ impl Model {
         self.doubt.insert(presented.login, false);
         self.failing = false;
         if self.saves.is_failing() {
-            self.tally.count("state: renewed while the saver fails");
+            self.coverage.count("state: renewed while the saver fails");
         }
     }
 
@@ -170,8 +170,8 @@ impl Model {
     }
 
     /// The session has let go of the token request: its time was up.
-    pub fn token_request_dropped(&mut self, presented: Serial) {
-        self.tally.count("state: token request timed out");
+    pub fn token_request_dropped(&mut self, presented: TokenSerial) {
+        self.coverage.count("state: token request timed out");
         self.token_answered(presented, Answer::Lost);
     }
 
@@ -180,7 +180,7 @@ impl Model {
     }
 
     /// The revocation endpoint has answered.
-    pub fn revocation_answered(&mut self, presented: Serial, done: bool) {
+    pub fn revocation_answered(&mut self, presented: TokenSerial, done: bool) {
         self.note(format_args!("revocation of {presented}: {done}"));
         if !done {
             self.revocation_failed_at = Some(self.clock.now());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::call::Call;
 use super::{Kind, Model, RENEWAL, SAVE_WAIT_TIMEOUT};
-use crate::serial::Serial;
+use crate::token_serial::TokenSerial;
 
 /// What the API has answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,10 @@ impl Model {
     pub fn began(&mut self, id: u32, kind: Kind) {
         let now = self.clock.now();
         match kind {
-            Kind::SignOut => self.sign_out_asked = true,
+            Kind::SignOut => {
+                self.sign_out_asked = true;
+                self.sign_out_began();
+            }
             Kind::Refresh => {
                 if let Some(facts) = self.live.and_then(|live| self.tokens.get_mut(&live)) {
                     facts.asked_by_hand = true;
@@ -33,7 +36,7 @@ impl Model {
         if matches!(kind, Kind::SetToken(_) | Kind::SignOut) {
             self.calls.values_mut().for_each(|call| call.disturbed += 1);
             if self.is_renewing() {
-                self.tally.count("state: a new login or a sign-out amid a renewal");
+                self.coverage.count("state: a new login or a sign-out amid a renewal");
             }
         }
         if kind.hurries_saves() {
@@ -55,7 +58,7 @@ impl Model {
     }
 
     /// A request with the session's token has reached the API.
-    pub fn arrived(&mut self, id: u32, serial: Serial) {
+    pub fn arrived(&mut self, id: u32, serial: TokenSerial) {
         let Some(call) = self.calls.get_mut(&id) else {
             self.violation(format!("request {id} is sent after it was cancelled"));
             return;
@@ -70,7 +73,7 @@ impl Model {
     }
 
     /// A request with a token that is due has a renewal begin, if nothing stands in its way.
-    fn expect_renewal(&mut self, id: u32, serial: Serial) {
+    fn expect_renewal(&mut self, id: u32, serial: TokenSerial) {
         let (Some(call), Some(facts)) = (self.calls.get(&id), self.tokens.get(&serial)) else {
             return;
         };
@@ -85,7 +88,7 @@ impl Model {
     }
 
     /// Whether the call may have this token now.
-    pub(super) fn check_token(&mut self, id: u32, serial: Serial) {
+    pub(super) fn check_token(&mut self, id: u32, serial: TokenSerial) {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         let (Some(call), Some(facts)) = (self.calls.get(&id), self.tokens.get(&serial)) else {
             self.violation(format!("{serial} is shown, and nobody gave it"));
@@ -112,12 +115,12 @@ impl Model {
             self.violation(format!("call {id} is given {serial}, which is not saved"));
         }
         if is_unsaved {
-            self.tally.count("state: an unsaved token serves");
+            self.coverage.count("state: an unsaved token serves");
         }
     }
 
     /// The API's answer is on its way, and arrives at once.
-    pub fn answered(&mut self, id: u32, serial: Serial, answer: ApiAnswer) {
+    pub fn answered(&mut self, id: u32, serial: TokenSerial, answer: ApiAnswer) {
         self.note(format_args!("request {id} with {serial}: {answer:?}"));
         let (now, wall, live) = (self.clock.now(), self.clock.wall(), self.live);
         let (floor, manual) = (self.floor, self.setup.manual);
@@ -132,9 +135,9 @@ impl Model {
                 && !facts.was_due
         });
         if answer == ApiAnswer::Rejected {
-            self.tally.count("state: a token is rejected");
+            self.coverage.count("state: a token is rejected");
             if !is_live {
-                self.tally.count("state: a late 401");
+                self.coverage.count("state: a late 401");
             }
             self.quiet |= is_live && renewed_after_401;
         }
@@ -169,11 +172,11 @@ impl Model {
                 self.saves.hurried = Some(self.clock.now());
             }
             self.note(format_args!("call {id} is cancelled"));
-            self.tally.count("state: cancelled");
+            self.coverage.count("state: cancelled");
             if self.is_renewing() {
-                self.tally.count("state: cancelled amid a renewal");
+                self.coverage.count("state: cancelled amid a renewal");
             } else if self.saves.is_running() {
-                self.tally.count("state: cancelled amid a save");
+                self.coverage.count("state: cancelled amid a save");
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::clock::Clock;
 use crate::provider::Issued;
-use crate::serial::Serial;
+use crate::token_serial::TokenSerial;
 
 pub(super) struct Facts {
     /// When the session got hold of it.
@@ -16,7 +16,7 @@ pub(super) struct Facts {
     /// Due from then on, at any jitter; known of renewals.
     pub(super) surely_due_from: Option<SystemTime>,
     pub(super) expired_from: Option<SystemTime>,
-    pub(super) refresh: Serial,
+    pub(super) refresh: TokenSerial,
     /// It needs no saving: the session began with it.
     pub(super) is_first: bool,
     pub(super) is_renewal: bool,
@@ -38,7 +38,7 @@ impl Facts {
         clock: &Clock,
         life: i64,
         deadline: SystemTime,
-        serial: Serial,
+        serial: TokenSerial,
         is_first: bool,
     ) -> Self {
         Self {
@@ -61,7 +61,12 @@ impl Facts {
         }
     }
 
-    pub(super) fn renewed(clock: &Clock, sent: SystemTime, issued: &Issued, old: Serial) -> Self {
+    pub(super) fn renewed(
+        clock: &Clock,
+        sent: SystemTime,
+        issued: &Issued,
+        old: TokenSerial,
+    ) -> Self {
         // What is issued as expired is used until a 401.
         let life = issued.lifetime.filter(|life| *life > 0);
         let deadline = life.map(|life| sent + Duration::from_secs(life.unsigned_abs()));

@@ -3,19 +3,19 @@
 use reqwest_oauth2::Error;
 
 use super::call::Call;
-use super::{Bad, Good, Kind, Last, Model};
-use crate::serial::Serial;
+use super::{CallError, CallOk, Kind, LastOutcome, Model};
+use crate::token_serial::TokenSerial;
 
 impl Model {
-    pub fn ended(&mut self, id: u32, outcome: Result<Good, Bad>) {
+    pub fn ended(&mut self, id: u32, outcome: Result<CallOk, CallError>) {
         match &outcome {
             Ok(good) => self.note(format_args!("call {id} ends: {good:?}")),
-            Err(Bad::Theirs) => self.note(format_args!("call {id} ends: connection lost")),
-            Err(Bad::Ours(error)) => self.note(format_args!("call {id} ends: {error}")),
+            Err(CallError::Theirs) => self.note(format_args!("call {id} ends: connection lost")),
+            Err(CallError::Ours(error)) => self.note(format_args!("call {id} ends: {error}")),
         }
         match &outcome {
-            Ok(Good::Token(serial)) => self.check_token(id, *serial),
-            Ok(Good::Status(_, Some(offered))) => self.offered(*offered),
+            Ok(CallOk::Token(serial)) => self.check_token(id, *serial),
+            Ok(CallOk::Status(_, Some(offered))) => self.offered(*offered),
             _ => {}
         }
         let Some(call) = self.calls.remove(&id) else { return };
@@ -24,17 +24,17 @@ impl Model {
         }
         if matches!(call.kind, Kind::Request { .. } | Kind::Refresh) {
             self.last = Some(match &outcome {
-                Ok(Good::Status(status, _)) => Last::Status(*status),
-                Err(Bad::Ours(error)) if error.is_reauthorization_required() => {
-                    Last::Reauthorization
+                Ok(CallOk::Status(status, _)) => LastOutcome::Status(*status),
+                Err(CallError::Ours(error)) if error.is_reauthorization_required() => {
+                    LastOutcome::Reauthorization
                 }
-                _ => Last::Other,
+                _ => LastOutcome::Other,
             });
         }
         let why = match (call.kind, outcome) {
-            (_, Err(Bad::Theirs)) => call.status.map(|_| "nothing was lost"),
-            (_, Err(Bad::Ours(error))) => self.unaccountable(&call, &error),
-            (Kind::Request { .. }, Ok(Good::Status(status, _))) => {
+            (_, Err(CallError::Theirs)) => call.status.map(|_| "nothing was lost"),
+            (_, Err(CallError::Ours(error))) => self.unaccountable(&call, &error),
+            (Kind::Request { .. }, Ok(CallOk::Status(status, _))) => {
                 if call.status != Some(status) {
                     Some("the API has not said so")
                 } else if call.must_go_on {
@@ -43,7 +43,7 @@ impl Model {
                     None
                 }
             }
-            (Kind::Refresh, Ok(Good::Token(serial))) => {
+            (Kind::Refresh, Ok(CallOk::Token(serial))) => {
                 call.live.filter(|live| serial <= *live).map(|_| "it is not a new token")
             }
             (Kind::SetToken(serial), Ok(_)) => self.unset(serial),
@@ -58,7 +58,7 @@ impl Model {
     }
 
     /// The update has been shown on a response.
-    fn offered(&mut self, serial: Serial) {
+    fn offered(&mut self, serial: TokenSerial) {
         let Some(facts) = self.tokens.get_mut(&serial) else { return };
         if facts.offered || !facts.is_renewal {
             self.violation(format!("{serial} is offered twice, or is no renewal"));
@@ -82,7 +82,7 @@ impl Model {
             {
                 return Some("it is wrong about a lost answer");
             }
-            self.tally.count("state: reauthorization required");
+            self.coverage.count("state: reauthorization required");
             None
         } else if error.is_expired() {
             (!self.setup.manual).then_some("this session renews by itself")
@@ -91,7 +91,7 @@ impl Model {
                 self.setup.strict_saving || matches!(call.kind, Kind::SignOut | Kind::Shutdown);
             (!may || !self.saves.had_trouble()).then_some("saving has not failed")
         } else if error.is_transient() || error.error_code() == Some("invalid_client") {
-            self.tally.count("state: a request fails with the provider");
+            self.coverage.count("state: a request fails with the provider");
             (!failed && !revocation).then_some("the provider has not failed")
         } else {
             Some("there is no such error")
@@ -99,7 +99,7 @@ impl Model {
     }
 
     /// After `set_token`.
-    fn unset(&mut self, serial: Serial) -> Option<&'static str> {
+    fn unset(&mut self, serial: TokenSerial) -> Option<&'static str> {
         let is_used = self.live.is_some_and(|live| serial <= live);
         let is_replaced = serial.login < self.login || self.sign_out_asked;
         (!is_used && !is_replaced).then_some("the token is not in use")
