@@ -64,9 +64,10 @@ pub(super) fn perform(
         Action::Swap { call, purpose, expected, record } => {
             // An outcome may also be that there is nothing to save.
             let is_save = matches!(purpose, Purpose::Login | Purpose::Outcome)
-                && driver.lock().machine.is_unsaved();
+                && driver.peek(|machine| machine.is_unsaved());
             async move {
-                let outcome = swap(&config, &driver.key(), is_save, expected, &record).await;
+                let outcome =
+                    swap(&config, &driver.key(), (purpose, is_save), expected, &record).await;
                 Done::Swapped(call, outcome)
             }
             .boxed()
@@ -111,7 +112,7 @@ async fn load(
 async fn swap(
     config: &Config,
     key: &TokenKey,
-    is_save: bool,
+    (purpose, is_save): (Purpose, bool),
     expected: Option<i64>,
     record: &Record<Arc<Snapshot>, Error>,
 ) -> Result<Swapped<Arc<Snapshot>, Error>, StoreFailure<Error>> {
