@@ -243,7 +243,7 @@ async fn numbers_at_their_limits_are_no_panic_and_lose_no_login() {
 }
 
 #[tokio::test]
-async fn a_backoff_that_never_ends_is_no_longer_than_a_day() {
+async fn a_backoff_of_a_clock_that_was_far_ahead_is_not_believed() {
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.expired_token()).await;
     fleet.edit(|kept| {
@@ -251,11 +251,7 @@ async fn a_backoff_that_never_ends_is_no_longer_than_a_day() {
         kept["pause"] =
             json!({"until_ms": u64::MAX, "wait_ms": u64::MAX, "attempts": 1, "error": error});
     });
-    let session = fleet.sibling();
-    let error = session.token().await.unwrap_err();
-    assert!(error.to_string().contains("the disk is full"), "{error}");
-    pass(24 * 3600).await;
-    session.token().await.unwrap();
+    fleet.sibling().token().await.unwrap();
     fleet.assert_renewals(1);
 }
 
