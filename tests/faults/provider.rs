@@ -109,6 +109,13 @@ impl Provider {
         }
     }
 
+    /// Ends all access tokens but these.
+    pub fn end_access_but(&mut self, kept: &[TokenSerial]) {
+        for (login, facts) in &mut self.logins {
+            facts.access.retain(|n, _| kept.contains(&TokenSerial { login: *login, n: *n }));
+        }
+    }
+
     pub fn end(&mut self, login: u32) {
         if let Some(login) = self.logins.get_mut(&login) {
             login.ended = true;

@@ -39,14 +39,16 @@ impl TokenSaver for Saver {
 
 impl Saver {
     async fn call(&self, token: Option<TokenSerial>) -> Result<(), BoxError> {
-        let (id, wait, trouble) = self.0.with(|state| {
+        let (id, wait, trouble, mut recovered) = self.0.with(|state| {
             let id = state.model.save_began(token);
             let trouble = state.saver.take();
             if let Some(trouble) = trouble {
                 state.model.coverage.count(trouble.name());
                 state.model.save_in_trouble();
             }
-            (id, state.wait(&[0, 0, 1, 20, 1_000]), trouble)
+            let hangs = trouble == Some(SaverTrouble::Hang);
+            let recovered = hangs.then(|| state.hangs_in_saver()).flatten();
+            (id, state.wait(&[0, 0, 1, 20, 1_000]), trouble, recovered)
         });
         let mut running = Running { world: self.0.clone(), id, well: false };
         pause(wait).await;
@@ -60,7 +62,7 @@ impl Saver {
             // Past the panic hook, which would print it.
             Some(SaverTrouble::Panic) => std::panic::resume_unwind(Box::new("on purpose")),
             Some(SaverTrouble::Hang) => {
-                if let Some(mut recovered) = self.0.hangs_in_saver() {
+                if let Some(recovered) = &mut recovered {
                     let _ = recovered.changed().await;
                     return Err("the disk has come back".into());
                 }

@@ -78,14 +78,6 @@ impl World {
         what(&mut state)
     }
 
-    /// A call of the saver hangs: until all is well again, or for ever.
-    pub fn hangs_in_saver(&self) -> Option<watch::Receiver<()>> {
-        self.with(|state| {
-            state.hung_saves += 1;
-            (state.hung_saves > MAX_HUNG_SAVES).then(|| state.recovered.subscribe())
-        })
-    }
-
     /// A new login; its token lives so many seconds more, by both clocks. By the wall clock, until then.
     pub fn log_in(&self, life: i64) -> (TokenSerial, Token, SystemTime) {
         let serial = self.with(|state| {
@@ -107,6 +99,12 @@ impl State {
             (CountedFault::none(), CountedFault::none(), CountedFault::none());
         self.slow = Duration::ZERO;
         self.recovered.send_replace(());
+    }
+
+    /// A call of the saver hangs: until all is well again, or for ever.
+    pub fn hangs_in_saver(&mut self) -> Option<watch::Receiver<()>> {
+        self.hung_saves += 1;
+        (self.hung_saves > MAX_HUNG_SAVES).then(|| self.recovered.subscribe())
     }
 
     /// One of these waits, in milliseconds.
