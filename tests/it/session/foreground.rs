@@ -9,7 +9,7 @@ use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{Session, Token};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::faulty_store::FaultyStore;
+use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
 use crate::support::World;
 
 fn runtime() -> Runtime {
@@ -128,6 +128,8 @@ fn a_failed_renewal_leaves_no_mark_behind() {
             call(session.set_token(world.token())).unwrap();
             world.clock.forward(lifetime);
             world.provider.fail_always(Fault::Status(503));
+            // Of a write that takes its time the runtime must not end before.
+            store.always(Calls::Swaps, StoreFault::DelayBefore(Duration::from_millis(20)));
             let outcome = call(session.token());
             assert_eq!(outcome.is_ok(), lifetime < 3600.0, "a good token is used");
             let key = TokenKey::new(&world.provider.token_url(), "foo", "alice");

@@ -158,9 +158,11 @@ async fn a_sign_in_whose_answer_was_lost_does_not_write_the_token_back_that_a_si
     fleet.world.round_trips().await;
     let renewed = other.token().await.unwrap();
     fleet.assert_stored(&renewed);
+    let before = fleet.store.history(&fleet.key()).len();
     fleet.pass_slowly(7.0).await;
     signing_in.await.unwrap().unwrap();
     fleet.meanwhile(one.shutdown()).await.unwrap();
+    assert_eq!(fleet.store.history(&fleet.key()).len(), before, "nothing was written since");
     fleet.assert_stored(&renewed);
     assert_eq!(one.token().await.unwrap().access_token(), renewed.access_token());
     fleet.assert_renewals(1);
