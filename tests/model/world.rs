@@ -562,8 +562,12 @@ fn settle_record(record: &mut Rec) {
 /// A backoff is over, or not: the wall clock does not say.
 fn settle_pause(pause: &mut crate::machine::Pause<Trouble>) {
     pause.attempts = pause.attempts.min(2);
-    pause.until = if pause.until > 0 { u64::MAX } else { 0 };
+    pause.wait = NEVER;
+    pause.until = if pause.until > 0 { u64::from(u32::MAX) * 1000 } else { 0 };
 }
+
+/// Longer than any clock of the model runs.
+const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Marks from before are from long ago.
 pub const LONG_AGO: u64 = 1000;

@@ -120,7 +120,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     pub(crate) fn each_id(&mut self, f: &mut dyn FnMut(&mut u32)) {
         self.call.iter_mut().for_each(|call| f(&mut call.id));
-        self.request.iter_mut().for_each(&mut *f);
+        self.request.iter_mut().for_each(|request| f(&mut request.id));
         self.saving.iter_mut().for_each(|saving| f(&mut saving.id));
     }
 

@@ -115,10 +115,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// Whether the record seen is another one than the one that is being renewed, or bears the mark of
     /// another session.
     pub(super) fn is_superseded(&self) -> bool {
-        let (Some(known), Some(seen)) = (&self.known, &self.seen) else { return false };
+        let (Some(request), Some(seen)) = (&self.request, &self.seen) else { return false };
         seen.record.as_ref().is_some_and(|record| {
             let holder = record.mark.and_then(|mark| mark.holder);
-            !record.is_same(known) || holder.is_some_and(|holder| holder != self.name)
+            (record.login, record.generation) != (request.login, request.generation)
+                || holder.is_some_and(|holder| holder != self.name)
         })
     }
 

@@ -354,7 +354,7 @@ pub(crate) struct Machine<T, E> {
     began: Option<Duration>,
     attempt: Option<Attempt>,
     /// The token request under way.
-    request: Option<u32>,
+    request: Option<TokenRequest>,
     /// Token requests under way whose login was replaced, or that were given up.
     abandoned: u32,
     call: Option<StoreCall<T, E>>,
@@ -430,6 +430,14 @@ struct Unsaved<E> {
     retry_at: Duration,
     /// The wait for it was over.
     late: bool,
+}
+
+/// The token request under way, and what it renews.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct TokenRequest {
+    id: u32,
+    login: u64,
+    generation: u64,
 }
 
 /// The claim to renew.
@@ -581,7 +589,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             if let Some(look) = self.look.as_ref().filter(|_| self.wanted.is_some()) {
                 times.push(look.at);
             }
-            if let (Some(_), Some((at, _))) = (self.request, self.confirmed()) {
+            if let (Some(_), Some((at, _))) = (&self.request, self.confirmed()) {
                 times.push((at + settings.lease / 3).max(self.store.retry_at.unwrap_or_default()));
             }
         }
@@ -779,9 +787,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         attempt.tries += 1;
         let limit = attempt.until.saturating_sub(now.at);
         let id = self.id();
-        self.request = Some(id);
         let token = record.token().cloned();
         let (login, number, generation) = (record.login, record.number, record.generation);
+        self.request = Some(TokenRequest { id, login, generation });
         let request = Presented { id, login, number, generation, token, refresh };
         Action::Present { request, limit }
     }

@@ -402,6 +402,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if self.known.as_ref().is_some_and(|known| known.login != record.login) {
             self.response_lost = false;
         }
+        // A renewal belongs to one login: it presents nothing of the one that has taken its place.
+        if self.request.take_if(|request| request.login != record.login).is_some() {
+            self.abandoned += 1;
+            self.attempt = None;
+        }
         self.known = Some(Record { mark: None, pause: None, ..record.clone() });
         let Some(token) = record.token() else { return };
         let rejected = self.served.as_ref().is_some_and(|served| {
@@ -429,6 +434,6 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Whether the request that was answered is the one under way.
     pub(crate) fn is_current(&self, request: &Presented<T>) -> bool {
-        self.request == Some(request.id)
+        self.request.as_ref().is_some_and(|current| current.id == request.id)
     }
 }
