@@ -260,3 +260,41 @@ fn a_sign_out_is_not_stored_because_the_sign_in_before_it_is() {
     machine.swapped(call, Ok(Swapped::Stored(2)), &settings, &at(1));
     assert_eq!(actions(&mut machine, &settings, &at(1)), [Action::Revoke { token: FRESH }]);
 }
+
+#[test]
+fn a_login_that_never_had_a_token_does_not_outrank_what_the_store_has() {
+    let settings = Settings { has_grant: true, ..settings(Home::Store) };
+    let mut machine = Tested::new(7);
+    let now = at(1000);
+    wants(&mut machine, &settings, &now);
+    let load = actions(&mut machine, &settings, &now);
+    let [Action::Load { call }] = load[..] else { panic!("{load:?}") };
+    machine.loaded(call, Ok(None), &settings, &now);
+    let swap = |machine: &mut Tested, now: &Now| match actions(machine, &settings, now).pop() {
+        Some(Action::Swap { call, record, .. }) => (call, record),
+        other => panic!("{other:?}"),
+    };
+    // A first token is asked for in vain.
+    let (call, _) = swap(&mut machine, &now);
+    machine.swapped(call, Ok(Swapped::Stored(1)), &settings, &now);
+    let request = presented(&mut machine, &settings, &now);
+    let refused = Answer::Failed("no", FailureClass::Misconfigured);
+    machine.answered(request, refused, &settings, &now);
+    let (call, empty) = swap(&mut machine, &now);
+    machine.swapped(call, Ok(Swapped::Stored(2)), &settings, &now);
+    // The store loses that, and another session writes back what it has, which is older.
+    let now = at(5000);
+    let state = State::Live(Some(EXPIRED));
+    let older = Record { login: 9, number: empty.number - 1, state, pause: None, ..empty };
+    wants(&mut machine, &settings, &now);
+    let (call, _) = swap(&mut machine, &now);
+    let conflict = Swapped::Conflict(Some((older, 3)));
+    machine.swapped(call, Ok(conflict), &settings, &now);
+    let (call, _) = swap(&mut machine, &now);
+    machine.swapped(call, Ok(Swapped::Stored(4)), &settings, &now);
+    let request = presented(&mut machine, &settings, &now);
+    let token = Answer::Token(Numbered(101, Stage::Fresh));
+    machine.answered(request, token, &settings, &now);
+    let (_, stored) = swap(&mut machine, &now);
+    assert_eq!((stored.login, stored.generation), (9, 1));
+}
