@@ -66,7 +66,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Err(failure) => {
                 // Another sign-in or sign-out may have come meanwhile.
                 if let Some(pending) = self.pending.as_mut().filter(|p| p.login == record.login) {
-                    pending.unanswered = pending.unanswered.max(Some(record.number));
+                    // The first one: any of them may be in the store, and have been replaced there.
+                    pending.unanswered.get_or_insert(record.number);
                 }
                 self.store_failed(failure, settings, now);
             }

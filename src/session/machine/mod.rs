@@ -408,7 +408,7 @@ struct Pending<T> {
     token: Option<T>,
     /// The token that this replaces. A sign-out revokes it.
     replaced: Option<T>,
-    /// The highest number that was tried without an answer.
+    /// The first number that was tried without an answer.
     unanswered: Option<u64>,
 }
 

@@ -364,6 +364,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some(record) = record.as_mut().filter(|record| record.number == super::UNNUMBERED) {
             self.number(record, now);
         }
+        // A login without a token is nothing to hold on to, once the store does not have it any more.
+        let login = record.as_ref().map(|record| record.login);
+        if self.known.as_ref().is_some_and(|known| {
+            matches!(known.state, State::Live(None)) && Some(known.login) != login
+        }) {
+            self.known = None;
+        }
         let unchanged = self.seen.as_ref().filter(|seen| seen.version == version);
         let since = unchanged.map_or(now.at, |seen| seen.since);
         if let Some(record) = &record {

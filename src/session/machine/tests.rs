@@ -208,24 +208,93 @@ fn in_the_foreground_a_saver_that_hangs_is_waited_for_no_longer_than_elsewhere()
     assert_eq!(wants(&mut machine, &settings, &at(5)), Poll::Ready(token));
 }
 
+/// A sign-in's swap that is to be made now.
+#[track_caller]
+fn sign_in(
+    machine: &mut Tested,
+    settings: &Settings,
+    now: &Now,
+) -> (u32, Record<Numbered, &'static str>) {
+    match actions(machine, settings, now).pop() {
+        Some(Action::Swap { call, purpose: Purpose::Login, record, .. }) => (call, record),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_sign_in_that_may_have_been_stored_and_replaced_is_not_stored_again() {
+    let settings = settings(Home::Store);
+    let mut machine = Tested::new(7);
+    machine.set_login(1, Some(FRESH), &settings, &at(10));
+    let load = actions(&mut machine, &settings, &at(10));
+    let [Action::Load { call }] = load[..] else { panic!("{load:?}") };
+    machine.loaded(call, Ok(None), &settings, &at(10));
+    // Two attempts without an answer. Between them another session signs in.
+    let (call, first) = sign_in(&mut machine, &settings, &at(10));
+    let failure = || StoreFailure { error: "down", slow: false };
+    machine.swapped(call, Err(failure()), &settings, &at(10));
+    let (call, _) = sign_in(&mut machine, &settings, &at(30));
+    machine.swapped(call, Err(failure()), &settings, &at(30));
+    let (call, _) = sign_in(&mut machine, &settings, &at(60));
+    let other = Record { login: 2, number: first.number + 1, ..first };
+    let conflict = Swapped::Conflict(Some((other, 5)));
+    machine.swapped(call, Ok(conflict), &settings, &at(60));
+    assert_eq!(actions(&mut machine, &settings, &at(60)), []);
+    assert_eq!(machine.poll_login(1, &settings), Poll::Ready(()));
+}
+
 #[test]
 fn a_sign_out_is_not_stored_because_the_sign_in_before_it_is() {
     let settings = settings(Home::Store);
     let mut machine = Tested::new(7);
-    let swap = |machine: &mut Tested, now: &Now| match actions(machine, &settings, now).pop() {
-        Some(Action::Swap { call, purpose: Purpose::Login, record, .. }) => (call, record),
-        other => panic!("{other:?}"),
-    };
     machine.set_login(1, Some(FRESH), &settings, &at(0));
     let load = actions(&mut machine, &settings, &at(0));
     let [Action::Load { call }] = load[..] else { panic!("{load:?}") };
     machine.loaded(call, Ok(None), &settings, &at(0));
-    let (call, _) = swap(&mut machine, &at(0));
+    let (call, _) = sign_in(&mut machine, &settings, &at(0));
     machine.set_login(2, None, &settings, &at(1));
     machine.swapped(call, Ok(Swapped::Stored(1)), &settings, &at(1));
     assert_eq!(machine.poll_sign_out(2), Poll::Wait);
-    let (call, record) = swap(&mut machine, &at(1));
+    let (call, record) = sign_in(&mut machine, &settings, &at(1));
     assert_eq!((record.login, record.state), (2, State::SignedOut));
     machine.swapped(call, Ok(Swapped::Stored(2)), &settings, &at(1));
     assert_eq!(actions(&mut machine, &settings, &at(1)), [Action::Revoke { token: FRESH }]);
+}
+
+#[test]
+fn a_login_that_never_had_a_token_does_not_outrank_what_the_store_has() {
+    let settings = Settings { has_grant: true, ..settings(Home::Store) };
+    let mut machine = Tested::new(7);
+    let now = at(1000);
+    wants(&mut machine, &settings, &now);
+    let load = actions(&mut machine, &settings, &now);
+    let [Action::Load { call }] = load[..] else { panic!("{load:?}") };
+    machine.loaded(call, Ok(None), &settings, &now);
+    let swap = |machine: &mut Tested, now: &Now| match actions(machine, &settings, now).pop() {
+        Some(Action::Swap { call, record, .. }) => (call, record),
+        other => panic!("{other:?}"),
+    };
+    // A first token is asked for in vain.
+    let (call, _) = swap(&mut machine, &now);
+    machine.swapped(call, Ok(Swapped::Stored(1)), &settings, &now);
+    let request = presented(&mut machine, &settings, &now);
+    let refused = Answer::Failed("no", FailureClass::Misconfigured);
+    machine.answered(request, refused, &settings, &now);
+    let (call, empty) = swap(&mut machine, &now);
+    machine.swapped(call, Ok(Swapped::Stored(2)), &settings, &now);
+    // The store loses that, and another session writes back what it has, which is older.
+    let now = at(5000);
+    let state = State::Live(Some(EXPIRED));
+    let older = Record { login: 9, number: empty.number - 1, state, pause: None, ..empty };
+    wants(&mut machine, &settings, &now);
+    let (call, _) = swap(&mut machine, &now);
+    let conflict = Swapped::Conflict(Some((older, 3)));
+    machine.swapped(call, Ok(conflict), &settings, &now);
+    let (call, _) = swap(&mut machine, &now);
+    machine.swapped(call, Ok(Swapped::Stored(4)), &settings, &now);
+    let request = presented(&mut machine, &settings, &now);
+    let token = Answer::Token(Numbered(101, Stage::Fresh));
+    machine.answered(request, token, &settings, &now);
+    let (_, stored) = swap(&mut machine, &now);
+    assert_eq!((stored.login, stored.generation), (9, 1));
 }

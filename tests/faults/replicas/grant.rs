@@ -1,5 +1,7 @@
 //! A grant that issues tokens without refresh tokens, and fails in every way.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use reqwest_oauth2::{Error, Grant, GrantContext, Token};
 
@@ -30,31 +32,34 @@ pub struct FaultyGrant {
     pub user: u32,
 }
 
-struct UnderWay(World);
+struct UnderWay(World, Duration);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.with(|state| state.model.grant_answered());
+        self.0.with(|state| state.model.grant_answered(self.1));
     }
 }
 
 #[async_trait]
 impl Grant for FaultyGrant {
     async fn token(&self, _: &GrantContext<'_>) -> Result<Token, Error> {
-        let (fault, wait) = self.world.with(|state| {
-            state.model.grant_asked();
+        let (since, fault, wait) = self.world.with(|state| {
+            let since = state.model.grant_asked();
             let fault = state.grant.take();
             if let Some(fault) = fault {
                 state.model.coverage.count(fault.name());
                 state.model.provider_failed();
             }
-            (fault, state.wait(&[0, 1, 40, 300]))
+            (since, fault, state.wait(&[0, 1, 40, 300]))
         });
-        let under_way = UnderWay(self.world.clone());
+        let under_way = UnderWay(self.world.clone(), since);
         pause(wait).await;
         match fault {
             Some(GrantFault::Transient) => return Err(Error::transient("the vault is sealed")),
-            Some(GrantFault::Refused) => return Err(Error::permanent("the key is revoked")),
+            Some(GrantFault::Refused) => {
+                self.world.with(|state| state.model.grant_refused());
+                return Err(Error::permanent("the key is revoked"));
+            }
             Some(GrantFault::Hang) => std::future::pending().await,
             Some(GrantFault::Panic) => std::panic::resume_unwind(Box::new("on purpose")),
             None => {}

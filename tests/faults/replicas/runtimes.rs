@@ -79,16 +79,18 @@ impl Runtimes {
         self.all.iter_mut().for_each(|slot| slot.stands_still_until = Duration::ZERO);
     }
 
-    /// Drives all of them for so long. `happened` counts what happens, and does what is due.
-    pub fn advance(&mut self, time: Duration, mut happened: impl FnMut() -> u64) {
+    /// Drives all of them for so long. `happened` does what is due, and says how much has happened in all
+    /// and whether more will, without any of them.
+    pub fn advance(&mut self, time: Duration, mut happened: impl FnMut() -> (u64, bool)) {
         let end = self.clock.reached() + time;
-        let (mut piece, mut before) = (PIECES.0, happened());
+        let (mut piece, (mut before, mut goes_on)) = (PIECES.0, happened());
         while self.clock.reached() < end {
             let reached = self.clock.reached();
-            let idle = self.all.iter().all(Slot::is_idle);
+            let idle = !goes_on && self.all.iter().all(Slot::is_idle);
             let until = if idle { end } else { (reached + piece).min(end) };
             self.drive_until(until);
-            let after = happened();
+            let after;
+            (after, goes_on) = happened();
             piece = if after == before { (piece * 2).min(PIECES.1) } else { PIECES.0 };
             before = after;
         }

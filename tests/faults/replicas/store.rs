@@ -86,7 +86,7 @@ impl Store {
             if let Some(fault) = fault {
                 state.model.coverage.count(fault.name());
                 state.model.note(format_args!("store: {what} of {}: {fault:?}", self.slot));
-                state.model.troubled();
+                state.model.store_failed(self.slot);
             }
             let waits = [0, 0, 0, 1, 5, 30];
             let (mut before, mut after) = (state.wait(&waits), state.wait(&waits));

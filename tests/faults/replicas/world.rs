@@ -82,8 +82,8 @@ impl World {
         });
     }
 
-    /// Does what is due by now, and says how much has happened.
-    pub fn happen(&self) -> u64 {
+    /// Does what is due by now, and says how much has happened, and whether more is to come.
+    pub fn happen(&self) -> (u64, bool) {
         self.with(|state| {
             let now = state.clock.now();
             let (due, late) = std::mem::take(&mut state.late).into_iter().partition(|l| l.0 <= now);
@@ -102,7 +102,7 @@ impl World {
                 }
             }
             state.model.check_waits();
-            state.model.happened
+            (state.model.happened, !state.late.is_empty())
         })
     }
 

@@ -41,8 +41,9 @@ pub(super) struct Call {
     floor: BTreeMap<u32, u32>,
 }
 
-/// All that one renewal may take at the provider, and the wait for the store.
+/// All that one renewal may take at the provider, or at the grant, and the wait for the store.
 const RENEWAL: Duration = Duration::from_secs(45 + 5);
+const GRANT: Duration = Duration::from_secs(60 + 5);
 /// The longest that the API takes.
 const API: Duration = Duration::from_secs(5);
 const SET_TOKEN: Duration = Duration::from_secs(15);
@@ -78,7 +79,8 @@ impl Model {
             self.violation(format!("call {id} for user {user} is given {serial} of another"));
         }
         // Of many users there may be two sessions for a while: one that was evicted, and its successor.
-        if serial.n < floor && !self.terms.many {
+        // Without the store, two sessions may both renew.
+        if serial.n < floor && !self.terms.many && !self.terms.renew_without_store {
             self.violation(format!("call {id} is given {serial}, which is older than {floor}"));
         }
         let sent = self.sent.entry((slot, user)).or_default().entry(serial.login).or_default();
@@ -144,7 +146,11 @@ impl Model {
         // A load may be stale, or not long ago: from before the first sign-in.
         let stored = facts.first_stored.filter(|at| *at + LOOK < self.clock.now());
         let may_be_unseen = stored.is_none() || self.last_trouble.is_some();
-        !facts.signed_out && !has_ended && !may_be_unseen && !self.has_lost_content
+        !facts.signed_out
+            && !has_ended
+            && !self.is_grant_refused
+            && !may_be_unseen
+            && !self.has_lost_content
     }
 
     fn check_secrets(&mut self, id: u32, error: &Error) {
@@ -187,7 +193,8 @@ impl Model {
     /// No call takes longer than it may.
     pub fn check_waits(&mut self) {
         let now = self.clock.now();
-        let patience = RENEWAL + self.terms.lease * 3;
+        let renewal = if self.terms.grant { GRANT } else { RENEWAL };
+        let patience = renewal + self.terms.lease * 3;
         let limit = |call: &Call| match call.kind {
             Kind::Request => (patience + API) * 2,
             Kind::Token | Kind::Refresh | Kind::SignOut | Kind::Shutdown => patience,

@@ -14,7 +14,7 @@ mod calls;
 mod presentations;
 mod record;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -61,6 +61,8 @@ pub struct Model {
     logins: BTreeMap<u32, Login>,
     users: BTreeMap<u32, User>,
     records: BTreeMap<u32, StoredRecord>,
+    /// Logins in whose place another one was stored.
+    replaced: BTreeSet<String>,
     /// Which refresh token a login and generation of a record stand for.
     refresh_tokens: BTreeMap<(String, u64), TokenSerial>,
     /// Which session is behind the name of a mark.
@@ -76,7 +78,12 @@ pub struct Model {
     pub last: Option<Outcome>,
     pub token_requests: u64,
     pub store_calls: u64,
-    grants_under_way: u32,
+    /// Since when grants have been under way.
+    grants: Vec<Duration>,
+    /// When the application last signed somebody in or out.
+    last_login: Option<Duration>,
+    /// For a caller that is the same as the end of a login.
+    is_grant_refused: bool,
 }
 
 /// A login at the provider.
@@ -121,6 +128,7 @@ impl Model {
             logins: BTreeMap::new(),
             users: BTreeMap::new(),
             records: BTreeMap::new(),
+            replaced: BTreeSet::new(),
             refresh_tokens: BTreeMap::new(),
             names: BTreeMap::new(),
             pending: BTreeMap::new(),
@@ -130,7 +138,9 @@ impl Model {
             last: None,
             token_requests: 0,
             store_calls: 0,
-            grants_under_way: 0,
+            grants: Vec::new(),
+            last_login: None,
+            is_grant_refused: false,
         }
     }
 
@@ -143,6 +153,12 @@ impl Model {
     pub fn violation(&mut self, what: String) {
         self.note(format_args!("VIOLATION {what}"));
         self.violation.get_or_insert(what);
+    }
+
+    /// A call of the store by the session fails: its sign-in may yield to another.
+    pub fn store_failed(&mut self, slot: usize) {
+        self.troubled();
+        self.pending.retain(|(other, _), ()| *other != slot);
     }
 
     /// Something has gone wrong that sessions may not agree upon.
@@ -182,6 +198,7 @@ impl Model {
             self.coverage.count("shared: a sign-in or sign-out amid a renewal");
         }
         self.pending.insert((slot, user), ());
+        self.last_login = Some(self.clock.now());
     }
 
     pub fn user_of(&self, login: u32) -> Option<u32> {
@@ -238,18 +255,28 @@ impl Model {
         Some((record.is_live(), record.access))
     }
 
-    /// A grant is asked.
-    pub fn grant_asked(&mut self) {
-        self.grants_under_way += 1;
+    /// A grant is asked. Returns when.
+    pub fn grant_asked(&mut self) -> Duration {
         self.note(format_args!("a grant is asked"));
-        let calm = self.is_calm_since(self.clock.now().saturating_sub(Duration::from_secs(120)));
-        if self.grants_under_way > 1 && calm && !self.terms.wild_clocks {
+        let now = self.clock.now();
+        let calm = self.is_calm_since(now.saturating_sub(Duration::from_secs(120)));
+        // One that was asked for the login before may still be under way.
+        let same = self.grants.iter().any(|since| self.last_login.is_none_or(|at| at < *since));
+        if same && calm && !self.terms.wild_clocks {
             self.violation("two sessions ask the grant at the same time".to_owned());
         }
+        self.grants.push(now);
+        now
     }
 
-    pub fn grant_answered(&mut self) {
-        self.grants_under_way -= 1;
+    pub fn grant_refused(&mut self) {
+        self.is_grant_refused = true;
+    }
+
+    pub fn grant_answered(&mut self, since: Duration) {
+        if let Some(at) = self.grants.iter().position(|grant| *grant == since) {
+            self.grants.remove(at);
+        }
         self.note(format_args!("a grant has ended"));
     }
 }

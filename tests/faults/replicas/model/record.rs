@@ -142,6 +142,12 @@ impl Model {
             if record.is_same(old) {
                 self.check_mark(slot, old, &record);
             }
+            if record.login != old.login {
+                self.replaced.insert(old.login.clone());
+            }
+        }
+        if self.replaced.contains(&record.login) && !self.has_lost_content {
+            self.violation(format!("a login of user {user} comes back that was replaced"));
         }
         let is_other = old.as_ref().is_none_or(|old| old.login != record.login);
         if is_other {
@@ -210,7 +216,9 @@ impl Model {
                 let name = (new.login.clone(), new.generation);
                 let refresh = self.refresh_tokens.get(&name).copied();
                 let login = refresh.and_then(|refresh| self.logins.get(&refresh.login));
-                if !was && !login.is_some_and(|login| login.ended) {
+                // Without the store, nobody else sees what was renewed.
+                let unseen = self.terms.renew_without_store && refresh.is_none();
+                if !was && !unseen && !login.is_some_and(|login| login.ended) {
                     self.violation(format!("{refresh:?} is marked as ended, and it is not"));
                 }
                 self.coverage.count("shared: the end of a login is stored");
