@@ -13,12 +13,12 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::config::Config;
-use super::driver::{Driver, SessionMachine};
+use super::driver::Driver;
 use super::machine::{
     Action, Answer, FailureClass, Now, Presented, Purpose, Record, Settings, State, StoreFailure,
     Swapped,
 };
-use super::snapshot::{Provenance, Snapshot};
+use super::snapshot::{Provenance, SessionMachine, Snapshot};
 use super::stored_record;
 use crate::client::TokenTypeHint;
 use crate::error::{BoxError, Error, Kind, RetryClass};

@@ -1,4 +1,4 @@
-//! `Driver`: one session, between the requests that want a token and the machine that decides.
+//! `Driver`: the state of one session, between the requests that want a token and the machine that decides.
 //!
 //! # Concurrency
 //!
@@ -6,15 +6,8 @@
 //! - Every decision is the [`Machine`]'s, behind a `std::sync::Mutex` that is held for one event at a
 //!   time, never across an await, and never while code of the application runs. The snapshot is
 //!   replaced only under that lock.
-//! - What the machine wants done is done by one detached worker (see `worker`), which is there while
-//!   something is to be done. Whoever waits holds a ticket, never the work: a caller that goes away
-//!   takes nothing with it.
-//! - A waiter wakes after each change, in the order of coming, and asks the machine again. It is told to
-//!   wake before it asks, so that no change is missed.
-//! - A waiter never depends on a runtime that nobody drives: it has a deadline of its own, and where the
-//!   worker is overdue it puts another one, on its own runtime, in the worker's place.
-//! - Spawning happens outside the lock: a runtime that shuts down drops the future at once, and its end
-//!   takes the lock.
+//! - What the machine wants done is done by one detached worker (see `work`), which is there while
+//!   something is to be done.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -22,26 +15,20 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
-use tokio::runtime::Handle;
-use tokio::sync::futures::OwnedNotified;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Span;
 
 use super::config::Config;
-use super::machine::{
-    Cause, Flush, Machine, Note, Now, Poll, Reason, Resting, Settings, Stage, Ticket,
-};
-use super::snapshot::{Provenance, Snapshot};
+use super::machine::{Cause, Machine, Note, Now, Reason, Resting};
+use super::snapshot::{Provenance, SessionMachine, Snapshot};
 use super::stored_record;
-use super::worker::{self, Worker};
+use super::worker::Worker;
 use crate::error::{Error, Kind};
 use crate::jitter;
 use crate::observe;
 use crate::store::TokenKey;
 use crate::token::Token;
-
-pub(super) type SessionMachine = Machine<Arc<Snapshot>, Error>;
 
 /// What the monotonic clock counts from.
 ///
@@ -50,9 +37,6 @@ static START: LazyLock<Instant> = LazyLock::new(|| {
     let now = Instant::from_std(std::time::Instant::now());
     now.checked_sub(Duration::from_secs(24 * 3600)).unwrap_or(now)
 });
-
-/// How often a waiter starts a worker anew that ended with its runtime at once.
-const MAX_STARTS: u32 = 8;
 
 pub(crate) struct Driver {
     pub(super) published: ArcSwap<Snapshot>,
@@ -98,7 +82,7 @@ impl State {
         }
     }
 
-    fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         self.awake.as_ref().is_some_and(|machine| machine.is_busy())
     }
 }
@@ -142,144 +126,6 @@ impl Driver {
         let snapshot = self.published.load();
         let fresh = self.config.clock.now() < snapshot.freshness.due;
         if fresh { snapshot.header.clone() } else { None }
-    }
-
-    /// A token that may be used: the present one, with a renewal started in the background where it is
-    /// due; the next one, after a wait, where it has expired. `limit`: the longest wait, if the caller
-    /// has one of its own.
-    pub(crate) async fn usable(
-        self: &Arc<Self>,
-        limit: Option<Duration>,
-    ) -> Result<Arc<Snapshot>, Error> {
-        let snapshot = self.published.load_full();
-        let stage = snapshot.freshness.stage(self.config.clock.now());
-        if stage == Stage::Fresh && !self.config.settings.foreground {
-            return Ok(snapshot);
-        }
-        let ticket = self.peek(|machine| machine.ticket());
-        match self.wait_for_token(ticket, limit).await {
-            // In the foreground a renewal is waited for, but not at the cost of a token that is good.
-            Err(error) if matches!(error.kind(), Kind::WaitTimeout(_)) => {
-                let snapshot = self.published.load_full();
-                let stage = snapshot.freshness.stage(self.config.clock.now());
-                if stage == Stage::Expired { Err(error) } else { Ok(snapshot) }
-            }
-            outcome => outcome,
-        }
-    }
-
-    /// A token other than this, by a renewal if need be.
-    pub(super) async fn another(
-        self: &Arc<Self>,
-        than: Arc<Snapshot>,
-        by_hand: bool,
-        limit: Option<Duration>,
-    ) -> Result<Arc<Snapshot>, Error> {
-        let ticket = self.peek(|machine| machine.ticket_for_another(&than, by_hand));
-        self.wait_for_token(ticket, limit).await
-    }
-
-    async fn wait_for_token(
-        self: &Arc<Self>,
-        ticket: Ticket,
-        limit: Option<Duration>,
-    ) -> Result<Arc<Snapshot>, Error> {
-        // The machine gives up after its patience, and then it knows why.
-        let patience = self.config.settings.patience() + Duration::from_secs(1);
-        let limit = limit.map_or(patience, |limit| limit.min(patience));
-        self.wait(limit, |machine, settings, now| machine.poll(&ticket, settings, now)).await
-    }
-
-    /// Asks the machine until it has an answer, after each change; at most for the limit.
-    pub(super) async fn wait<R>(
-        self: &Arc<Self>,
-        limit: Duration,
-        poll: impl Fn(&mut SessionMachine, &Settings, &Now) -> Poll<R, Error>,
-    ) -> Result<R, Error> {
-        let mut deadline = None;
-        let mut starts = 0;
-        loop {
-            let (answer, changed, has_worker) = self.ask(&poll);
-            match answer {
-                Poll::Ready(result) => return Ok(result),
-                Poll::Failed(reason) => return Err(self.error(reason)),
-                Poll::Wait => {}
-            }
-            let Some(changed) = changed else {
-                starts += 1;
-                if !has_worker || starts > MAX_STARTS {
-                    return Err(Error::new(Kind::Runtime));
-                }
-                // Its changes are listened to from now on.
-                continue;
-            };
-            // Without a timer the wait would depend on a runtime that nobody may drive.
-            runtime()?;
-            let now = Instant::now();
-            let until = *deadline.get_or_insert(now + limit);
-            if now >= until {
-                return Err(Error::new(Kind::WaitTimeout(limit)));
-            }
-            let overdue = self.overdue_at().unwrap_or(until).max(now);
-            tokio::select! {
-                biased;
-                () = changed => starts = 0,
-                () = tokio::time::sleep_until(until.min(overdue)) => self.replace_overdue_worker(),
-            }
-        }
-    }
-
-    /// Asks the machine once. Its next change is listened to from before that.
-    fn ask<R>(
-        self: &Arc<Self>,
-        poll: impl FnOnce(&mut SessionMachine, &Settings, &Now) -> Poll<R, Error>,
-    ) -> (Poll<R, Error>, Option<OwnedNotified>, bool) {
-        let mut state = self.lock();
-        let changed = state.worker.as_ref().map(|worker| worker.changed());
-        let now = self.now();
-        let answer = poll(state.machine(), &self.config.settings, &now);
-        let has_notes = state.machine().has_notes();
-        if let Some(worker) = state.worker.as_ref().filter(|_| has_notes) {
-            worker.wake();
-        }
-        (answer, changed, self.leave(state))
-    }
-
-    /// Lets the machine handle something, and sees to it that what follows from it is done.
-    pub(super) fn enter<R>(
-        self: &Arc<Self>,
-        event: impl FnOnce(&mut SessionMachine, &Settings, &Now) -> R,
-    ) -> R {
-        let mut state = self.lock();
-        let now = self.now();
-        let result = event(state.machine(), &self.config.settings, &now);
-        let worker = state.worker.clone();
-        if let Some(worker) = &worker {
-            worker.wake();
-        }
-        self.leave(state);
-        // Operators are told before whoever waits goes on.
-        if let Some(worker) = &worker {
-            worker.notify_changed();
-        }
-        result
-    }
-
-    /// Publishes what has changed, and starts a worker where one is needed. Whether there is one.
-    fn leave(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> bool {
-        let mut start = None;
-        let needed = state.worker.is_none() && state.is_busy();
-        if needed && Handle::try_current().is_ok() {
-            let worker = Arc::new(Worker::new());
-            state.worker = Some(worker.clone());
-            start = Some(worker);
-        }
-        let worker = state.worker.clone();
-        self.tell(state, worker.as_deref());
-        if let Some(start) = start {
-            tokio::spawn(worker::work(self.clone(), start));
-        }
-        worker.is_some()
     }
 
     /// Publishes what has changed, for requests, subscribers and operators.
@@ -354,31 +200,6 @@ impl Driver {
         *START + at
     }
 
-    /// When the worker will be overdue.
-    fn overdue_at(&self) -> Option<Instant> {
-        let state = self.lock();
-        state.worker.as_ref()?.overdue_at()
-    }
-
-    /// Puts another worker in the place of one that has not done anything for too long, since nobody
-    /// drives its runtime.
-    fn replace_overdue_worker(self: &Arc<Self>) {
-        let mut state = self.lock();
-        let is_overdue = state
-            .worker
-            .as_ref()
-            .is_some_and(|worker| worker.overdue_at().is_some_and(|at| Instant::now() >= at));
-        if let Some(worker) = state.worker.take_if(|_| is_overdue) {
-            worker.replace();
-            let now = self.now();
-            let sent = worker.has_sent_request();
-            let error = Error::new(Kind::Runtime);
-            state.machine().calls_lost(&error, sent, &self.config.settings, &now);
-            worker.notify_changed();
-        }
-        self.leave(state);
-    }
-
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }
@@ -411,81 +232,10 @@ impl Driver {
         self.config.key(&self.user)
     }
 
-    /// Signs in with the application's token: it is saved, then used. What is under way for the login
-    /// before is void.
-    pub(crate) async fn set_token(self: &Arc<Self>, token: Token) -> Result<(), Error> {
-        runtime()?;
-        let login: u64 = rand::random();
-        let snapshot = Arc::new(self.config.snapshot(token, Provenance::Given));
-        self.enter(|machine, settings, now| {
-            machine.set_login(login, Some(snapshot), settings, now);
-        });
-        let limit = self.config.settings.save_wait + self.config.store_timeout * 2;
-        self.wait(limit, |machine, settings, _| machine.poll_login(login, settings)).await
-    }
-
-    pub(crate) async fn sign_out(self: &Arc<Self>) -> Result<(), Error> {
-        runtime()?;
-        let login: u64 = rand::random();
-        self.enter(|machine, settings, now| machine.set_login(login, None, settings, now));
-        self.wait(self.config.settings.patience(), |machine, _, _| machine.poll_sign_out(login))
-            .await
-            .map_err(Self::sign_out_error)
-    }
-
-    /// A save that failed is a deletion here.
-    fn sign_out_error(error: Error) -> Error {
-        match error.kind() {
-            Kind::Save(_) => {
-                Error::new(Kind::Delete(std::error::Error::source(&error).map_or_else(
-                    || "it could not be deleted".into(),
-                    |source| source.to_string().into(),
-                )))
-            }
-            Kind::SaveTimeout(limit) => {
-                Error::new(Kind::Delete(format!("it took longer than {limit:?}").into()))
-            }
-            _ => error,
-        }
-    }
-
-    /// Waits for what is under way, and for one more attempt at what is not saved yet.
-    pub(crate) async fn shut_down(self: &Arc<Self>) -> Result<(), Error> {
-        let flush: Flush = self.enter(|machine, _, now| machine.flush(now));
-        let limit = self.config.settings.patience();
-        let outcome = self.wait(limit, |machine, _, _| machine.poll_flush(&flush)).await;
-        outcome.map_err(|error| match error.kind() {
-            Kind::WaitTimeout(_) if self.peek(|machine| machine.is_unsaved()) => {
-                Error::new(Kind::SaveTimeout(limit))
-            }
-            _ => error,
-        })
-    }
-
     /// Why the newest token is not saved yet.
     pub(super) fn save_error(&self) -> Option<Error> {
         let reason = self.peek(|machine| machine.save_error())?;
         Some(self.error(reason))
-    }
-
-    /// The token to send the request again with, after a 401 to `sent`; `None` to return the 401. Waits
-    /// for a renewal only where the request can be sent again; otherwise the next request renews.
-    pub(crate) async fn rejected(
-        self: &Arc<Self>,
-        sent: &Arc<Snapshot>,
-        can_replay: bool,
-        limit: Option<Duration>,
-    ) -> Result<Option<Arc<Snapshot>>, Error> {
-        let again = self.enter(|machine, settings, now| machine.rejected(sent, settings, now));
-        if !again || !can_replay {
-            return Ok(None);
-        }
-        self.another(sent.clone(), false, limit).await.map(Some)
-    }
-
-    /// A request that was sent again after a 401 has been answered.
-    pub(crate) fn replayed(self: &Arc<Self>, sent: &Arc<Snapshot>, rejected: bool) {
-        self.enter(|machine, _, now| machine.replayed(sent, rejected, now));
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<Option<Arc<Token>>> {
@@ -601,8 +351,4 @@ fn cause_name(cause: Cause) -> &'static str {
         Cause::Due => "due",
         Cause::Manual => "manual",
     }
-}
-
-pub(super) fn runtime() -> Result<Handle, Error> {
-    Handle::try_current().map_err(|_| Error::new(Kind::Runtime))
 }

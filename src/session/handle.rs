@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::driver::{Driver, runtime};
+use super::driver::Driver;
+use super::operations::runtime;
 use super::{KeepFreshGuard, Snapshot, TokenUpdates};
 use crate::error::Error;
 use crate::token::Token;

@@ -1,9 +1,10 @@
 //! One login, kept fresh.
 //!
-//! From the top: [`handle`] is what applications hold; [`driver`] connects it with the machine; [`worker`]
-//! does what the machine wants done, by [`calls`] of store, saver and provider. [`machine`] decides.
-//! [`stored_record`] is a record as JSON, [`snapshot`] a token as requests need it, [`freshness`] when it
-//! is due.
+//! From the top, each importing only from those below it: [`handle`] is what applications hold;
+//! [`operations`] is what they ask of a session; [`work`] is the task that does what the machine wants
+//! done, by [`calls`] of store, saver and provider, and [`worker`] what the session knows of it;
+//! [`driver`] holds the state. [`stored_record`] is a record as JSON, [`snapshot`] a token as requests
+//! need it, [`freshness`] when it is due. [`machine`] decides.
 
 mod builder;
 mod calls;
@@ -13,9 +14,11 @@ mod freshness;
 mod handle;
 mod keep_fresh;
 mod machine;
+mod operations;
 mod snapshot;
 mod stored_record;
 mod token_updates;
+mod work;
 mod worker;
 
 pub use builder::SessionBuilder;

@@ -12,10 +12,14 @@ use http::HeaderValue;
 use sha2::{Digest, Sha256};
 
 use super::freshness::{Freshness, Policy};
-use super::machine::{Credential, Stage};
+use super::machine::{Credential, Machine, Stage};
 use crate::clock;
+use crate::error::Error;
 use crate::observe;
 use crate::token::Token;
+
+/// The machine of a session.
+pub(super) type SessionMachine = Machine<Arc<Snapshot>, Error>;
 
 /// Where the token of a snapshot came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
