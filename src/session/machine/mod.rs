@@ -7,6 +7,8 @@
 //!
 //! # Reading order
 //!
+//! - [`settings`], [`action`], [`reason`] and [`note`]: what goes in and comes out; [`memory`]: what it
+//!   remembers;
 //! - [`record`]: what sessions that share a login tell each other, and the one order of records;
 //! - [`shared`]: the decision list of a session with a store; [`own`]: of one without;
 //! - [`events`]: what each event does to the memory;
@@ -24,15 +26,20 @@
 //! - What the provider answered is kept until the store has it or something above it.
 //! - After every event the same list decides what to do. No decision rests on an older one.
 
+mod action;
 mod backoff;
 #[cfg(test)]
 #[allow(dead_code, reason = "the model test has its own copy of this module")]
 mod canonical;
 mod events;
+mod memory;
+mod note;
 mod own;
+mod reason;
 mod record;
 mod requests;
 mod rest;
+mod settings;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -40,10 +47,19 @@ mod unauthorized;
 
 use std::time::{Duration, SystemTime};
 
+pub(crate) use action::{Action, Answer, Found, Presented, Purpose, StoreFailure, Swapped};
 pub(crate) use backoff::{Backoff, FailureClass};
+pub(crate) use memory::Served;
+use memory::{
+    Attempt, Failure, Look, Outcome, Pending, Revocation, SaveCall, Seen, StoreCall, StoreHealth,
+    TokenRequest, Unsaved,
+};
+pub(crate) use note::{Cause, Note};
+pub(crate) use reason::Reason;
 pub(crate) use record::{Mark, Pause, Record, State};
 pub(crate) use requests::{Flush, Poll, Ticket};
 pub(crate) use rest::Resting;
+pub(crate) use settings::{Credential, Home, Now, Settings, Stage};
 use unauthorized::Quiet;
 
 /// The number of a record that has none: a token file that another program wrote. It counts as a
@@ -56,271 +72,6 @@ const SECOND_TRY: (Duration, Duration) = (Duration::from_millis(250), Duration::
 pub(crate) const LONGEST_SAVE: Duration = Duration::from_secs(60);
 /// Calls of the saver that may be set aside; with more, the session waits for one to end.
 const MAX_SET_ASIDE: u8 = 2;
-
-/// The moment of an event.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Now {
-    /// The monotonic clock, since some fixed instant.
-    pub(crate) at: Duration,
-    /// The wall clock.
-    pub(crate) wall: SystemTime,
-    /// A random draw: where jittered waits lie between their bounds.
-    pub(crate) jitter: u32,
-}
-
-/// Where a token is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Stage {
-    /// Use it.
-    Fresh,
-    /// Use it, and renew it in the background.
-    Due,
-    /// Renew it first.
-    Expired,
-}
-
-/// What the machine wants to know of a token.
-pub(crate) trait Credential: Clone {
-    fn stage(&self, wall: SystemTime) -> Stage;
-    /// Whether it has a refresh token.
-    fn can_refresh(&self) -> bool;
-    /// Whether both are the same access token.
-    fn is_same(&self, other: &Self) -> bool;
-    /// Whether both are the same access token with the same refresh token.
-    fn is_identical(&self, other: &Self) -> bool {
-        self.is_same(other)
-    }
-    /// Whether a resource server has accepted it.
-    fn is_accepted(&self) -> bool;
-    /// Whether a token request of this session brought it.
-    fn is_renewed(&self) -> bool {
-        false
-    }
-}
-
-/// Where new tokens go before they are used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Home {
-    /// Nowhere: they live in memory.
-    Memory,
-    /// To the application's saver.
-    Saver,
-    /// Into a store that other sessions share.
-    Store,
-}
-
-/// What the application chose, as far as decisions depend on it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Settings {
-    pub(crate) home: Home,
-    /// Whether there is a client that can present refresh tokens.
-    pub(crate) has_client: bool,
-    pub(crate) has_grant: bool,
-    /// Whether the provider has a revocation endpoint.
-    pub(crate) can_revoke: bool,
-    pub(crate) manual_refresh: bool,
-    pub(crate) strict_saving: bool,
-    pub(crate) foreground: bool,
-    pub(crate) renew_without_store: bool,
-    pub(crate) lease: Duration,
-    pub(crate) save_wait: Duration,
-    /// All that one renewal may take at the provider, the second try included.
-    pub(crate) attempt_limit: Duration,
-    pub(crate) backoff: Backoff,
-    /// The first and the longest wait between looks at a sibling's mark.
-    pub(crate) looks: (Duration, Duration),
-}
-
-impl Settings {
-    /// How long a session may want a renewal that others keep from it.
-    pub(crate) fn patience(&self) -> Duration {
-        let siblings = if self.home == Home::Store { self.lease * 3 } else { Duration::ZERO };
-        self.attempt_limit + self.save_wait + siblings
-    }
-
-    /// For how long a look into the store counts as the present state of it.
-    fn moment(&self) -> Duration {
-        self.backoff.shortest
-    }
-}
-
-/// Why a request gets no token.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Reason<E> {
-    /// The renewal, the store or the saver failed.
-    Error(E),
-    /// The store has no token for this user.
-    NoStoredToken,
-    /// There is neither a token nor a grant.
-    NoToken,
-    /// The token has expired and nothing can renew it.
-    NotRenewable,
-    SignedOut,
-    /// The provider refused the refresh token; `lost`: after a response had been lost.
-    Ended {
-        error: E,
-        lost: bool,
-    },
-    /// The token has expired in a session that renews only when told to.
-    Expired,
-    /// The newest token is not saved yet, since the store failed.
-    NotSaved(E),
-    /// The newest token was not saved within the wait.
-    SaveSlow,
-    /// A call of the saver has taken longer than a save may take.
-    SaveOverdue,
-    /// Another session has been renewing for longer than the wait.
-    Busy,
-}
-
-impl<E> Reason<E> {
-    pub(crate) fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::NoStoredToken
-                | Self::NoToken
-                | Self::NotRenewable
-                | Self::SignedOut
-                | Self::Ended { .. }
-        )
-    }
-}
-
-/// What to do next.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Action<T, E> {
-    Load {
-        call: u32,
-    },
-    /// `expected`: the version that is replaced; `None`: nothing.
-    Swap {
-        call: u32,
-        purpose: Purpose,
-        expected: Option<i64>,
-        record: Record<T, E>,
-    },
-    /// Get a token from the provider or the grant, within the limit.
-    Present {
-        request: Presented<T>,
-        limit: Duration,
-    },
-    Save {
-        call: u32,
-        token: T,
-    },
-    Delete {
-        call: u32,
-    },
-    Revoke {
-        token: T,
-    },
-}
-
-/// What a swap is for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Purpose {
-    /// To claim the renewal, or to keep the claim.
-    Mark,
-    /// To sign in or out.
-    Login,
-    /// To record what a token request brought.
-    Outcome,
-    /// To write back what the store has lost.
-    Restore,
-}
-
-/// A token request: which refresh token it presents, or that the grant is asked.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Presented<T> {
-    pub(crate) id: u32,
-    pub(crate) login: u64,
-    pub(crate) number: u64,
-    pub(crate) generation: u64,
-    /// The token that is replaced.
-    pub(crate) token: Option<T>,
-    /// Whether its refresh token is presented; otherwise the grant is asked.
-    pub(crate) refresh: bool,
-}
-
-/// What a token request brought.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Answer<T, E> {
-    Token(T),
-    /// The provider refused the refresh token: the login has ended.
-    Refused(E),
-    Failed(E, FailureClass),
-    /// There was no answer, or half of one: the provider may have replaced the refresh token.
-    Lost(E),
-}
-
-/// What the store holds, and its version.
-pub(crate) type Found<T, E> = Option<(Record<T, E>, i64)>;
-
-/// What a swap came to.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Swapped<T, E> {
-    Stored(i64),
-    Conflict(Found<T, E>),
-}
-
-/// A store call that failed. Whether it had an effect is not known.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct StoreFailure<E> {
-    pub(crate) error: E,
-    /// Whether the time ran out. Any other failure, if it is the first in a row, is tried again at once.
-    pub(crate) slow: bool,
-}
-
-/// What an operator may want to know. `serial` counts the tokens that the session has used; zero: none.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Note<E> {
-    RenewalStarted {
-        cause: Cause,
-        serial: u64,
-    },
-    /// Another token than before is in use.
-    TokenInUse {
-        serial: u64,
-        took: Duration,
-    },
-    RenewalFailed {
-        reason: Reason<E>,
-        attempt: u32,
-        known_before: bool,
-        took: Duration,
-    },
-    RenewalDiscarded,
-    ResponseLost(E),
-    RefreshTokenRefused(E),
-    RenewingWithoutStore(E),
-    LeaseLost,
-    Saved,
-    Deleted,
-    SaveConflict,
-    SaveFailed {
-        reason: Reason<E>,
-        attempt: u32,
-    },
-    SaveSlow,
-    TokenRejected {
-        serial: u64,
-    },
-    UnauthorizedAfterRenewal {
-        serial: u64,
-    },
-    SignedOut,
-    SignOutFailed(E),
-}
-
-/// Why a token is renewed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Cause {
-    NoToken,
-    Rejected,
-    Expired,
-    Due,
-    Manual,
-}
 
 /// The state of one session.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -366,134 +117,6 @@ pub(crate) struct Machine<T, E> {
     revocation: Option<Revocation<T, E>>,
     ids: u32,
     notes: Vec<Note<E>>,
-}
-
-/// What the store held, and since when it has been the same on this session's clock.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Seen<T, E> {
-    record: Option<Record<T, E>>,
-    version: Option<i64>,
-    since: Duration,
-    /// When the store last said so.
-    looked: Duration,
-}
-
-/// The token that requests carry.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Served<T> {
-    login: u64,
-    generation: u64,
-    serial: u64,
-    pub(crate) token: T,
-    /// A resource server said 401 to it.
-    pub(crate) rejected: bool,
-    /// A renewal brought it after the one before was rejected.
-    after_rejection: bool,
-}
-
-/// A failed renewal, remembered until the next attempt is permitted.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Failure<E> {
-    reason: Reason<E>,
-    attempts: u32,
-    /// `None`: not before another login.
-    retry_at: Option<Duration>,
-    of_store: bool,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Pending<T> {
-    login: u64,
-    /// `None`: a sign-out.
-    token: Option<T>,
-    /// The token that this replaces. A sign-out revokes it.
-    replaced: Option<T>,
-    /// The first number that was tried without an answer.
-    unanswered: Option<u64>,
-}
-
-/// What a token request brought, and the store does not have yet.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-enum Outcome<T, E> {
-    /// A new token, or the end of the login.
-    Gained(Record<T, E>),
-    /// Nothing: clear the mark and record the pause.
-    Nothing(Option<Pause<E>>),
-}
-
-/// A token, a sign-in or a sign-out that is not saved yet.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Unsaved<E> {
-    since: Duration,
-    failures: u32,
-    error: Option<Reason<E>>,
-    retry_at: Duration,
-    /// The wait for it was over.
-    late: bool,
-}
-
-/// The token request under way, and what it renews.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct TokenRequest {
-    id: u32,
-    login: u64,
-    generation: u64,
-}
-
-/// The claim to renew.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Attempt {
-    /// When the swap was sent that the store has confirmed last; by both clocks.
-    confirmed: Option<(Duration, SystemTime)>,
-    tries: u8,
-    /// Not before this.
-    try_at: Duration,
-    until: Duration,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct StoreCall<T, E> {
-    id: u32,
-    sent: (Duration, SystemTime),
-    /// `None`: a load.
-    swap: Option<(Purpose, Record<T, E>)>,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct StoreHealth<E> {
-    failures: u32,
-    /// It is not asked before this. `None` as soon as that is over.
-    retry_at: Option<Duration>,
-    /// Why it failed last.
-    error: Option<E>,
-    /// It has not answered since it last failed for more than a moment.
-    is_down: bool,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Look {
-    at: Duration,
-    wait: Duration,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct SaveCall {
-    id: u32,
-    login: u64,
-    generation: u64,
-    since: Duration,
-    /// A call that was set aside ended meanwhile: it may have written over this one.
-    again: bool,
-}
-
-/// Tokens to revoke after a sign-out.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Revocation<T, E> {
-    /// The first one is next, or under way.
-    tokens: Vec<T>,
-    under_way: bool,
-    /// Why the last attempt failed. There is no other one until the application asks.
-    error: Option<E>,
 }
 
 impl<T: Credential, E: Clone> Machine<T, E> {

@@ -1,0 +1,133 @@
+//! What the machine remembers, part by part.
+
+use std::time::{Duration, SystemTime};
+
+use super::{Pause, Purpose, Reason, Record};
+
+/// What the store held, and since when it has been the same on this session's clock.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Seen<T, E> {
+    pub(super) record: Option<Record<T, E>>,
+    pub(super) version: Option<i64>,
+    pub(super) since: Duration,
+    /// When the store last said so.
+    pub(super) looked: Duration,
+}
+
+/// The token that requests carry.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Served<T> {
+    pub(super) login: u64,
+    pub(super) generation: u64,
+    pub(super) serial: u64,
+    pub(crate) token: T,
+    /// A resource server said 401 to it.
+    pub(crate) rejected: bool,
+    /// A renewal brought it after the one before was rejected.
+    pub(super) after_rejection: bool,
+}
+
+/// A failed renewal, remembered until the next attempt is permitted.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Failure<E> {
+    pub(super) reason: Reason<E>,
+    pub(super) attempts: u32,
+    /// `None`: not before another login.
+    pub(super) retry_at: Option<Duration>,
+    pub(super) of_store: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Pending<T> {
+    pub(super) login: u64,
+    /// `None`: a sign-out.
+    pub(super) token: Option<T>,
+    /// The token that this replaces. A sign-out revokes it.
+    pub(super) replaced: Option<T>,
+    /// The first number that was tried without an answer.
+    pub(super) unanswered: Option<u64>,
+}
+
+/// What a token request brought, and the store does not have yet.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Outcome<T, E> {
+    /// A new token, or the end of the login.
+    Gained(Record<T, E>),
+    /// Nothing: clear the mark and record the pause.
+    Nothing(Option<Pause<E>>),
+}
+
+/// A token, a sign-in or a sign-out that is not saved yet.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Unsaved<E> {
+    pub(super) since: Duration,
+    pub(super) failures: u32,
+    pub(super) error: Option<Reason<E>>,
+    pub(super) retry_at: Duration,
+    /// The wait for it was over.
+    pub(super) late: bool,
+}
+
+/// The token request under way, and what it renews.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct TokenRequest {
+    pub(super) id: u32,
+    pub(super) login: u64,
+    pub(super) generation: u64,
+}
+
+/// The claim to renew.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Attempt {
+    /// When the swap was sent that the store has confirmed last; by both clocks.
+    pub(super) confirmed: Option<(Duration, SystemTime)>,
+    pub(super) tries: u8,
+    /// Not before this.
+    pub(super) try_at: Duration,
+    pub(super) until: Duration,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct StoreCall<T, E> {
+    pub(super) id: u32,
+    pub(super) sent: (Duration, SystemTime),
+    /// `None`: a load.
+    pub(super) swap: Option<(Purpose, Record<T, E>)>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct StoreHealth<E> {
+    pub(super) failures: u32,
+    /// It is not asked before this. `None` as soon as that is over.
+    pub(super) retry_at: Option<Duration>,
+    /// Why it failed last.
+    pub(super) error: Option<E>,
+    /// It has not answered since it last failed for more than a moment.
+    pub(super) is_down: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Look {
+    pub(super) at: Duration,
+    pub(super) wait: Duration,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct SaveCall {
+    pub(super) id: u32,
+    pub(super) login: u64,
+    pub(super) generation: u64,
+    pub(super) since: Duration,
+    /// A call that was set aside ended meanwhile: it may have written over this one.
+    pub(super) again: bool,
+}
+
+/// Tokens to revoke after a sign-out.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Revocation<T, E> {
+    /// The first one is next, or under way.
+    pub(super) tokens: Vec<T>,
+    pub(super) under_way: bool,
+    /// Why the last attempt failed. There is no other one until the application asks.
+    pub(super) error: Option<E>,
+}

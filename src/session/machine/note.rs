@@ -1,0 +1,56 @@
+//! `Note`: what an operator may want to know.
+
+use std::time::Duration;
+
+use super::Reason;
+
+/// What an operator may want to know. `serial` counts the tokens that the session has used; zero: none.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Note<E> {
+    RenewalStarted {
+        cause: Cause,
+        serial: u64,
+    },
+    /// Another token than before is in use.
+    TokenInUse {
+        serial: u64,
+        took: Duration,
+    },
+    RenewalFailed {
+        reason: Reason<E>,
+        attempt: u32,
+        known_before: bool,
+        took: Duration,
+    },
+    RenewalDiscarded,
+    ResponseLost(E),
+    RefreshTokenRefused(E),
+    RenewingWithoutStore(E),
+    LeaseLost,
+    Saved,
+    Deleted,
+    SaveConflict,
+    SaveFailed {
+        reason: Reason<E>,
+        attempt: u32,
+    },
+    SaveSlow,
+    TokenRejected {
+        serial: u64,
+    },
+    UnauthorizedAfterRenewal {
+        serial: u64,
+    },
+    SignedOut,
+    SignOutFailed(E),
+}
+
+/// Why a token is renewed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Cause {
+    NoToken,
+    Rejected,
+    Expired,
+    Due,
+    Manual,
+}

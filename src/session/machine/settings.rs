@@ -1,0 +1,92 @@
+//! `Settings`, and what the driver tells the machine of the world: the moment, and the tokens.
+
+use std::time::{Duration, SystemTime};
+
+use super::Backoff;
+
+/// The moment of an event.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now {
+    /// The monotonic clock, since some fixed instant.
+    pub(crate) at: Duration,
+    /// The wall clock.
+    pub(crate) wall: SystemTime,
+    /// A random draw: where jittered waits lie between their bounds.
+    pub(crate) jitter: u32,
+}
+
+/// Where a token is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Stage {
+    /// Use it.
+    Fresh,
+    /// Use it, and renew it in the background.
+    Due,
+    /// Renew it first.
+    Expired,
+}
+
+/// What the machine wants to know of a token.
+pub(crate) trait Credential: Clone {
+    fn stage(&self, wall: SystemTime) -> Stage;
+    /// Whether it has a refresh token.
+    fn can_refresh(&self) -> bool;
+    /// Whether both are the same access token.
+    fn is_same(&self, other: &Self) -> bool;
+    /// Whether both are the same access token with the same refresh token.
+    fn is_identical(&self, other: &Self) -> bool {
+        self.is_same(other)
+    }
+    /// Whether a resource server has accepted it.
+    fn is_accepted(&self) -> bool;
+    /// Whether a token request of this session brought it.
+    fn is_renewed(&self) -> bool {
+        false
+    }
+}
+
+/// Where new tokens go before they are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// Nowhere: they live in memory.
+    Memory,
+    /// To the application's saver.
+    Saver,
+    /// Into a store that other sessions share.
+    Store,
+}
+
+/// What the application chose, as far as decisions depend on it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) home: Home,
+    /// Whether there is a client that can present refresh tokens.
+    pub(crate) has_client: bool,
+    pub(crate) has_grant: bool,
+    /// Whether the provider has a revocation endpoint.
+    pub(crate) can_revoke: bool,
+    pub(crate) manual_refresh: bool,
+    pub(crate) strict_saving: bool,
+    pub(crate) foreground: bool,
+    pub(crate) renew_without_store: bool,
+    pub(crate) lease: Duration,
+    pub(crate) save_wait: Duration,
+    /// All that one renewal may take at the provider, the second try included.
+    pub(crate) attempt_limit: Duration,
+    pub(crate) backoff: Backoff,
+    /// The first and the longest wait between looks at a sibling's mark.
+    pub(crate) looks: (Duration, Duration),
+}
+
+impl Settings {
+    /// How long a session may want a renewal that others keep from it.
+    pub(crate) fn patience(&self) -> Duration {
+        let siblings = if self.home == Home::Store { self.lease * 3 } else { Duration::ZERO };
+        self.attempt_limit + self.save_wait + siblings
+    }
+
+    /// For how long a look into the store counts as the present state of it.
+    pub(super) fn moment(&self) -> Duration {
+        self.backoff.shortest
+    }
+}
