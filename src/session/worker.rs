@@ -91,7 +91,7 @@ impl Worker {
     }
 
     /// When it is to have done something; `None`: never.
-    fn is_expected_by(&self, at: Option<Instant>) {
+    pub(super) fn is_expected_by(&self, at: Option<Instant>) {
         let overdue = at.map_or(u64::MAX, |at| self.since_born(at + SLACK));
         self.overdue.store(overdue, Ordering::Relaxed);
     }
