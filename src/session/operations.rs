@@ -28,6 +28,9 @@ use crate::token::Token;
 /// How often a waiter starts a worker anew that ended with its runtime at once.
 const MAX_STARTS: u32 = 8;
 
+/// A timer that comes later than this says that the process has stood still.
+const STOOD_STILL: Duration = Duration::from_secs(1);
+
 impl Driver {
     /// A token that may be used: the present one, with a renewal started in the background where it is
     /// due; the next one, after a wait, where it has expired. `limit`: the longest wait, if the caller
@@ -105,11 +108,11 @@ impl Driver {
             if now >= until {
                 return Err(Error::new(Kind::WaitTimeout(limit)));
             }
-            let overdue = self.overdue_at().unwrap_or(until).max(now);
+            let wake_at = self.overdue_at().unwrap_or(until).max(now).min(until);
             tokio::select! {
                 biased;
                 () = changed => starts = 0,
-                () = tokio::time::sleep_until(until.min(overdue)) => self.replace_overdue_worker(),
+                () = tokio::time::sleep_until(wake_at) => self.replace_overdue_worker(wake_at),
             }
         }
     }
@@ -174,9 +177,14 @@ impl Driver {
     }
 
     /// Puts another worker in the place of one that has not done anything for too long, since nobody
-    /// drives its runtime.
-    fn replace_overdue_worker(self: &Arc<Self>) {
+    /// drives its runtime. Called at the instant `due`, or later: then the whole process has stood still,
+    /// and the worker gets its time anew. What it waits for may have come meanwhile.
+    fn replace_overdue_worker(self: &Arc<Self>, due: Instant) {
         let mut state = self.lock();
+        if let Some(worker) = state.worker.as_ref().filter(|_| due.elapsed() > STOOD_STILL) {
+            worker.is_expected_by(Some(Instant::now()));
+            return;
+        }
         let is_overdue = state
             .worker
             .as_ref()

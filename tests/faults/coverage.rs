@@ -34,7 +34,7 @@ impl fmt::Display for Coverage {
 }
 
 /// What a run of the default length meets: were one of these missing, the test would say nothing of it.
-const EXPECTED: [&str; 66] = [
+const EXPECTED: [&str; 67] = [
     "api: 401 whatever the token",
     "api: 5xx",
     "api: insufficient_scope",
@@ -62,6 +62,7 @@ const EXPECTED: [&str; 66] = [
     "state: a late 401",
     "state: a new login or a sign-out amid a renewal",
     "state: a request fails with the provider",
+    "state: a save that was set aside writes late",
     "state: a token is rejected",
     "state: an old login is out of use, the new one is not saved",
     "state: an unsaved token serves",

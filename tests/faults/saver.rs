@@ -62,11 +62,8 @@ impl Saver {
             // Past the panic hook, which would print it.
             Some(SaverTrouble::Panic) => std::panic::resume_unwind(Box::new("on purpose")),
             Some(SaverTrouble::Hang) => {
-                if let Some(recovered) = &mut recovered {
-                    let _ = recovered.changed().await;
-                    return Err("the disk has come back".into());
-                }
-                std::future::pending().await
+                let Some(recovered) = &mut recovered else { return std::future::pending().await };
+                let _ = recovered.changed().await;
             }
             Some(SaverTrouble::Slow) => pause(Duration::from_secs(7)).await,
         }

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
 use reqwest_oauth2::{Session, Token};
 use tokio::sync::watch;
 
@@ -103,8 +103,9 @@ impl State {
 
     /// A call of the saver hangs: until all is well again, or for ever.
     pub fn hangs_in_saver(&mut self) -> Option<watch::Receiver<()>> {
-        self.hung_saves += 1;
-        (self.hung_saves > MAX_HUNG_SAVES).then(|| self.recovered.subscribe())
+        let for_ever = self.hung_saves < MAX_HUNG_SAVES && self.rng.random();
+        self.hung_saves += u32::from(for_ever);
+        (!for_ever).then(|| self.recovered.subscribe())
     }
 
     /// One of these waits, in milliseconds.

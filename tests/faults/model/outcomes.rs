@@ -69,7 +69,9 @@ impl Model {
 
     /// Why the error should not be, if so.
     fn unaccountable(&mut self, call: &Call, error: &Error) -> Option<&'static str> {
-        let failed = self.failing || self.failed_at.is_some_and(|at| call.began <= at);
+        let failed = self.failing
+            || self.failed_at.is_some_and(|at| call.began <= at)
+            || error.is_timeout() && self.is_renewing();
         let revocation = call.kind == Kind::SignOut
             && self.revocation_failed_at.is_some_and(|at| call.began <= at);
         if error.is_reauthorization_required() {

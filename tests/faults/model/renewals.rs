@@ -163,10 +163,8 @@ impl Model {
     }
 
     fn fail(&mut self, is_void: bool) {
-        if !is_void {
-            self.failing = true;
-            self.failed_at = Some(self.clock.now());
-        }
+        self.failing |= !is_void;
+        self.failed_at = Some(self.clock.now());
     }
 
     /// The session has let go of the token request: its time was up.

@@ -24,6 +24,7 @@ impl Model {
         match kind {
             Kind::SignOut => {
                 self.sign_out_asked = true;
+                self.expected = None;
                 self.sign_out_began();
             }
             Kind::Refresh => {

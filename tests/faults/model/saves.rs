@@ -25,6 +25,8 @@ struct Running {
     since: Duration,
     /// The login whose token is being deleted.
     deleting: u32,
+    /// Another call was made meanwhile.
+    is_set_aside: bool,
     /// A sign-out came since; it has a call of its own.
     replaced: bool,
 }
@@ -91,9 +93,17 @@ impl Model {
             }
             self.coverage.count("state: a call of the saver is set aside");
         }
+        self.saves.running.iter_mut().for_each(|call| call.is_set_aside = true);
         // What is deleted is of the login before the one that may come.
         let deleting = self.floor.login - 1;
-        self.saves.running.push(Running { id, token, since: now, deleting, replaced: false });
+        self.saves.running.push(Running {
+            id,
+            token,
+            since: now,
+            deleting,
+            is_set_aside: false,
+            replaced: false,
+        });
         // One that has just come may not have been put in its place yet.
         let newest = self.newest().filter(|newest| self.tokens[newest].received < now);
         match token {
@@ -137,12 +147,11 @@ impl Model {
         let newest = self.saves.newest;
         let Some(at) = self.saves.running.iter().position(|call| call.id == id) else { return };
         // A call that was set aside may write late; then the newest token is saved once more.
-        let is_last = at + 1 == self.saves.running.len();
-        let Running { token, deleting, .. } = self.saves.running[at];
+        let Running { token, deleting, is_set_aside, .. } = self.saves.running[at];
         match token {
             Some(serial) => {
                 if newest.is_some_and(|newest| serial < newest) {
-                    if is_last {
+                    if !is_set_aside {
                         self.violation(format!("{serial} is saved over {newest:?}"));
                     }
                     self.coverage.count("state: a save that was set aside writes late");
@@ -160,14 +169,13 @@ impl Model {
     /// The call is over.
     pub fn save_ended(&mut self, id: u32, well: bool) {
         let Some(at) = self.saves.running.iter().position(|call| call.id == id) else { return };
-        let is_last = at + 1 == self.saves.running.len();
-        let Running { token, replaced, .. } = self.saves.running.remove(at);
+        let Running { token, is_set_aside, replaced, .. } = self.saves.running.remove(at);
         let what = if well { "is done" } else { "has failed" };
         match token {
             Some(serial) => self.note(format_args!("saving {serial} {what}")),
             None => self.note(format_args!("deleting {what}")),
         }
-        if !is_last {
+        if is_set_aside {
             return;
         }
         self.saves.failed = (!well && !replaced).then(|| (token, self.clock.now()));

@@ -96,6 +96,9 @@ fn check(fleet: &Fleet, ends: &[Option<bool>]) {
             if ends.iter().any(|end| *end != Some(is_signed_in)) {
                 return Some(format!("user {user} is told {ends:?}, and the store has {record:?}"));
             }
+            if let Some(token) = state.model.not_written_back(user) {
+                return Some(format!("the store has nothing, and {token} was used"));
+            }
             let Some((true, Some(access))) = record else { return None };
             let differ = used.iter().any(|used| *used != Some(access));
             differ.then(|| format!("the store has {access:?}, and {used:?} are used"))

@@ -96,6 +96,8 @@ struct Login {
     ended: bool,
     window: Option<Window>,
     in_flight: Vec<InFlight>,
+    /// The last answer was lost then.
+    lost_at: Option<Duration>,
     /// Nobody asks before this; and when the request was sent that was answered so.
     not_before: Option<(Duration, Duration)>,
 }
@@ -235,6 +237,7 @@ impl Model {
     pub fn slot_died(&mut self, slot: usize) {
         self.pending.retain(|(other, _), ()| *other != slot);
         self.sent.retain(|(other, _), _| *other != slot);
+        self.last_used.retain(|(other, _), _| *other != slot);
     }
 
     pub fn runtime_lost(&mut self) {
@@ -253,6 +256,17 @@ impl Model {
     pub fn record(&self, user: u32) -> Option<(bool, Option<TokenSerial>)> {
         let record = self.records.get(&user)?;
         Some((record.is_live(), record.access))
+    }
+
+    /// A token that a session still has of a login that is good, although the store has nothing.
+    pub fn not_written_back(&self, user: u32) -> Option<TokenSerial> {
+        let has = |(_, of): &(usize, u32)| *of == user;
+        let mut used = self.last_used.iter().filter(|(session, _)| has(session)).map(|(_, t)| *t);
+        let facts = self.users.get(&user)?;
+        if self.records.contains_key(&user) || facts.signed_out || self.terms.many {
+            return None;
+        }
+        used.find(|token| self.logins.get(&token.login).is_some_and(|login| !login.ended))
     }
 
     /// A grant is asked. Returns when.

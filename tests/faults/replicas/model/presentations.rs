@@ -68,6 +68,7 @@ impl Model {
         }
         if !excused {
             self.check_holder(slot, user, presented);
+            self.check_renewed_mark(user, presented);
         }
         if let Some((until, sent)) = not_before {
             if now + self.terms.skew < until && self.is_calm_since(sent) && !self.has_skew {
@@ -90,6 +91,17 @@ impl Model {
         if holder != Some(slot) {
             self.violation(format!("{slot} presents {presented}, and {holder:?} has the mark"));
         }
+    }
+
+    /// After a lost answer the mark is renewed first: nobody has taken over meanwhile.
+    fn check_renewed_mark(&mut self, user: u32, presented: TokenSerial) {
+        let lost_at = self.logins.get(&presented.login).and_then(|login| login.lost_at);
+        let record = self.records.get(&user).filter(|r| r.refresh == Some(presented));
+        let (Some(at), Some(record)) = (lost_at, record) else { return };
+        if record.changed < at {
+            self.violation(format!("{presented} is presented again under an old mark"));
+        }
+        self.coverage.count("shared: presented again after a lost answer");
     }
 
     /// The provider has replaced the refresh token.
@@ -116,6 +128,7 @@ impl Model {
             Answer::Lost => Some(SECOND_TRY),
         };
         login.not_before = wait.map(|wait| (now + wait, sent));
+        login.lost_at = matches!(answer, Answer::Lost).then_some(now);
         let issued = login.window.as_ref().is_some_and(|window| window.issued.is_some());
         match answer {
             Answer::Token(_) => {}

@@ -49,7 +49,7 @@ pub(super) struct StoredRecord {
     pub(super) access: Option<TokenSerial>,
     pub(super) refresh: Option<TokenSerial>,
     has_pause: bool,
-    changed: Duration,
+    pub(super) changed: Duration,
 }
 
 impl StoredRecord {
@@ -123,8 +123,16 @@ impl Model {
             // A name is taken when its first mark is stored, and by nobody else.
             self.names.entry(name.to_owned()).or_insert(slot);
         }
+        let name = (record.login.clone(), record.generation);
+        // (Generation 0 may be a sign-in that is stored again.)
+        if before.is_none() && record.is_live() && record.mark.is_none() && record.generation > 0 {
+            // Somebody may be renewing it.
+            if self.refresh_tokens.contains_key(&name) {
+                self.violation(format!("{slot} writes a record back without a mark"));
+            }
+        }
         if let Some(refresh) = record.refresh {
-            self.refresh_tokens.insert((record.login.clone(), record.generation), refresh);
+            self.refresh_tokens.insert(name, refresh);
         }
         let marked = match &record.mark {
             None => "none".to_owned(),
