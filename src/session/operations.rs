@@ -29,7 +29,7 @@ use crate::token::Token;
 const MAX_STARTS: u32 = 8;
 
 /// A timer that comes later than this says that the process has stood still.
-const STOOD_STILL: Duration = Duration::from_secs(1);
+const STOOD_STILL: Duration = Duration::from_secs(2);
 
 impl Driver {
     /// A token that may be used: the present one, with a renewal started in the background where it is
