@@ -39,7 +39,7 @@ impl TokenSaver for Saver {
 
 impl Saver {
     async fn call(&self, token: Option<TokenSerial>) -> Result<(), BoxError> {
-        let (id, wait, trouble, mut recovered) = self.0.with(|state| {
+        let (id, wait, trouble, recovered) = self.0.with(|state| {
             let id = state.model.save_began(token);
             let trouble = state.saver.take();
             if let Some(trouble) = trouble {
@@ -62,8 +62,8 @@ impl Saver {
             // Past the panic hook, which would print it.
             Some(SaverTrouble::Panic) => std::panic::resume_unwind(Box::new("on purpose")),
             Some(SaverTrouble::Hang) => {
-                let Some(recovered) = &mut recovered else { return std::future::pending().await };
-                let _ = recovered.changed().await;
+                let Some(recovered) = recovered else { return std::future::pending().await };
+                recovered.await;
             }
             Some(SaverTrouble::Slow) => pause(Duration::from_secs(7)).await,
         }

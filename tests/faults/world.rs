@@ -7,7 +7,8 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use reqwest_oauth2::{Session, Token};
-use tokio::sync::watch;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 use crate::clock::Clock;
 use crate::fault_state::{ApiTrouble, CountedFault, Outage, SaverTrouble};
@@ -36,7 +37,8 @@ pub struct State {
     pub saver: CountedFault<SaverTrouble>,
     /// Calls of the saver that never end.
     hung_saves: u32,
-    recovered: watch::Sender<()>,
+    /// Wakes in the order of coming.
+    recovered: Arc<Notify>,
 }
 
 /// So many calls of the saver hang for ever; with one more, nothing would be saved again.
@@ -55,7 +57,7 @@ impl World {
             api: CountedFault::none(),
             saver: CountedFault::none(),
             hung_saves: 0,
-            recovered: watch::channel(()).0,
+            recovered: Arc::default(),
         };
         Self(Arc::new(Inner { clock, state: Mutex::new(state), session: Mutex::new(None) }))
     }
@@ -98,14 +100,14 @@ impl State {
         (self.outage, self.api, self.saver) =
             (CountedFault::none(), CountedFault::none(), CountedFault::none());
         self.slow = Duration::ZERO;
-        self.recovered.send_replace(());
+        self.recovered.notify_waiters();
     }
 
     /// A call of the saver hangs: until all is well again, or for ever.
-    pub fn hangs_in_saver(&mut self) -> Option<watch::Receiver<()>> {
+    pub fn hangs_in_saver(&mut self) -> Option<OwnedNotified> {
         let for_ever = self.hung_saves < MAX_HUNG_SAVES && self.rng.random();
         self.hung_saves += u32::from(for_ever);
-        (!for_ever).then(|| self.recovered.subscribe())
+        (!for_ever).then(|| self.recovered.clone().notified_owned())
     }
 
     /// One of these waits, in milliseconds.
