@@ -64,6 +64,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 }
             }
             Err(failure) => {
+                self.is_outcome_doubtful |= purpose == Purpose::Outcome;
                 // Another sign-in or sign-out may have come meanwhile.
                 if let Some(pending) = self.pending.as_mut().filter(|p| p.login == record.login) {
                     // The first one: any of them may be in the store, and have been replaced there.
@@ -252,6 +253,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             && self.known.as_ref().is_none_or(|known| known.login == record.login);
         if settings.home == Home::Store {
             self.outcome = Some(Outcome::Gained(record));
+            self.is_outcome_doubtful = false;
             // What is new cuts a backoff short.
             self.store.retry_at = None;
         } else {

@@ -98,6 +98,8 @@ pub(crate) struct Machine<T, E> {
     /// A sign-in or sign-out that is not stored yet.
     pending: Option<Pending<T>>,
     outcome: Option<Outcome<T, E>>,
+    /// A swap of the outcome went without an answer: the store may have had it.
+    is_outcome_doubtful: bool,
     unsaved: Option<Unsaved<E>>,
     /// A renewal is wanted, since then.
     wanted: Option<Duration>,
@@ -136,6 +138,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             quiet: None,
             pending: None,
             outcome: None,
+            is_outcome_doubtful: false,
             unsaved: None,
             wanted: None,
             began: None,

@@ -275,6 +275,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// When a renewal is permitted again after one failed: `Some(None)`: not before another login.
     pub(crate) fn retry_at(&self) -> Option<Option<Duration>> {
-        self.failure.as_ref().map(|failure| failure.retry_at)
+        let failure = self.failure.as_ref().map(|failure| failure.retry_at);
+        failure.or_else(|| self.store.retry_at.map(Some))
     }
 }

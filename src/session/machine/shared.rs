@@ -107,6 +107,10 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         match self.outcome.clone()? {
             Outcome::Gained(record) => {
                 let Some(present) = seen else {
+                    // The store may have had it and lost it, and a sibling may be renewing it.
+                    let is_live = matches!(record.state, State::Live(_));
+                    let mark = self.is_outcome_doubtful && is_live;
+                    let record = record.with_mark(mark.then(|| nobody(settings, now)));
                     return Some(self.swap(Purpose::Outcome, record, now));
                 };
                 if record.is_above(&present) {
@@ -211,11 +215,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
         let is_live = matches!(known.state, State::Live(_));
         // Nobody can hold the mark of a token that no store has seen.
-        let mark = (is_live && !self.is_given).then(|| Mark {
-            holder: None,
-            at: millis(now.wall),
-            lease: settings.lease,
-        });
+        let mark = (is_live && !self.is_given).then(|| nobody(settings, now));
         Some(self.swap(Purpose::Restore, known.with_mark(mark), now))
     }
 
@@ -443,4 +443,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     pub(crate) fn is_current(&self, request: &Presented<T>) -> bool {
         self.request.as_ref().is_some_and(|current| current.id == request.id)
     }
+}
+
+/// The mark of a record whose holder is not known.
+fn nobody(settings: &Settings, now: &Now) -> Mark {
+    Mark { holder: None, at: millis(now.wall), lease: settings.lease }
 }
