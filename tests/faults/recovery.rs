@@ -32,6 +32,9 @@ pub async fn recover(app: &mut App) {
     if waiting > 0 {
         return fail(app, format!("{waiting} calls are still waiting"));
     }
+    if let Some(older) = world.with(|state| state.model.saves.left_over()) {
+        return fail(app, format!("{older} was saved late over a newer token, and stays"));
+    }
     for _ in 0..STEPS {
         attempt(app).await;
         let (last, ended) = world.with(|state| (state.model.last, state.model.may_have_ended()));

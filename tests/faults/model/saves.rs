@@ -73,6 +73,14 @@ impl Saves {
         self.trouble
     }
 
+    /// A token that is saved although a newer one was, or was deleted.
+    pub fn left_over(&self) -> Option<TokenSerial> {
+        match self.written {
+            Written::Token(saved) if Some(saved) < self.newest => Some(saved),
+            _ => None,
+        }
+    }
+
     /// Whether this token is saved, or a newer one.
     pub fn has(&self, serial: TokenSerial) -> bool {
         matches!(self.written, Written::Token(saved) if serial <= saved)
