@@ -86,7 +86,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     ) {
         match purpose {
             Purpose::Mark => {
-                if let Some(attempt) = &mut self.attempt {
+                // One that was sent before the second try was due confirms nothing for it.
+                if let Some(attempt) = self.attempt.as_mut().filter(|a| sent.0 >= a.try_at) {
                     attempt.confirmed = Some(sent);
                 }
             }
