@@ -195,6 +195,12 @@ impl Model {
             }
             return;
         }
+        // Whoever wrote the record back knew of no holder; the holder says that it is there.
+        let facts = new.refresh.and_then(|refresh| self.logins.get(&refresh.login));
+        let renews = facts.is_some_and(|facts| facts.in_flight.iter().any(|it| it.slot == slot));
+        if old_mark.holder.is_none() && renews {
+            return;
+        }
         // It was put there, and nobody has changed it since.
         let age = self.clock.now().saturating_sub(old.changed);
         if age + self.terms.skew < self.terms.lease && !self.terms.wild_clocks {
