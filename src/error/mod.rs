@@ -50,8 +50,9 @@ impl Error {
         Self::new(Kind::Grant { permanent: false, source: source.into() })
     }
 
-    /// A failure of your own [`Grant`](crate::Grant) that will not pass by itself: the session
-    /// asks for reauthorization. The source's text must not hold secrets.
+    /// A failure of your own [`Grant`](crate::Grant) that will not pass by itself: requests get an
+    /// error that asks for reauthorization. The grant is asked again after 1 to 10 minutes, since
+    /// somebody may have mended it. The source's text must not hold secrets.
     pub fn permanent(source: impl Into<BoxError>) -> Self {
         Self::new(Kind::Grant { permanent: true, source: source.into() })
     }
