@@ -108,7 +108,9 @@ impl Driver {
             if now >= until {
                 return Err(Error::new(Kind::WaitTimeout(limit)));
             }
-            let wake_at = self.overdue_at().unwrap_or(until).max(now).min(until);
+            // A worker that is overdue already gets a moment: its runtime may just have been busy.
+            let earliest = now + STOOD_STILL;
+            let wake_at = self.overdue_at().unwrap_or(until).max(earliest).min(until);
             tokio::select! {
                 biased;
                 () = changed => starts = 0,

@@ -76,8 +76,9 @@ async fn carry_out(driver: &Arc<Driver>, worker: &Arc<Worker>) {
                 let mut state = driver.lock();
                 let now = driver.now();
                 done.tell(state.machine(), &driver.config.settings, &now);
-                worker.notify_changed();
                 driver.tell(state, Some(worker));
+                // Operators are told before whoever waits goes on.
+                worker.notify_changed();
             }
             () = sleep_until(wake_at) => {}
         }
