@@ -18,7 +18,7 @@ const LAST_PAUSE: Duration = Duration::from_millis(20);
 /// An empty file with an exclusive lock of the operating system. The lock ends when this is dropped,
 /// or with the process.
 #[derive(Debug)]
-pub(super) struct LockFile {
+pub(in crate::store) struct LockFile {
     file: File,
 }
 
@@ -42,7 +42,7 @@ impl LockFile {
                 return Ok(Some(locked));
             }
             if began.elapsed() >= timeout {
-                return Err(StoreError::unavailable("another process keeps the token file locked"));
+                return Err(StoreError::unavailable("another process holds the lock"));
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(LAST_PAUSE);

@@ -12,6 +12,8 @@
 
 mod file_store;
 mod io_error;
+#[cfg(feature = "keyring")]
+mod lock_directory;
 mod lock_file;
 mod paths;
 mod platform;
@@ -19,3 +21,7 @@ mod temp_file;
 mod token_file;
 
 pub use file_store::FileStore;
+#[cfg(feature = "keyring")]
+pub(super) use lock_directory::LockDirectory;
+#[cfg(feature = "keyring")]
+pub(super) use paths::key_name;

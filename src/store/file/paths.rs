@@ -54,8 +54,12 @@ impl Paths {
     }
 }
 
-/// `alice@example.com-2b…9f.json`: the user, for people to find it, and a hash of the whole key.
 fn file_name(key: &TokenKey) -> String {
+    key_name(key) + ".json"
+}
+
+/// `alice@example.com-2b…9f`: the user, for people to find it, and a hash of the whole key.
+pub(in crate::store) fn key_name(key: &TokenKey) -> String {
     let user = percent_decode_str(key.user()).decode_utf8_lossy();
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.@".contains(c) { c } else { '_' };
     let mut name: String = user.chars().map(plain).take(READABLE).collect();
@@ -69,7 +73,7 @@ fn file_name(key: &TokenKey) -> String {
     for byte in Sha256::digest(key.as_str()) {
         name.push_str(&format!("{byte:02x}"));
     }
-    name + ".json"
+    name
 }
 
 #[cfg(test)]
