@@ -109,11 +109,13 @@ impl KeyringStore {
     ) -> Result<T, StoreError> {
         let (service, locks, name) = (self.service.clone(), self.locks.clone(), key_name(key));
         let work = move || {
+            // Before the lock, which others wait for: connecting takes longer than the rest.
+            let keychain = Keychain::open(&service)?;
             let _lock = match &locks {
                 Some(locks) => locks.lock(&name)?,
                 None => LockDirectory::in_home()?.lock(&name)?,
             };
-            work(&Keychain::open(&service)?, &name)
+            work(&keychain, &name)
         };
         let answer = async {
             let turn = self.turns.clone().acquire_owned().await.map_err(StoreError::unavailable)?;
