@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use secrecy::SecretString;
 
 /// Any error, boxed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -191,6 +192,20 @@ impl Error {
     pub(crate) fn leaves_doubt(&self) -> bool {
         matches!(*self.0, Kind::ResponseLost { .. } | Kind::Timeout { .. })
             || matches!(&*self.0, Kind::Malformed { status, .. } if status.is_success())
+    }
+
+    /// Takes the new refresh token out of a response that is otherwise unusable.
+    pub(crate) fn split_refresh_token(self) -> (Self, Option<SecretString>) {
+        let Kind::Malformed { endpoint, status, reason, refresh_token: Some(refresh_token) } =
+            &*self.0
+        else {
+            return (self, None);
+        };
+        let reason = format!("{reason}; the new refresh token in it is kept");
+        let (endpoint, status) = (*endpoint, *status);
+        let refresh_token = refresh_token.clone();
+        let error = Kind::Malformed { endpoint, status, reason, refresh_token: None };
+        (Self::new(error), Some(refresh_token))
     }
 
     /// How a request to the provider ended, in a word.
