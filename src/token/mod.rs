@@ -132,13 +132,12 @@ impl Token {
     /// taken at its word the token would be renewed for every request.
     pub(crate) fn issued(mut self, at: DateTime<Utc>) -> (Self, bool) {
         let Some(expires_at) = self.0.expires_at else { return (self, false) };
-        let lifetime = (expires_at - at).num_seconds();
         if expires_at <= at {
             self.0.expires_at = None;
             self.0.lifetime = None;
             return (self, true);
         }
-        self.0.lifetime = self.0.lifetime.or(Some(lifetime)).filter(|seconds| *seconds > 0);
+        self.0.lifetime = self.0.lifetime.or(Some((expires_at - at).num_seconds().max(1)));
         (self, false)
     }
 

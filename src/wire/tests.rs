@@ -182,7 +182,7 @@ fn a_deadline_that_a_response_names_has_a_lifetime() {
     for (members, lifetime) in [
         (r#""expires_in":3600"#, Some(3600)),
         (r#""expires_at":1700000060"#, Some(60)),
-        (r#""expires_at":1700000000.5"#, None),
+        (r#""expires_at":1700000000.5"#, Some(1)),
         (r#""expires_at":5"#, None),
         ("", None),
     ] {
@@ -283,16 +283,16 @@ fn a_new_refresh_token_beside_an_unusable_access_token_is_kept() {
             let error = read(200, &body).unwrap_err();
             assert!(error.is_malformed_response(), "{body}");
             assert!(!format!("{error} {error:?}").contains("new"), "{body}: {error:?}");
-            let (error, refresh_token) = error.split_refresh_token();
+            let (error, refresh_token) = error.split_refresh_token(Some("old"));
             assert_eq!(refresh_token.as_ref().map(|text| text.expose_secret()), kept, "{body}");
             let told = error.to_string().ends_with("; the new refresh token in it is kept");
             assert_eq!(told, kept.is_some(), "{body}: {error}");
-            assert!(error.split_refresh_token().1.is_none());
+            assert!(error.split_refresh_token(None).1.is_none());
         }
     }
     for status in [302, 400, 401, 500] {
         let error = read(status, r#"{"access_token":"","refresh_token":"new"}"#).unwrap_err();
-        assert!(error.split_refresh_token().1.is_none(), "{status}: nothing was issued");
+        assert!(error.split_refresh_token(None).1.is_none(), "{status}: nothing was issued");
     }
 }
 
