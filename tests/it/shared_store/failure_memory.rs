@@ -161,7 +161,7 @@ async fn a_grant_that_was_refused_once_is_asked_again_after_a_minute_also_by_the
                 assert!(!error.is_reauthorization_required(), "{error}");
             }
             assert_eq!(fleet.token_requests(), 1);
-            fleet.world.clock.forward(0.2);
+            fleet.world.clock.forward(1.2);
             pass(1).await;
             let token = session.token().await.unwrap();
             assert!(fleet.world.provider.accepts_access_token(token.access_token()));
