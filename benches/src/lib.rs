@@ -1,5 +1,6 @@
 //! What the benches share: the baseline to compare with, an answer without a network, targets.
-#![allow(missing_docs, missing_debug_implementations, clippy::unwrap_used)]
+#![allow(missing_docs, missing_debug_implementations)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod callgrind;
 pub mod plot;
