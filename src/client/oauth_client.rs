@@ -15,7 +15,7 @@ use super::{BasicEncoding, ClientAuthentication, Form, TokenRequest, endpoint_ur
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::observe::ClientFields;
-use crate::wire::HttpResponse;
+use crate::wire::{HttpResponse, ResponseRules};
 
 /// The client's registration with a provider, and the provider's token endpoint
 /// ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
@@ -197,8 +197,8 @@ impl OAuthClient {
         self.with(|settings| settings.max_response_bytes = bytes)
     }
 
-    /// A token type that this provider means Bearer by, such as eBay's `User Access Token`;
-    /// compared exactly. Any other type than Bearer is refused
+    /// A token type that this provider means Bearer by, such as eBay's `User Access Token`; compared
+    /// without case and without the white space around it. Any other type than Bearer is refused
     /// ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)).
     pub fn accept_token_type(self, token_type: impl Into<String>) -> Self {
         let token_type = token_type.into();
@@ -262,6 +262,11 @@ impl OAuthClient {
         read: impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         post(&self.0, endpoint, form, read).await
+    }
+
+    /// What the application knows of the provider's responses.
+    pub(crate) fn rules(&self) -> &ResponseRules {
+        &self.0.rules
     }
 
     pub(crate) fn endpoints(&self) -> &Endpoints {
