@@ -11,7 +11,7 @@ mod scope;
 pub(crate) use access_token::AccessToken;
 pub(crate) use json::{BOOKKEEPING, date};
 pub(crate) use lifetime::Lifetime;
-pub(crate) use scope::scope;
+pub(crate) use scope::{is_scope, scope};
 
 use std::borrow::Cow;
 use std::fmt;
