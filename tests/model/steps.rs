@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::drive::name_of;
-use crate::machine::{Answer, FailureClass, Home, Purpose, State as Login, StoreFailure, Swapped};
+use crate::machine::{
+    Answer, FailureClass, Home, Purpose, Rejection, State as Login, StoreFailure, Swapped,
+};
 use crate::token::{Tok, Trouble};
 use crate::world::*;
 
@@ -375,7 +377,9 @@ impl State {
                 self.sessions[i].ticket = Some(match (world.wants, token) {
                     (Wants::ByHand, Some(token)) => real.ticket_for_another(&token, true),
                     (Wants::Rejected, Some(token)) => {
-                        real.rejected(&token, &settings, &now);
+                        let accepted_by = world.accepted.then_some(1);
+                        let rejection = Rejection { path: 0, accepted_by };
+                        real.rejected(&token, rejection, &settings, &now);
                         real.ticket()
                     }
                     _ => real.ticket(),

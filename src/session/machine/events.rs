@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::backoff::between;
+use super::unauthorized::Paths;
 use super::{
     Answer, Credential, Failure, FailureClass, Found, Home, Machine, Note, Now, Outcome, Pause,
     Pending, Presented, Purpose, Reason, Record, Revocation, SECOND_TRY, SaveCall, Settings, State,
@@ -475,7 +476,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.wanted = None;
         self.attempt = None;
         self.failure = None;
-        self.quiet = None;
+        self.paths = Paths::default();
         self.response_lost = false;
         self.renewed = None;
         self.unsaved = None;

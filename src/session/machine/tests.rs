@@ -21,10 +21,6 @@ impl Credential for Numbered {
         self.0 == other.0
     }
 
-    fn is_accepted(&self) -> bool {
-        false
-    }
-
     fn is_renewed(&self) -> bool {
         self.0 > 100
     }
