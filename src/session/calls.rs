@@ -61,13 +61,14 @@ pub(super) fn perform(
         Action::Load { call } => {
             async move { Done::Loaded(call, load(&config, &driver.key()).await) }.boxed()
         }
-        Action::Swap { call, purpose, expected, record } => {
+        Action::Swap { call, purpose, expected, unreadable, record } => {
             // An outcome may also be that there is nothing to save.
             let is_save = matches!(purpose, Purpose::Login | Purpose::Outcome)
                 && driver.peek(|machine| machine.is_unsaved());
             async move {
+                let replaced = Replaced { version: expected, unreadable };
                 let outcome =
-                    swap(&config, &driver.key(), (purpose, is_save), expected, &record).await;
+                    swap(&config, &driver.key(), (purpose, is_save), replaced, &record).await;
                 Done::Swapped(call, outcome)
             }
             .boxed()
@@ -109,11 +110,17 @@ async fn load(
     found.map_err(|error| failure("load", error))
 }
 
+/// What a swap replaces.
+struct Replaced {
+    version: Option<i64>,
+    unreadable: bool,
+}
+
 async fn swap(
     config: &Config,
     key: &TokenKey,
     (purpose, is_save): (Purpose, bool),
-    expected: Option<i64>,
+    replaced: Replaced,
     record: &Record<Arc<Snapshot>, Error>,
 ) -> Result<Swapped<Arc<Snapshot>, Error>, StoreFailure<Error>> {
     const NAME: &str = "compare_and_swap";
@@ -125,7 +132,8 @@ async fn swap(
     };
     let document =
         stored_record::encode(record, key).map_err(|error| as_save(failure(NAME, error)))?;
-    let expected = expected.map(Version::from_number);
+    let document = if replaced.unreadable { document.replacing_unreadable() } else { document };
+    let expected = replaced.version.map(Version::from_number);
     let document = &document;
     let swap = |store: Arc<dyn TokenStore>| async move {
         store.compare_and_swap(key, expected, document).await
@@ -160,7 +168,8 @@ fn read(
     found: &crate::store::Record,
 ) -> Result<StoredRecord, StoreError> {
     let snapshot = |token| config.snapshot(token, Provenance::Adopted);
-    let record = stored_record::decode(found, key, snapshot)?;
+    let record = stored_record::decode(found, key, snapshot)
+        .map_err(|error| error.with_version(found.version()))?;
     Ok((record, found.version().number()))
 }
 
@@ -189,9 +198,10 @@ where
 }
 
 fn failure(operation: &'static str, error: StoreError) -> StoreFailure<Error> {
+    let unreadable = error.version().map(Version::number);
     let error = Error::from(error);
     observe::store_failed(operation, &error);
-    StoreFailure { error, slow: false }
+    StoreFailure { error, slow: false, unreadable }
 }
 
 async fn present(
