@@ -1,6 +1,7 @@
 //! `FileStore`.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use async_trait::async_trait;
 use super::file_error;
 use super::paths::Paths;
 use super::token_file::{self, TokenFile};
+use crate::observe;
 use crate::store::document;
 use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
@@ -66,6 +68,8 @@ use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Versio
 #[derive(Debug, Clone)]
 pub struct FileStore {
     files: Files,
+    /// That others can read a file.
+    warned: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone)]
@@ -79,7 +83,7 @@ impl FileStore {
     /// One file for each key, in this directory. A file name begins with the letters and digits of
     /// the user, for people to find it, and ends with a hash of the key.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
-        Self { files: Files::Directory(path.into()) }
+        Self { files: Files::Directory(path.into()), warned: Arc::default() }
     }
 
     /// This one file, for a program with one login, such as a command-line tool.
@@ -87,7 +91,7 @@ impl FileStore {
     /// This value and its clones remember the first key that they are used with. A call with another
     /// key fails with [`StoreError::is_config`]: two logins in one file would overwrite each other.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self { files: Files::File(path.into(), Arc::default()) }
+        Self { files: Files::File(path.into(), Arc::default()), warned: Arc::default() }
     }
 
     fn paths(&self, key: &TokenKey) -> Result<Paths, StoreError> {
@@ -109,8 +113,20 @@ impl FileStore {
         work: impl FnOnce(&Paths) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let paths = self.paths(key)?;
-        let work = move || work(&paths).map_err(|error| file_error::at_path(error, &paths.shown));
-        tokio::task::spawn_blocking(work).await.map_err(StoreError::unavailable)?
+        let work = move || (work(&paths), paths);
+        let done = tokio::task::spawn_blocking(work).await;
+        let (outcome, paths) = done.map_err(StoreError::unavailable)?;
+        if let Some(tightened) = paths.tightened.get() {
+            self.warn(&paths.shown, tightened);
+        }
+        outcome.map_err(|error| file_error::at_path(error, &paths.shown))
+    }
+
+    /// Others could read the file. If nothing can be done about it, say so once.
+    fn warn(&self, path: &str, tightened: bool) {
+        if tightened || !self.warned.swap(true, Ordering::Relaxed) {
+            observe::token_file_exposed(path, tightened);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `Paths`: where the files of a key are.
 
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,8 @@ pub(super) struct Paths {
     pub(super) temp: PathBuf,
     /// What could not be read, when a new login replaced it last.
     pub(super) broken: PathBuf,
+    /// Others could read the token file; whether that is over. Found when it is read.
+    pub(super) tightened: Cell<Option<bool>>,
 }
 
 impl Paths {
@@ -61,6 +64,7 @@ impl Paths {
             lock: with(".lock"),
             temp: with(".reqwest-oauth2.tmp"),
             broken: with(".broken"),
+            tightened: Cell::new(None),
         }
     }
 }

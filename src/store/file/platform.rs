@@ -32,7 +32,7 @@ pub(super) fn tighten(file: &File, metadata: &Metadata) -> Option<bool> {
         if metadata.mode() & OF_OTHERS == 0 {
             return None;
         }
-        let mode = metadata.mode() & 0o700;
+        let mode = metadata.mode() & 0o600;
         let _ = file.set_permissions(fs::Permissions::from_mode(mode));
         Some(file.metadata().is_ok_and(|metadata| metadata.mode() & OF_OTHERS == 0))
     }

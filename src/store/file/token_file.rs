@@ -2,7 +2,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use secrecy::zeroize::Zeroizing;
 
@@ -13,7 +12,6 @@ use super::locked_file::{LockedFile, wait_for_writers};
 use super::paths::Paths;
 use super::platform;
 use super::temp_file::TempFile;
-use crate::observe;
 use crate::store::document::{self, MAX_BYTES};
 use crate::store::{Record, StoreError, Version};
 
@@ -114,17 +112,11 @@ fn keep_aside(paths: &Paths, file: &File) -> Result<(), StoreError> {
 fn content(file: &File, paths: &Paths) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     /// A file that is written in place has the old document in it and the new one.
     const LARGEST: usize = 2 * MAX_BYTES + 2;
-    static WARNED: AtomicBool = AtomicBool::new(false);
     let metadata = file.metadata().map_err(store_error)?;
     if !metadata.is_file() {
         return Err(StoreError::corrupt("it is not a regular file"));
     }
-    if let Some(tightened) = platform::tighten(file, &metadata) {
-        // Where nothing comes of it, once for all files.
-        if tightened || !WARNED.swap(true, Ordering::Relaxed) {
-            observe::token_file_exposed(&paths.shown, tightened);
-        }
-    }
+    paths.tightened.set(platform::tighten(file, &metadata));
     // The full capacity at once: a buffer that grows leaves copies behind that are not wiped.
     let length = usize::try_from(metadata.len()).unwrap_or(LARGEST).min(LARGEST);
     let mut bytes = Zeroizing::new(Vec::with_capacity(length + 1));
