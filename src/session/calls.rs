@@ -15,8 +15,8 @@ use tracing::Instrument;
 use super::config::Config;
 use super::driver::Driver;
 use super::machine::{
-    Action, Answer, FailureClass, Now, Presented, Purpose, Record, Settings, State, StoreFailure,
-    Swapped,
+    Action, Answer, FailureClass, Home, Now, Presented, Purpose, Record, Settings, State,
+    StoreFailure, Swapped,
 };
 use super::snapshot::{Provenance, SessionMachine, Snapshot};
 use super::stored_record;
@@ -74,6 +74,14 @@ pub(super) fn perform(
             .boxed()
         }
         Action::Present { request, limit } => async move {
+            let began = Instant::now();
+            if let Err(error) = check_saver(&config, &request, limit).await {
+                return Done::Answered(
+                    request,
+                    Answer::Failed(error, FailureClass::Transient(None)),
+                );
+            }
+            let limit = limit.saturating_sub(began.elapsed());
             if !driver.lock().machine().is_current(&request) {
                 // Its login was replaced before it began: nothing of it is presented any more.
                 let class = FailureClass::Transient(None);
@@ -202,6 +210,24 @@ fn failure(operation: &'static str, error: StoreError) -> StoreFailure<Error> {
     let error = Error::from(error);
     observe::store_failed(operation, &error);
     StoreFailure { error, slow: false, unreadable }
+}
+
+/// Whether what a refresh token brings could be saved.
+async fn check_saver(
+    config: &Config,
+    request: &Presented<Arc<Snapshot>>,
+    limit: Duration,
+) -> Result<(), Error> {
+    let saver = config.saver.as_ref().filter(|_| config.settings.home == Home::Saver);
+    let Some(saver) = saver.filter(|_| request.refresh) else { return Ok(()) };
+    let limit = limit.min(config.settings.save_wait);
+    let call = AssertUnwindSafe(async { saver.check().await }).catch_unwind();
+    let why = match tokio::time::timeout(limit, call).await {
+        Ok(Ok(outcome)) => outcome.err(),
+        Ok(Err(_)) => Some(Error::new(Kind::Panicked("the saver")).into()),
+        Err(_) => Some(format!("its check took longer than {limit:?}").into()),
+    };
+    why.map_or(Ok(()), |why| Err(Error::new(Kind::CannotSave(why))))
 }
 
 async fn present(
