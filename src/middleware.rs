@@ -18,7 +18,7 @@ use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
 use url::Url;
 
-use crate::challenge::{Verdict, verdict};
+use crate::challenge::may_new_token_help;
 use crate::error::Error;
 use crate::origin::Origins;
 use crate::session::{Driver, Provenance, Session, Snapshot, TokenUpdated};
@@ -257,7 +257,7 @@ fn is_token_rejected(response: &Response, asked: &Url) -> bool {
     // answered has not seen it, and its 401 says nothing of it.
     response.status() == StatusCode::UNAUTHORIZED
         && asked.origin() == response.url().origin()
-        && verdict(response.headers()) == Verdict::NewTokenMayHelp
+        && may_new_token_help(response.headers())
 }
 
 #[inline(always)]

@@ -31,7 +31,8 @@ pub(super) async fn send(
     // configured endpoint.
     if *response.url() != url {
         let reason = "the request was redirected; give OAuthClient::http_client a client with reqwest::redirect::Policy::none()";
-        return Err(Error::new(Kind::Malformed { endpoint, status, reason: reason.to_owned() }));
+        let reason = reason.to_owned();
+        return Err(Error::new(Kind::Malformed { endpoint, status, reason, refresh_token: None }));
     }
     let retry_after = retry_after(response.headers(), sent_at);
     let body = read_body(response, endpoint, limit).await?;
@@ -56,7 +57,13 @@ async fn read_body(
             Some(_) => {
                 let reason =
                     format!("it is longer than {limit} bytes (OAuthClient::max_response_bytes)");
-                return Err(Error::new(Kind::Malformed { endpoint, status, reason }));
+                let refresh_token = None;
+                return Err(Error::new(Kind::Malformed {
+                    endpoint,
+                    status,
+                    reason,
+                    refresh_token,
+                }));
             }
         }
     }

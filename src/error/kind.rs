@@ -1,11 +1,12 @@
 //! What went wrong, as the crate tells it apart.
 //!
-//! No variant holds a token, a secret or a URL: what a server sent is capped, escaped and redacted
-//! before it comes here.
+//! No variant shows a token, a secret or a URL: what a server sent is capped, escaped and redacted
+//! before it comes here. One holds a refresh token, for the session alone: see [`Kind::Malformed`].
 
 use std::time::Duration;
 
 use http::StatusCode;
+use secrecy::SecretString;
 
 use super::recorded_error::Recorded;
 use super::{BoxError, Error, ErrorResponse, StoreError};
@@ -17,7 +18,14 @@ pub(crate) enum Kind {
     #[error("{0}")]
     Refused(ErrorResponse),
     #[error("the {endpoint}'s response (status {status}) cannot be used: {reason}")]
-    Malformed { endpoint: &'static str, status: StatusCode, reason: String },
+    Malformed {
+        endpoint: &'static str,
+        status: StatusCode,
+        reason: String,
+        /// The refresh token of a response that is otherwise unusable: the provider has replaced the
+        /// one before with it. A session takes it out before it passes the error on.
+        refresh_token: Option<SecretString>,
+    },
     #[error("the {endpoint} cannot be reached; the request was not sent and may be made again")]
     Unreachable { endpoint: &'static str, source: BoxError },
     #[error("the connection to the {endpoint} failed before its response was complete")]

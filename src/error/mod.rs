@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
 
 /// Any error, boxed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -194,6 +195,23 @@ impl Error {
     pub(crate) fn leaves_doubt(&self) -> bool {
         matches!(*self.0, Kind::ResponseLost { .. } | Kind::Timeout { .. })
             || matches!(&*self.0, Kind::Malformed { status, .. } if status.is_success())
+    }
+
+    /// Takes the refresh token out of a response that is otherwise unusable, where it is another than the
+    /// `old` one.
+    pub(crate) fn split_refresh_token(self, old: Option<&str>) -> (Self, Option<SecretString>) {
+        let Kind::Malformed { endpoint, status, reason, refresh_token: Some(refresh_token) } =
+            &*self.0
+        else {
+            return (self, None);
+        };
+        let (endpoint, status, mut reason) = (*endpoint, *status, reason.clone());
+        let new = Some(refresh_token.clone()).filter(|new| Some(new.expose_secret()) != old);
+        if new.is_some() {
+            reason.push_str("; the new refresh token in it is kept");
+        }
+        let error = Kind::Malformed { endpoint, status, reason, refresh_token: None };
+        (Self::new(error), new)
     }
 
     /// How a request to the provider ended, in a word.

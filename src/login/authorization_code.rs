@@ -88,8 +88,9 @@ impl AuthorizationRequest {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where an extra parameter is one of the protocol's own, or the scope has
-    /// characters that no scope may have.
+    /// [`Error::is_config`] where an extra parameter is one of the protocol's own, is given twice
+    /// (`resource` excepted) or is in the endpoint's query, and where the scope has characters that no
+    /// scope may have.
     pub fn begin(&self) -> Result<PendingLogin, Error> {
         let verifier = random();
         let challenge = self.pkce.challenge(&verifier);

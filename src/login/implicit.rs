@@ -13,7 +13,7 @@ use crate::client::OAuthClient;
 use crate::clock;
 use crate::error::Error;
 use crate::token::Token;
-use crate::wire::{HttpResponse, ResponseRules, token};
+use crate::wire::{HttpResponse, token};
 
 impl OAuthClient {
     /// A login whose token comes in the fragment of the callback: the implicit grant
@@ -133,7 +133,7 @@ impl PendingImplicitLogin {
             sent_at: clock::to_date(client.clock_ref().now()),
             secrets: &[state],
         };
-        token(&response, &ResponseRules::default(), members)
+        token(&response, client.rules(), members)
     }
 }
 

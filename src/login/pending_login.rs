@@ -16,7 +16,7 @@ use url::Url;
 use super::callback::Callback;
 use super::pkce::random;
 use super::redirect_uri;
-use crate::client::OAuthClient;
+use crate::client::{OAuthClient, check_parameter};
 use crate::clock;
 use crate::error::{Error, ErrorResponse, Kind};
 use crate::redact::redact;
@@ -53,8 +53,38 @@ impl Choices {
                 "no authorization endpoint is known; set it with OAuthClient::authorization_endpoint, or use OAuthClient::discover",
             ));
         }
-        let (client, params) = (client.clone(), client.authorization_params().to_vec());
-        Ok(Self { client, redirect_uri, scope: None, params, lifetime: LIFETIME })
+        let client = client.clone();
+        Ok(Self { client, redirect_uri, scope: None, params: Vec::new(), lifetime: LIFETIME })
+    }
+
+    /// The extra parameters: the client's, but for those that this request has too, and the request's.
+    fn params(&self) -> Vec<(&str, &str)> {
+        let of_client = self.client.authorization_params().iter();
+        let replaced = |name: &str| self.params.iter().any(|(own, _)| own == name);
+        of_client
+            .filter(|(name, _)| !replaced(name))
+            .chain(&self.params)
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect()
+    }
+
+    /// No parameter of the protocol's own, and none twice but `resource`
+    /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
+    fn check_names(&self) -> Result<(), Error> {
+        let params = self.params();
+        for (index, (name, _)) in params.iter().enumerate() {
+            if RESERVED.contains(name) {
+                return Err(Error::config(format!(
+                    "the parameter {name} of an authorization request is the protocol's own; leave it out"
+                )));
+            }
+            if *name != "resource" && params[..index].iter().any(|(earlier, _)| earlier == name) {
+                return Err(Error::config(format!(
+                    "the parameter {name:?} of an authorization request is given twice; give it once"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The request's URL ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1))
@@ -64,26 +94,20 @@ impl Choices {
         response_type: &str,
         more: &[(&str, &str)],
     ) -> Result<LoginState, Error> {
-        if let Some((name, _)) =
-            self.params.iter().find(|(name, _)| RESERVED.contains(&name.as_str()))
-        {
-            return Err(Error::config(format!(
-                "the parameter {name} of an authorization request is the protocol's own; leave it out"
-            )));
-        }
-        if self.scope.as_deref().is_some_and(|scope| !is_scope(scope)) {
-            return Err(Error::config(
-                "the scope has a character that no scope may have; give names of printable ASCII without \" and \\, separated by spaces",
-            ));
-        }
+        self.check_names()?;
         let endpoints = self.client.endpoints();
         let Some(mut url) = endpoints.authorization.clone() else {
             return Err(Error::config("no authorization endpoint is known"));
         };
+        let params = self.params();
+        let scope = self.scope.iter().map(|scope| ("scope", scope.as_str()));
+        for (name, value) in params.iter().copied().chain(scope) {
+            check_parameter(&url, name, value)?;
+        }
         let state = random();
         {
             let mut query = url.query_pairs_mut();
-            query.extend_pairs(&self.params);
+            query.extend_pairs(params);
             query.append_pair("response_type", response_type);
             query.append_pair("client_id", self.client.client_id());
             query.append_pair("redirect_uri", &self.redirect_uri);
@@ -181,12 +205,6 @@ impl LoginState {
         }
         Ok(())
     }
-}
-
-/// Whether the text is scope names separated by spaces
-/// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
-pub(super) fn is_scope(text: &str) -> bool {
-    text.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 /// Scope names as the one string that requests carry.

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -21,6 +23,7 @@ use super::machine::{
 use super::snapshot::{Provenance, SessionMachine, Snapshot};
 use super::stored_record;
 use crate::client::TokenTypeHint;
+use crate::clock;
 use crate::error::{BoxError, Error, Kind, RetryClass};
 use crate::grant::{self, GrantContext};
 use crate::observe;
@@ -255,6 +258,10 @@ async fn present(
         Ok(token) => return Answer::Token(Arc::new(config.snapshot(token, Provenance::Renewed))),
         Err(error) => error,
     };
+    let (error, new) = error.split_refresh_token(token.and_then(Token::refresh_token));
+    if let Some(new) = new {
+        return Answer::Rotated(rotated(config, request.token.as_deref(), new), error);
+    }
     if is_refresh && matches!(error.kind(), Kind::ResponseLost { .. } | Kind::Timeout { .. }) {
         return Answer::Lost(error);
     }
@@ -273,6 +280,15 @@ async fn present(
     }
 }
 
+/// The old token with a new refresh token; that alone where there was none.
+fn rotated(config: &Config, old: Option<&Snapshot>, new: SecretString) -> Arc<Snapshot> {
+    let new = new.expose_secret();
+    Arc::new(match old.and_then(|old| Some((old, old.token()?))) {
+        Some((old, token)) => old.with_refresh_token(Token::clone(token).with_refresh_token(new)),
+        None => config.snapshot(Token::only_refresh_token(new.to_owned()), Provenance::Given),
+    })
+}
+
 async fn ask_grant(
     config: &Config,
     previous_token: Option<&Token>,
@@ -281,6 +297,7 @@ async fn ask_grant(
     let Some(grant) = &config.grant else {
         return Err(Error::config("the session has no grant to ask"));
     };
+    let asked_at = clock::to_date(config.clock.now());
     let context = GrantContext { client: config.client.as_ref(), previous_token };
     let limit = limit.min(config.grant_timeout);
     let call = AssertUnwindSafe(async { grant.token(&context).await }).catch_unwind();
@@ -289,7 +306,7 @@ async fn ask_grant(
             let why = "the grant says that it will not succeed";
             Err(Error::new(Kind::Reauthorization { why, lost: false, cause: Some(error) }))
         }
-        Ok(Ok(outcome)) => outcome.map(|token| keep_refresh_token(token, previous_token)),
+        Ok(Ok(outcome)) => issued(outcome?, previous_token, asked_at),
         Ok(Err(_)) => Err(Error::new(Kind::Panicked("the grant"))),
         Err(_) => Err(Error::new(Kind::GrantTimeout(limit))),
     }
@@ -297,11 +314,18 @@ async fn ask_grant(
 
 /// A grant of the application's may present the refresh token itself; like a provider it may leave out
 /// what stays the same.
-fn keep_refresh_token(token: Token, previous: Option<&Token>) -> Token {
-    match (token.refresh_token(), previous.and_then(Token::refresh_token)) {
-        (None, Some(kept)) => token.with_refresh_token(kept),
-        _ => token,
+fn issued(token: Token, previous: Option<&Token>, asked_at: DateTime<Utc>) -> Result<Token, Error> {
+    if token.header().is_none() {
+        return Err(Error::config("the grant returned a token without an access token"));
     }
+    let (token, claims_the_past) = token.issued(asked_at);
+    if claims_the_past {
+        observe::token_already_expired();
+    }
+    Ok(match previous {
+        Some(previous) => token.fill_missing_from(previous),
+        None => token,
+    })
 }
 
 /// One call of the saver; `None`: to delete what was saved. It has no limit: see `machine/own.rs`.

@@ -15,7 +15,6 @@ use super::freshness::{Freshness, Policy};
 use super::machine::{Credential, Machine, Stage};
 use crate::clock;
 use crate::error::Error;
-use crate::observe;
 use crate::token::Token;
 
 /// The machine of a session.
@@ -70,7 +69,7 @@ impl Snapshot {
     pub(crate) fn new(token: Arc<Token>, provenance: Provenance, inputs: &FreshnessInputs) -> Self {
         Self {
             header: token.header().cloned(),
-            freshness: freshness(&token, provenance, inputs),
+            freshness: freshness(&token, inputs),
             token: Some(token),
             provenance,
             is_rejected: false,
@@ -89,6 +88,19 @@ impl Snapshot {
             is_rejected: true,
             accepted: AtomicBool::new(self.accepted.load(Ordering::Relaxed)),
             offered: AtomicBool::new(self.offered.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// The same access token with another refresh token: an update for whoever saves tokens.
+    pub(crate) fn with_refresh_token(&self, token: Token) -> Self {
+        Self {
+            header: self.header.clone(),
+            token: Some(Arc::new(token)),
+            freshness: self.freshness,
+            provenance: self.provenance,
+            is_rejected: false,
+            accepted: AtomicBool::new(self.accepted.load(Ordering::Relaxed)),
+            offered: AtomicBool::new(false),
         }
     }
 
@@ -156,24 +168,13 @@ impl Credential for Arc<Snapshot> {
     }
 }
 
-fn freshness(token: &Token, provenance: Provenance, inputs: &FreshnessInputs) -> Freshness {
+fn freshness(token: &Token, inputs: &FreshnessInputs) -> Freshness {
     let Some(deadline) = token.expires_at() else { return Freshness::unlimited() };
     if token.refresh_token().is_none() && !inputs.has_grant {
         return Freshness::until(deadline);
     }
-    // A token that a provider has just issued is not expired, whatever it says: taken at its word
-    // it would be renewed for every request. It is used until a 401.
-    let claims_the_past = token.lifetime().is_some_and(|seconds| seconds <= 0);
-    if provenance == Provenance::Renewed && claims_the_past {
-        observe::token_already_expired();
-        return Freshness::unlimited();
-    }
-    Freshness::of(
-        issued(token, deadline).unwrap_or(inputs.now),
-        deadline,
-        inputs.policy,
-        jitter(token),
-    )
+    let issued = issued(token, deadline);
+    Freshness::of(issued, inputs.now, deadline, inputs.policy, jitter(token))
 }
 
 /// Between -1 and 1, and the same for the same token wherever it is: were it drawn by each process

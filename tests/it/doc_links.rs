@@ -30,7 +30,8 @@ fn every_relative_link_leads_to_a_file() {
 
 #[test]
 fn every_page_with_code_is_tested() {
-    let tested = include_str!("../../src/doc_tests.rs");
+    let tested =
+        [include_str!("../../src/doc_tests.rs"), include_str!("../docs/src/lib.rs")].concat();
     for page in pages() {
         let name = page.file_name().unwrap().to_str().unwrap();
         if read_to_string(&page).unwrap().contains("```rust") {

@@ -65,6 +65,8 @@ pub(crate) struct Presented<T> {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Answer<T, E> {
     Token(T),
+    /// Only the new refresh token in it can be used: the old token, with that refresh token.
+    Rotated(T, E),
     /// The provider refused the refresh token: the login has ended.
     Refused(E),
     Failed(E, FailureClass),

@@ -419,13 +419,17 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
         self.known = Some(Record { mark: None, pause: None, ..record.clone() });
         let Some(token) = record.token() else { return };
-        let rejected = self.served.as_ref().is_some_and(|served| {
-            served.rejected && served.login != record.login && served.token.is_same(token)
-        });
+        let rejected = self
+            .served
+            .as_ref()
+            .is_some_and(|served| served.rejected && served.token.is_same(token));
         if !rejected && token.stage(now.wall) != super::Stage::Expired {
             self.wanted = None;
-            self.failure = None;
             self.look = None;
+            // With a pause its refresh token alone may be new.
+            if record.pause.is_none() {
+                self.failure = None;
+            }
         }
     }
 

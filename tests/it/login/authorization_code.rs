@@ -336,3 +336,38 @@ async fn an_endpoints_own_query_is_kept() {
     let login = begin(&app);
     assert_eq!(query(login.url())[0], ("tenant".to_owned(), "1".to_owned()));
 }
+
+#[tokio::test]
+async fn no_parameter_is_in_a_request_twice() {
+    let world = world().await;
+    let url = world.provider.authorize_url();
+    for name in ["state", "client_id", "redirect_uri", "response_type", "code_challenge", "scope"] {
+        let error = world.app().authorization_endpoint(format!("{url}?{name}=x")).unwrap_err();
+        assert!(error.is_config() && error.to_string().contains(name), "{error}");
+    }
+    let app = world.app().authorization_endpoint(format!("{url}?tenant=1")).unwrap();
+    let app = app.authorization_param("prompt", "consent").authorization_param("hd", "a.example");
+    let request = app.authorization_code(REDIRECT_URI).unwrap();
+    let error = request.clone().extra_param("tenant", "2").begin().unwrap_err();
+    assert!(error.is_config() && error.to_string().contains("\"tenant\""), "{error}");
+    let error = request.clone().extra_param("hl", "a").extra_param("hl", "b").begin().unwrap_err();
+    assert!(error.is_config() && error.to_string().contains("\"hl\""), "{error}");
+    let error = request.clone().extra_param("resource", "https://a.example/#x").begin();
+    assert!(error.unwrap_err().is_config());
+    // What one request says replaces what the client says of all; a resource may come again.
+    let request = request.extra_param("prompt", "login");
+    let request = request.extra_param("resource", "https://a.example");
+    let login = request.extra_param("resource", "https://b.example").begin().unwrap();
+    let sent = query(login.url());
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        sent[..5],
+        [
+            pair("tenant", "1"),
+            pair("hd", "a.example"),
+            pair("prompt", "login"),
+            pair("resource", "https://a.example"),
+            pair("resource", "https://b.example"),
+        ]
+    );
+}

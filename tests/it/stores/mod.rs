@@ -1,5 +1,6 @@
 //! The stores that need no server.
 
+#[cfg(feature = "encryption")]
 mod encrypted;
 mod file;
 mod file_processes;
