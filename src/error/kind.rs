@@ -51,6 +51,8 @@ pub(crate) enum Kind {
     Expired,
     #[error("the new token could not be saved; it is kept in memory and saving is tried again")]
     Save(#[source] BoxError),
+    #[error("the saver cannot save now, so no refresh token was presented; it is tried again")]
+    CannotSave(#[source] BoxError),
     #[error("what was saved could not be deleted; it is tried again")]
     Delete(#[source] BoxError),
     #[error("the new token was not saved within {0:?}; saving goes on")]

@@ -148,7 +148,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             request: None,
             abandoned: 0,
             call: None,
-            store: StoreHealth { failures: 0, retry_at: None, error: None, is_down: false },
+            store: StoreHealth::good(),
             look: None,
             saving: None,
             set_aside: 0,
