@@ -18,7 +18,7 @@ use super::pkce::random;
 use super::redirect_uri;
 use crate::client::OAuthClient;
 use crate::clock;
-use crate::error::{Error, ErrorResponse, Kind};
+use crate::error::{Error, ErrorCode, ErrorResponse, Kind, RetryClass};
 use crate::redact::redact;
 
 /// How long a person may take, unless the application says otherwise.
@@ -154,13 +154,17 @@ impl LoginState {
             None => Ok(()),
             Some(code) => {
                 let shown = |name| callback.get(name).map(|text| redact(text, 300, &[state]));
+                let code = ErrorCode::new(code, &[state], false);
+                let description = callback.get("error_description");
                 Err(Error::new(Kind::Refused(ErrorResponse {
                     endpoint: "authorization endpoint",
                     status: None,
-                    code: Some(redact(code, 60, &[state])),
+                    class: RetryClass::of(None, Some(&code), description, &[]),
+                    code: Some(code),
                     description: shown("error_description"),
                     uri: shown("error_uri"),
                     retry_after: None,
+                    content: None,
                 })))
             }
         }

@@ -5,6 +5,10 @@ use std::time::Duration;
 /// The longest that a provider's `Retry-After` keeps us from asking.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
+/// How many times longer than the longest wait the waits after responses grow that are not the provider's: to
+/// five minutes by default.
+const FOREIGN: u32 = 10;
+
 /// Bounds of the wait between attempts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Backoff {
@@ -17,8 +21,9 @@ pub(crate) struct Backoff {
 pub(crate) enum FailureClass {
     /// It may well work next time. With what the provider said in `Retry-After`.
     Transient(Option<Duration>),
-    /// A success without a token that can be read: the refresh token may have been replaced.
-    Unusable,
+    /// Not the provider's word: a page, an empty body, a redirect. Somebody may have to mend something, so the
+    /// waits grow further. `in_doubt`: it was a success, so the refresh token may have been replaced.
+    Foreign { in_doubt: bool, retry_after: Option<Duration> },
     /// Somebody has to mend something first: the client's configuration, or a grant that the provider
     /// refuses.
     Misconfigured,
@@ -37,7 +42,11 @@ impl Backoff {
             FailureClass::Transient(retry_after) => self
                 .transient(attempts, jitter)
                 .max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER)),
-            FailureClass::Unusable => self.transient(attempts, jitter),
+            FailureClass::Foreign { retry_after, .. } => {
+                let longest = self.longest.saturating_mul(FOREIGN);
+                between(self.shortest, doubled(self.shortest, longest, attempts), jitter)
+                    .max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
+            }
             FailureClass::Misconfigured => doubled(
                 Duration::from_secs(60).max(self.shortest),
                 Duration::from_secs(600).max(self.longest),
@@ -78,6 +87,18 @@ mod tests {
             let wait = |jitter| backoff.transient(attempts, jitter);
             assert_eq!(wait(0), Duration::from_secs(1), "{attempts}");
             assert_eq!(wait(u32::MAX), Duration::from_secs(longest), "{attempts}");
+        }
+    }
+
+    #[test]
+    fn waits_after_what_is_not_the_providers_word_grow_to_minutes() {
+        for (attempts, longest) in [(1, 1), (2, 2), (6, 32), (9, 256), (10, 300), (u32::MAX, 300)] {
+            for in_doubt in [false, true] {
+                let class = FailureClass::Foreign { in_doubt, retry_after: None };
+                let wait = |jitter| Backoff::default().after(class, attempts, jitter);
+                assert_eq!(wait(0), Duration::from_secs(1), "{attempts}");
+                assert_eq!(wait(u32::MAX), Duration::from_secs(longest), "{attempts}");
+            }
         }
     }
 

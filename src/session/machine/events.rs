@@ -217,7 +217,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 self.gained(record, is_current, settings, now);
             }
             Answer::Failed(error, class) if is_current => {
-                self.response_lost |= request.refresh && class == FailureClass::Unusable;
+                let in_doubt = matches!(class, FailureClass::Foreign { in_doubt: true, .. });
+                self.response_lost |= request.refresh && in_doubt;
                 self.gained_nothing(error, class, settings, now);
             }
             Answer::Lost(error) if is_current => self.lost(error, request.refresh, settings, now),
