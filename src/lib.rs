@@ -143,7 +143,7 @@ pub use login::{
     AuthorizationRequest, DeviceAuthorization, ImplicitRequest, PendingDeviceLogin,
     PendingImplicitLogin, PendingLogin, Pkce,
 };
-pub use middleware::OAuthMiddleware;
+pub use middleware::{OAuthMiddleware, ReplayBody};
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use observe::describe_metrics;

@@ -171,7 +171,9 @@ async fn log_in(args: &Args, app: &OAuthClient, session: &Session) -> Result<(),
     }
     // Saved before the page says so.
     loopback
-        .answer(async |callback| Ok(session.set_token(login.finish(app, callback).await?).await?))
+        .answer(async |callback| {
+            Ok(session.set_token(login.clone().finish(app, callback).await?).await?)
+        })
         .await
 }
 

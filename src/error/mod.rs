@@ -135,9 +135,12 @@ impl Error {
         matches!(*self.0, Kind::Expired)
     }
 
-    /// The saver failed, panicked or took too long.
+    /// The saver failed, panicked or took too long, or says that it cannot save now.
     pub fn is_save(&self) -> bool {
-        matches!(*self.0, Kind::Save(_) | Kind::Delete(_) | Kind::SaveTimeout(_))
+        matches!(
+            *self.0,
+            Kind::Save(_) | Kind::CannotSave(_) | Kind::Delete(_) | Kind::SaveTimeout(_)
+        )
     }
 
     /// The [store](crate::store) failed, or what is in it cannot be read. Nothing was sent to

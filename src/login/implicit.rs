@@ -119,6 +119,7 @@ impl PendingImplicitLogin {
         let callback =
             Callback::parse(callback.as_ref(), Part::Fragment, &self.state.redirect_uri)?;
         self.state.check(client, &callback)?;
+        self.state.finish()?;
         let mut members = callback.members();
         // "The authorization server MUST NOT issue a refresh token."
         for not_ours in ["state", "iss", "refresh_token"] {

@@ -4,6 +4,7 @@
 mod encrypted;
 mod file;
 mod file_processes;
+mod mounted_file;
 mod suite;
 
 use reqwest_oauth2::store::{StoreError, SwapOutcome, Version};
