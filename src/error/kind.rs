@@ -3,6 +3,7 @@
 //! No variant shows a token, a secret or a URL: what a server sent is capped, escaped and redacted
 //! before it comes here. One holds a refresh token, for the session alone: see [`Kind::Malformed`].
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -33,7 +34,7 @@ pub(crate) enum Kind {
     #[error("no complete response from the {endpoint} within {limit:?}")]
     Timeout { endpoint: &'static str, limit: Duration },
     #[error("the callback does not belong to this login: {0}; begin the login again")]
-    Callback(&'static str),
+    Callback(Cow<'static, str>),
     #[error(
         "reauthorization required: {why}; log in again and pass the token to Session::set_token; for a custom grant, fix the grant{}",
         if *.lost { ". The response to an earlier renewal was lost, so the provider may already have replaced this refresh token" } else { "" }
@@ -50,6 +51,8 @@ pub(crate) enum Kind {
     Expired,
     #[error("the new token could not be saved; it is kept in memory and saving is tried again")]
     Save(#[source] BoxError),
+    #[error("the saver cannot save now, so no refresh token was presented; it is tried again")]
+    CannotSave(#[source] BoxError),
     #[error("what was saved could not be deleted; it is tried again")]
     Delete(#[source] BoxError),
     #[error("the new token was not saved within {0:?}; saving goes on")]

@@ -113,7 +113,8 @@ impl SessionBuilder {
     /// [`TokenSaver`] for how it is called.
     ///
     /// A provider may have replaced the refresh token by the time it is called for the first time:
-    /// make sure when you start that what it writes to can be written to.
+    /// make sure when you start that what it writes to can be written to, or use a
+    /// [`saver`](Self::saver) with [`TokenSaver::check`].
     pub fn on_new_token<F, Fut, E>(self, save: F) -> Self
     where
         F: Fn(Token) -> Fut + Send + Sync + 'static,

@@ -17,8 +17,8 @@ use tracing::Instrument;
 use super::config::Config;
 use super::driver::Driver;
 use super::machine::{
-    Action, Answer, FailureClass, Now, Presented, Purpose, Record, Settings, State, StoreFailure,
-    Swapped,
+    Action, Answer, FailureClass, Home, Now, Presented, Purpose, Record, Settings, State,
+    StoreFailure, Swapped,
 };
 use super::snapshot::{Provenance, SessionMachine, Snapshot};
 use super::stored_record;
@@ -64,18 +64,27 @@ pub(super) fn perform(
         Action::Load { call } => {
             async move { Done::Loaded(call, load(&config, &driver.key()).await) }.boxed()
         }
-        Action::Swap { call, purpose, expected, record } => {
+        Action::Swap { call, purpose, expected, unreadable, record } => {
             // An outcome may also be that there is nothing to save.
             let is_save = matches!(purpose, Purpose::Login | Purpose::Outcome)
                 && driver.peek(|machine| machine.is_unsaved());
             async move {
+                let replaced = Replaced { version: expected, unreadable };
                 let outcome =
-                    swap(&config, &driver.key(), (purpose, is_save), expected, &record).await;
+                    swap(&config, &driver.key(), (purpose, is_save), replaced, &record).await;
                 Done::Swapped(call, outcome)
             }
             .boxed()
         }
         Action::Present { request, limit } => async move {
+            let began = Instant::now();
+            if let Err(error) = check_saver(&config, &request, limit).await {
+                return Done::Answered(
+                    request,
+                    Answer::Failed(error, FailureClass::Transient(None)),
+                );
+            }
+            let limit = limit.saturating_sub(began.elapsed());
             if !driver.lock().machine().is_current(&request) {
                 // Its login was replaced before it began: nothing of it is presented any more.
                 let class = FailureClass::Transient(None);
@@ -112,11 +121,17 @@ async fn load(
     found.map_err(|error| failure("load", error))
 }
 
+/// What a swap replaces.
+struct Replaced {
+    version: Option<i64>,
+    unreadable: bool,
+}
+
 async fn swap(
     config: &Config,
     key: &TokenKey,
     (purpose, is_save): (Purpose, bool),
-    expected: Option<i64>,
+    replaced: Replaced,
     record: &Record<Arc<Snapshot>, Error>,
 ) -> Result<Swapped<Arc<Snapshot>, Error>, StoreFailure<Error>> {
     const NAME: &str = "compare_and_swap";
@@ -128,7 +143,8 @@ async fn swap(
     };
     let document =
         stored_record::encode(record, key).map_err(|error| as_save(failure(NAME, error)))?;
-    let expected = expected.map(Version::from_number);
+    let document = if replaced.unreadable { document.replacing_unreadable() } else { document };
+    let expected = replaced.version.map(Version::from_number);
     let document = &document;
     let swap = |store: Arc<dyn TokenStore>| async move {
         store.compare_and_swap(key, expected, document).await
@@ -163,7 +179,8 @@ fn read(
     found: &crate::store::Record,
 ) -> Result<StoredRecord, StoreError> {
     let snapshot = |token| config.snapshot(token, Provenance::Adopted);
-    let record = stored_record::decode(found, key, snapshot)?;
+    let record = stored_record::decode(found, key, snapshot)
+        .map_err(|error| error.with_version(found.version()))?;
     Ok((record, found.version().number()))
 }
 
@@ -192,9 +209,28 @@ where
 }
 
 fn failure(operation: &'static str, error: StoreError) -> StoreFailure<Error> {
+    let unreadable = error.version().map(Version::number);
     let error = Error::from(error);
     observe::store_failed(operation, &error);
-    StoreFailure { error, slow: false }
+    StoreFailure { error, slow: false, unreadable }
+}
+
+/// Whether what a refresh token brings could be saved.
+async fn check_saver(
+    config: &Config,
+    request: &Presented<Arc<Snapshot>>,
+    limit: Duration,
+) -> Result<(), Error> {
+    let saver = config.saver.as_ref().filter(|_| config.settings.home == Home::Saver);
+    let Some(saver) = saver.filter(|_| request.refresh) else { return Ok(()) };
+    let limit = limit.min(config.settings.save_wait);
+    let call = AssertUnwindSafe(async { saver.check().await }).catch_unwind();
+    let why = match tokio::time::timeout(limit, call).await {
+        Ok(Ok(outcome)) => outcome.err(),
+        Ok(Err(_)) => Some(Error::new(Kind::Panicked("the saver")).into()),
+        Err(_) => Some(format!("its check took longer than {limit:?}").into()),
+    };
+    why.map_or(Ok(()), |why| Err(Error::new(Kind::CannotSave(why))))
 }
 
 async fn present(
@@ -231,8 +267,9 @@ async fn present(
     }
     match error.retry_class() {
         RetryClass::Permanent if is_refresh => Answer::Refused(error),
-        RetryClass::Transient if error.leaves_doubt() => {
-            Answer::Failed(error, FailureClass::Unusable)
+        RetryClass::Foreign => {
+            let (in_doubt, retry_after) = (error.leaves_doubt(), error.retry_after());
+            Answer::Failed(error, FailureClass::Foreign { in_doubt, retry_after })
         }
         RetryClass::Transient => {
             let class = FailureClass::Transient(error.retry_after());

@@ -13,7 +13,7 @@ pub(crate) use access_token::AccessToken;
 pub(crate) use deadline::Deadline;
 pub(crate) use json::BOOKKEEPING;
 pub(crate) use lifetime::Lifetime;
-pub(crate) use scope::take_scope;
+pub(crate) use scope::{is_scope, take_scope};
 
 use std::borrow::Cow;
 use std::fmt;

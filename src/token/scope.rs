@@ -24,3 +24,9 @@ fn names(value: Value) -> Option<Box<str>> {
     };
     (!text.is_empty()).then(|| text.into())
 }
+
+/// Whether the text is scope names separated by spaces
+/// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+pub(crate) fn is_scope(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}

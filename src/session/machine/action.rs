@@ -10,11 +10,12 @@ pub(crate) enum Action<T, E> {
     Load {
         call: u32,
     },
-    /// `expected`: the version that is replaced; `None`: nothing.
+    /// `expected`: the version that is replaced; `None`: nothing. `unreadable`: nobody can read that.
     Swap {
         call: u32,
         purpose: Purpose,
         expected: Option<i64>,
+        unreadable: bool,
         record: Record<T, E>,
     },
     /// Get a token from the provider or the grant, within the limit.
@@ -83,10 +84,13 @@ pub(crate) enum Swapped<T, E> {
     Conflict(Found<T, E>),
 }
 
-/// A store call that failed. Whether it had an effect is not known.
+/// A store call that failed. Whether it had an effect is not known, unless the store says that what it
+/// holds cannot be read.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct StoreFailure<E> {
     pub(crate) error: E,
     /// Whether the time ran out. Any other failure, if it is the first in a row, is tried again at once.
     pub(crate) slow: bool,
+    /// The version of what the store holds and nobody can read: nothing was changed.
+    pub(crate) unreadable: Option<i64>,
 }

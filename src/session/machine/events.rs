@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::backoff::between;
+use super::unauthorized::Paths;
 use super::{
     Answer, Credential, Failure, FailureClass, Found, Home, Machine, Note, Now, Outcome, Pause,
     Pending, Presented, Purpose, Reason, Record, Revocation, SECOND_TRY, SaveCall, Settings, State,
@@ -64,9 +65,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 }
             }
             Err(failure) => {
-                self.is_outcome_doubtful |= purpose == Purpose::Outcome;
+                let is_doubtful = failure.unreadable.is_none();
+                self.is_outcome_doubtful |= is_doubtful && purpose == Purpose::Outcome;
                 // Another sign-in or sign-out may have come meanwhile.
-                if let Some(pending) = self.pending.as_mut().filter(|p| p.login == record.login) {
+                let pending = self.pending.as_mut().filter(|p| p.login == record.login);
+                if let Some(pending) = pending.filter(|_| is_doubtful) {
                     // The first one: any of them may be in the store, and have been replaced there.
                     pending.unanswered.get_or_insert(record.number);
                 }
@@ -127,8 +130,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     fn store_answered(&mut self, now: &Now) {
-        let nothing = StoreHealth { failures: 0, retry_at: None, error: None, is_down: false };
-        let before = std::mem::replace(&mut self.store, nothing);
+        let before = std::mem::replace(&mut self.store, StoreHealth::good());
         // The holder of the mark seen could not renew it either, nor store what it has got: it has a
         // whole lease for that from the moment when the store is back.
         if let Some(seen) = self.seen.as_mut().filter(|_| before.is_down) {
@@ -143,6 +145,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     fn store_failed(&mut self, failure: StoreFailure<E>, settings: &Settings, now: &Now) {
         self.store.failures = self.store.failures.saturating_add(1);
         let failures = self.store.failures;
+        let before = std::mem::replace(&mut self.store.unreadable, failure.unreadable);
+        if failure.unreadable.is_some() && before.is_none() && self.pending.is_some() {
+            // The sign-in or sign-out goes on with what is known now.
+            return;
+        }
         // Siblings count the time for which a mark does not change.
         let is_urgent = self.request.is_some() || matches!(self.outcome, Some(Outcome::Gained(_)));
         if failures == 1 && (!failure.slow || is_urgent) {
@@ -221,7 +228,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 self.gained(record, is_current, settings, now);
             }
             Answer::Failed(error, class) if is_current => {
-                self.response_lost |= request.refresh && class == FailureClass::Unusable;
+                let in_doubt = matches!(class, FailureClass::Foreign { in_doubt: true, .. });
+                self.response_lost |= request.refresh && in_doubt;
                 self.gained_nothing(error, class, settings, now);
             }
             Answer::Lost(error) if is_current => self.lost(error, request.refresh, settings, now),
@@ -240,7 +248,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         settings: &Settings,
         now: &Now,
     ) {
-        let (attempts, wait) = self.backoff(FailureClass::Unusable, settings, now);
+        let class = FailureClass::Foreign { in_doubt: false, retry_after: None };
+        let (attempts, wait) = self.backoff(class, settings, now);
         let is_recorded = settings.home == Home::Store;
         if is_recorded {
             record.pause = Some(Pause::new(now.wall, wait, error.clone(), attempts));
@@ -475,7 +484,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.wanted = None;
         self.attempt = None;
         self.failure = None;
-        self.quiet = None;
+        self.paths = Paths::default();
         self.response_lost = false;
         self.renewed = None;
         self.unsaved = None;
@@ -515,7 +524,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         });
         revocation.error = None;
         if let Some(token) = token.filter(|_| settings.can_revoke)
-            && !revocation.tokens.iter().any(|other| other.is_same(&token))
+            && !revocation.tokens.iter().any(|other| other.is_identical(&token))
         {
             revocation.tokens.push(token);
         }
@@ -544,7 +553,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.save_again(now);
         }
         if let Some(StoreCall { id, swap, .. }) = self.call.clone() {
-            let failure = StoreFailure { error: error.clone(), slow: false };
+            let failure = StoreFailure { error: error.clone(), slow: false, unreadable: None };
             match swap {
                 Some(_) => self.swapped(id, Err(failure), settings, now),
                 None => self.loaded(id, Err(failure), settings, now),
