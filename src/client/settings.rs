@@ -8,6 +8,7 @@ use reqwest_middleware::ClientWithMiddleware;
 use secrecy::SecretString;
 use url::Url;
 
+use super::guarded_resolver::GuardedResolver;
 use super::{BasicEncoding, ClientAuthentication};
 use crate::clock::Clock;
 use crate::error::{BoxError, Error};
@@ -94,7 +95,7 @@ impl Settings {
         if let Some(http) = self.http.as_ref().or_else(|| self.own_http.get()) {
             return Ok(http);
         }
-        let built = own_http(&self.endpoints.token)?;
+        let built = own_http(&self.endpoints.token, None)?;
         Ok(self.own_http.get_or_init(|| built))
     }
 
@@ -109,12 +110,18 @@ impl Settings {
 
 /// The default HTTP client: it follows no redirect and bounds the wait for a connection. Requests to
 /// loopback bypass the proxy of the environment.
-pub(super) fn own_http(endpoint: &Url) -> Result<ClientWithMiddleware, Error> {
+pub(super) fn own_http(
+    endpoint: &Url,
+    resolver: Option<Arc<GuardedResolver>>,
+) -> Result<ClientWithMiddleware, Error> {
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT);
     if is_loopback(endpoint) {
         builder = builder.no_proxy();
+    }
+    if let Some(resolver) = resolver {
+        builder = builder.dns_resolver(resolver);
     }
     let built = builder.build();
     built.map(Into::into).map_err(|error| {

@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Refused(ErrorResponse),
     #[error("the {endpoint}'s response (status {status}) cannot be used: {reason}")]
     Malformed { endpoint: &'static str, status: StatusCode, reason: String },
+    #[error("no metadata of this issuer can be used: {answers}")]
+    Discovery { answers: String, transient: bool, decisive: Error },
     #[error("the {endpoint} cannot be reached; the request was not sent and may be made again")]
     Unreachable { endpoint: &'static str, source: BoxError },
     #[error("the connection to the {endpoint} failed before its response was complete")]
