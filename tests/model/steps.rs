@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::drive::name_of;
-use crate::machine::{Answer, FailureClass, Home, Purpose, State as Login, StoreFailure, Swapped};
+use crate::machine::{
+    Answer, FailureClass, Home, Purpose, Rejection, State as Login, StoreFailure, Swapped,
+};
 use crate::token::{Tok, Trouble};
 use crate::world::*;
 
@@ -356,7 +358,7 @@ impl State {
 
     fn happen(&mut self, world: &World, step: Step) {
         let zero = Duration::ZERO;
-        let failure = |slow| StoreFailure { error: Trouble, slow };
+        let failure = |slow| StoreFailure { error: Trouble, slow, unreadable: None };
         match step {
             Ask(i) => {
                 if !self.sessions[i].alive {
@@ -375,7 +377,9 @@ impl State {
                 self.sessions[i].ticket = Some(match (world.wants, token) {
                     (Wants::ByHand, Some(token)) => real.ticket_for_another(&token, true),
                     (Wants::Rejected, Some(token)) => {
-                        real.rejected(&token, &settings, &now);
+                        let accepted_by = world.accepted.then_some(1);
+                        let rejection = Rejection { path: 0, accepted_by };
+                        real.rejected(&token, rejection, &settings, &now);
                         real.ticket()
                     }
                     _ => real.ticket(),
@@ -679,7 +683,8 @@ impl State {
         let id = self.call(i).id;
         self.sessions[i].call = None;
         self.event(world, i, Duration::ZERO, |real, settings, now| {
-            real.swapped(id, Err(StoreFailure { error: Trouble, slow }), settings, now);
+            let failure = StoreFailure { error: Trouble, slow, unreadable: None };
+            real.swapped(id, Err(failure), settings, now);
         });
     }
 

@@ -14,7 +14,6 @@ pub struct Tok {
     pub refresh: bool,
     /// When it was issued; `u8::MAX`: it never expires.
     pub born: u8,
-    pub accepted: bool,
 }
 
 /// Every error is the same to the machine.
@@ -36,9 +35,5 @@ impl Credential for Tok {
 
     fn is_same(&self, other: &Self) -> bool {
         (self.login, self.generation) == (other.login, other.generation)
-    }
-
-    fn is_accepted(&self) -> bool {
-        self.accepted
     }
 }

@@ -10,6 +10,7 @@ mod grants;
 mod origins;
 mod refresh_modes;
 mod runtime_loss;
+mod saver_check;
 mod saving;
 mod shutdown;
 mod sign_out;
