@@ -130,6 +130,8 @@ impl PendingImplicitLogin {
             endpoint: "authorization endpoint",
             status: StatusCode::OK,
             retry_after: None,
+            content_type: None,
+            location: None,
             body: Zeroizing::default(),
             sent_at: clock::to_date(client.clock_ref().now()),
             secrets: &[state],

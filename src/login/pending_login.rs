@@ -19,7 +19,7 @@ use super::pkce::random;
 use super::redirect_uri;
 use crate::client::{OAuthClient, check_parameter};
 use crate::clock;
-use crate::error::{Error, ErrorResponse, Kind};
+use crate::error::{Error, ErrorCode, ErrorResponse, Kind, RetryClass};
 use crate::redact::redact;
 
 /// How long a person may take, unless the application says otherwise.
@@ -202,17 +202,18 @@ impl LoginState {
             // Without a known issuer there is nothing to compare with.
             _ => {}
         }
-        match code {
-            None => Ok(()),
-            Some(code) => Err(Error::new(Kind::Refused(ErrorResponse {
-                endpoint: "authorization endpoint",
-                status: None,
-                code: Some(code),
-                description: shown("error_description", LONGEST_DESCRIPTION),
-                uri: shown("error_uri", LONGEST_DESCRIPTION),
-                retry_after: None,
-            }))),
-        }
+        let Some(code) = callback.get("error") else { return Ok(()) };
+        let code = ErrorCode::new(code, &secrets, false);
+        Err(Error::new(Kind::Refused(ErrorResponse {
+            endpoint: "authorization endpoint",
+            status: None,
+            class: RetryClass::of(None, Some(&code), callback.get("error_description"), &[]),
+            code: Some(code),
+            description: shown("error_description", LONGEST_DESCRIPTION),
+            uri: shown("error_uri", LONGEST_DESCRIPTION),
+            retry_after: None,
+            content: None,
+        })))
     }
 
     /// The login is finished now; it is an error if it was before, by any clone.

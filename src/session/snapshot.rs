@@ -105,8 +105,9 @@ impl Snapshot {
             freshness: self.freshness,
             provenance: self.provenance,
             is_rejected: false,
-            accepted: AtomicBool::new(self.accepted.load(Ordering::Relaxed)),
-            offered: AtomicBool::new(false),
+            accepted_by: AtomicU64::new(self.accepted_by.load(Ordering::Relaxed)),
+            is_update_over: AtomicBool::new(false),
+            is_update_taken: AtomicBool::new(false),
         }
     }
 

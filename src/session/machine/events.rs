@@ -228,7 +228,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 self.gained(record, is_current, settings, now);
             }
             Answer::Failed(error, class) if is_current => {
-                self.response_lost |= request.refresh && class == FailureClass::Unusable;
+                let in_doubt = matches!(class, FailureClass::Foreign { in_doubt: true, .. });
+                self.response_lost |= request.refresh && in_doubt;
                 self.gained_nothing(error, class, settings, now);
             }
             Answer::Lost(error) if is_current => self.lost(error, request.refresh, settings, now),
@@ -247,7 +248,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         settings: &Settings,
         now: &Now,
     ) {
-        let (attempts, wait) = self.backoff(FailureClass::Unusable, settings, now);
+        let class = FailureClass::Foreign { in_doubt: false, retry_after: None };
+        let (attempts, wait) = self.backoff(class, settings, now);
         let is_recorded = settings.home == Home::Store;
         if is_recorded {
             record.pause = Some(Pause::new(now.wall, wait, error.clone(), attempts));

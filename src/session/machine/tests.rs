@@ -135,8 +135,9 @@ fn of_two_sign_outs_neither_is_over_before_the_token_is_revoked() {
 #[test]
 fn an_unusable_success_may_hide_a_new_refresh_token() {
     let settings = settings(Home::Memory);
+    let foreign = |in_doubt| FailureClass::Foreign { in_doubt, retry_after: None };
     for (class, may_be_lost) in
-        [(FailureClass::Unusable, true), (FailureClass::Transient(None), false)]
+        [(foreign(true), true), (foreign(false), false), (FailureClass::Transient(None), false)]
     {
         let mut machine = given(EXPIRED);
         wants(&mut machine, &settings, &at(0));
