@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use reqwest_oauth2::store::{EncryptedStore, EncryptionKey, FileStore};
+use reqwest_oauth2::store::FileStore;
+#[cfg(feature = "encryption")]
+use reqwest_oauth2::store::{EncryptedStore, EncryptionKey};
 use reqwest_oauth2::{ClientCredentials, Session};
 use serde_json::json;
 
@@ -132,6 +134,7 @@ async fn without_a_version_it_stays_and_the_token_is_used_from_memory() {
 }
 
 /// What another key has encrypted.
+#[cfg(feature = "encryption")]
 #[tokio::test]
 async fn a_sign_in_replaces_what_cannot_be_decrypted() {
     let fleet = Fleet::new().await;
