@@ -208,8 +208,11 @@ impl Middleware for OAuthMiddleware {
         let ready = match self.ready(extensions) {
             Some(ready) => ready,
             None => {
-                let ready = Box::pin(self.wait(extensions, deadline.left())).await?;
-                *request.timeout_mut() = deadline.left();
+                let ready = Box::pin(self.wait(extensions, request.timeout().copied())).await?;
+                // None is left if a token that is good was waited for in vain: then it has its time anew.
+                if let Some(left) = deadline.left().filter(|left| !left.is_zero()) {
+                    *request.timeout_mut() = Some(left);
+                }
                 ready
             }
         };
