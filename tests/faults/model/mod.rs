@@ -32,7 +32,9 @@ use token::Facts;
 
 /// How long a renewal waits for the saver.
 const SAVE_WAIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// All that one renewal may take: its token requests, 30 s, and the saver.
+/// All that the token requests of one renewal may take.
+const TOKEN_REQUESTS: Duration = Duration::from_secs(30);
+/// All that one renewal may take: its token requests, and the saver.
 const RENEWAL: Duration = Duration::from_secs(30 + 5);
 /// The shortest wait after a failure.
 const BACKOFF: Duration = Duration::from_secs(1);
