@@ -34,10 +34,20 @@ pub(crate) fn escape_and_truncate(text: &str, cap: usize) -> String {
     out
 }
 
-/// Neither a control character nor one that reorders or hides its neighbours.
-fn is_visible(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// Neither a control character nor one that reorders or hides its neighbours, or is hidden itself.
+pub(crate) fn is_visible(c: char) -> bool {
+    let hides = matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{115f}'
+            | '\u{1160}'
+            | '\u{180e}'
+            | '\u{3164}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+    ) || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
+    !c.is_control() && !hides
 }
 
 /// The name of something, where it is short enough to be a name; what may be a secret redacted.

@@ -16,7 +16,7 @@ use super::{BasicEncoding, ClientAuthentication, Form, TokenRequest, endpoint_ur
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::observe::ClientFields;
-use crate::wire::HttpResponse;
+use crate::wire::{HttpResponse, ResponseRules};
 
 /// The client's registration with a provider, and the provider's token endpoint
 /// ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
@@ -38,8 +38,8 @@ impl OAuthClient {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the URL is not absolute, not https (loopback excepted), or has a
-    /// fragment or user info
+    /// [`Error::is_config`] where the URL is not absolute, not https (loopback excepted), has a
+    /// fragment or user info, or has a parameter of the protocol (`client_id`, `state`) in its query
     /// ([RFC 6749 §3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)).
     pub fn new(client_id: impl Into<String>, token_url: impl AsRef<str>) -> Result<Self, Error> {
         Ok(Self::with_url(
@@ -163,7 +163,9 @@ impl OAuthClient {
 
     /// An extra parameter of every refresh request (requests-oauthlib's `auto_refresh_kwargs`),
     /// such as `scope` or `resource`; may be called again, also with the same name. It goes to the
-    /// token endpoint and nowhere else, and never overrides a parameter of the protocol
+    /// token endpoint and nowhere else, and never overrides a parameter of the protocol. A `scope`
+    /// wider than the granted one is an error before anything is sent, where the provider named the
+    /// granted one
     /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
     pub fn refresh_param(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let pair = (name.into(), value.into());
@@ -171,7 +173,8 @@ impl OAuthClient {
     }
 
     /// An extra parameter of every authorization request, such as Google's `access_type` =
-    /// `offline` ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
+    /// `offline`; an extra parameter of a single request replaces it
+    /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
     pub fn authorization_param(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let pair = (name.into(), value.into());
         self.with(|settings| settings.authorization_params.push(pair))
@@ -181,7 +184,9 @@ impl OAuthClient {
     /// apply. Build it with [`reqwest::redirect::Policy::none`]: a response that came by way of a
     /// redirect is refused, but only after the redirect was followed. By default one is built
     /// that follows none, waits at most 10 seconds for a connection, and uses the environment's
-    /// proxy unless the token endpoint is on loopback.
+    /// proxy unless the token endpoint is on loopback. Whether the endpoints that metadata names lead
+    /// to your own network is then this client's to see to:
+    /// [`discover_with`](Self::discover_with), [`PublicResolver`](crate::PublicResolver).
     pub fn http_client(self, http: impl Into<ClientWithMiddleware>) -> Self {
         let http = http.into();
         self.with(|settings| settings.http = Some(http))
@@ -213,8 +218,8 @@ impl OAuthClient {
         self.with(|settings| settings.max_response_bytes = bytes)
     }
 
-    /// A token type that this provider means Bearer by, such as eBay's `User Access Token`;
-    /// compared exactly. Any other type than Bearer is refused
+    /// A token type that this provider means Bearer by, such as eBay's `User Access Token`; compared
+    /// without case and without the white space around it. Any other type than Bearer is refused
     /// ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)).
     pub fn accept_token_type(self, token_type: impl Into<String>) -> Self {
         let token_type = token_type.into();
@@ -290,6 +295,11 @@ impl OAuthClient {
         read: impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         post(&self.0, endpoint, form, read).await
+    }
+
+    /// What the application knows of the provider's responses.
+    pub(crate) fn rules(&self) -> &ResponseRules {
+        &self.0.rules
     }
 
     pub(crate) fn endpoints(&self) -> &Endpoints {

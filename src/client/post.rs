@@ -143,23 +143,23 @@ fn request(
     method: ClientAuthentication,
 ) -> Result<Request, Error> {
     use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, Detect, None};
+    form.check(url)?;
+    check_one_method(form, method)?;
     let mut own: Vec<(&str, &str)> =
         form.own.iter().map(|(name, value)| (*name, value.expose_secret())).collect();
+    if matches!(method, ClientSecretPost | None) {
+        own.retain(|(name, _)| *name != "client_id");
+        own.push(("client_id", &settings.id));
+    }
     let mut authorization = Option::None;
     match (method, &settings.secret) {
         (ClientSecretBasic | Detect, Some(client_secret)) => {
-            if form.extra.iter().any(|(name, _)| name == "client_secret") {
-                return Err(Error::config(
-                    "client_secret is given as an extra parameter and with HTTP Basic; one way of client authentication is allowed: OAuthClient::secret, with ClientAuthentication::ClientSecretPost if the provider wants it in the body",
-                ));
-            }
             authorization = settings.basic_encoding.header(&settings.id, client_secret);
         }
         (ClientSecretPost, Some(client_secret)) => {
-            own.push(("client_id", &settings.id));
             own.push(("client_secret", client_secret.expose_secret()));
         }
-        (None, _) => own.push(("client_id", &settings.id)),
+        (None, _) => {}
         (_, Option::None) => {
             return Err(Error::config(
                 "the client authentication method needs a secret; set one with OAuthClient::secret",
@@ -178,4 +178,24 @@ fn request(
     }
     *request.body_mut() = Some(secret::zeroizing_bytes(form.body(&own)).into());
     Ok(request)
+}
+
+/// "The client MUST NOT use more than one authentication method in each request."
+/// ([RFC 6749 §2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)). An assertion is one
+/// ([RFC 7521 §4.2](https://www.rfc-editor.org/rfc/rfc7521#section-4.2)).
+fn check_one_method(form: &Form, method: ClientAuthentication) -> Result<(), Error> {
+    use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, Detect, None};
+    let asserted = form.has("client_assertion");
+    match method {
+        ClientSecretBasic | Detect if form.has("client_secret") => Err(Error::config(
+            "client_secret is given as an extra parameter and with HTTP Basic; one way of client authentication is allowed: OAuthClient::secret, with ClientAuthentication::ClientSecretPost if the provider wants it in the body",
+        )),
+        ClientSecretBasic | ClientSecretPost | Detect if asserted => Err(Error::config(
+            "client_assertion is given as a parameter, and the client has a secret; one way of client authentication is allowed: leave OAuthClient::secret out",
+        )),
+        None if asserted && form.has("client_secret") => Err(Error::config(
+            "client_assertion and client_secret are given as parameters; one way of client authentication is allowed: leave one of them out",
+        )),
+        _ => Ok(()),
+    }
 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
 
 /// Any error, boxed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -113,10 +114,10 @@ impl Error {
         )
     }
 
-    /// What the application passed in is wrong: a URL, an origin, a token with characters that
-    /// cannot stand in a header.
+    /// What the application passed in is wrong: a URL, an origin, an issuer without metadata, a token
+    /// with characters that cannot stand in a header.
     pub fn is_config(&self) -> bool {
-        matches!(*self.0, Kind::Config(_))
+        matches!(*self.0, Kind::Config(_) | Kind::Discovery { transient: false, .. })
     }
 
     /// What came back from the browser does not belong to this login: wrong, missing or old
@@ -130,7 +131,10 @@ impl Error {
     /// The provider responded, but with something that cannot be used
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn is_malformed_response(&self) -> bool {
-        matches!(*self.0, Kind::Malformed { .. })
+        match &*self.0 {
+            Kind::Discovery { decisive, .. } => decisive.is_malformed_response(),
+            kind => matches!(kind, Kind::Malformed { .. }),
+        }
     }
 
     /// The token has expired in a session that renews only when told to
@@ -140,9 +144,12 @@ impl Error {
         matches!(*self.0, Kind::Expired)
     }
 
-    /// The saver failed, panicked or took too long.
+    /// The saver failed, panicked or took too long, or says that it cannot save now.
     pub fn is_save(&self) -> bool {
-        matches!(*self.0, Kind::Save(_) | Kind::Delete(_) | Kind::SaveTimeout(_))
+        matches!(
+            *self.0,
+            Kind::Save(_) | Kind::CannotSave(_) | Kind::Delete(_) | Kind::SaveTimeout(_)
+        )
     }
 
     /// The [store](crate::store) failed, or what is in it cannot be read. Nothing was sent to
@@ -189,6 +196,7 @@ impl Error {
     pub fn status(&self) -> Option<StatusCode> {
         match &*self.0 {
             Kind::Malformed { status, .. } => Some(*status),
+            Kind::Discovery { decisive, .. } => decisive.status(),
             _ => self.error_response()?.status,
         }
     }
@@ -214,6 +222,23 @@ impl Error {
             || matches!(&*self.0, Kind::Malformed { status, .. } if status.is_success())
     }
 
+    /// Takes the refresh token out of a response that is otherwise unusable, where it is another than the
+    /// `old` one.
+    pub(crate) fn split_refresh_token(self, old: Option<&str>) -> (Self, Option<SecretString>) {
+        let Kind::Malformed { endpoint, status, reason, refresh_token: Some(refresh_token) } =
+            &*self.0
+        else {
+            return (self, None);
+        };
+        let (endpoint, status, mut reason) = (*endpoint, *status, reason.clone());
+        let new = Some(refresh_token.clone()).filter(|new| Some(new.expose_secret()) != old);
+        if new.is_some() {
+            reason.push_str("; the new refresh token in it is kept");
+        }
+        let error = Kind::Malformed { endpoint, status, reason, refresh_token: None };
+        (Self::new(error), new)
+    }
+
     /// How a request to the provider ended, in a word.
     pub(crate) fn outcome(&self) -> &'static str {
         match &*self.0 {
@@ -233,7 +258,7 @@ impl Error {
             Kind::Reauthorization { .. }
             | Kind::Callback(_)
             | Kind::Grant { permanent: true, .. } => RetryClass::Permanent,
-            Kind::Config(_) => RetryClass::Misconfigured,
+            Kind::Config(_) | Kind::Discovery { transient: false, .. } => RetryClass::Misconfigured,
             Kind::Recorded(recorded) => recorded.response.class,
             Kind::Store(error) if !error.is_unavailable() => RetryClass::Misconfigured,
             _ => RetryClass::Transient,
@@ -245,6 +270,7 @@ impl Error {
             Kind::Refused(response) => Some(response),
             Kind::Recorded(recorded) => Some(&recorded.response),
             Kind::Reauthorization { cause: Some(cause), .. } => cause.error_response(),
+            Kind::Discovery { decisive, .. } => decisive.error_response(),
             _ => None,
         }
     }

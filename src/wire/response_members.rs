@@ -59,5 +59,6 @@ pub(super) fn content(response: &HttpResponse<'_>) -> Content {
 }
 
 pub(crate) fn malformed(response: &HttpResponse<'_>, reason: String) -> Error {
-    Error::new(Kind::Malformed { endpoint: response.endpoint, status: response.status, reason })
+    let HttpResponse { endpoint, status, .. } = *response;
+    Error::new(Kind::Malformed { endpoint, status, reason, refresh_token: None })
 }

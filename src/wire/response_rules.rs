@@ -18,6 +18,14 @@ pub(crate) struct ResponseRules {
     pub(crate) map_response: Option<MapResponse>,
 }
 
+impl ResponseRules {
+    /// Whether the application says that this type means Bearer: compared without case and without the
+    /// white space around it.
+    pub(super) fn means_bearer(&self, token_type: &str) -> bool {
+        self.bearer_types.iter().any(|other| other.trim().eq_ignore_ascii_case(token_type.trim()))
+    }
+}
+
 impl fmt::Debug for ResponseRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseRules")

@@ -5,6 +5,7 @@ use crate::error::{Error, RetryClass};
 use crate::token::Token;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
+use secrecy::ExposeSecret;
 use secrecy::zeroize::Zeroizing;
 use serde_json::json;
 
@@ -55,8 +56,9 @@ fn expires_in_becomes_this_deadline() {
         (r#""expires_in":"3600.5""#, Some(3600)),
         (r#""expires_in":3600.9"#, Some(3600)),
         (r#""expires_in":3.6e3"#, Some(3600)),
-        (r#""expires_in":-1"#, Some(-1)),
-        (r#""expires_in":"-30""#, Some(-30)),
+        // Never expired at birth: used until a 401.
+        (r#""expires_in":-1"#, None),
+        (r#""expires_in":"-30""#, None),
         (r#""expires_in":0"#, None),
         (r#""expires_in":"0""#, None),
         (r#""expires_in":0.0"#, None),
@@ -69,18 +71,62 @@ fn expires_in_becomes_this_deadline() {
         (r#""expires_in":"never""#, None),
         (r#""expires_in":"inf""#, None),
         (r#""expires_in":"NaN""#, None),
-        (r#""expires_in":2147483648"#, Some(2_147_483_648)),
+        (r#""expires_in":315360000"#, Some(315_360_000)),
+        (r#""expires_in":3600000"#, Some(3_600_000)),
+        (r#""expires_in":999999999"#, Some(999_999_999)),
+        // What would lie decades ahead as a lifetime is an epoch.
+        (r#""expires_in":1700000060"#, Some(60)),
+        (r#""expires_in":"1700000060""#, Some(60)),
+        (r#""expires_in":1700000060000"#, Some(60)),
+        (r#""expires_in":1600000000"#, None),
+        (r#""expires_in":2147483648"#, Some(2_147_483_648 - SENT)),
         (r#""expires_in":18446744073709551616"#, Some(LATEST - SENT)),
         (r#""expires_in":1e30"#, Some(LATEST - SENT)),
         (r#""expires_in":1e400"#, Some(LATEST - SENT)),
         (r#""expires_in":"1e400""#, Some(LATEST - SENT)),
-        (r#""expires_in":-1e400"#, Some(-SENT)),
-        (r#""expires_in":-9223372036854775808"#, Some(-SENT)),
+        (r#""expires_in":9223372036854775807"#, Some(LATEST - SENT)),
+        (r#""expires_in":-1e400"#, None),
+        (r#""expires_in":-9223372036854775808"#, None),
         (r#""expires":60"#, Some(60)),
         (r#""expires":"60""#, Some(60)),
         (r#""expires":60,"expires_in":3600"#, Some(3600)),
+        (r#""expires":60,"expires_in":null"#, Some(60)),
+        (r#""expires":1700000060"#, Some(60)),
+        (r#""expires":"1700000060""#, Some(60)),
+        (r#""expires":1700000060000"#, Some(60)),
+        (r#""expires":"2023-11-14T22:14:20Z""#, Some(60)),
+        (r#""expires":"2023-11-14T23:14:20+01:00""#, Some(60)),
+        (r#""expires":"Tue, 14 Nov 2023 22:14:20 GMT""#, Some(60)),
+        (r#""expires":"soon""#, None),
+        (r#""expires_in":"2023-11-14T22:14:20Z""#, Some(60)),
+        (r#""expires_in_sec":3600,"expires_in":3600000"#, Some(3600)),
+        (r#""expires_in_sec":"3600""#, Some(3600)),
+        (r#""expires_in_sec":null,"expires_in":60"#, Some(60)),
         (r#""expires_at":5,"expires_in":3600"#, Some(3600)),
         (r#""expires_at":1700000060"#, Some(60)),
+        (r#""expires_at":"1700000060""#, Some(60)),
+        (r#""expires_at":1700000060000"#, Some(60)),
+        (r#""expires_at":"1700000060000""#, Some(60)),
+        (r#""expires_at":"2023-11-14T22:14:20Z""#, Some(60)),
+        (r#""expires_at":1700000060,"expires_in":null"#, Some(60)),
+        (r#""expires_at":1700000060,"expires_in":"""#, Some(60)),
+        (r#""expires_at":1700000060,"expires_in":"never""#, Some(60)),
+        (r#""expires_at":1700000060,"expires_in":0"#, Some(60)),
+        (r#""expires_at":1700000060,"expires_in":-1"#, Some(60)),
+        (r#""expires_on":"1700000060""#, Some(60)),
+        (r#""expires_on":1700000060"#, Some(60)),
+        (r#""expires_on":"1700000060","expires_in":"3600""#, Some(3600)),
+        (r#""expires_on":"1700000060","not_before":"1699999700""#, Some(60)),
+        (r#""expiry_date":1700000060000"#, Some(60)),
+        (r#""ext_expires_in":7200,"expires_in":3600"#, Some(3600)),
+        (r#""ext_expires_in":7200"#, None),
+        (r#""expiresIn":60,"expiresAt":1700000060"#, None),
+        // A clock that is hours off, the provider's or ours.
+        (r#""expires_at":1699992860"#, None),
+        (r#""expires_at":1700000000"#, None),
+        (r#""expires_at":1699992860,"expires_in":3600"#, Some(3600)),
+        (r#""expires_on":"1699992860""#, None),
+        (r#""expires":"2023-11-14T20:14:20Z""#, None),
         (r#""expiry":"2023-11-14T23:14:20+01:00""#, Some(60)),
         (r#""expiry":"0001-01-01T00:00:00Z""#, None),
         (r#""expiry":5,"expires_in":3600"#, Some(3600)),
@@ -115,6 +161,38 @@ fn every_form_of_body_is_a_token() {
     let form = read(200, "access_token=at&expires=5108&scope=a+b").unwrap();
     assert_eq!(form.expires_at().unwrap().timestamp(), SENT + 5108);
     assert_eq!(form.scope(), Some("a b"));
+    let form =
+        read(200, "access_token=at&refresh_token=a%2Bb%2F%3D&expires_on=1700000060").unwrap();
+    assert_eq!(form.refresh_token(), Some("a+b/="));
+    assert_eq!(form.expires_at().unwrap().timestamp(), SENT + 60);
+}
+
+#[test]
+fn a_deadline_that_was_read_is_no_member_of_its_own() {
+    let token = token_with(
+        r#""expires_in":3600000,"expires_in_sec":3600,"expires_on":"1700000060","ext_expires_in":7200,"scopes":"a""#,
+    );
+    assert_eq!(json!(token.extra()), json!({"ext_expires_in": 7200}));
+    let renewed = token_with(r#""scope":"b""#).fill_missing_from(&token);
+    let stored = serde_json::to_value(&renewed).unwrap();
+    assert_eq!(
+        stored,
+        json!({"access_token": "at", "token_type": "Bearer", "scope": "b", "ext_expires_in": 7200}),
+        "an answer without a lifetime never keeps the old deadline"
+    );
+}
+
+#[test]
+fn a_deadline_that_a_response_names_has_a_lifetime() {
+    for (members, lifetime) in [
+        (r#""expires_in":3600"#, Some(3600)),
+        (r#""expires_at":1700000060"#, Some(60)),
+        (r#""expires_at":1700000000.5"#, Some(1)),
+        (r#""expires_at":5"#, None),
+        ("", None),
+    ] {
+        assert_eq!(token_with(members).lifetime(), lifetime, "{members}");
+    }
 }
 
 #[test]
@@ -127,6 +205,9 @@ fn token_types() {
         (r#""token_type":"bearer""#, "bearer"),
         (r#""token_type":"BEARER""#, "BEARER"),
         (r#""token_type":"bEARER""#, "bEARER"),
+        (r#""token_type":" bearer ""#, "bearer"),
+        (r#""token_type":"Bearer\n""#, "Bearer"),
+        (r#""token_type":" ""#, "Bearer"),
     ] {
         assert_eq!(token_with(members).token_type(), expected, "{members}");
     }
@@ -140,9 +221,10 @@ fn token_types() {
                 "the token endpoint's response (status 200 OK) cannot be used: its token type is {other:?}, not Bearer (OAuthClient::accept_token_type if it means that)"
             )
         );
-        let bearer_types = vec![other.to_owned()];
-        let rules = ResponseRules { bearer_types, ..ResponseRules::default() };
-        assert_eq!(read_as(200, body.as_bytes(), &rules).unwrap().token_type(), "Bearer");
+        for accepted in [other.to_owned(), other.to_lowercase(), format!(" {other}\n")] {
+            let rules = ResponseRules { bearer_types: vec![accepted], ..ResponseRules::default() };
+            assert_eq!(read_as(200, body.as_bytes(), &rules).unwrap().token_type(), "Bearer");
+        }
     }
     assert!(
         read(200, r#"{"access_token":"at","token_type":7}"#).unwrap_err().is_malformed_response()
@@ -178,6 +260,48 @@ fn refresh_tokens() {
 }
 
 #[test]
+fn a_new_refresh_token_beside_an_unusable_access_token_is_kept() {
+    for members in [
+        "",
+        r#""access_token":null"#,
+        r#""access_token":"""#,
+        r#""access_token":123"#,
+        r#""access_token":{"token":"at"}"#,
+        r#""access_token":"a\r\nX: y""#,
+        r#""access_token":"é""#,
+        r#""access_token":"at","token_type":"mac""#,
+        r#""access_token":"at","token_type":"User Access Token""#,
+        r#""access_token":"at","token_type":7"#,
+    ] {
+        for (refresh_token, kept) in [
+            ("", None),
+            (r#""refresh_token":null"#, None),
+            (r#""refresh_token":"""#, None),
+            (r#""refresh_token":5"#, None),
+            (r#""refresh_token":"new""#, Some("new")),
+        ] {
+            let parts: Vec<&str> = [members, refresh_token, r#""scope":"a""#]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect();
+            let body = format!("{{{}}}", parts.join(","));
+            let error = read(200, &body).unwrap_err();
+            assert!(error.is_malformed_response(), "{body}");
+            assert!(!format!("{error} {error:?}").contains("new"), "{body}: {error:?}");
+            let (error, refresh_token) = error.split_refresh_token(Some("old"));
+            assert_eq!(refresh_token.as_ref().map(|text| text.expose_secret()), kept, "{body}");
+            let told = error.to_string().ends_with("; the new refresh token in it is kept");
+            assert_eq!(told, kept.is_some(), "{body}: {error}");
+            assert!(error.split_refresh_token(None).1.is_none());
+        }
+    }
+    for status in [302, 400, 401, 500] {
+        let error = read(status, r#"{"access_token":"","refresh_token":"new"}"#).unwrap_err();
+        assert!(error.split_refresh_token(None).1.is_none(), "{status}: nothing was issued");
+    }
+}
+
+#[test]
 fn scopes() {
     for (members, expected) in [
         ("", None),
@@ -188,6 +312,11 @@ fn scopes() {
         (r#""scope":["a","b"]"#, Some("a b")),
         (r#""scope":[]"#, None),
         (r#""scope":7"#, None),
+        (r#""scopes":"a b""#, Some("a b")),
+        (r#""scopes":["a","b"]"#, Some("a b")),
+        (r#""scopes":"a","scope":"b""#, Some("b")),
+        (r#""scopes":"a","scope":"""#, Some("a")),
+        (r#""scopes":"a","scope":null"#, Some("a")),
     ] {
         assert_eq!(token_with(members).scope(), expected, "{members}");
     }

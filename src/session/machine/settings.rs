@@ -37,8 +37,6 @@ pub(crate) trait Credential: Clone {
     fn is_identical(&self, other: &Self) -> bool {
         self.is_same(other)
     }
-    /// Whether a resource server has accepted it.
-    fn is_accepted(&self) -> bool;
     /// Whether a token request of this session brought it.
     fn is_renewed(&self) -> bool {
         false

@@ -21,10 +21,6 @@ impl Credential for Numbered {
         self.0 == other.0
     }
 
-    fn is_accepted(&self) -> bool {
-        false
-    }
-
     fn is_renewed(&self) -> bool {
         self.0 > 100
     }
@@ -232,7 +228,7 @@ fn a_sign_in_that_may_have_been_stored_and_replaced_is_not_stored_again() {
     machine.loaded(call, Ok(None), &settings, &at(10));
     // Two attempts without an answer. Between them another session signs in.
     let (call, first) = sign_in(&mut machine, &settings, &at(10));
-    let failure = || StoreFailure { error: "down", slow: false };
+    let failure = || StoreFailure { error: "down", slow: false, unreadable: None };
     machine.swapped(call, Err(failure()), &settings, &at(10));
     let (call, _) = sign_in(&mut machine, &settings, &at(30));
     machine.swapped(call, Err(failure()), &settings, &at(30));
