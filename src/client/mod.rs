@@ -4,10 +4,13 @@
 mod authentication;
 mod endpoint_url;
 mod form;
+mod guarded_resolver;
 mod introspection;
 mod metadata;
+mod network;
 mod oauth_client;
 mod post;
+mod public_resolver;
 mod revocation;
 mod send;
 mod settings;
@@ -15,10 +18,11 @@ mod token_request;
 mod token_type_hint;
 
 pub use authentication::{BasicEncoding, ClientAuthentication};
-pub(crate) use form::Form;
+pub(crate) use form::{Form, check_parameter};
 pub use introspection::Introspection;
 pub use oauth_client::OAuthClient;
 pub(crate) use post::Endpoint;
+pub use public_resolver::PublicResolver;
 pub(crate) use settings::{Endpoints, Issuer};
 pub use token_request::TokenRequest;
 pub use token_type_hint::TokenTypeHint;

@@ -73,7 +73,8 @@ impl SessionBuilder {
                 renew_without_store: false,
                 lease: LEASE,
                 save_wait: SAVE_WAIT,
-                attempt_limit: Duration::ZERO,
+                refresh_limit: Duration::ZERO,
+                grant_limit: Duration::ZERO,
                 backoff: Backoff::default(),
                 looks: LOOKS,
             },
@@ -113,7 +114,8 @@ impl SessionBuilder {
     /// [`TokenSaver`] for how it is called.
     ///
     /// A provider may have replaced the refresh token by the time it is called for the first time:
-    /// make sure when you start that what it writes to can be written to.
+    /// make sure when you start that what it writes to can be written to, or use a
+    /// [`saver`](Self::saver) with [`TokenSaver::check`].
     pub fn on_new_token<F, Fut, E>(self, save: F) -> Self
     where
         F: Fn(Token) -> Fut + Send + Sync + 'static,
@@ -223,7 +225,7 @@ impl SessionBuilder {
     }
 
     /// How long before its deadline a token is renewed in the background; jittered by a quarter
-    /// either way, and at most half of the lifetime. By default a fifth of the lifetime, but at
+    /// either way, and at most half of the lifetime, where that is known. By default a fifth of the lifetime, but at
     /// least 10 seconds and at most 5 minutes
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn refresh_lead(mut self, lead: Duration) -> Self {
@@ -274,9 +276,8 @@ impl SessionBuilder {
         settings.has_client = client.is_some();
         settings.has_grant = config.grant.is_some();
         settings.can_revoke = client.is_some_and(|client| client.endpoints().revocation.is_some());
-        // Time for a second try, if the first was cut off.
-        let of_client = of_client.map(|limit| limit + limit / 2);
-        settings.attempt_limit = of_client.into_iter().chain(of_grant).max().unwrap_or_default();
+        settings.refresh_limit = of_client.unwrap_or_default();
+        settings.grant_limit = of_grant.unwrap_or_default();
         settings.home = match (&config.store, &config.saver) {
             (Some(_), _) => Home::Store,
             (None, Some(_)) => Home::Saver,

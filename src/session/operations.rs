@@ -10,6 +10,7 @@
 //! - Spawning happens outside the lock: a runtime that shuts down drops the future at once, and its end
 //!   takes the lock.
 
+use std::num::NonZeroU64;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -18,10 +19,11 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
 
 use super::driver::{Driver, State};
-use super::machine::{Flush, Now, Poll, Settings, Stage, Ticket};
+use super::machine::{Flush, Now, Poll, Rejection, Settings, Stage, Ticket};
 use super::snapshot::{Provenance, SessionMachine, Snapshot};
 use super::work::work;
 use super::worker::Worker;
+use crate::client::OAuthClient;
 use crate::error::{Error, Kind};
 use crate::token::Token;
 
@@ -216,12 +218,32 @@ impl Driver {
     }
 
     pub(crate) async fn sign_out(self: &Arc<Self>) -> Result<(), Error> {
+        let login = self.begin_sign_out()?;
+        self.wait(self.sign_out_limit(), |machine, _, _| machine.poll_sign_out(login))
+            .await
+            .map_err(Self::sign_out_error)
+    }
+
+    /// As `sign_out`, whatever the provider answers.
+    pub(crate) async fn sign_out_locally(self: &Arc<Self>) -> Result<(), Error> {
+        let login = self.begin_sign_out()?;
+        let limit = self.sign_out_limit();
+        self.wait(limit, |machine, settings, _| machine.poll_sign_out_here(login, settings))
+            .await
+            .map_err(Self::sign_out_error)
+    }
+
+    /// A renewal may be under way, and then there are two tokens to revoke.
+    fn sign_out_limit(&self) -> Duration {
+        let request = self.config.client().map_or(Duration::ZERO, OAuthClient::timeout_limit);
+        self.config.settings.patience() + request
+    }
+
+    fn begin_sign_out(self: &Arc<Self>) -> Result<u64, Error> {
         runtime()?;
         let login: u64 = rand::random();
         self.enter(|machine, settings, now| machine.set_login(login, None, settings, now));
-        self.wait(self.config.settings.patience(), |machine, _, _| machine.poll_sign_out(login))
-            .await
-            .map_err(Self::sign_out_error)
+        Ok(login)
     }
 
     /// A save that failed is a deletion here.
@@ -258,10 +280,14 @@ impl Driver {
     pub(crate) async fn rejected(
         self: &Arc<Self>,
         sent: &Arc<Snapshot>,
+        path: NonZeroU64,
         can_replay: bool,
         limit: Option<Duration>,
     ) -> Result<Option<Arc<Snapshot>>, Error> {
-        let again = self.enter(|machine, settings, now| machine.rejected(sent, settings, now));
+        let accepted_by = sent.take_accepted_by();
+        let rejection = Rejection { path: path.get(), accepted_by };
+        let again =
+            self.enter(|machine, settings, now| machine.rejected(sent, rejection, settings, now));
         if !again || !can_replay {
             return Ok(None);
         }
@@ -269,8 +295,13 @@ impl Driver {
     }
 
     /// A request that was sent again after a 401 has been answered.
-    pub(crate) fn replayed(self: &Arc<Self>, sent: &Arc<Snapshot>, rejected: bool) {
-        self.enter(|machine, _, now| machine.replayed(sent, rejected, now));
+    pub(crate) fn replayed(
+        self: &Arc<Self>,
+        sent: &Arc<Snapshot>,
+        path: NonZeroU64,
+        rejected: bool,
+    ) {
+        self.enter(|machine, _, now| machine.replayed(sent, path.get(), rejected, now));
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::lock_file::LockFile;
+use super::file_error::at_path;
+use super::locked_file::LockedFile;
 use super::platform;
 use crate::store::StoreError;
 
@@ -35,9 +36,13 @@ impl LockDirectory {
     }
 
     /// Waits for this lock. Creates the directory if it is missing.
-    pub(in crate::store) fn lock(&self, name: &str) -> Result<LockFile, StoreError> {
-        platform::make_directory(&self.path)?;
-        LockFile::acquire(&self.path.join(format!("{name}.lock")))?
-            .ok_or_else(|| StoreError::unavailable("somebody removed the directory"))
+    pub(in crate::store) fn lock(&self, name: &str) -> Result<LockedFile, StoreError> {
+        let lock = || {
+            platform::make_directory(&self.path)?;
+            LockedFile::create(&self.path.join(format!("{name}.lock")))?
+                .ok_or_else(|| StoreError::unavailable("somebody removed the directory"))
+        };
+        // Without the name, which has the user in it.
+        lock().map_err(|error| at_path(error, "lock file in", &format!("{:?}", self.path)))
     }
 }

@@ -56,8 +56,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// - [`StoreError::is_unavailable`]: the keychain is locked, or a person refused to unlock it; it is
 ///   not running; it does not answer; another process holds the lock for more than five seconds. The
 ///   source is the error of the operating system.
-/// - [`StoreError::is_corrupt`]: the entry is not JSON, a part of it is missing, or there are several
-///   entries for one record.
+/// - [`StoreError::is_corrupt`]: the entry is not JSON, or a part of it is missing: a new login replaces
+///   it. Or there are several entries for one record: delete all but one.
 /// - [`StoreError::is_config`]: this operating system has no keychain that the store knows; the
 ///   keychain does not take the entry; a missing permission in the directory of the lock files; a new
 ///   document that is not JSON or larger than 2 MiB.
@@ -149,13 +149,17 @@ impl TokenStore for KeyringStore {
         document::check(record)?;
         let record = record.clone();
         let swap = move |keychain: &Keychain, name: &str| {
-            let stored = parts::read(keychain, name)?;
-            if stored.as_ref().map(Record::version) != expected {
-                return Ok(SwapOutcome::Conflict(stored));
+            match parts::read(keychain, name) {
+                Ok(stored) if stored.as_ref().map(Record::version) != expected => {
+                    return Ok(SwapOutcome::Conflict(stored));
+                }
+                Err(error) if error.version().is_none() || error.version() != expected => {
+                    return Err(error);
+                }
+                _ => parts::write(keychain, name, record.json())?,
             }
-            parts::write(keychain, name, record.json())?;
             // The keychain has no place for a version: `load` computes it from the document.
-            Ok(SwapOutcome::Stored(Version::of(record.json())))
+            Ok(SwapOutcome::Stored(Version::of(record.json().as_bytes())))
         };
         self.run(key, swap).await
     }

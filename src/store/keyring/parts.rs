@@ -18,7 +18,7 @@ use secrecy::zeroize::Zeroizing;
 use sha2::{Digest, Sha256};
 
 use crate::store::document::{self, MAX_BYTES};
-use crate::store::{Record, StoreError};
+use crate::store::{Record, StoreError, Version};
 
 /// Entries with a name and a secret.
 pub(super) trait Entries {
@@ -30,14 +30,20 @@ pub(super) trait Entries {
     fn remove(&self, name: &str) -> Result<(), StoreError>;
 }
 
-/// Returns the document; `None` if there is none.
+/// Returns the document; `None` if there is none. The version of what cannot be read is that of the
+/// entry with its name.
 pub(super) fn read(entries: &impl Entries, name: &str) -> Result<Option<Record>, StoreError> {
     let Some(head) = entries.get(name)? else { return Ok(None) };
-    let whole = match Index::parse(&head) {
-        None => head,
-        Some(index) => join(entries, name, &index)?,
+    let corrupt = |why| StoreError::corrupt(why).with_version(Version::of(&head));
+    let joined = match Index::parse(&head) {
+        None => None,
+        Some(index) => match join(entries, name, &index)? {
+            None => return Err(corrupt("a part of the record is missing in the keychain".into())),
+            joined => joined,
+        },
     };
-    document::text(&whole).map(|json| Some(Record::new(json))).map_err(StoreError::corrupt)
+    let json = document::text(joined.as_ref().unwrap_or(&head)).map_err(corrupt)?;
+    Ok(Some(Record::new(json)))
 }
 
 /// Replaces the document. After an error the old one counts, or the new one does.
@@ -59,15 +65,15 @@ pub(super) fn write(entries: &impl Entries, name: &str, json: &str) -> Result<()
     clear(entries, name, free.other())
 }
 
+/// The whole document; `None` if the parts are not those of the index.
 fn join(
     entries: &impl Entries,
     name: &str,
     index: &Index,
-) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-    let incomplete = || StoreError::corrupt("a part of the record is missing in the keychain");
+) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
     let mut whole = Zeroizing::new(Vec::new());
     for number in 0..index.parts {
-        let part = entries.get(&index.slot.part(name, number))?.ok_or_else(incomplete)?;
+        let Some(part) = entries.get(&index.slot.part(name, number))? else { return Ok(None) };
         // A buffer that grows by itself leaves copies behind that are not wiped.
         let mut longer = Zeroizing::new(Vec::with_capacity(whole.len() + part.len()));
         longer.extend_from_slice(&whole);
@@ -77,7 +83,7 @@ fn join(
             break;
         }
     }
-    if digest(&whole) == index.digest { Ok(whole) } else { Err(incomplete()) }
+    Ok((digest(&whole) == index.digest).then_some(whole))
 }
 
 /// Removes what a slot holds. The last part first: whenever this ends, no gap is left.

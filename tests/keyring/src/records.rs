@@ -82,6 +82,9 @@ pub(crate) async fn entries_that_are_no_documents() {
         let new = Record::new("{}");
         assert!(store.compare_and_swap(&key(), None, &new).await.unwrap_err().is_corrupt());
         assert_eq!(keychain::entries("foreign").await, before, "it stays as it is");
+        let outcome = store.compare_and_swap(&key(), error.version(), &new).await.unwrap();
+        assert!(matches!(outcome, SwapOutcome::Stored(_)), "unless somebody names its version");
+        assert_eq!(load(&store).await.as_deref(), Some("{}"));
     }
 }
 
