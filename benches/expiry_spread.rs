@@ -5,8 +5,6 @@
 //! result is drawn beside what a lead without jitter would make of the same tokens (computed).
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod support;
-
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;

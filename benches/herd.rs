@@ -6,8 +6,6 @@
 //! Then the same herd meets a token endpoint that answers 503.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod support;
-
 use std::collections::HashSet;
 use std::future::poll_fn;
 use std::process::ExitCode;

@@ -10,8 +10,6 @@
 //! Allocations are in `memory.rs`, whose allocator would be in the way here.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod support;
-
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;

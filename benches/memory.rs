@@ -6,8 +6,6 @@
 //!   (access and refresh token once each): fresh, and after one renewal and save.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod support;
-
 use std::alloc::System;
 use std::hint::black_box;
 use std::process::ExitCode;

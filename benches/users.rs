@@ -6,10 +6,8 @@
 //!   same key, an `Arc` for a value), in nanoseconds and in instructions. The target is in
 //!   instructions; in nanoseconds ours reads the clock, which takes about as long as the bare hit.
 //! - Loads: users that are not in memory, from a store that answers at once, and from PostgreSQL where
-//!   `POSTGRES_URL` is set (`tests/stores/run cargo bench --bench users`).
+//!   `POSTGRES_URL` is set (`tests/stores/run cargo bench -p benches --bench users`).
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
-
-mod support;
 
 use std::alloc::System;
 use std::hint::black_box;

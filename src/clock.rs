@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 /// The latest instant that a deadline can name: the last second of the year 9999, the end of what
 /// RFC 3339 and every database can write.
-const LATEST: i64 = 253_402_300_799;
+pub(crate) const LATEST: i64 = 253_402_300_799;
 
 /// Where a session reads the time of day.
 #[derive(Clone, Default)]

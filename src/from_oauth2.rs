@@ -32,8 +32,15 @@ where
 
     fn try_from(response: &StandardTokenResponse<EF, TT>) -> Result<Self, Error> {
         // Its serialised form is the response of RFC 6749 §5.1, extra members included.
-        serde_json::to_value(response).and_then(serde_json::from_value).map_err(|error| {
-            Error::config(format!("the token of the oauth2 crate cannot be used: {error}"))
-        })
+        let token: Self =
+            serde_json::to_value(response).and_then(serde_json::from_value).map_err(|error| {
+                Error::config(format!("the token of the oauth2 crate cannot be used: {error}"))
+            })?;
+        if !token.token_type().eq_ignore_ascii_case("bearer") {
+            return Err(Error::config(
+                "the token of the oauth2 crate cannot be used: its type is not Bearer; if the provider means Bearer by it, make the token with Token::new",
+            ));
+        }
+        Ok(token)
     }
 }

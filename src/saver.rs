@@ -23,6 +23,17 @@ pub trait TokenSaver: Send + Sync + 'static {
     /// Saves the token, in place of the one saved before.
     async fn save(&self, token: Token) -> Result<(), BoxError>;
 
+    /// Whether a token could be saved now: whether the disk has room, the file can be written, the
+    /// database answers. A session asks before it presents a refresh token, since the provider may
+    /// replace that one. While this is an error nothing is presented, and requests go on with the token
+    /// that they have; it is asked again with backoff. It may take as long as a save is waited for
+    /// ([`save_wait_timeout`](crate::SessionBuilder::save_wait_timeout)); then the call is dropped.
+    ///
+    /// By default `Ok`, and so for closures: then the first failure is noticed after the refresh.
+    async fn check(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// Deletes what was saved, after [`Session::sign_out`](crate::Session::sign_out). Does nothing
     /// by default; a saver that is a closure gets one from
     /// [`SessionBuilder::on_sign_out`](crate::SessionBuilder::on_sign_out).
@@ -47,6 +58,13 @@ where
     async fn save(&self, token: Token) -> Result<(), BoxError> {
         match &self.saver {
             Some(saver) => saver.save(token).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn check(&self) -> Result<(), BoxError> {
+        match &self.saver {
+            Some(saver) => saver.check().await,
             None => Ok(()),
         }
     }

@@ -37,11 +37,15 @@ struct Beside {
 }
 
 const BESIDE: [Beside; 5] = [
-    Beside { module: "observe", imports: &["error"], used_by: &["wire", "client", "session"] },
+    Beside {
+        module: "observe",
+        imports: &["error"],
+        used_by: &["wire", "client", "store", "session"],
+    },
     Beside { module: "presets", imports: &["error", "client"], used_by: &[] },
     Beside { module: "from_oauth2", imports: &["error", "token"], used_by: &[] },
     Beside { module: "testing", imports: &["clock", "jitter", "store"], used_by: &[] },
-    Beside { module: "doc_tests", imports: &[], used_by: &[] },
+    Beside { module: "guides", imports: &[], used_by: &[] },
 ];
 
 #[test]

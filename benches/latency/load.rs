@@ -11,7 +11,6 @@ use reqwest_oauth2::testing::Provider;
 use tokio::task::JoinSet;
 
 use crate::probes::{EntryProbe, ExitProbe, ProbeResults};
-use crate::support;
 
 const TASKS: u32 = 64;
 /// Each task starts a request that often: 2,000 a second together.

@@ -14,8 +14,6 @@
 mod load;
 mod mutex_layer;
 mod probes;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -5,8 +5,38 @@ use url::Url;
 use crate::error::Error;
 use crate::loopback::is_loopback;
 
+/// Parameters that requests send by themselves, to one endpoint or another: "Request and response
+/// parameters MUST NOT be included more than once"
+/// ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
+const OF_THE_PROTOCOL: [&str; 24] = [
+    "actor_token",
+    "actor_token_type",
+    "assertion",
+    "client_assertion",
+    "client_assertion_type",
+    "client_id",
+    "client_secret",
+    "code",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "device_code",
+    "grant_type",
+    "password",
+    "redirect_uri",
+    "refresh_token",
+    "response_type",
+    "scope",
+    "state",
+    "subject_token",
+    "subject_token_type",
+    "token",
+    "token_type_hint",
+    "username",
+];
+
 /// Parses an endpoint: absolute, https (plain http to loopback only, unless asked for), without
-/// fragment or user info; a query is kept
+/// fragment or user info; a query is kept, without the protocol's own parameters
 /// ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1),
 /// [§3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)).
 pub(super) fn parse(text: &str, name: &str, plain_http: bool) -> Result<Url, Error> {
@@ -34,9 +64,16 @@ pub(super) fn parse(text: &str, name: &str, plain_http: bool) -> Result<Url, Err
                 "it has user info before the host; pass credentials with OAuthClient::secret",
             )
         });
-    match fault {
+    if let Some(fault) = fault {
+        return Err(Error::config(format!("the {name} cannot be used: {fault}")));
+    }
+    let repeated =
+        OF_THE_PROTOCOL.iter().find(|own| url.query_pairs().any(|(name, _)| name == **own));
+    match repeated {
         None => Ok(url),
-        Some(fault) => Err(Error::config(format!("the {name} cannot be used: {fault}"))),
+        Some(own) => Err(Error::config(format!(
+            "the {name} cannot be used: its query has {own}, which requests send by themselves; leave it out"
+        ))),
     }
 }
 
@@ -73,6 +110,9 @@ mod tests {
             ("https://a.example/token#x", "fragment"),
             ("https://user:pw@a.example/token", "user info"),
             ("https://user@a.example/token", "user info"),
+            ("https://a.example/token?t=1&client_id=pw", "its query has client_id"),
+            ("https://a.example/token?grant%5Ftype=pw", "its query has grant_type"),
+            ("https://a.example/auth?state", "its query has state"),
         ] {
             let error = parse(bad, "token endpoint", false).unwrap_err();
             assert!(error.is_config(), "{bad}");

@@ -15,7 +15,7 @@ mod token_request;
 mod token_type_hint;
 
 pub use authentication::{BasicEncoding, ClientAuthentication};
-pub(crate) use form::Form;
+pub(crate) use form::{Form, check_parameter};
 pub use introspection::Introspection;
 pub use oauth_client::OAuthClient;
 pub(crate) use post::Endpoint;

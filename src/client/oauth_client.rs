@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use http::HeaderValue;
 use reqwest_middleware::ClientWithMiddleware;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
@@ -15,7 +16,7 @@ use super::{BasicEncoding, ClientAuthentication, Form, TokenRequest, endpoint_ur
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::observe::ClientFields;
-use crate::wire::HttpResponse;
+use crate::wire::{HttpResponse, ResponseRules};
 
 /// The client's registration with a provider, and the provider's token endpoint
 /// ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
@@ -37,8 +38,8 @@ impl OAuthClient {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the URL is not absolute, not https (loopback excepted), or has a
-    /// fragment or user info
+    /// [`Error::is_config`] where the URL is not absolute, not https (loopback excepted), has a
+    /// fragment or user info, or has a parameter of the protocol (`client_id`, `state`) in its query
     /// ([RFC 6749 §3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)).
     pub fn new(client_id: impl Into<String>, token_url: impl AsRef<str>) -> Result<Self, Error> {
         Ok(Self::with_url(
@@ -162,7 +163,9 @@ impl OAuthClient {
 
     /// An extra parameter of every refresh request (requests-oauthlib's `auto_refresh_kwargs`),
     /// such as `scope` or `resource`; may be called again, also with the same name. It goes to the
-    /// token endpoint and nowhere else, and never overrides a parameter of the protocol
+    /// token endpoint and nowhere else, and never overrides a parameter of the protocol. A `scope`
+    /// wider than the granted one is an error before anything is sent, where the provider named the
+    /// granted one
     /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
     pub fn refresh_param(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let pair = (name.into(), value.into());
@@ -170,7 +173,8 @@ impl OAuthClient {
     }
 
     /// An extra parameter of every authorization request, such as Google's `access_type` =
-    /// `offline` ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
+    /// `offline`; an extra parameter of a single request replaces it
+    /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
     pub fn authorization_param(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let pair = (name.into(), value.into());
         self.with(|settings| settings.authorization_params.push(pair))
@@ -186,6 +190,21 @@ impl OAuthClient {
         self.with(|settings| settings.http = Some(http))
     }
 
+    /// The `User-Agent` of every request to the provider
+    /// ([RFC 9110 §10.1.5](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.5)). By default
+    /// `reqwest-oauth2/` and the version; with an [`http_client`](Self::http_client) of the application's,
+    /// the one of that client, which may be none: some firewalls refuse that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where it has characters that cannot stand in a header.
+    pub fn user_agent(self, user_agent: impl AsRef<str>) -> Result<Self, Error> {
+        let header = HeaderValue::from_str(user_agent.as_ref()).map_err(|_| {
+            Error::config("the user agent has characters that cannot stand in a header")
+        })?;
+        Ok(self.with(|settings| settings.user_agent = Some(header)))
+    }
+
     /// The total time that one token request may take, from connecting to the last byte of the
     /// response; a second try after a lost response is within it. 30 seconds by default.
     pub fn timeout(self, timeout: Duration) -> Self {
@@ -197,12 +216,24 @@ impl OAuthClient {
         self.with(|settings| settings.max_response_bytes = bytes)
     }
 
-    /// A token type that this provider means Bearer by, such as eBay's `User Access Token`;
-    /// compared exactly. Any other type than Bearer is refused
+    /// A token type that this provider means Bearer by, such as eBay's `User Access Token`; compared
+    /// without case and without the white space around it. Any other type than Bearer is refused
     /// ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)).
     pub fn accept_token_type(self, token_type: impl Into<String>) -> Self {
         let token_type = token_type.into();
         self.with(|settings| settings.rules.bearer_types.push(token_type))
+    }
+
+    /// An error code with which this provider says that the refresh token is dead: it ends the login, as
+    /// `invalid_grant` does. LinkedIn, for one, says `invalid_request`. Compared without case; may be
+    /// called again.
+    ///
+    /// `invalid_grant` and codes that cannot mean anything else, such as GitHub's `bad_refresh_token`, are
+    /// known. After any other code the refresh token is presented again later
+    /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+    pub fn ends_login(self, error_code: impl Into<String>) -> Self {
+        let error_code = error_code.into();
+        self.with(|settings| settings.rules.ends_login.push(error_code))
     }
 
     /// Maps the members of every response of the token endpoint before they are read
@@ -262,6 +293,11 @@ impl OAuthClient {
         read: impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         post(&self.0, endpoint, form, read).await
+    }
+
+    /// What the application knows of the provider's responses.
+    pub(crate) fn rules(&self) -> &ResponseRules {
+        &self.0.rules
     }
 
     pub(crate) fn endpoints(&self) -> &Endpoints {

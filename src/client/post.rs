@@ -3,10 +3,11 @@
 //!
 //! Invariant: one total time limit from connecting to the last byte.
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method};
 use reqwest::Request;
 use secrecy::ExposeSecret;
+use secrecy::zeroize::Zeroizing;
 use tokio::time::Instant;
 use tracing::Instrument;
 use url::Url;
@@ -19,8 +20,17 @@ use crate::observe;
 use crate::secret;
 use crate::wire::HttpResponse;
 
-/// Parameters of the protocol whose values are no secrets.
-const PUBLIC: [&str; 5] = ["grant_type", "scope", "resource", "token_type_hint", "redirect_uri"];
+/// Parameters whose values are no secrets.
+const PUBLIC: [&str; 8] = [
+    "grant_type",
+    "scope",
+    "resource",
+    "audience",
+    "client_id",
+    "token_type_hint",
+    "redirect_uri",
+    "requested_token_type",
+];
 
 /// Where a request goes, and what errors call it.
 #[derive(Clone, Copy)]
@@ -68,8 +78,8 @@ async fn bounded<T>(
     }
 }
 
-/// On `invalid_client` tries again with the secret in the body. This is safe: the server has not
-/// consumed the code or refresh token.
+/// Where the server did not accept the client, tries again with the secret in the body. This is safe: it has
+/// not consumed the code or refresh token.
 async fn detect<T>(
     settings: &Settings,
     endpoint: Endpoint<'_>,
@@ -81,12 +91,12 @@ async fn detect<T>(
     match settings.method() {
         Detect if settings.wants_post() => attempt(ClientSecretPost).await,
         Detect => match attempt(ClientSecretBasic).await {
-            Err(error) if error.error_code() == Some("invalid_client") => {
+            Err(error) if error.rejects_client() => {
                 let second = attempt(ClientSecretPost).await;
                 // Any other code means that the server has accepted the client.
                 let accepted = match &second {
                     Ok(_) => true,
-                    Err(error) => error.error_code().is_some_and(|code| code != "invalid_client"),
+                    Err(error) => error.error_code().is_some() && !error.rejects_client(),
                 };
                 if accepted {
                     settings.remember_post();
@@ -107,12 +117,23 @@ async fn attempt<T>(
     read: &impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let request = request(settings, endpoint.url, form, method)?;
+    let basic = request.headers().get(AUTHORIZATION).map(basic_credentials);
     let limit = settings.max_response_bytes;
     let response = send(settings.http()?, request, endpoint.name, limit, &settings.clock).await?;
     let own = form.own.iter().filter(|(name, _)| !PUBLIC.contains(name)).map(|(_, value)| value);
-    let secrets: Vec<&str> =
-        settings.secret.iter().chain(own).map(ExposeSecret::expose_secret).collect();
+    let extra = form.extra.iter().filter(|(name, _)| !PUBLIC.contains(&name.as_str()));
+    let secrets: Vec<&str> = (settings.secret.iter().chain(own))
+        .map(ExposeSecret::expose_secret)
+        .chain(extra.map(|(_, value)| value.as_str()))
+        .chain(basic.as_ref().map(|basic| basic.as_str()))
+        .collect();
     read(&HttpResponse { secrets: &secrets, ..response })
+}
+
+/// The credentials of HTTP Basic without their padding, which an echo may lack.
+fn basic_credentials(header: &HeaderValue) -> Zeroizing<String> {
+    let text = header.to_str().unwrap_or_default();
+    Zeroizing::new(text.trim_start_matches("Basic ").trim_end_matches('=').to_owned())
 }
 
 fn request(
@@ -122,23 +143,23 @@ fn request(
     method: ClientAuthentication,
 ) -> Result<Request, Error> {
     use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, Detect, None};
+    form.check(url)?;
+    check_one_method(form, method)?;
     let mut own: Vec<(&str, &str)> =
         form.own.iter().map(|(name, value)| (*name, value.expose_secret())).collect();
+    if matches!(method, ClientSecretPost | None) {
+        own.retain(|(name, _)| *name != "client_id");
+        own.push(("client_id", &settings.id));
+    }
     let mut authorization = Option::None;
     match (method, &settings.secret) {
         (ClientSecretBasic | Detect, Some(client_secret)) => {
-            if form.extra.iter().any(|(name, _)| name == "client_secret") {
-                return Err(Error::config(
-                    "client_secret is given as an extra parameter and with HTTP Basic; one way of client authentication is allowed: OAuthClient::secret, with ClientAuthentication::ClientSecretPost if the provider wants it in the body",
-                ));
-            }
             authorization = settings.basic_encoding.header(&settings.id, client_secret);
         }
         (ClientSecretPost, Some(client_secret)) => {
-            own.push(("client_id", &settings.id));
             own.push(("client_secret", client_secret.expose_secret()));
         }
-        (None, _) => own.push(("client_id", &settings.id)),
+        (None, _) => {}
         (_, Option::None) => {
             return Err(Error::config(
                 "the client authentication method needs a secret; set one with OAuthClient::secret",
@@ -148,10 +169,33 @@ fn request(
     let mut request = Request::new(Method::POST, url.clone());
     let headers = request.headers_mut();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    if let Some(user_agent) = &settings.user_agent {
+        headers.insert(USER_AGENT, user_agent.clone());
+    }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     if let Some(authorization) = authorization {
         headers.insert(AUTHORIZATION, authorization);
     }
     *request.body_mut() = Some(secret::zeroizing_bytes(form.body(&own)).into());
     Ok(request)
+}
+
+/// "The client MUST NOT use more than one authentication method in each request."
+/// ([RFC 6749 §2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)). An assertion is one
+/// ([RFC 7521 §4.2](https://www.rfc-editor.org/rfc/rfc7521#section-4.2)).
+fn check_one_method(form: &Form, method: ClientAuthentication) -> Result<(), Error> {
+    use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, Detect, None};
+    let asserted = form.has("client_assertion");
+    match method {
+        ClientSecretBasic | Detect if form.has("client_secret") => Err(Error::config(
+            "client_secret is given as an extra parameter and with HTTP Basic; one way of client authentication is allowed: OAuthClient::secret, with ClientAuthentication::ClientSecretPost if the provider wants it in the body",
+        )),
+        ClientSecretBasic | ClientSecretPost | Detect if asserted => Err(Error::config(
+            "client_assertion is given as a parameter, and the client has a secret; one way of client authentication is allowed: leave OAuthClient::secret out",
+        )),
+        None if asserted && form.has("client_secret") => Err(Error::config(
+            "client_assertion and client_secret are given as parameters; one way of client authentication is allowed: leave one of them out",
+        )),
+        _ => Ok(()),
+    }
 }

@@ -6,13 +6,15 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::RETRY_AFTER;
+use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Request, Response};
 use reqwest_middleware::ClientWithMiddleware;
 use secrecy::zeroize::Zeroizing;
+use url::{Position, Url};
 
 use crate::clock::{self, Clock};
 use crate::error::{BoxError, Error, Kind};
+use crate::redact::redact;
 use crate::wire::HttpResponse;
 
 /// Sends the request and reads the response up to the limit.
@@ -31,11 +33,31 @@ pub(super) async fn send(
     // configured endpoint.
     if *response.url() != url {
         let reason = "the request was redirected; give OAuthClient::http_client a client with reqwest::redirect::Policy::none()";
-        return Err(Error::new(Kind::Malformed { endpoint, status, reason: reason.to_owned() }));
+        let reason = reason.to_owned();
+        return Err(Error::new(Kind::Malformed { endpoint, status, reason, refresh_token: None }));
     }
     let retry_after = retry_after(response.headers(), sent_at);
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let content_type = header(CONTENT_TYPE).map(str::to_owned);
+    let location = header(LOCATION).and_then(|location| shown_location(&url, location));
     let body = read_body(response, endpoint, limit).await?;
-    Ok(HttpResponse { endpoint, status, retry_after, body, sent_at, secrets: &[] })
+    Ok(HttpResponse {
+        endpoint,
+        status,
+        retry_after,
+        content_type,
+        location,
+        body,
+        sent_at,
+        secrets: &[],
+    })
+}
+
+/// Where a redirect leads. Its query and fragment may hold anything, its path may too.
+fn shown_location(from: &Url, location: &str) -> Option<String> {
+    let to = from.join(location).ok()?;
+    let host = &to[Position::BeforeHost..Position::BeforePath];
+    Some(format!("{}://{host}{}", to.scheme(), redact(to.path(), 120, &[])))
 }
 
 /// Reads the body up to the limit.
@@ -56,7 +78,13 @@ async fn read_body(
             Some(_) => {
                 let reason =
                     format!("it is longer than {limit} bytes (OAuthClient::max_response_bytes)");
-                return Err(Error::new(Kind::Malformed { endpoint, status, reason }));
+                let refresh_token = None;
+                return Err(Error::new(Kind::Malformed {
+                    endpoint,
+                    status,
+                    reason,
+                    refresh_token,
+                }));
             }
         }
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use http::HeaderValue;
 use reqwest_middleware::ClientWithMiddleware;
 use secrecy::SecretString;
 use url::Url;
@@ -49,6 +50,8 @@ pub(super) struct Settings {
     pub(super) max_response_bytes: usize,
     pub(super) rules: ResponseRules,
     pub(super) clock: Clock,
+    /// Sent with every request to the provider; by default that of the HTTP client.
+    pub(super) user_agent: Option<HeaderValue>,
     pub(super) http: Option<ClientWithMiddleware>,
     /// Built at the first token request, where the application gave none.
     pub(super) own_http: Arc<OnceLock<ClientWithMiddleware>>,
@@ -76,6 +79,7 @@ impl Settings {
             max_response_bytes: MAX_RESPONSE_BYTES,
             rules: ResponseRules::default(),
             clock: Clock::default(),
+            user_agent: None,
             http: None,
             own_http: Arc::default(),
             wants_post: Arc::default(),
@@ -107,10 +111,14 @@ impl Settings {
     }
 }
 
+/// What the default HTTP client calls itself: firewalls refuse requests without a name.
+const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
 /// The default HTTP client: it follows no redirect and bounds the wait for a connection. Requests to
 /// loopback bypass the proxy of the environment.
 pub(super) fn own_http(endpoint: &Url) -> Result<ClientWithMiddleware, Error> {
     let mut builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT);
     if is_loopback(endpoint) {

@@ -1,11 +1,13 @@
 //! What went wrong, as the crate tells it apart.
 //!
-//! No variant holds a token, a secret or a URL: what a server sent is capped, escaped and redacted
-//! before it comes here.
+//! No variant shows a token, a secret or a URL: what a server sent is capped, escaped and redacted
+//! before it comes here. One holds a refresh token, for the session alone: see [`Kind::Malformed`].
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::StatusCode;
+use secrecy::SecretString;
 
 use super::recorded_error::Recorded;
 use super::{BoxError, Error, ErrorResponse, StoreError};
@@ -17,7 +19,14 @@ pub(crate) enum Kind {
     #[error("{0}")]
     Refused(ErrorResponse),
     #[error("the {endpoint}'s response (status {status}) cannot be used: {reason}")]
-    Malformed { endpoint: &'static str, status: StatusCode, reason: String },
+    Malformed {
+        endpoint: &'static str,
+        status: StatusCode,
+        reason: String,
+        /// The refresh token of a response that is otherwise unusable: the provider has replaced the
+        /// one before with it. A session takes it out before it passes the error on.
+        refresh_token: Option<SecretString>,
+    },
     #[error("the {endpoint} cannot be reached; the request was not sent and may be made again")]
     Unreachable { endpoint: &'static str, source: BoxError },
     #[error("the connection to the {endpoint} failed before its response was complete")]
@@ -25,7 +34,7 @@ pub(crate) enum Kind {
     #[error("no complete response from the {endpoint} within {limit:?}")]
     Timeout { endpoint: &'static str, limit: Duration },
     #[error("the callback does not belong to this login: {0}; begin the login again")]
-    Callback(&'static str),
+    Callback(Cow<'static, str>),
     #[error(
         "reauthorization required: {why}; log in again and pass the token to Session::set_token; for a custom grant, fix the grant{}",
         if *.lost { ". The response to an earlier renewal was lost, so the provider may already have replaced this refresh token" } else { "" }
@@ -42,6 +51,8 @@ pub(crate) enum Kind {
     Expired,
     #[error("the new token could not be saved; it is kept in memory and saving is tried again")]
     Save(#[source] BoxError),
+    #[error("the saver cannot save now, so no refresh token was presented; it is tried again")]
+    CannotSave(#[source] BoxError),
     #[error("what was saved could not be deleted; it is tried again")]
     Delete(#[source] BoxError),
     #[error("the new token was not saved within {0:?}; saving goes on")]

@@ -3,12 +3,16 @@
 //! Opaque and cheap to clone (callers of one renewal share its error). The message says what
 //! happened and what to do; the predicates say what a program may decide on.
 
+mod content;
+mod error_code;
 mod error_response;
 mod kind;
 mod recorded_error;
 mod retry_class;
 mod store_error;
 
+pub(crate) use content::Content;
+pub(crate) use error_code::{ErrorCode, is_known as is_known_code};
 pub(crate) use error_response::ErrorResponse;
 pub(crate) use kind::Kind;
 pub(crate) use recorded_error::RecordedError;
@@ -20,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
 
 /// Any error, boxed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -77,8 +82,9 @@ impl Error {
         None
     }
 
-    /// Only a new token helps: the provider refused the refresh token (`invalid_grant`), or
-    /// there is nothing to renew with. No further token request is made until
+    /// Only a new token helps: the provider refused the refresh token (`invalid_grant`, or a code that
+    /// [`OAuthClient::ends_login`](crate::OAuthClient::ends_login) tells of), or there is nothing to renew
+    /// with. No further token request is made until
     /// [`Session::set_token`](crate::Session::set_token)
     /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
     pub fn is_reauthorization_required(&self) -> bool {
@@ -86,13 +92,14 @@ impl Error {
     }
 
     /// The same call may succeed later with nothing changed: timeouts, connection failures,
-    /// 408, 425, 429 and 5xx, unusable responses, a failed save.
+    /// 408, 425, 429 and 5xx, error codes that say "later", responses without an error code, which need
+    /// not be the provider's (a page, an empty body), unusable ones, a failed save.
     pub fn is_transient(&self) -> bool {
         match &*self.0 {
             Kind::Config(_) | Kind::Reauthorization { .. } | Kind::Expired | Kind::Callback(_) => {
                 false
             }
-            _ => self.retry_class() == RetryClass::Transient,
+            _ => matches!(self.retry_class(), RetryClass::Transient | RetryClass::Foreign),
         }
     }
 
@@ -134,9 +141,12 @@ impl Error {
         matches!(*self.0, Kind::Expired)
     }
 
-    /// The saver failed, panicked or took too long.
+    /// The saver failed, panicked or took too long, or says that it cannot save now.
     pub fn is_save(&self) -> bool {
-        matches!(*self.0, Kind::Save(_) | Kind::Delete(_) | Kind::SaveTimeout(_))
+        matches!(
+            *self.0,
+            Kind::Save(_) | Kind::CannotSave(_) | Kind::Delete(_) | Kind::SaveTimeout(_)
+        )
     }
 
     /// The [store](crate::store) failed, or what is in it cannot be read. Nothing was sent to
@@ -146,9 +156,24 @@ impl Error {
     }
 
     /// The `error` code of the provider's response, such as `invalid_grant`
-    /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+    /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)); never one that it did not
+    /// send. If it contains what the request sent, that part is `[redacted]`, unless the code is a
+    /// well-known one.
     pub fn error_code(&self) -> Option<&str> {
-        self.error_response()?.code.as_deref()
+        self.error_response()?.code.as_ref().map(ErrorCode::shown)
+    }
+
+    /// Whether the provider sent this error code. It compares what was received, before anything was
+    /// redacted.
+    pub(crate) fn has_code(&self, code: &str) -> bool {
+        self.error_response()
+            .and_then(|response| response.code.as_ref())
+            .is_some_and(|sent| sent.is(code))
+    }
+
+    /// Whether the provider did not accept the client, and so has consumed nothing of the request.
+    pub(crate) fn rejects_client(&self) -> bool {
+        matches!(&*self.0, Kind::Refused(response) if response.rejects_client())
     }
 
     /// The `error_description` of the provider's response, escaped, capped and with what we sent
@@ -193,6 +218,23 @@ impl Error {
             || matches!(&*self.0, Kind::Malformed { status, .. } if status.is_success())
     }
 
+    /// Takes the refresh token out of a response that is otherwise unusable, where it is another than the
+    /// `old` one.
+    pub(crate) fn split_refresh_token(self, old: Option<&str>) -> (Self, Option<SecretString>) {
+        let Kind::Malformed { endpoint, status, reason, refresh_token: Some(refresh_token) } =
+            &*self.0
+        else {
+            return (self, None);
+        };
+        let (endpoint, status, mut reason) = (*endpoint, *status, reason.clone());
+        let new = Some(refresh_token.clone()).filter(|new| Some(new.expose_secret()) != old);
+        if new.is_some() {
+            reason.push_str("; the new refresh token in it is kept");
+        }
+        let error = Kind::Malformed { endpoint, status, reason, refresh_token: None };
+        (Self::new(error), new)
+    }
+
     /// How a request to the provider ended, in a word.
     pub(crate) fn outcome(&self) -> &'static str {
         match &*self.0 {
@@ -207,12 +249,13 @@ impl Error {
 
     pub(crate) fn retry_class(&self) -> RetryClass {
         match &*self.0 {
-            Kind::Refused(response) => response.retry_class(),
+            Kind::Refused(response) => response.class,
+            Kind::Malformed { .. } => RetryClass::Foreign,
             Kind::Reauthorization { .. }
             | Kind::Callback(_)
             | Kind::Grant { permanent: true, .. } => RetryClass::Permanent,
             Kind::Config(_) => RetryClass::Misconfigured,
-            Kind::Recorded(recorded) => recorded.class,
+            Kind::Recorded(recorded) => recorded.response.class,
             Kind::Store(error) if !error.is_unavailable() => RetryClass::Misconfigured,
             _ => RetryClass::Transient,
         }
@@ -265,13 +308,18 @@ mod tests {
     use std::error::Error as _;
 
     fn refused(status: u16, code: Option<&str>) -> Error {
+        let status = Some(StatusCode::from_u16(status).unwrap());
+        let code = code.map(|code| ErrorCode::new(code, &[], false));
+        let class = RetryClass::of(status, code.as_ref(), None, &[]);
         Error::new(Kind::Refused(ErrorResponse {
             endpoint: "token endpoint",
-            status: Some(StatusCode::from_u16(status).unwrap()),
-            code: code.map(str::to_owned),
+            status,
+            code,
             description: None,
             uri: None,
             retry_after: None,
+            content: None,
+            class,
         }))
     }
 
@@ -281,19 +329,33 @@ mod tests {
         for (status, code, expected) in [
             (400, Some("invalid_grant"), Permanent),
             (503, Some("invalid_grant"), Permanent),
+            (429, Some("invalid_grant"), Permanent),
             (200, Some("bad_refresh_token"), Permanent),
-            (400, None, Permanent),
-            (403, None, Permanent),
+            (400, Some("BAD_REFRESH_TOKEN"), Permanent),
             (400, Some("invalid_code"), Permanent),
+            (400, Some("oops"), Misconfigured),
+            (200, Some("oops"), Misconfigured),
+            (400, Some("access_denied"), Misconfigured),
             (401, Some("invalid_client"), Misconfigured),
+            (401, None, Misconfigured),
             (400, Some("invalid_scope"), Misconfigured),
+            (400, Some("invalid_request"), Misconfigured),
+            (403, Some("unauthorized_client"), Misconfigured),
             (400, Some("temporarily_unavailable"), Transient),
+            (200, Some("internal_error"), Transient),
+            (200, Some("ratelimited"), Transient),
             (408, None, Transient),
             (425, None, Transient),
             (429, None, Transient),
-            (429, Some("rate_limited"), Transient),
+            (429, Some("oops"), Transient),
             (500, None, Transient),
             (503, Some("oops"), Transient),
+            (400, None, Foreign),
+            (403, None, Foreign),
+            (404, None, Foreign),
+            (405, None, Foreign),
+            (407, None, Foreign),
+            (451, None, Foreign),
         ] {
             assert_eq!(refused(status, code).retry_class(), expected, "{status} {code:?}");
         }

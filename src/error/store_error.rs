@@ -8,6 +8,8 @@ use super::{BoxError, Kind as ErrorKind};
 #[derive(Debug)]
 pub struct StoreError {
     kind: Kind,
+    /// Of what cannot be read.
+    pub(crate) version: Option<i64>,
     source: BoxError,
 }
 
@@ -21,17 +23,28 @@ enum Kind {
 impl StoreError {
     /// The store cannot be reached, or has no room: it may work later.
     pub fn unavailable(source: impl Into<BoxError>) -> Self {
-        Self { kind: Kind::Unavailable, source: source.into() }
+        Self::new(Kind::Unavailable, source.into())
     }
 
-    /// What is stored cannot be read; it is left as it is.
+    /// What is stored cannot be read; it is left as it is. Name its version where there is one
+    /// ([`with_version`](Self::with_version)), so that a new login may replace it.
     pub fn corrupt(source: impl Into<BoxError>) -> Self {
-        Self { kind: Kind::Corrupt, source: source.into() }
+        Self::new(Kind::Corrupt, source.into())
     }
 
     /// The store is not set up: a table is missing, a permission, a key.
     pub fn config(source: impl Into<BoxError>) -> Self {
-        Self { kind: Kind::Config, source: source.into() }
+        Self::new(Kind::Config, source.into())
+    }
+
+    fn new(kind: Kind, source: BoxError) -> Self {
+        Self { kind, version: None, source }
+    }
+
+    /// The same, with another source.
+    #[cfg(feature = "file-store")]
+    pub(crate) fn map_source(self, map: impl FnOnce(BoxError) -> BoxError) -> Self {
+        Self { source: map(self.source), ..self }
     }
 
     /// Whether it may work later.
@@ -54,6 +67,9 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             Kind::Unavailable => "the token store cannot be used now; it may work later",
+            Kind::Corrupt if self.version.is_some() => {
+                "what the token store holds cannot be read; it stays as it is until a new login replaces it"
+            }
             Kind::Corrupt => {
                 "what the token store holds cannot be read; it is left as it is: restore it, or delete it and log in again"
             }

@@ -5,7 +5,6 @@ use std::future::Future;
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
-use url::Url;
 
 use super::credential_source::CredentialSource;
 use super::params::GrantParams;
@@ -124,14 +123,6 @@ impl TokenExchange {
 #[async_trait]
 impl Grant for TokenExchange {
     async fn token(&self, context: &GrantContext<'_>) -> Result<Token, Error> {
-        for (_, resource) in self.targets.iter().filter(|(name, _)| *name == "resource") {
-            if Url::parse(resource).is_ok_and(|url| url.fragment().is_none()) {
-                continue;
-            }
-            return Err(Error::config(
-                "a resource of a token exchange is not an absolute URI without fragment",
-            ));
-        }
         let subject = self.subject.get().await?;
         let mut request = context
             .client()?

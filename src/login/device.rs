@@ -7,9 +7,12 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
+use url::Url;
 
 use crate::client::{Endpoint, Form, OAuthClient};
-use crate::error::{Error, ErrorResponse, Kind};
+use crate::error::{Error, ErrorCode, ErrorResponse, Kind, RetryClass};
+use crate::loopback::is_loopback;
+use crate::redact::{escape_and_truncate, is_visible};
 use crate::token::{Lifetime, Token};
 use crate::wire::{HttpResponse, ResponseRules, malformed, read_members};
 
@@ -23,6 +26,11 @@ const SLOWER: Duration = Duration::from_secs(5);
 /// Bounds of what a provider may make us wait.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(300);
 const LONGEST_LIFE: i64 = 24 * 3600;
+/// "A user code […] SHOULD be […] short"
+/// ([RFC 8628 §6.1](https://www.rfc-editor.org/rfc/rfc8628#section-6.1)), in characters.
+const LONGEST_CODE: usize = 100;
+/// Longer than any page to type or scan, in bytes.
+const LONGEST_URL: usize = 2048;
 /// For providers that leave the lifetime out.
 const LIFE: i64 = 600;
 
@@ -65,8 +73,9 @@ impl DeviceAuthorization {
     /// # Errors
     ///
     /// [`Error::is_config`] without a
-    /// [`device_authorization_endpoint`](OAuthClient::device_authorization_endpoint); otherwise as
-    /// [`TokenRequest::send`](crate::TokenRequest::send).
+    /// [`device_authorization_endpoint`](OAuthClient::device_authorization_endpoint);
+    /// [`Error::is_malformed_response`] where the code or a URL is not fit to be shown (escape
+    /// sequences, `javascript:`); otherwise as [`TokenRequest::send`](crate::TokenRequest::send).
     pub async fn begin(self) -> Result<PendingDeviceLogin, Error> {
         let Some(url) = &self.client.endpoints().device_authorization else {
             return Err(Error::config(
@@ -78,6 +87,9 @@ impl DeviceAuthorization {
         for (name, value) in &self.params {
             form.extra(name, value);
         }
+        // "client_id: REQUIRED if the client is not authenticating with the authorization server as
+        // described in Section 3.2.1 of [RFC6749]." Servers ask for it beside HTTP Basic too.
+        form.own("client_id", self.client.client_id());
         if let Some(scope) = &self.scope {
             form.own("scope", scope);
         }
@@ -105,20 +117,72 @@ fn read(
         .map_or(INTERVAL, Duration::from_secs);
     let life = seconds("expires_in").unwrap_or(LIFE).clamp(0, LONGEST_LIFE);
     let (user_code, device_code) = (needed(&["user_code"])?, needed(&["device_code"])?);
+    if user_code.chars().count() > LONGEST_CODE || !user_code.chars().all(is_visible) {
+        let reason = "user_code is too long, or has characters that cannot be shown";
+        return Err(malformed(response, reason.to_owned()));
+    }
+    let to_open = |name: &str, text: &str| {
+        let reason = || format!("{name} is not an https URL that can be shown");
+        url_to_open(text).ok_or_else(|| malformed(response, reason()))
+    };
     // Google wrote it so before there was an RFC.
     let verification_uri = needed(&["verification_uri", "verification_url"])?;
-    let verification_uri_complete = text("verification_uri_complete").map(str::to_owned);
+    let verification_uri = to_open("verification_uri", &verification_uri)?;
+    let complete = text("verification_uri_complete");
+    let verification_uri_complete =
+        complete.map(|text| to_open("verification_uri_complete", text)).transpose()?;
     members.remove("device_code");
+    let members = members.into_iter().map(|(name, value)| (printable(&name), printed(value)));
     Ok(PendingDeviceLogin {
         client: client.clone(),
         user_code,
         verification_uri,
         verification_uri_complete,
         device_code: device_code.into(),
+        least_interval: interval.min(LONGEST_INTERVAL),
         interval: interval.min(LONGEST_INTERVAL),
         expires_at: began + Duration::from_secs(life.unsigned_abs()),
-        members,
+        members: members.collect(),
     })
+}
+
+/// What a person may be told to open: https, or http to loopback; in visible ASCII, so that a host of
+/// other letters looks like one.
+fn url_to_open(text: &str) -> Option<String> {
+    let begins = |scheme: &str| {
+        text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    let plain = |c: char| is_visible(c) && !c.is_whitespace() && c != '\\';
+    if text.len() > LONGEST_URL
+        || !text.chars().all(plain)
+        || !(begins("https://") || begins("http://"))
+    {
+        return None;
+    }
+    let url = Url::parse(text).ok()?;
+    let safe = (url.scheme() == "https" || is_loopback(&url))
+        && url.username().is_empty()
+        && url.password().is_none();
+    safe.then(|| if text.is_ascii() { text.to_owned() } else { url.into() })
+}
+
+/// The text, line by line, with what cannot be shown escaped.
+fn printable(text: &str) -> String {
+    let lines: Vec<String> =
+        text.split('\n').map(|line| escape_and_truncate(line, usize::MAX)).collect();
+    lines.join("\n")
+}
+
+/// The same for every text in a value.
+fn printed(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(printable(&text)),
+        Value::Array(values) => Value::Array(values.into_iter().map(printed).collect()),
+        Value::Object(members) => Value::Object(
+            members.into_iter().map(|(name, value)| (printable(&name), printed(value))).collect(),
+        ),
+        other => other,
+    }
 }
 
 /// A login on another device, under way
@@ -130,19 +194,23 @@ pub struct PendingDeviceLogin {
     verification_uri: String,
     verification_uri_complete: Option<String>,
     device_code: SecretString,
+    /// As the provider asks for.
+    least_interval: Duration,
+    /// Longer after requests that got no answer of the provider's.
     interval: Duration,
     expires_at: Instant,
     members: Map<String, Value>,
 }
 
 impl PendingDeviceLogin {
-    /// The code that the person types in; always to be shown
+    /// The code that the person types in; always to be shown. It has no control characters, and
+    /// none that hide or reorder others
     /// ([RFC 8628 §3.3.1](https://www.rfc-editor.org/rfc/rfc8628#section-3.3.1)).
     pub fn user_code(&self) -> &str {
         &self.user_code
     }
 
-    /// Where the person types it in
+    /// Where the person types it in: an https URL (http to loopback), of visible ASCII
     /// ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2)).
     pub fn verification_uri(&self) -> &str {
         &self.verification_uri
@@ -161,7 +229,8 @@ impl PendingDeviceLogin {
     }
 
     /// The members of the provider's response, such as Microsoft's `message`; without the device
-    /// code, which is a secret
+    /// code, which is a secret. Characters that a terminal must not see are escaped in it, line ends
+    /// excepted
     /// ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2)).
     pub fn members(&self) -> &Map<String, Value> {
         &self.members
@@ -169,7 +238,7 @@ impl PendingDeviceLogin {
 
     /// Waits until the person has agreed, asking as often as the provider allows: every 5 seconds
     /// unless it says otherwise, 5 seconds slower after each `slow_down`, and half as often after
-    /// each request that got no response
+    /// each request that got no response, or one that is not the provider's word (a page, a 429, a 5xx)
     /// ([RFC 8628 §3.5](https://www.rfc-editor.org/rfc/rfc8628#section-3.5)).
     ///
     /// # Errors
@@ -183,11 +252,15 @@ impl PendingDeviceLogin {
     /// issued is then lost, and the person has to agree again.
     pub async fn wait(&mut self) -> Result<Token, Error> {
         loop {
-            if self.expires_in() <= self.interval {
-                sleep(self.expires_in()).await;
+            let left = self.expires_in();
+            if left <= self.least_interval {
+                sleep(left).await;
                 return Err(expired());
             }
-            sleep(self.interval).await;
+            // An outage makes the interval long. The person may have agreed meanwhile, so the last requests
+            // come before the code expires.
+            let is_last = left <= self.interval;
+            sleep(if is_last { self.least_interval.max(left / 2) } else { self.interval }).await;
             let request = self
                 .client
                 .token_request(GRANT_TYPE)
@@ -196,15 +269,16 @@ impl PendingDeviceLogin {
                 Ok(token) => return Ok(token),
                 Err(error) => error,
             };
-            match error.error_code() {
-                Some("authorization_pending") => {}
-                Some("slow_down") => self.interval += SLOWER,
-                None if error.is_transient() => {
-                    let wait = self.interval * 2;
-                    self.interval =
-                        wait.max(error.retry_after().unwrap_or_default()).min(LONGEST_INTERVAL);
-                }
-                _ => return Err(error),
+            if error.has_code("authorization_pending") {
+            } else if error.has_code("slow_down") {
+                self.least_interval += SLOWER;
+                self.interval += SLOWER;
+            } else if error.is_transient() {
+                let retry_after = error.retry_after().unwrap_or_default();
+                let longer = (self.interval * 2).max(retry_after).min(LONGEST_INTERVAL);
+                self.interval = self.interval.max(longer);
+            } else {
+                return Err(error);
             }
         }
     }
@@ -214,10 +288,12 @@ fn expired() -> Error {
     Error::new(Kind::Refused(ErrorResponse {
         endpoint: "token endpoint",
         status: None,
-        code: Some("expired_token".to_owned()),
+        code: Some(ErrorCode::known("expired_token")),
         description: Some("the user code has expired; begin the login again".to_owned()),
         uri: None,
         retry_after: None,
+        content: None,
+        class: RetryClass::Permanent,
     }))
 }
 

@@ -13,7 +13,7 @@ use crate::client::OAuthClient;
 use crate::clock;
 use crate::error::Error;
 use crate::token::Token;
-use crate::wire::{HttpResponse, ResponseRules, token};
+use crate::wire::{HttpResponse, token};
 
 impl OAuthClient {
     /// A login whose token comes in the fragment of the callback: the implicit grant
@@ -119,6 +119,7 @@ impl PendingImplicitLogin {
         let callback =
             Callback::parse(callback.as_ref(), Part::Fragment, &self.state.redirect_uri)?;
         self.state.check(client, &callback)?;
+        self.state.finish()?;
         let mut members = callback.members();
         // "The authorization server MUST NOT issue a refresh token."
         for not_ours in ["state", "iss", "refresh_token"] {
@@ -129,11 +130,13 @@ impl PendingImplicitLogin {
             endpoint: "authorization endpoint",
             status: StatusCode::OK,
             retry_after: None,
+            content_type: None,
+            location: None,
             body: Zeroizing::default(),
             sent_at: clock::to_date(client.clock_ref().now()),
             secrets: &[state],
         };
-        token(&response, &ResponseRules::default(), members)
+        token(&response, client.rules(), members)
     }
 }
 

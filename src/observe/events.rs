@@ -18,6 +18,7 @@ macro_rules! events {
         { $($field:ident = $value:expr),* } $(=> $counted:expr)?;
     )*) => {
         $(
+            #[cfg_attr(not(feature = "file-store"), allow(dead_code))]
             pub(crate) fn $name($($argument: $type),*) {
                 tracing::event!(
                     target: TARGET,
@@ -109,6 +110,9 @@ events! {
         "the store failed"
         { operation = operation, error = cause(error) }
         => metrics::store_error(operation);
+    WARN token_file_exposed(path: &str, tightened: bool)
+        "other users could read the token file"
+        { path = path, tightened = tightened };
     WARN lease_lost()
         "another process holds the lease of a renewal that is under way here" {}
         => metrics::count(metrics::LOST_LEASES);

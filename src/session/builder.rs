@@ -114,7 +114,8 @@ impl SessionBuilder {
     /// [`TokenSaver`] for how it is called.
     ///
     /// A provider may have replaced the refresh token by the time it is called for the first time:
-    /// make sure when you start that what it writes to can be written to.
+    /// make sure when you start that what it writes to can be written to, or use a
+    /// [`saver`](Self::saver) with [`TokenSaver::check`].
     pub fn on_new_token<F, Fut, E>(self, save: F) -> Self
     where
         F: Fn(Token) -> Fut + Send + Sync + 'static,
@@ -224,7 +225,7 @@ impl SessionBuilder {
     }
 
     /// How long before its deadline a token is renewed in the background; jittered by a quarter
-    /// either way, and at most half of the lifetime. By default a fifth of the lifetime, but at
+    /// either way, and at most half of the lifetime, where that is known. By default a fifth of the lifetime, but at
     /// least 10 seconds and at most 5 minutes
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn refresh_lead(mut self, lead: Duration) -> Self {

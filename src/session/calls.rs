@@ -7,20 +7,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::config::Config;
 use super::driver::Driver;
 use super::machine::{
-    Action, Answer, FailureClass, Now, Presented, Purpose, Record, Settings, State, StoreFailure,
-    Swapped,
+    Action, Answer, FailureClass, Home, Now, Presented, Purpose, Record, Settings, State,
+    StoreFailure, Swapped,
 };
 use super::snapshot::{Provenance, SessionMachine, Snapshot};
 use super::stored_record;
 use crate::client::TokenTypeHint;
+use crate::clock;
 use crate::error::{BoxError, Error, Kind, RetryClass};
 use crate::grant::{self, GrantContext};
 use crate::observe;
@@ -61,18 +64,27 @@ pub(super) fn perform(
         Action::Load { call } => {
             async move { Done::Loaded(call, load(&config, &driver.key()).await) }.boxed()
         }
-        Action::Swap { call, purpose, expected, record } => {
+        Action::Swap { call, purpose, expected, unreadable, record } => {
             // An outcome may also be that there is nothing to save.
             let is_save = matches!(purpose, Purpose::Login | Purpose::Outcome)
                 && driver.peek(|machine| machine.is_unsaved());
             async move {
+                let replaced = Replaced { version: expected, unreadable };
                 let outcome =
-                    swap(&config, &driver.key(), (purpose, is_save), expected, &record).await;
+                    swap(&config, &driver.key(), (purpose, is_save), replaced, &record).await;
                 Done::Swapped(call, outcome)
             }
             .boxed()
         }
         Action::Present { request, limit } => async move {
+            let began = Instant::now();
+            if let Err(error) = check_saver(&config, &request, limit).await {
+                return Done::Answered(
+                    request,
+                    Answer::Failed(error, FailureClass::Transient(None)),
+                );
+            }
+            let limit = limit.saturating_sub(began.elapsed());
             if !driver.lock().machine().is_current(&request) {
                 // Its login was replaced before it began: nothing of it is presented any more.
                 let class = FailureClass::Transient(None);
@@ -109,11 +121,17 @@ async fn load(
     found.map_err(|error| failure("load", error))
 }
 
+/// What a swap replaces.
+struct Replaced {
+    version: Option<i64>,
+    unreadable: bool,
+}
+
 async fn swap(
     config: &Config,
     key: &TokenKey,
     (purpose, is_save): (Purpose, bool),
-    expected: Option<i64>,
+    replaced: Replaced,
     record: &Record<Arc<Snapshot>, Error>,
 ) -> Result<Swapped<Arc<Snapshot>, Error>, StoreFailure<Error>> {
     const NAME: &str = "compare_and_swap";
@@ -125,7 +143,8 @@ async fn swap(
     };
     let document =
         stored_record::encode(record, key).map_err(|error| as_save(failure(NAME, error)))?;
-    let expected = expected.map(Version::from_number);
+    let document = if replaced.unreadable { document.replacing_unreadable() } else { document };
+    let expected = replaced.version.map(Version::from_number);
     let document = &document;
     let swap = |store: Arc<dyn TokenStore>| async move {
         store.compare_and_swap(key, expected, document).await
@@ -160,7 +179,8 @@ fn read(
     found: &crate::store::Record,
 ) -> Result<StoredRecord, StoreError> {
     let snapshot = |token| config.snapshot(token, Provenance::Adopted);
-    let record = stored_record::decode(found, key, snapshot)?;
+    let record = stored_record::decode(found, key, snapshot)
+        .map_err(|error| error.with_version(found.version()))?;
     Ok((record, found.version().number()))
 }
 
@@ -189,9 +209,28 @@ where
 }
 
 fn failure(operation: &'static str, error: StoreError) -> StoreFailure<Error> {
+    let unreadable = error.version().map(Version::number);
     let error = Error::from(error);
     observe::store_failed(operation, &error);
-    StoreFailure { error, slow: false }
+    StoreFailure { error, slow: false, unreadable }
+}
+
+/// Whether what a refresh token brings could be saved.
+async fn check_saver(
+    config: &Config,
+    request: &Presented<Arc<Snapshot>>,
+    limit: Duration,
+) -> Result<(), Error> {
+    let saver = config.saver.as_ref().filter(|_| config.settings.home == Home::Saver);
+    let Some(saver) = saver.filter(|_| request.refresh) else { return Ok(()) };
+    let limit = limit.min(config.settings.save_wait);
+    let call = AssertUnwindSafe(async { saver.check().await }).catch_unwind();
+    let why = match tokio::time::timeout(limit, call).await {
+        Ok(Ok(outcome)) => outcome.err(),
+        Ok(Err(_)) => Some(Error::new(Kind::Panicked("the saver")).into()),
+        Err(_) => Some(format!("its check took longer than {limit:?}").into()),
+    };
+    why.map_or(Ok(()), |why| Err(Error::new(Kind::CannotSave(why))))
 }
 
 async fn present(
@@ -219,13 +258,18 @@ async fn present(
         Ok(token) => return Answer::Token(Arc::new(config.snapshot(token, Provenance::Renewed))),
         Err(error) => error,
     };
+    let (error, new) = error.split_refresh_token(token.and_then(Token::refresh_token));
+    if let Some(new) = new {
+        return Answer::Rotated(rotated(config, request.token.as_deref(), new), error);
+    }
     if is_refresh && matches!(error.kind(), Kind::ResponseLost { .. } | Kind::Timeout { .. }) {
         return Answer::Lost(error);
     }
     match error.retry_class() {
         RetryClass::Permanent if is_refresh => Answer::Refused(error),
-        RetryClass::Transient if error.leaves_doubt() => {
-            Answer::Failed(error, FailureClass::Unusable)
+        RetryClass::Foreign => {
+            let (in_doubt, retry_after) = (error.leaves_doubt(), error.retry_after());
+            Answer::Failed(error, FailureClass::Foreign { in_doubt, retry_after })
         }
         RetryClass::Transient => {
             let class = FailureClass::Transient(error.retry_after());
@@ -237,6 +281,15 @@ async fn present(
     }
 }
 
+/// The old token with a new refresh token; that alone where there was none.
+fn rotated(config: &Config, old: Option<&Snapshot>, new: SecretString) -> Arc<Snapshot> {
+    let new = new.expose_secret();
+    Arc::new(match old.and_then(|old| Some((old, old.token()?))) {
+        Some((old, token)) => old.with_refresh_token(Token::clone(token).with_refresh_token(new)),
+        None => config.snapshot(Token::only_refresh_token(new.to_owned()), Provenance::Given),
+    })
+}
+
 async fn ask_grant(
     config: &Config,
     previous_token: Option<&Token>,
@@ -245,6 +298,7 @@ async fn ask_grant(
     let Some(grant) = &config.grant else {
         return Err(Error::config("the session has no grant to ask"));
     };
+    let asked_at = clock::to_date(config.clock.now());
     let context = GrantContext { client: config.client.as_ref(), previous_token };
     let limit = limit.min(config.grant_timeout);
     let call = AssertUnwindSafe(async { grant.token(&context).await }).catch_unwind();
@@ -253,7 +307,7 @@ async fn ask_grant(
             let why = "the grant says that it will not succeed";
             Err(Error::new(Kind::Reauthorization { why, lost: false, cause: Some(error) }))
         }
-        Ok(Ok(outcome)) => outcome.map(|token| keep_refresh_token(token, previous_token)),
+        Ok(Ok(outcome)) => issued(outcome?, previous_token, asked_at),
         Ok(Err(_)) => Err(Error::new(Kind::Panicked("the grant"))),
         Err(_) => Err(Error::new(Kind::GrantTimeout(limit))),
     }
@@ -261,11 +315,18 @@ async fn ask_grant(
 
 /// A grant of the application's may present the refresh token itself; like a provider it may leave out
 /// what stays the same.
-fn keep_refresh_token(token: Token, previous: Option<&Token>) -> Token {
-    match (token.refresh_token(), previous.and_then(Token::refresh_token)) {
-        (None, Some(kept)) => token.with_refresh_token(kept),
-        _ => token,
+fn issued(token: Token, previous: Option<&Token>, asked_at: DateTime<Utc>) -> Result<Token, Error> {
+    if token.header().is_none() {
+        return Err(Error::config("the grant returned a token without an access token"));
     }
+    let (token, claims_the_past) = token.issued(asked_at);
+    if claims_the_past {
+        observe::token_already_expired();
+    }
+    Ok(match previous {
+        Some(previous) => token.fill_missing_from(previous),
+        None => token,
+    })
 }
 
 /// One call of the saver; `None`: to delete what was saved. It has no limit: see `machine/own.rs`.

@@ -1,10 +1,11 @@
 //! When a token is due for renewal, and when it no longer serves: pure arithmetic.
 //!
 //! With a lifetime L (the deadline less the moment the request was sent; less the moment of
-//! loading, where that is not known):
+//! loading, where that is not known, as for most tokens that another program stored):
 //!
 //! - *lead* = L/5, at least 10 seconds, at most 5 minutes, and never more than L/2;
 //!   *due* = deadline − lead, the lead jittered by a quarter either way;
+//!   a lead that the application chose is at most L/2 too, but only of a lifetime that is known;
 //! - *margin* = L/10, at most 10 seconds; *expired* = deadline − margin.
 //!
 //! The lead's floor is what a slow token endpoint may take: with a fifth alone, a token of 3
@@ -28,10 +29,13 @@ fn never() -> SystemTime {
     clock::to_time(DateTime::<Utc>::MAX_UTC) + Duration::from_secs(1)
 }
 
+/// Longer than any token lives; a jittered lead stays within a `Duration`.
+const LONGEST_LEAD: Duration = Duration::from_secs(10_000 * 366 * 24 * 3600);
+
 /// How lead and margin are chosen.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Policy {
-    /// In place of L/5 within 10 s and 5 min; still at most L/2.
+    /// In place of L/5 within 10 s and 5 min; still at most L/2, where L is known.
     pub(crate) lead: Option<Duration>,
     /// In place of 10 s; still at most L/10.
     pub(crate) margin: Option<Duration>,
@@ -61,23 +65,31 @@ impl Freshness {
         Self { due: deadline, expired: deadline }
     }
 
-    /// Of a token that lives from `from` to `deadline`; `jitter` is in `-1.0..=1.0`.
+    /// Of a token that was `issued` then, as far as that is known, and lives to the deadline; `jitter` is in
+    /// `-1.0..=1.0`.
     pub(crate) fn of(
-        from: SystemTime,
+        issued: Option<SystemTime>,
+        now: SystemTime,
         deadline: DateTime<Utc>,
         policy: Policy,
         jitter: f64,
     ) -> Self {
         let deadline = clock::to_time(deadline);
-        let Ok(life) = deadline.duration_since(from) else { return Self::expired() };
-        let lead = policy
-            .lead
-            .unwrap_or_else(|| (life / 5).clamp(Duration::from_secs(10), Duration::from_secs(300)))
-            .min(life / 2)
-            .mul_f64(1.0 + jitter.clamp(-1.0, 1.0) / 4.0);
+        let Ok(life) = deadline.duration_since(issued.unwrap_or(now)) else {
+            return Self::expired();
+        };
+        let lead = match policy.lead {
+            // What is left says nothing of what a renewal brings.
+            Some(lead) if issued.is_none() => lead.min(LONGEST_LEAD),
+            Some(lead) => lead.min(life / 2),
+            None => {
+                (life / 5).clamp(Duration::from_secs(10), Duration::from_secs(300)).min(life / 2)
+            }
+        };
+        let lead = lead.mul_f64(1.0 + jitter.clamp(-1.0, 1.0) / 4.0);
         let margin = policy.margin.unwrap_or(Duration::from_secs(10)).min(life / 10);
         let expired = deadline - margin;
-        Self { due: (deadline - lead).min(expired), expired }
+        Self { due: deadline.checked_sub(lead).unwrap_or_else(always).min(expired), expired }
     }
 
     pub(crate) fn stage(&self, now: SystemTime) -> Stage {
@@ -98,7 +110,9 @@ mod tests {
     const START: u64 = 1_700_000_000;
 
     fn at(seconds: f64) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(START) + Duration::from_secs_f64(seconds)
+        let start = UNIX_EPOCH + Duration::from_secs(START);
+        let by = Duration::from_secs_f64(seconds.abs());
+        if seconds < 0.0 { start - by } else { start + by }
     }
 
     fn deadline(seconds: i64) -> DateTime<Utc> {
@@ -106,7 +120,8 @@ mod tests {
     }
 
     fn of(life: i64, jitter: f64) -> (f64, f64) {
-        let freshness = Freshness::of(at(0.0), deadline(life), Policy::default(), jitter);
+        let freshness =
+            Freshness::of(Some(at(0.0)), at(0.0), deadline(life), Policy::default(), jitter);
         let since = |time: SystemTime| time.duration_since(at(0.0)).unwrap().as_secs_f64();
         (since(freshness.due), since(freshness.expired))
     }
@@ -145,7 +160,8 @@ mod tests {
 
     #[test]
     fn stages_change_at_the_nanosecond() {
-        let freshness = Freshness::of(at(0.0), deadline(100), Policy::default(), 0.0);
+        let freshness =
+            Freshness::of(Some(at(0.0)), at(0.0), deadline(100), Policy::default(), 0.0);
         let ns = Duration::from_nanos(1);
         for (time, stage) in [
             (at(80.0) - ns, Stage::Fresh),
@@ -166,12 +182,28 @@ mod tests {
                 lead: Some(Duration::from_secs(lead)),
                 margin: Some(Duration::from_secs(margin)),
             };
-            let freshness = Freshness::of(at(0.0), deadline(100), policy, 0.0);
+            let freshness = Freshness::of(Some(at(0.0)), at(0.0), deadline(100), policy, 0.0);
             (freshness.due, freshness.expired)
         };
         assert_eq!(of(30, 5), (at(70.0), at(95.0)));
         assert_eq!(of(90, 90), (at(50.0), at(90.0)));
         assert_eq!(of(0, 5), (at(95.0), at(95.0)));
+    }
+
+    #[test]
+    fn an_own_lead_is_kept_where_only_the_deadline_is_known() {
+        let of = |issued, left, lead, jitter| {
+            let policy = Policy { lead: Some(Duration::from_secs(lead)), margin: None };
+            let freshness = Freshness::of(issued, at(0.0), deadline(left), policy, jitter);
+            (freshness.due, freshness.expired)
+        };
+        assert_eq!(of(None, 60, 300, 0.0), (at(-240.0), at(54.0)));
+        assert_eq!(of(None, 60, 300, 1.0), (at(-315.0), at(54.0)));
+        assert_eq!(of(None, 600, 300, 0.0), (at(300.0), at(590.0)));
+        assert_eq!(of(Some(at(-3540.0)), 60, 300, 0.0), (at(-240.0), at(50.0)));
+        assert_eq!(of(Some(at(0.0)), 60, 300, 0.0), (at(30.0), at(54.0)));
+        let (due, expired) = of(None, 60, u64::MAX, 1.0);
+        assert_eq!(Freshness { due, expired }.stage(UNIX_EPOCH), Stage::Due);
     }
 
     #[test]
@@ -181,7 +213,7 @@ mod tests {
         let unset = UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!(Freshness::expired().stage(unset), Stage::Expired);
         assert_eq!(
-            Freshness::of(at(1.0), deadline(0), Policy::default(), 0.0),
+            Freshness::of(Some(at(1.0)), at(1.0), deadline(0), Policy::default(), 0.0),
             Freshness::expired()
         );
         assert_eq!(Freshness::until(deadline(0)).stage(at(0.0)), Stage::Expired);

@@ -16,7 +16,6 @@ use super::freshness::{Freshness, Policy};
 use super::machine::{Credential, Machine, Stage};
 use crate::clock;
 use crate::error::Error;
-use crate::observe;
 use crate::token::Token;
 
 /// The machine of a session.
@@ -74,7 +73,7 @@ impl Snapshot {
     pub(crate) fn new(token: Arc<Token>, provenance: Provenance, inputs: &FreshnessInputs) -> Self {
         Self {
             header: token.header().cloned(),
-            freshness: freshness(&token, provenance, inputs),
+            freshness: freshness(&token, inputs),
             token: Some(token),
             provenance,
             is_rejected: false,
@@ -95,6 +94,20 @@ impl Snapshot {
             accepted_by: AtomicU64::new(0),
             is_update_over: AtomicBool::new(self.is_update_over.load(Ordering::Relaxed)),
             is_update_taken: AtomicBool::new(self.is_update_taken.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// The same access token with another refresh token: an update for whoever saves tokens.
+    pub(crate) fn with_refresh_token(&self, token: Token) -> Self {
+        Self {
+            header: self.header.clone(),
+            token: Some(Arc::new(token)),
+            freshness: self.freshness,
+            provenance: self.provenance,
+            is_rejected: false,
+            accepted_by: AtomicU64::new(self.accepted_by.load(Ordering::Relaxed)),
+            is_update_over: AtomicBool::new(false),
+            is_update_taken: AtomicBool::new(false),
         }
     }
 
@@ -173,24 +186,13 @@ impl Credential for Arc<Snapshot> {
     }
 }
 
-fn freshness(token: &Token, provenance: Provenance, inputs: &FreshnessInputs) -> Freshness {
+fn freshness(token: &Token, inputs: &FreshnessInputs) -> Freshness {
     let Some(deadline) = token.expires_at() else { return Freshness::unlimited() };
     if token.refresh_token().is_none() && !inputs.has_grant {
         return Freshness::until(deadline);
     }
-    // A token that a provider has just issued is not expired, whatever it says: taken at its word
-    // it would be renewed for every request. It is used until a 401.
-    let claims_the_past = token.lifetime().is_some_and(|seconds| seconds <= 0);
-    if provenance == Provenance::Renewed && claims_the_past {
-        observe::token_already_expired();
-        return Freshness::unlimited();
-    }
-    Freshness::of(
-        issued(token, deadline).unwrap_or(inputs.now),
-        deadline,
-        inputs.policy,
-        jitter(token),
-    )
+    let issued = issued(token, deadline);
+    Freshness::of(issued, inputs.now, deadline, inputs.policy, jitter(token))
 }
 
 /// Between -1 and 1, and the same for the same token wherever it is: were it drawn by each process

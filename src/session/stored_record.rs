@@ -211,14 +211,7 @@ pub(super) fn login_of(token: &Token) -> u64 {
     fingerprint(token).0
 }
 
-fn token(mut members: Map<String, Value>) -> Result<Token, StoreError> {
-    let lacks_access_token =
-        members.get("access_token").is_none_or(|text| text.as_str().is_some_and(str::is_empty));
-    if lacks_access_token
-        && let Some(Value::String(refresh_token)) = members.remove("refresh_token")
-    {
-        return Ok(Token::only_refresh_token(refresh_token));
-    }
+fn token(members: Map<String, Value>) -> Result<Token, StoreError> {
     serde_json::from_value(Value::Object(members))
         .map_err(|_| StoreError::corrupt("it is no token in JSON"))
 }

@@ -6,6 +6,8 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
+use super::StoreError;
+
 /// Identifies one content of a key's record.
 ///
 /// A version must never come twice for a key, not even after the store lost its content: a replica
@@ -20,9 +22,9 @@ impl Version {
         Self(number)
     }
 
-    /// The first 64 bits of the document's SHA-256, so each reader of a document gets the same one.
-    pub(super) fn of(json: &str) -> Self {
-        let digest = Sha256::digest(json.as_bytes());
+    /// The first 64 bits of the SHA-256 of what is stored, so each reader of it gets the same one.
+    pub(super) fn of(stored: &[u8]) -> Self {
+        let digest = Sha256::digest(stored);
         let mut number = [0; 8];
         number.copy_from_slice(&digest[..8]);
         Self(i64::from_be_bytes(number))
@@ -41,18 +43,30 @@ impl Version {
 pub struct Record {
     version: Version,
     json: SecretString,
+    replaces_unreadable: bool,
 }
 
 impl Record {
     /// A document, with a hash of it as the version: equal documents have equal versions.
     pub fn new(json: impl Into<String>) -> Self {
         let json = Zeroizing::new(json.into());
-        Self::with_version(Version::of(&json), json.as_str())
+        Self::with_version(Version::of(json.as_bytes()), json.as_str())
     }
 
     /// A document with the version that the store kept for it.
     pub fn with_version(version: Version, json: impl Into<String>) -> Self {
-        Self { version, json: SecretString::from(json.into()) }
+        Self { version, json: SecretString::from(json.into()), replaces_unreadable: false }
+    }
+
+    /// The same record, to be stored in place of what nobody can read: a store may keep that aside.
+    #[must_use = "it returns the record"]
+    pub fn replacing_unreadable(self) -> Self {
+        Self { replaces_unreadable: true, ..self }
+    }
+
+    /// Whether what this record is to replace cannot be read. `FileStore` keeps that aside.
+    pub fn replaces_unreadable(&self) -> bool {
+        self.replaces_unreadable
     }
 
     /// The version.
@@ -63,6 +77,24 @@ impl Record {
     /// The document: JSON text. A secret.
     pub fn json(&self) -> &str {
         self.json.expose_secret()
+    }
+}
+
+impl StoreError {
+    /// The version of what cannot be read. A swap that expects it replaces that: a session does so for
+    /// a new login or a sign-out, and for nothing else. Does nothing to an error that is not
+    /// [`corrupt`](Self::corrupt).
+    #[must_use = "it returns the error with the version"]
+    pub fn with_version(mut self, version: Version) -> Self {
+        if self.is_corrupt() {
+            self.version = Some(version.number());
+        }
+        self
+    }
+
+    /// The version of what cannot be read, where the store knows it.
+    pub fn version(&self) -> Option<Version> {
+        self.version.map(Version::from_number)
     }
 }
 

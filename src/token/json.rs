@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 use serde::de::Error as _;
@@ -12,20 +12,11 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{BEARER, Lifetime, Parts, Token, scope};
+use super::{AccessToken, BEARER, Deadline, Parts, Token, take_scope};
 use crate::clock::{self, Clock};
 
-/// The members that `Token` has fields for; any other is `extra`.
-const KNOWN: [&str; 8] = [
-    "access_token",
-    "token_type",
-    "refresh_token",
-    "scope",
-    "expires_at",
-    "expires_in",
-    "expiry",
-    BOOKKEEPING,
-];
+/// The members that `Token` has fields for, beside those of its deadline; any other is `extra`.
+const KNOWN: [&str; 5] = ["access_token", "token_type", "refresh_token", "scope", BOOKKEEPING];
 
 /// What a session writes beside a token that is in a store. No member of the token: a token file that an
 /// application reads by itself loads without it.
@@ -60,8 +51,7 @@ impl Serialize for Token {
         if let Some(lifetime) = parts.lifetime {
             map.serialize_entry("expires_in", &lifetime)?;
         }
-        for (name, value) in parts.extra.iter().filter(|(name, _)| !KNOWN.contains(&name.as_str()))
-        {
+        for (name, value) in parts.extra.iter().filter(|(name, _)| !is_known(name)) {
             map.serialize_entry(name, value)?;
         }
         map.end()
@@ -75,18 +65,28 @@ impl<'de> Deserialize<'de> for Token {
         let Value::Object(mut members) = Value::deserialize(deserializer)? else {
             return Err(D::Error::custom("a stored token is a JSON object"));
         };
+        let refresh_token = text(&mut members, "refresh_token").map(SecretString::from);
         let access_token = match members.remove("access_token") {
+            None | Some(Value::Null) if refresh_token.is_some() => AccessToken::none(),
+            Some(Value::String(text)) if text.is_empty() && refresh_token.is_some() => {
+                AccessToken::none()
+            }
             Some(Value::String(text)) => {
                 Self::sendable(&Zeroizing::new(text)).map_err(D::Error::custom)?
             }
             _ => return Err(D::Error::custom("a stored token needs an access_token")),
         };
+        // Whatever its type: it was accepted before it was stored.
         let token_type = text(&mut members, "token_type").map_or(BEARER, Cow::Owned);
-        let refresh_token = text(&mut members, "refresh_token").map(SecretString::from);
-        let scope = scope(members.remove("scope")).map(String::into_boxed_str);
-        let (expires_at, lifetime) = deadline(&mut members);
-        members.retain(|name, _| !KNOWN.contains(&name.as_str()));
-        let parts = Parts {
+        let scope = take_scope(&mut members);
+        let now = clock::to_date(Clock::default().now());
+        let (deadline, lifetime) = Deadline::of_stored(&members);
+        let expires_at = match access_token.header() {
+            Some(_) => deadline.from(now),
+            None => Some(DateTime::UNIX_EPOCH),
+        };
+        members.retain(|name, _| !is_known(name));
+        Ok(Token::of(Parts {
             access_token,
             token_type,
             refresh_token,
@@ -94,53 +94,17 @@ impl<'de> Deserialize<'de> for Token {
             expires_at,
             lifetime,
             extra: members,
-        };
-        Token::checked(parts).map_err(D::Error::custom)
+        }))
     }
+}
+
+fn is_known(name: &str) -> bool {
+    KNOWN.contains(&name) || Deadline::is_member(name)
 }
 
 fn text(members: &mut Map<String, Value>, name: &str) -> Option<String> {
     match members.remove(name) {
         Some(Value::String(text)) if !text.is_empty() => Some(text),
-        _ => None,
-    }
-}
-
-/// The deadline and the lifetime: an absolute deadline goes before a relative one.
-fn deadline(members: &mut Map<String, Value>) -> (Option<DateTime<Utc>>, Option<i64>) {
-    let absolute =
-        ["expires_at", "expiry"].into_iter().find_map(|name| members.get(name).and_then(date));
-    let relative = members.get("expires_in").and_then(|value| Lifetime::read(value).seconds());
-    match (absolute, relative) {
-        (Some(date), lifetime) => (Some(date), lifetime.filter(|seconds| *seconds > 0)),
-        (None, Some(seconds)) => {
-            let now = clock::to_date(Clock::default().now());
-            (Some(clock::add_seconds(now, seconds)), None)
-        }
-        (None, None) => (None, None),
-    }
-}
-
-/// An epoch number (Authlib, requests-oauthlib), also as a string, or an RFC 3339 date (x/oauth2,
-/// whose zero date means "never expires").
-pub(crate) fn date(value: &Value) -> Option<DateTime<Utc>> {
-    let epoch = |seconds: f64| {
-        let micros = (seconds * 1e6).round();
-        #[allow(clippy::cast_possible_truncation)]
-        let date = DateTime::from_timestamp_micros(micros as i64);
-        Some(clock::clamp(date.unwrap_or(if micros < 0.0 {
-            DateTime::UNIX_EPOCH
-        } else {
-            DateTime::<Utc>::MAX_UTC
-        })))
-    };
-    match value {
-        Value::Number(number) => epoch(number.as_f64()?),
-        Value::String(text) => match DateTime::parse_from_rfc3339(text.trim()) {
-            Ok(date) if date.timestamp() == -62_135_596_800 => None,
-            Ok(date) => Some(clock::clamp(date.to_utc())),
-            Err(_) => epoch(text.trim().parse().ok().filter(|s: &f64| s.is_finite())?),
-        },
         _ => None,
     }
 }
@@ -250,6 +214,64 @@ mod tests {
     }
 
     #[test]
+    fn deadlines_under_other_names_and_in_other_units_are_read() {
+        for (members, expires_at) in [
+            (json!({"expires_on": "1700000060", "expires_in": "3600"}), 1_700_000_060),
+            (json!({"expires": 1_700_000_060}), 1_700_000_060),
+            (json!({"expires": "2023-11-14T22:14:20Z"}), 1_700_000_060),
+            (json!({"expires": "Tue, 14 Nov 2023 22:14:20 GMT"}), 1_700_000_060),
+            (json!({"expires_in": 1_700_000_060}), 1_700_000_060),
+            (json!({"expires_at": 1_700_000_060_000_i64}), 1_700_000_060),
+            (json!({"expires_at": "1700000060000"}), 1_700_000_060),
+            (json!({"expires_at": null, "expiry": "2023-11-14T22:14:20Z"}), 1_700_000_060),
+            (json!({"expires_at": "0001-01-01T00:00:00Z", "expires_on": 5}), 5),
+            (json!({"expiry_date": 1_700_000_060_000_i64}), 1_700_000_060),
+            (json!({"expires_at": 1_700_000_060, "expires_in": -30}), 1_700_000_060),
+        ] {
+            let mut stored = members.clone();
+            stored["access_token"] = json!("at");
+            let token = load(stored);
+            assert_eq!(token.expires_at().unwrap().timestamp(), expires_at, "{members}");
+            assert!(token.extra().is_empty(), "{members}");
+        }
+        let zoho = json!({"access_token": "at", "expires_at": 1_700_000_000, "expires_in": 3_600_000,
+                          "expires_in_sec": 3600});
+        assert_eq!(load(zoho).lifetime(), Some(3600));
+    }
+
+    #[test]
+    fn a_token_of_another_type_loads_and_is_saved_as_it_was() {
+        for (stored, loaded) in [
+            ("User Access Token", "User Access Token"),
+            ("bot", "bot"),
+            (" bearer ", "bearer"),
+            ("BEARER", "BEARER"),
+            (" ", "Bearer"),
+            ("", "Bearer"),
+        ] {
+            let token = load(json!({"access_token": "at", "token_type": stored}));
+            assert_eq!(token.token_type(), loaded, "{stored:?}");
+            assert_eq!(token.header().unwrap(), "Bearer at");
+            assert_eq!(serde_json::to_value(&token).unwrap()["token_type"], loaded);
+        }
+    }
+
+    #[test]
+    fn a_refresh_token_alone_is_an_expired_token() {
+        for access_token in [json!(null), json!("")] {
+            let stored = json!({"access_token": access_token, "refresh_token": "rt", "expires_in": 3600,
+                                "scopes": "a", "id_token": "x"});
+            for token in [load(stored.clone()), load(serde_json::to_value(load(stored)).unwrap())] {
+                assert_eq!((token.access_token(), token.refresh_token()), ("", Some("rt")));
+                assert!(token.header().is_none());
+                assert_eq!(token.expires_at(), Some(DateTime::UNIX_EPOCH));
+                assert_eq!((token.scope(), &token.extra()["id_token"]), (Some("a"), &json!("x")));
+            }
+        }
+        assert_eq!(load(json!({"refresh_token": "rt"})).refresh_token(), Some("rt"));
+    }
+
+    #[test]
     fn a_deadline_is_loaded_as_it_was_saved() {
         let at = |seconds, micros: u32| DateTime::from_timestamp(seconds, micros * 1_000).unwrap();
         for (deadline, loaded) in [
@@ -291,10 +313,8 @@ mod tests {
             (json!({}), "a stored token needs an access_token"),
             (json!({"access_token": null}), "a stored token needs an access_token"),
             (json!({"access_token": "a\nb"}), "cannot stand in a header"),
-            (
-                json!({"access_token": "at", "token_type": "mac"}),
-                "the token type is \"mac\", not Bearer",
-            ),
+            (json!({"access_token": ""}), "the access token is empty"),
+            (json!({"access_token": 7, "refresh_token": "rt"}), "needs an access_token"),
         ] {
             let error = serde_json::from_value::<Token>(stored.clone()).unwrap_err();
             assert!(error.to_string().contains(reason), "{stored}: {error}");

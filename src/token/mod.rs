@@ -1,17 +1,19 @@
 //! The token: what the provider gave, with an absolute deadline.
 //!
-//! Invariants: the access token can stand in a header; the type is Bearer; the deadline lies
-//! between 1970 and 9999.
+//! Invariants: the access token can stand in a header, or there is none, and then there is a refresh token
+//! and the deadline is over; the deadline lies between 1970 and 9999.
 
 mod access_token;
+mod deadline;
 mod json;
 mod lifetime;
 mod scope;
 
 pub(crate) use access_token::AccessToken;
-pub(crate) use json::{BOOKKEEPING, date};
+pub(crate) use deadline::Deadline;
+pub(crate) use json::BOOKKEEPING;
 pub(crate) use lifetime::Lifetime;
-pub(crate) use scope::scope;
+pub(crate) use scope::{is_scope, take_scope};
 
 use std::borrow::Cow;
 use std::fmt;
@@ -24,7 +26,6 @@ use serde_json::{Map, Value};
 
 use crate::clock;
 use crate::error::Error;
-use crate::redact::redact_name;
 
 /// A bearer token with its refresh token and its absolute deadline.
 ///
@@ -35,7 +36,9 @@ use crate::redact::redact_name;
 /// form is that of requests-oauthlib and Authlib (`expires_at` as seconds since 1970, a number);
 /// what they or Go's x/oauth2 (`expiry`, RFC 3339) wrote is read as it is, and a stored token that
 /// has only a negative `expires_in` is expired when loaded. A stored token with only a positive
-/// `expires_in` counts from the moment it is loaded, as in requests-oauthlib.
+/// `expires_in` counts from the moment it is loaded, as in requests-oauthlib. A stored token without
+/// `access_token`, but with a refresh token, is expired. Its type may be any: what is stored was
+/// accepted once.
 ///
 /// ```
 /// use reqwest_oauth2::Token;
@@ -75,7 +78,7 @@ impl Token {
     /// ([RFC 6749 Appendix A.12](https://www.rfc-editor.org/rfc/rfc6749#appendix-A.12)).
     pub fn new(access_token: impl Into<String>) -> Result<Self, Error> {
         let text = Zeroizing::new(access_token.into());
-        Self::checked(Parts {
+        Ok(Self::of(Parts {
             access_token: Self::sendable(&text)?,
             token_type: BEARER,
             refresh_token: None,
@@ -83,7 +86,7 @@ impl Token {
             expires_at: None,
             lifetime: None,
             extra: Map::new(),
-        })
+        }))
     }
 
     /// The first token of a session that has only a refresh token: it has no access token, and no API
@@ -109,22 +112,33 @@ impl Token {
         })
     }
 
-    pub(crate) fn checked(mut parts: Parts) -> Result<Self, Error> {
-        if !parts.token_type.eq_ignore_ascii_case("bearer") {
-            return Err(Error::config(format!(
-                "the token type is {:?}, not Bearer; see OAuthClient::accept_token_type if the provider means Bearer by it",
-                redact_name(&parts.token_type, &[])
-            )));
-        }
+    pub(crate) fn of(mut parts: Parts) -> Self {
         parts.expires_at = parts.expires_at.map(clock::clamp);
-        if parts.token_type == BEARER {
+        let token_type = parts.token_type.trim();
+        if token_type.is_empty() || token_type == BEARER {
             parts.token_type = BEARER;
+        } else if token_type.len() < parts.token_type.len() {
+            parts.token_type = Cow::Owned(token_type.to_owned());
         }
         if parts.extra.is_empty() {
             // An emptied map keeps its memory, four times that of the rest of the token.
             parts.extra = Map::new();
         }
-        Ok(Self(parts))
+        Self(parts)
+    }
+
+    /// The token as one that was issued at that moment, with the lifetime that follows from its deadline;
+    /// and whether it was expired then. Such a deadline is dropped: a clock is wrong, its own or ours, and
+    /// taken at its word the token would be renewed for every request.
+    pub(crate) fn issued(mut self, at: DateTime<Utc>) -> (Self, bool) {
+        let Some(expires_at) = self.0.expires_at else { return (self, false) };
+        if expires_at <= at {
+            self.0.expires_at = None;
+            self.0.lifetime = None;
+            return (self, true);
+        }
+        self.0.lifetime = self.0.lifetime.or(Some((expires_at - at).num_seconds().max(1)));
+        (self, false)
     }
 
     /// The same token with a refresh token
@@ -151,12 +165,13 @@ impl Token {
     }
 
     /// The access token ([RFC 6749 §1.4](https://www.rfc-editor.org/rfc/rfc6749#section-1.4)).
-    /// A secret.
+    /// A secret. Empty where there is only a refresh token.
     pub fn access_token(&self) -> &str {
         self.0.access_token.text()
     }
 
-    /// The token type, as the provider wrote it: some spelling of `Bearer`
+    /// The token type, as the provider or the store has it: some spelling of `Bearer`, or another type
+    /// that means it and that was stored
     /// ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)).
     pub fn token_type(&self) -> &str {
         &self.0.token_type

@@ -2,23 +2,14 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Utc};
-use http::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use super::body::{self, Body};
-use super::{HttpResponse, ResponseRules};
-use crate::clock;
-use crate::error::{Error, ErrorResponse, Kind};
+use super::{HttpResponse, ResponseRules, read_members};
+use crate::error::{Error, Kind};
 use crate::observe;
 use crate::redact::{redact, redact_name};
-use crate::token::{self, AccessToken, Lifetime, Parts, Token};
-
-/// Longest `error` code, description and excerpt that an error carries, in characters.
-const CODE: usize = 60;
-const DESCRIPTION: usize = 300;
-const EXCERPT: usize = 120;
+use crate::token::{AccessToken, Deadline, Parts, Token, take_scope};
 
 /// Reads the response of a token endpoint
 /// ([RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749#section-5)).
@@ -30,165 +21,96 @@ pub(crate) fn read_token(
     token(response, rules, members)
 }
 
-/// Reads a response as the members of a JSON object or a form; an error response is an error.
-pub(crate) fn read_members(
-    response: &HttpResponse<'_>,
-    rules: &ResponseRules,
-) -> Result<Map<String, Value>, Error> {
-    let body = match (body::read(&response.body), &rules.map_response) {
-        (Body::Members(members), Some(map)) => Body::Members(map(members)),
-        (body, _) => body,
-    };
-    let members = match &body {
-        Body::Members(members) => Some(members),
-        Body::Empty | Body::Other(_) => None,
-    };
-    if let Some(refusal) = error_response(response, members) {
-        return Err(Error::new(Kind::Refused(refusal)));
-    }
-    match body {
-        Body::Members(members) if response.status.is_success() => Ok(members),
-        Body::Members(_) => Err(malformed(
-            response,
-            "these requests follow no redirect; configure the endpoint's final URL".to_owned(),
-        )),
-        Body::Empty => Err(malformed(response, "it is empty".to_owned())),
-        // Broken JSON may hold half a token.
-        Body::Other(text) if text.starts_with(['{', '[', '"']) => {
-            Err(malformed(response, "it is not a JSON object, or not a whole one".to_owned()))
-        }
-        Body::Other(text) => {
-            let excerpt = redact(&text, EXCERPT, response.secrets);
-            Err(malformed(
-                response,
-                format!("it is neither JSON nor a form; it begins {excerpt:?}"),
-            ))
-        }
-    }
-}
-
-/// The error response, whatever its status
-/// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
-pub(crate) fn error_response(
-    response: &HttpResponse<'_>,
-    members: Option<&Map<String, Value>>,
-) -> Option<ErrorResponse> {
-    let text = |name: &str| match members?.get(name)? {
-        Value::String(text) if !text.trim().is_empty() => Some(text.as_str()),
-        _ => None,
-    };
-    let by_status = response.status.is_client_error() || response.status.is_server_error();
-    // Facebook's and Google's APIs put an object where the code belongs.
-    let object = members.and_then(|members| members.get("error")).is_some_and(Value::is_object);
-    let code = match text("error") {
-        Some(code) => Some(redact(code, CODE, response.secrets)),
-        None if by_status || object => {
-            (response.status == StatusCode::UNAUTHORIZED).then(|| "invalid_client".to_owned())
-        }
-        None => return None,
-    };
-    Some(ErrorResponse {
-        endpoint: response.endpoint,
-        status: Some(response.status),
-        code,
-        description: text("error_description")
-            .map(|text| redact(text, DESCRIPTION, response.secrets)),
-        uri: text("error_uri").map(|text| redact(text, DESCRIPTION, response.secrets)),
-        retry_after: response.retry_after,
-    })
-}
-
-/// Makes a token of the members of a response; also of an implicit grant's fragment.
+/// Makes a token of the members of a response; also of an implicit grant's fragment. The error keeps a
+/// refresh token that can be read.
 pub(crate) fn token(
     response: &HttpResponse<'_>,
     rules: &ResponseRules,
     mut members: Map<String, Value>,
 ) -> Result<Token, Error> {
-    let names = || {
-        let names: Vec<String> =
-            members.keys().take(8).map(|name| redact(name, 30, response.secrets)).collect();
-        names.join(", ")
+    let refresh_token = match members.get("refresh_token") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) if !text.contains(['\u{fffd}', '\0']) => {
+            Ok(Some(SecretString::from(text.as_str())))
+        }
+        Some(_) => Err("refresh_token is not a valid string".to_owned()),
     };
-    let access_token = match members.get("access_token") {
-        None => Err(format!("access_token is missing; its members are: {}", names())),
+    let unusable = |reason, refresh_token| {
+        let HttpResponse { endpoint, status, .. } = *response;
+        Error::new(Kind::Malformed { endpoint, status, reason, refresh_token })
+    };
+    let access_token = match access_token(response, &members) {
+        Ok(access_token) => access_token,
+        Err(reason) => return Err(unusable(reason, refresh_token.unwrap_or_default())),
+    };
+    let token_type = match token_type(response, rules, &members) {
+        Ok(token_type) => token_type,
+        Err(reason) => return Err(unusable(reason, refresh_token.unwrap_or_default())),
+    };
+    let refresh_token = refresh_token.map_err(|reason| unusable(reason, None))?;
+    let deadline = Deadline::of_response(&members, response.sent_at);
+    if deadline == Deadline::Unreadable {
+        observe::expires_in_invalid();
+    }
+    let scope = take_scope(&mut members);
+    for known in ["access_token", "token_type", "refresh_token", "error"] {
+        members.remove(known);
+    }
+    members.retain(|name, _| !Deadline::is_member(name));
+    let token = Token::of(Parts {
+        access_token,
+        token_type,
+        refresh_token,
+        scope,
+        expires_at: deadline.from(response.sent_at),
+        lifetime: None,
+        extra: members,
+    });
+    let (token, claims_the_past) = token.issued(response.sent_at);
+    if claims_the_past {
+        observe::token_already_expired();
+    }
+    Ok(token)
+}
+
+fn access_token(
+    response: &HttpResponse<'_>,
+    members: &Map<String, Value>,
+) -> Result<AccessToken, String> {
+    match members.get("access_token") {
+        None => {
+            let names: Vec<String> =
+                members.keys().take(8).map(|name| redact(name, 30, response.secrets)).collect();
+            Err(format!("access_token is missing; its members are: {}", names.join(", ")))
+        }
         Some(Value::String(text)) if !text.is_empty() => AccessToken::new(text)
             .ok_or_else(|| "access_token has characters that cannot stand in a header".to_owned()),
         Some(_) => Err("access_token is empty or not a string".to_owned()),
+    }
+}
+
+fn token_type(
+    response: &HttpResponse<'_>,
+    rules: &ResponseRules,
+    members: &Map<String, Value>,
+) -> Result<Cow<'static, str>, String> {
+    const BEARER: Cow<'static, str> = Cow::Borrowed("Bearer");
+    let text = match members.get("token_type") {
+        None | Some(Value::Null) => return Ok(BEARER),
+        Some(Value::String(text)) => text.trim().to_owned(),
+        Some(other) => other.to_string(),
     };
-    let access_token = access_token.map_err(|reason| malformed(response, reason))?;
-    let token_type = match members.get("token_type") {
-        None | Some(Value::Null) => Cow::Borrowed("Bearer"),
-        Some(Value::String(text)) if text.is_empty() => Cow::Borrowed("Bearer"),
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("bearer") => {
-            Cow::Borrowed(text.as_str())
-        }
-        Some(Value::String(text)) if rules.bearer_types.contains(text) => Cow::Borrowed("Bearer"),
+    if text.is_empty() || rules.means_bearer(&text) {
+        Ok(BEARER)
+    } else if text.eq_ignore_ascii_case("bearer") {
+        Ok(Cow::Owned(text))
+    } else {
         // "The client MUST NOT use an access token if it does not understand the token type."
         // https://www.rfc-editor.org/rfc/rfc6749#section-7.1
-        Some(other) => {
-            let text = other.as_str().map_or_else(|| other.to_string(), str::to_owned);
-            let reason = format!(
-                "its token type is {:?}, not Bearer (OAuthClient::accept_token_type if it means that)",
-                redact_name(&text, response.secrets)
-            );
-            return Err(malformed(response, reason));
-        }
-    };
-    let refresh_token = match members.get("refresh_token") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) if text.is_empty() => None,
-        Some(Value::String(text)) if !text.contains(['\u{fffd}', '\0']) => {
-            Some(SecretString::from(text.as_str()))
-        }
-        Some(_) => {
-            return Err(malformed(response, "refresh_token is not a valid string".to_owned()));
-        }
-    };
-    let token_type = token_type.into_owned();
-    let (expires_at, lifetime) = deadline(response.sent_at, &members);
-    let scope = token::scope(members.remove("scope"));
-    for known in [
-        "access_token",
-        "token_type",
-        "refresh_token",
-        "expires_in",
-        "expires",
-        "expires_at",
-        "expiry",
-        "error",
-    ] {
-        members.remove(known);
+        Err(format!(
+            "its token type is {:?}, not Bearer (OAuthClient::accept_token_type if it means that)",
+            redact_name(&text, response.secrets)
+        ))
     }
-    Token::checked(Parts {
-        access_token,
-        token_type: token_type.into(),
-        refresh_token,
-        scope: scope.map(String::into_boxed_str),
-        expires_at,
-        lifetime,
-        extra: members,
-    })
-}
-
-/// `expires_in`; else its alias `expires` (old Facebook); else an absolute `expires_at`, or `expiry`
-/// (what Go's x/oauth2 stores, passed on by a proxy).
-fn deadline(
-    sent_at: DateTime<Utc>,
-    members: &Map<String, Value>,
-) -> (Option<DateTime<Utc>>, Option<i64>) {
-    let relative = ["expires_in", "expires"].into_iter().find_map(|name| members.get(name));
-    let Some(relative) = relative else {
-        let date = |name| members.get(name).and_then(token::date);
-        return (["expires_at", "expiry"].into_iter().find_map(date), None);
-    };
-    let lifetime = Lifetime::read(relative);
-    if lifetime == Lifetime::NotANumber {
-        observe::expires_in_invalid();
-    }
-    let expires_at = lifetime.seconds().map(|seconds| clock::add_seconds(sent_at, seconds));
-    (expires_at, lifetime.seconds())
-}
-
-pub(crate) fn malformed(response: &HttpResponse<'_>, reason: String) -> Error {
-    Error::new(Kind::Malformed { endpoint: response.endpoint, status: response.status, reason })
 }

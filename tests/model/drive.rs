@@ -110,7 +110,7 @@ impl State {
                     self.violate(Property::TooMuchUnderWay);
                 }
             }
-            Action::Swap { call, purpose, expected, record } => {
+            Action::Swap { call, purpose, expected, record, .. } => {
                 let call = Call { id: call, kind: CallKind::Swap(purpose, expected, record) };
                 if session.call.replace(call).is_some() {
                     self.violate(Property::TooMuchUnderWay);

@@ -358,7 +358,7 @@ impl State {
 
     fn happen(&mut self, world: &World, step: Step) {
         let zero = Duration::ZERO;
-        let failure = |slow| StoreFailure { error: Trouble, slow };
+        let failure = |slow| StoreFailure { error: Trouble, slow, unreadable: None };
         match step {
             Ask(i) => {
                 if !self.sessions[i].alive {
@@ -683,7 +683,8 @@ impl State {
         let id = self.call(i).id;
         self.sessions[i].call = None;
         self.event(world, i, Duration::ZERO, |real, settings, now| {
-            real.swapped(id, Err(StoreFailure { error: Trouble, slow }), settings, now);
+            let failure = StoreFailure { error: Trouble, slow, unreadable: None };
+            real.swapped(id, Err(failure), settings, now);
         });
     }
 

@@ -10,11 +10,12 @@ pub(crate) enum Action<T, E> {
     Load {
         call: u32,
     },
-    /// `expected`: the version that is replaced; `None`: nothing.
+    /// `expected`: the version that is replaced; `None`: nothing. `unreadable`: nobody can read that.
     Swap {
         call: u32,
         purpose: Purpose,
         expected: Option<i64>,
+        unreadable: bool,
         record: Record<T, E>,
     },
     /// Get a token from the provider or the grant, within the limit.
@@ -64,6 +65,8 @@ pub(crate) struct Presented<T> {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Answer<T, E> {
     Token(T),
+    /// Only the new refresh token in it can be used: the old token, with that refresh token.
+    Rotated(T, E),
     /// The provider refused the refresh token: the login has ended.
     Refused(E),
     Failed(E, FailureClass),
@@ -81,10 +84,13 @@ pub(crate) enum Swapped<T, E> {
     Conflict(Found<T, E>),
 }
 
-/// A store call that failed. Whether it had an effect is not known.
+/// A store call that failed. Whether it had an effect is not known, unless the store says that what it
+/// holds cannot be read.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct StoreFailure<E> {
     pub(crate) error: E,
     /// Whether the time ran out. Any other failure, if it is the first in a row, is tried again at once.
     pub(crate) slow: bool,
+    /// The version of what the store holds and nobody can read: nothing was changed.
+    pub(crate) unreadable: Option<i64>,
 }

@@ -5,6 +5,10 @@ use std::time::Duration;
 /// The longest that a provider's `Retry-After` keeps us from asking.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
+/// How many times longer than the longest wait the waits after responses grow that are not the provider's: to
+/// five minutes by default.
+const FOREIGN: u32 = 10;
+
 /// Bounds of the wait between attempts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Backoff {
@@ -17,8 +21,9 @@ pub(crate) struct Backoff {
 pub(crate) enum FailureClass {
     /// It may well work next time. With what the provider said in `Retry-After`.
     Transient(Option<Duration>),
-    /// A success without a token that can be read: the refresh token may have been replaced.
-    Unusable,
+    /// Not the provider's word: a page, an empty body, a redirect. Somebody may have to mend something, so the
+    /// waits grow further. `in_doubt`: it was a success, so the refresh token may have been replaced.
+    Foreign { in_doubt: bool, retry_after: Option<Duration> },
     /// Somebody has to mend something first: the client's configuration, or a grant that the provider
     /// refuses.
     Misconfigured,
@@ -31,23 +36,38 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after the given number of failed attempts in a row.
+    /// The wait after the given number of failed attempts in a row. Every wait is jittered, the first one
+    /// too: what failed together is not to try again together.
     pub(crate) fn after(&self, class: FailureClass, attempts: u32, jitter: u32) -> Duration {
         match class {
-            FailureClass::Transient(retry_after) => self
-                .transient(attempts, jitter)
-                .max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER)),
-            FailureClass::Unusable => self.transient(attempts, jitter),
-            FailureClass::Misconfigured => doubled(
-                Duration::from_secs(60).max(self.shortest),
-                Duration::from_secs(600).max(self.longest),
-                attempts,
-            ),
+            FailureClass::Transient(None) => self.transient(attempts, jitter),
+            FailureClass::Transient(Some(retry_after)) => {
+                let shortest = retry_after.min(LONGEST_RETRY_AFTER).max(self.shortest);
+                shortest + self.spread(attempts, jitter)
+            }
+            FailureClass::Foreign { retry_after, .. } => {
+                Self { longest: self.longest.saturating_mul(FOREIGN), ..*self }.after(
+                    FailureClass::Transient(retry_after),
+                    attempts,
+                    jitter,
+                )
+            }
+            FailureClass::Misconfigured => Self {
+                shortest: Duration::from_secs(60).max(self.shortest),
+                longest: Duration::from_secs(600).max(self.longest),
+            }
+            .transient(attempts, jitter),
         }
     }
 
     pub(crate) fn transient(&self, attempts: u32, jitter: u32) -> Duration {
-        between(self.shortest, doubled(self.shortest, self.longest, attempts), jitter)
+        (self.shortest + self.spread(attempts, jitter)).min(self.longest.max(self.shortest))
+    }
+
+    /// What jitter adds to the shortest wait: at most as much again, doubled with each attempt.
+    fn spread(&self, attempts: u32, jitter: u32) -> Duration {
+        let longest = self.longest.saturating_sub(self.shortest);
+        between(Duration::ZERO, doubled(self.shortest, longest, attempts), jitter)
     }
 }
 
@@ -69,34 +89,71 @@ pub(super) fn doubled(shortest: Duration, longest: Duration, attempts: u32) -> D
 mod tests {
     use super::*;
 
+    const MIDDLE: u32 = u32::MAX / 2 + 1;
+
+    fn seconds(wait: Duration) -> f64 {
+        wait.as_secs_f64()
+    }
+
     #[test]
-    fn transient_waits_double_within_their_bounds() {
+    fn waits_lie_between_the_shortest_and_one_that_doubles() {
         let backoff = Backoff::default();
-        for (attempts, longest) in
-            [(1, 1), (2, 2), (3, 4), (5, 16), (6, 30), (40, 30), (u32::MAX, 30)]
-        {
-            let wait = |jitter| backoff.transient(attempts, jitter);
-            assert_eq!(wait(0), Duration::from_secs(1), "{attempts}");
-            assert_eq!(wait(u32::MAX), Duration::from_secs(longest), "{attempts}");
+        for (attempts, middle, longest) in [
+            (1, 1.5, 2.0),
+            (2, 2.0, 3.0),
+            (3, 3.0, 5.0),
+            (5, 9.0, 17.0),
+            (6, 15.5, 30.0),
+            (40, 15.5, 30.0),
+            (u32::MAX, 15.5, 30.0),
+        ] {
+            let class = FailureClass::Transient(None);
+            let wait = |jitter| seconds(backoff.after(class, attempts, jitter));
+            assert_eq!((wait(0), wait(MIDDLE), wait(u32::MAX)), (1.0, middle, longest));
         }
     }
 
     #[test]
-    fn retry_after_goes_before_up_to_an_hour() {
-        let after = |seconds| {
-            let class = FailureClass::Transient(Some(Duration::from_secs(seconds)));
-            Backoff::default().after(class, 1, 0)
-        };
-        assert_eq!(after(0), Duration::from_secs(1));
-        assert_eq!(after(120), Duration::from_secs(120));
-        assert_eq!(after(1_000_000), Duration::from_secs(3600));
+    fn waits_after_what_is_not_the_providers_word_grow_to_minutes() {
+        for (attempts, longest) in [(1, 2), (2, 3), (6, 33), (9, 257), (10, 300), (u32::MAX, 300)] {
+            for in_doubt in [false, true] {
+                let class = FailureClass::Foreign { in_doubt, retry_after: None };
+                let wait = |jitter| Backoff::default().after(class, attempts, jitter);
+                assert_eq!(wait(0), Duration::from_secs(1), "{attempts}");
+                assert_eq!(wait(u32::MAX), Duration::from_secs(longest), "{attempts}");
+            }
+        }
+    }
+
+    #[test]
+    fn retry_after_comes_first_up_to_an_hour_and_jitter_on_top() {
+        for (retry_after, attempts, shortest, longest) in [
+            (0, 1, 1.0, 2.0),
+            (1, 1, 1.0, 2.0),
+            (120, 1, 120.0, 121.0),
+            (120, 3, 120.0, 124.0),
+            (120, 40, 120.0, 149.0),
+            (1_000_000, 1, 3600.0, 3601.0),
+        ] {
+            let class = FailureClass::Transient(Some(Duration::from_secs(retry_after)));
+            let after = |jitter| seconds(Backoff::default().after(class, attempts, jitter));
+            assert_eq!((after(0), after(u32::MAX)), (shortest, longest), "{retry_after}");
+        }
+        // Also where the backoff itself is of one length.
+        let second = Duration::from_secs(1);
+        let backoff = Backoff { shortest: second, longest: second };
+        assert_eq!(backoff.after(FailureClass::Transient(None), 1, u32::MAX), second);
+        let class = FailureClass::Transient(Some(second * 120));
+        assert_eq!(seconds(backoff.after(class, 1, u32::MAX)), 121.0);
     }
 
     #[test]
     fn a_misconfigured_client_asks_again_after_one_to_ten_minutes() {
-        for (attempts, minutes) in [(1, 1), (2, 2), (4, 8), (5, 10), (99, 10)] {
-            let wait = Backoff::default().after(FailureClass::Misconfigured, attempts, u32::MAX);
-            assert_eq!(wait, Duration::from_secs(60 * minutes), "{attempts}");
+        for (attempts, minutes) in [(1, 2), (2, 3), (3, 5), (4, 9), (5, 10), (99, 10)] {
+            let after =
+                |jitter| Backoff::default().after(FailureClass::Misconfigured, attempts, jitter);
+            assert_eq!(after(0), Duration::from_secs(60), "{attempts}");
+            assert_eq!(after(u32::MAX), Duration::from_secs(60 * minutes), "{attempts}");
         }
     }
 }

@@ -107,7 +107,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     pub(crate) fn own_pause(&mut self) -> Option<&mut Pause<E>> {
         match &mut self.outcome {
             Some(Outcome::Nothing(pause)) => pause.as_mut(),
-            _ => None,
+            Some(Outcome::Gained(record)) => record.pause.as_mut(),
+            None => None,
         }
     }
 

@@ -65,9 +65,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 }
             }
             Err(failure) => {
-                self.is_outcome_doubtful |= purpose == Purpose::Outcome;
+                let is_doubtful = failure.unreadable.is_none();
+                self.is_outcome_doubtful |= is_doubtful && purpose == Purpose::Outcome;
                 // Another sign-in or sign-out may have come meanwhile.
-                if let Some(pending) = self.pending.as_mut().filter(|p| p.login == record.login) {
+                let pending = self.pending.as_mut().filter(|p| p.login == record.login);
+                if let Some(pending) = pending.filter(|_| is_doubtful) {
                     // The first one: any of them may be in the store, and have been replaced there.
                     pending.unanswered.get_or_insert(record.number);
                 }
@@ -128,8 +130,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     fn store_answered(&mut self, now: &Now) {
-        let nothing = StoreHealth { failures: 0, retry_at: None, error: None, is_down: false };
-        let before = std::mem::replace(&mut self.store, nothing);
+        let before = std::mem::replace(&mut self.store, StoreHealth::good());
         // The holder of the mark seen could not renew it either, nor store what it has got: it has a
         // whole lease for that from the moment when the store is back.
         if let Some(seen) = self.seen.as_mut().filter(|_| before.is_down) {
@@ -144,6 +145,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     fn store_failed(&mut self, failure: StoreFailure<E>, settings: &Settings, now: &Now) {
         self.store.failures = self.store.failures.saturating_add(1);
         let failures = self.store.failures;
+        let before = std::mem::replace(&mut self.store.unreadable, failure.unreadable);
+        if failure.unreadable.is_some() && before.is_none() && self.pending.is_some() {
+            // The sign-in or sign-out goes on with what is known now.
+            return;
+        }
         // Siblings count the time for which a mark does not change.
         let is_urgent = self.request.is_some() || matches!(self.outcome, Some(Outcome::Gained(_)));
         if failures == 1 && (!failure.slow || is_urgent) {
@@ -210,6 +216,10 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 let record = record(generation + 1, State::Live(Some(token)));
                 self.gained(record, is_current, settings, now);
             }
+            Answer::Rotated(token, error) => {
+                let record = record(generation + 1, State::Live(Some(token)));
+                self.rotated(record, error, is_current, settings, now);
+            }
             Answer::Refused(error) => {
                 if settings.has_grant {
                     self.note(Note::RefreshTokenRefused(error.clone()));
@@ -218,7 +228,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 self.gained(record, is_current, settings, now);
             }
             Answer::Failed(error, class) if is_current => {
-                self.response_lost |= request.refresh && class == FailureClass::Unusable;
+                let in_doubt = matches!(class, FailureClass::Foreign { in_doubt: true, .. });
+                self.response_lost |= request.refresh && in_doubt;
                 self.gained_nothing(error, class, settings, now);
             }
             Answer::Lost(error) if is_current => self.lost(error, request.refresh, settings, now),
@@ -227,7 +238,39 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.publish(settings, now);
     }
 
-    fn gained(&mut self, record: Record<T, E>, is_current: bool, settings: &Settings, now: &Now) {
+    /// The renewal has failed, but the refresh token was replaced: the new one is stored, or saved, before
+    /// anything else, and the next attempt presents it.
+    fn rotated(
+        &mut self,
+        mut record: Record<T, E>,
+        error: E,
+        is_current: bool,
+        settings: &Settings,
+        now: &Now,
+    ) {
+        let class = FailureClass::Foreign { in_doubt: false, retry_after: None };
+        let (attempts, wait) = self.backoff(class, settings, now);
+        let is_recorded = settings.home == Home::Store;
+        if is_recorded {
+            record.pause = Some(Pause::new(now.wall, wait, error.clone(), attempts));
+        }
+        let is_kept = self.gained(record, is_current, settings, now);
+        // It is no renewal.
+        self.renewed = None;
+        if is_kept && is_current {
+            self.fail_for(error, (attempts, wait), is_recorded, settings, now);
+        }
+    }
+
+    /// Takes what a token request brought for the newest of its login, if it is; whether that is the
+    /// present login.
+    fn gained(
+        &mut self,
+        record: Record<T, E>,
+        is_current: bool,
+        settings: &Settings,
+        now: &Now,
+    ) -> bool {
         let has_token = record.token().is_some();
         if !is_current {
             self.note(Note::RenewalDiscarded);
@@ -242,7 +285,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             if signed_out {
                 self.revoke_late(record.token().cloned(), settings);
             }
-            return;
+            return false;
         }
         let error = match &record.state {
             State::Ended(error) => Some(error.clone()),
@@ -263,7 +306,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.attempt = None;
         }
         if !is_present {
-            return;
+            return false;
         }
         if has_token {
             if settings.home != Home::Memory {
@@ -272,7 +315,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.wanted = None;
             self.failure = None;
             self.response_lost = false;
-            return;
+            return true;
         }
         self.unsaved = None;
         // With a grant, that is asked next, for as long as a token is wanted.
@@ -280,6 +323,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             let retry_at = (settings.home == Home::Store).then(|| now.at + settings.moment());
             self.fail(Reason::Ended { error, lost: self.response_lost }, retry_at, false, now);
         }
+        true
     }
 
     fn lost(&mut self, error: E, refresh: bool, settings: &Settings, now: &Now) {
@@ -302,27 +346,42 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     fn gained_nothing(&mut self, error: E, class: FailureClass, settings: &Settings, now: &Now) {
+        let (attempts, wait) = self.backoff(class, settings, now);
+        self.attempt = None;
+        let seen = self.seen.as_ref().and_then(|seen| seen.record.as_ref());
+        let is_recorded = settings.home == Home::Store
+            && seen.is_some_and(|record| record.is_marked_by(self.name))
+            && !matches!(self.outcome, Some(Outcome::Gained(_)));
+        if is_recorded {
+            let pause = Pause::new(now.wall, wait, error.clone(), attempts);
+            self.outcome = Some(Outcome::Nothing(Some(pause)));
+        }
+        self.fail_for(error, (attempts, wait), is_recorded, settings, now);
+    }
+
+    /// The renewal has failed, for the time of a backoff.
+    fn fail_for(
+        &mut self,
+        error: E,
+        (attempts, wait): (u32, Duration),
+        is_recorded: bool,
+        settings: &Settings,
+        now: &Now,
+    ) {
+        // Where the record says when to ask the provider again, a sibling may sign in before that.
+        let wait = if is_recorded { wait.min(settings.moment()) } else { wait };
+        self.fail(Reason::Error(error), Some(now.at + wait), false, now);
+        self.failure.iter_mut().for_each(|failure| failure.attempts = attempts);
+    }
+
+    /// How many attempts in a row have failed with this one, and the wait before the next.
+    fn backoff(&self, class: FailureClass, settings: &Settings, now: &Now) -> (u32, Duration) {
         let seen = self.seen.as_ref().and_then(|seen| seen.record.as_ref());
         let paused =
             seen.and_then(|record| record.pause.as_ref()).map_or(0, |pause| pause.attempts);
         let failed = self.failure.as_ref().map_or(0, |failure| failure.attempts);
         let attempts = paused.max(failed).saturating_add(1);
-        let wait = settings.backoff.after(class, attempts, now.jitter);
-        let mut retry_at = now.at + wait;
-        self.attempt = None;
-        if settings.home == Home::Store {
-            let recorded = seen.is_some_and(|record| record.is_marked_by(self.name));
-            if recorded && !matches!(self.outcome, Some(Outcome::Gained(_))) {
-                let pause = Pause::new(now.wall, wait, error.clone(), attempts);
-                self.outcome = Some(Outcome::Nothing(Some(pause)));
-                // The record says when to ask the provider again. Before that a sibling may sign in.
-                retry_at = now.at + wait.min(settings.moment());
-            }
-        }
-        self.fail(Reason::Error(error), Some(retry_at), false, now);
-        if let Some(failure) = &mut self.failure {
-            failure.attempts = attempts;
-        }
+        (attempts, settings.backoff.after(class, attempts, now.jitter))
     }
 
     /// The renewal that is wanted has failed: whoever waits for it gets the reason.
@@ -495,7 +554,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.save_again(now);
         }
         if let Some(StoreCall { id, swap, .. }) = self.call.clone() {
-            let failure = StoreFailure { error: error.clone(), slow: false };
+            let failure = StoreFailure { error: error.clone(), slow: false, unreadable: None };
             match swap {
                 Some(_) => self.swapped(id, Err(failure), settings, now),
                 None => self.loaded(id, Err(failure), settings, now),

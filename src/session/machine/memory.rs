@@ -104,6 +104,15 @@ pub(super) struct StoreHealth<E> {
     pub(super) error: Option<E>,
     /// It has not answered since it last failed for more than a moment.
     pub(super) is_down: bool,
+    /// The version of what it held last, if that cannot be read. Only a sign-in or a sign-out replaces
+    /// it: somebody may mend it, or have the key that reads it.
+    pub(super) unreadable: Option<i64>,
+}
+
+impl<E> StoreHealth<E> {
+    pub(super) fn good() -> Self {
+        Self { failures: 0, retry_at: None, error: None, is_down: false, unreadable: None }
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -148,7 +148,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             request: None,
             abandoned: 0,
             call: None,
-            store: StoreHealth { failures: 0, retry_at: None, error: None, is_down: false },
+            store: StoreHealth::good(),
             look: None,
             saving: None,
             set_aside: 0,
@@ -330,7 +330,15 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                     .served
                     .as_ref()
                     .is_none_or(|served| (served.login, served.generation) != (login, generation));
-                if is_new {
+                let is_renewed = self.renewed == Some((login, generation));
+                let of_same = self.served.as_mut().filter(|served| {
+                    is_new && !is_renewed && same_login && served.token.is_same(&token)
+                });
+                if let Some(served) = of_same {
+                    // Only its refresh token is new.
+                    served.generation = generation;
+                    served.token = token;
+                } else if is_new {
                     // The same access token of what counts as another login is no better. A renewal
                     // that brought it again is a renewal.
                     let same = self.served.as_ref().is_some_and(|served| {

@@ -3,7 +3,8 @@
 //! After every event it runs from the top, and does the first thing that applies:
 //!
 //! 1. Store a sign-in or sign-out. Yield to a higher number that appeared after an attempt of our own
-//!    went without an answer: that attempt may have been stored, and replaced.
+//!    went without an answer: that attempt may have been stored, and replaced. It also replaces what
+//!    cannot be read; no other rule does.
 //! 2. Store what a token request brought, if it is above what is there; clear the mark if nothing was
 //!    gained.
 //! 3. A token request is under way: keep the mark young.
@@ -34,7 +35,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             return self.present_without_store(settings, now);
         }
         self.store.retry_at = None;
-        if self.seen.is_none() {
+        let replaces = self.pending.is_some() && self.store.unreadable.is_some();
+        if self.seen.is_none() && !replaces {
             return self.has_store_work().then(|| self.load(now));
         }
         if let Some(action) = self.store_login(settings, now) {
@@ -352,10 +354,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     fn swap(&mut self, purpose: Purpose, record: Record<T, E>, now: &Now) -> Action<T, E> {
         let call = self.id();
-        let expected = self.seen.as_ref().and_then(|seen| seen.version);
+        let unreadable = self.store.unreadable.filter(|_| purpose == Purpose::Login);
+        let expected = unreadable.or(self.seen.as_ref().and_then(|seen| seen.version));
         let swap = Some((purpose, record.clone()));
         self.call = Some(StoreCall { id: call, sent: (now.at, now.wall), swap });
-        Action::Swap { call, purpose, expected, record }
+        Action::Swap { call, purpose, expected, unreadable: unreadable.is_some(), record }
     }
 
     /// A record, or that there is none, was seen in the store.
@@ -416,13 +419,17 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
         self.known = Some(Record { mark: None, pause: None, ..record.clone() });
         let Some(token) = record.token() else { return };
-        let rejected = self.served.as_ref().is_some_and(|served| {
-            served.rejected && served.login != record.login && served.token.is_same(token)
-        });
+        let rejected = self
+            .served
+            .as_ref()
+            .is_some_and(|served| served.rejected && served.token.is_same(token));
         if !rejected && token.stage(now.wall) != super::Stage::Expired {
             self.wanted = None;
-            self.failure = None;
             self.look = None;
+            // With a pause its refresh token alone may be new.
+            if record.pause.is_none() {
+                self.failure = None;
+            }
         }
     }
 

@@ -136,8 +136,9 @@ fn of_two_sign_outs_neither_is_over_before_the_token_is_revoked() {
 #[test]
 fn an_unusable_success_may_hide_a_new_refresh_token() {
     let settings = settings(Home::Memory);
+    let foreign = |in_doubt| FailureClass::Foreign { in_doubt, retry_after: None };
     for (class, may_be_lost) in
-        [(FailureClass::Unusable, true), (FailureClass::Transient(None), false)]
+        [(foreign(true), true), (foreign(false), false), (FailureClass::Transient(None), false)]
     {
         let mut machine = given(EXPIRED);
         wants(&mut machine, &settings, &at(0));
@@ -228,7 +229,7 @@ fn a_sign_in_that_may_have_been_stored_and_replaced_is_not_stored_again() {
     machine.loaded(call, Ok(None), &settings, &at(10));
     // Two attempts without an answer. Between them another session signs in.
     let (call, first) = sign_in(&mut machine, &settings, &at(10));
-    let failure = || StoreFailure { error: "down", slow: false };
+    let failure = || StoreFailure { error: "down", slow: false, unreadable: None };
     machine.swapped(call, Err(failure()), &settings, &at(10));
     let (call, _) = sign_in(&mut machine, &settings, &at(30));
     machine.swapped(call, Err(failure()), &settings, &at(30));

@@ -30,8 +30,8 @@ use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Versio
 /// # Errors
 ///
 /// Those of the inner store. In addition [`StoreError::is_corrupt`] if a record cannot be decrypted,
-/// and [`StoreError::is_config`] if its key was not given. Such a record stays as it is: a session
-/// that cannot load it does not know its version.
+/// and [`StoreError::is_config`] if its key was not given. A session replaces the first only for a new
+/// login or a sign-out, and the second never.
 ///
 /// # Cancellation
 ///
@@ -67,25 +67,30 @@ impl<S: TokenStore> EncryptedStore<S> {
     fn encrypt(&self, key: &TokenKey, record: &Record) -> Result<Record, StoreError> {
         let with = self.keys.first().ok_or_else(|| StoreError::config("no key"))?;
         // A new nonce each time, so the version of the text never repeats.
-        Envelope::encrypt(with, key, record.json())
-            .map(Record::new)
-            .map_err(StoreError::unavailable)
+        let text = Envelope::encrypt(with, key, record.json()).map_err(StoreError::unavailable)?;
+        let encrypted = Record::new(text);
+        let replaces_unreadable = record.replaces_unreadable();
+        Ok(if replaces_unreadable { encrypted.replacing_unreadable() } else { encrypted })
     }
 
     /// Returns the decrypted document with the version of the stored one, which a swap expects.
     fn decrypt(&self, key: &TokenKey, stored: Record) -> Result<Record, StoreError> {
+        let version = stored.version();
         if !Envelope::is(stored.json()) {
             let plaintext = self.accept_plaintext.then_some(stored);
             return plaintext.ok_or_else(|| {
                 StoreError::corrupt(
                     "the record is not encrypted; accept_plaintext() reads old plaintext records",
                 )
+                .with_version(version)
             });
         }
-        let text = Envelope::decrypt(stored.json(), &self.keys, key)?;
-        let json = std::str::from_utf8(&text)
-            .map_err(|_| StoreError::corrupt("the decrypted record is not UTF-8"))?;
-        Ok(Record::with_version(stored.version(), json))
+        let text = Envelope::decrypt(stored.json(), &self.keys, key)
+            .map_err(|error| error.with_version(version))?;
+        let json = std::str::from_utf8(&text).map_err(|_| {
+            StoreError::corrupt("the decrypted record is not UTF-8").with_version(version)
+        })?;
+        Ok(Record::with_version(version, json))
     }
 }
 

@@ -1,13 +1,15 @@
 //! `FileStore`.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 
-use super::lock_file::LockFile;
+use super::file_error;
 use super::paths::Paths;
-use super::{platform, token_file};
+use super::token_file::{self, TokenFile};
+use crate::observe;
 use crate::store::document;
 use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
@@ -20,20 +22,35 @@ use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Versio
 ///
 /// Beside a token file `NAME` there is an empty `NAME.lock`, and during a swap
 /// `NAME.reqwest-oauth2.tmp`. The store creates files with mode 0600 and a missing directory with mode
-/// 0700. It does not change the mode of an existing directory; a token file that others may read
-/// gets mode 0600 with the next swap. Only the owner should be able to write to the directory:
-/// anyone else could replace the files. A symbolic link in place of a file is an error. Links in the
-/// path of the directory are followed.
+/// 0700. It does not change the mode of an existing directory. It takes the rights of others to a token
+/// file away when it loads it, with the event `token_file_exposed`. Only the owner should be able to
+/// write to the directory: anyone else could replace the files. A symbolic link in place of a file is an
+/// error. Links in the path of the directory are followed.
 ///
 /// The file locks of the operating system serialize the changes. The directory must be on a file
 /// system that has them, and other programs must not write a token file while this store does. On
 /// Windows the files have the permissions that the directory passes on, and a rename is as durable
 /// as the file system makes it.
 ///
+/// An empty file counts as none. When a new login replaces a file that cannot be read, that one becomes
+/// `NAME.broken`, in place of an earlier one. It may hold a token: remove it when you have looked at it.
+///
+/// # In containers
+///
+/// Mount the directory, not the file: then a swap is a rename. A file that is mounted by itself, or whose
+/// directory cannot be written, is written in place instead (not on Windows). All processes that share
+/// it must then write in place: whoever replaces the file outside, by a rename, leaves the old one to the
+/// container, and both present the same refresh token.
+///
+/// In place, too, a crash leaves the old document or the new one, and this store finds it. Other
+/// programs may find both until the next swap.
+///
 /// # Errors
 ///
+/// They name the path of the token file, without the user.
+///
 /// - [`StoreError::is_corrupt`]: the token file is not JSON, or larger than 2 MiB. It stays as it is
-///   until somebody repairs or removes it.
+///   until somebody repairs or removes it, or until a new login replaces it.
 /// - [`StoreError::is_config`]: a missing permission, a symbolic link, a path that leads through a
 ///   file; a new document that is not JSON or too large; a second login in
 ///   [`FileStore::file`].
@@ -41,7 +58,7 @@ use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Versio
 ///   that another process has held for five seconds.
 ///
 /// After an error the token file is the old one. Only if the last step failed, which makes the
-/// rename durable, it is the new one.
+/// rename durable, it is the new one; in place, also if what follows the commit failed.
 ///
 /// # Cancellation
 ///
@@ -51,6 +68,8 @@ use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Versio
 #[derive(Debug, Clone)]
 pub struct FileStore {
     files: Files,
+    /// That others can read a file.
+    warned: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,7 +83,7 @@ impl FileStore {
     /// One file for each key, in this directory. A file name begins with the letters and digits of
     /// the user, for people to find it, and ends with a hash of the key.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
-        Self { files: Files::Directory(path.into()) }
+        Self { files: Files::Directory(path.into()), warned: Arc::default() }
     }
 
     /// This one file, for a program with one login, such as a command-line tool.
@@ -72,7 +91,7 @@ impl FileStore {
     /// This value and its clones remember the first key that they are used with. A call with another
     /// key fails with [`StoreError::is_config`]: two logins in one file would overwrite each other.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self { files: Files::File(path.into(), Arc::default()) }
+        Self { files: Files::File(path.into(), Arc::default()), warned: Arc::default() }
     }
 
     fn paths(&self, key: &TokenKey) -> Result<Paths, StoreError> {
@@ -94,23 +113,28 @@ impl FileStore {
         work: impl FnOnce(&Paths) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let paths = self.paths(key)?;
-        let done = tokio::task::spawn_blocking(move || work(&paths)).await;
-        done.map_err(StoreError::unavailable)?
+        let work = move || (work(&paths), paths);
+        let done = tokio::task::spawn_blocking(work).await;
+        let (outcome, paths) = done.map_err(StoreError::unavailable)?;
+        if let Some(tightened) = paths.tightened.get() {
+            self.warn(&paths.shown, tightened);
+        }
+        outcome.map_err(|error| file_error::at_path(error, &paths.shown))
     }
-}
 
-/// Locks the token file. Creates its directory if it is missing.
-fn lock(paths: &Paths) -> Result<LockFile, StoreError> {
-    platform::make_directory(&paths.directory)?;
-    LockFile::acquire(&paths.lock)?
-        .ok_or_else(|| StoreError::unavailable("somebody removed the directory"))
+    /// Others could read the file. If nothing can be done about it, say so once.
+    fn warn(&self, path: &str, tightened: bool) {
+        if tightened || !self.warned.swap(true, Ordering::Relaxed) {
+            observe::token_file_exposed(path, tightened);
+        }
+    }
 }
 
 #[async_trait]
 impl TokenStore for FileStore {
-    /// Takes no lock and writes nothing.
+    /// Writes nothing, and waits for nobody but a process that writes in place.
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
-        self.run(key, |paths| token_file::read(&paths.token)).await
+        self.run(key, token_file::read).await
     }
 
     async fn compare_and_swap(
@@ -122,14 +146,18 @@ impl TokenStore for FileStore {
         let record = record.clone();
         let work = move |paths: &Paths| {
             document::check(&record)?;
-            let _lock = lock(paths)?;
-            let stored = token_file::read(&paths.token)?;
-            if stored.as_ref().map(Record::version) != expected {
-                return Ok(SwapOutcome::Conflict(stored));
+            let file = TokenFile::lock(paths)?;
+            match file.record() {
+                Ok(stored) if stored.as_ref().map(Record::version) != expected => {
+                    return Ok(SwapOutcome::Conflict(stored));
+                }
+                Err(error) if error.version().is_none() || error.version() != expected => {
+                    return Err(error);
+                }
+                _ => file.replace(&record)?,
             }
-            token_file::replace(paths, &record)?;
             // The file has no place for a version: `load` computes it from the content.
-            Ok(SwapOutcome::Stored(Version::of(record.json())))
+            Ok(SwapOutcome::Stored(Version::of(record.json().as_bytes())))
         };
         self.run(key, work).await
     }

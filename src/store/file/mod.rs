@@ -2,17 +2,23 @@
 //!
 //! Invariants, whichever process is killed and whenever:
 //!
-//! - A token file is complete, either the old one or the new one: it is written under another name,
-//!   made durable, and renamed.
-//! - Only the holder of the exclusive lock on the file beside it replaces a token file. The
-//!   operating system releases the lock when the process ends. It is held for a few file operations
+//! - A token file has one document that counts, either the old one or the new one: it is written under
+//!   another name, made durable, and renamed. Where the file has to stay, its content is replaced; see
+//!   `journal`.
+//! - Only the holder of the exclusive locks on it and on the file beside it changes a token file. The
+//!   operating system releases the locks when the process ends. They are held for a few file operations
 //!   and never across an `await`.
-//! - A token file that cannot be read is an error and stays as it is.
-//! - No symbolic link is followed in either name, and no other user can read what is written.
+//! - A token file that cannot be read is an error and stays as it is, until a caller names its version to
+//!   replace it. Then it is kept aside.
+//! - No symbolic link is followed in any of the names, and no other user can read what is written, where
+//!   the file system has modes.
 
+mod failure;
+mod file_error;
 mod file_store;
 mod io_error;
-mod lock_file;
+mod journal;
+mod locked_file;
 mod paths;
 mod platform;
 mod temp_file;

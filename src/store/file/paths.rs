@@ -1,5 +1,6 @@
 //! `Paths`: where the files of a key are.
 
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -15,17 +16,26 @@ const READABLE: usize = 40;
 /// Where the files of a key are.
 #[derive(Debug, PartialEq)]
 pub(super) struct Paths {
+    /// The token file, for errors and events: without the user, whose name may be personal data.
+    pub(super) shown: String,
     pub(super) directory: PathBuf,
     pub(super) token: PathBuf,
     pub(super) lock: PathBuf,
     /// Always the same name: only the holder of the lock writes there, so a file that is found there
     /// was left by a dead process, and the next swap removes it.
     pub(super) temp: PathBuf,
+    /// What could not be read, when a new login replaced it last.
+    pub(super) broken: PathBuf,
+    /// Others could read the token file; whether that is over. Found when it is read.
+    pub(super) tightened: Cell<Option<bool>>,
 }
 
 impl Paths {
     pub(super) fn of_key(directory: &Path, key: &TokenKey) -> Self {
-        Self::new(directory, OsStr::new(&file_name(key)))
+        let (user, rest) = file_name(key);
+        let hidden = if user.is_empty() { "" } else { "*" };
+        let shown = directory.join(format!("{hidden}{rest}"));
+        Self::new(directory, OsStr::new(&(user + &rest)), &shown)
     }
 
     pub(super) fn of_file(file: &Path) -> Result<Self, StoreError> {
@@ -33,10 +43,11 @@ impl Paths {
         Ok(Self::new(
             file.parent().unwrap_or(Path::new("")),
             file.file_name().ok_or_else(nameless)?,
+            file,
         ))
     }
 
-    fn new(directory: &Path, name: &OsStr) -> Self {
+    fn new(directory: &Path, name: &OsStr, shown: &Path) -> Self {
         // The parent of a bare file name is the empty path, which is no directory to the system.
         let here = directory.as_os_str().is_empty();
         let directory = if here { Path::new(".") } else { directory };
@@ -46,16 +57,21 @@ impl Paths {
             directory.join(name)
         };
         Self {
+            // Quoted and escaped.
+            shown: format!("{shown:?}"),
             directory: directory.to_owned(),
             token: with(""),
             lock: with(".lock"),
             temp: with(".reqwest-oauth2.tmp"),
+            broken: with(".broken"),
+            tightened: Cell::new(None),
         }
     }
 }
 
-/// `alice@example.com-2b…9f.json`: the user, for people to find it, and a hash of the whole key.
-fn file_name(key: &TokenKey) -> String {
+/// `alice@example.com-2b…9f.json`, in two parts: the user, for people to find it, and a hash of the whole
+/// key.
+fn file_name(key: &TokenKey) -> (String, String) {
     let user = percent_decode_str(key.user()).decode_utf8_lossy();
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.@".contains(c) { c } else { '_' };
     let mut name: String = user.chars().map(plain).take(READABLE).collect();
@@ -63,21 +79,24 @@ fn file_name(key: &TokenKey) -> String {
     if name.starts_with(['.', '-']) {
         name.replace_range(..1, "_");
     }
-    if !name.is_empty() {
-        name.push('-');
-    }
+    let mut rest = if name.is_empty() { String::new() } else { "-".to_owned() };
     for byte in Sha256::digest(key.as_str()) {
-        name.push_str(&format!("{byte:02x}"));
+        rest.push_str(&format!("{byte:02x}"));
     }
-    name + ".json"
+    (name, rest + ".json")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn name_of(key: &TokenKey) -> String {
+        let (user, rest) = file_name(key);
+        user + &rest
+    }
+
     fn name(user: &str) -> String {
-        file_name(&TokenKey::new("https://a.example", "foo", user))
+        name_of(&TokenKey::new("https://a.example", "foo", user))
     }
 
     #[track_caller]
@@ -111,13 +130,26 @@ mod tests {
             key("u").resource("a"),
             key("u").audience("a"),
         ];
-        let names = keys.map(|key| file_name(&key).to_lowercase());
+        let names = keys.map(|key| name_of(&key).to_lowercase());
         for (n, one) in names.iter().enumerate() {
             assert!(!names[..n].contains(one), "{one}");
         }
         assert_ne!(name("a/b"), name("a_b"));
-        let of_scope = file_name(&TokenKey::new("i", "c", "alice/a?b").scope("mail/read"));
+        let of_scope = name_of(&TokenKey::new("i", "c", "alice/a?b").scope("mail/read"));
         assert!(of_scope.starts_with("alice_a_b-"), "{of_scope}");
+    }
+
+    #[test]
+    fn what_is_shown_has_no_user() {
+        let key = TokenKey::new("https://a.example", "foo", "alice@example.com");
+        let paths = Paths::of_key(Path::new("to\nkens"), &key);
+        let (_, hash) = file_name(&key);
+        assert_eq!(paths.shown, format!("\"to\\nkens/*{hash}\""));
+        let of_nobody =
+            Paths::of_key(Path::new("t"), &TokenKey::new("https://a.example", "foo", ""));
+        assert!(!of_nobody.shown.contains('*'), "{}", of_nobody.shown);
+        let file = Paths::of_file(Path::new("alice/token.json")).unwrap();
+        assert_eq!(file.shown, "\"alice/token.json\"");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What differs from one operating system to another.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
@@ -20,6 +20,27 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
         return Err(io::Error::other(super::io_error::LINK));
     }
     options.open(path)
+}
+
+/// Takes the rights of others to the file away. `None` if they had none; otherwise whether it helped: the
+/// file may be another user's, or the file system may have no modes.
+pub(super) fn tighten(file: &File, metadata: &Metadata) -> Option<bool> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        const OF_OTHERS: u32 = 0o077;
+        if metadata.mode() & OF_OTHERS == 0 {
+            return None;
+        }
+        let mode = metadata.mode() & 0o600;
+        let _ = file.set_permissions(fs::Permissions::from_mode(mode));
+        Some(file.metadata().is_ok_and(|metadata| metadata.mode() & OF_OTHERS == 0))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (file, metadata);
+        None
+    }
 }
 
 /// Creates the directory if it is missing, durably. Only the owner may use it.

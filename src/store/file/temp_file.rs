@@ -1,12 +1,10 @@
 //! `TempFile`.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Seek as _, Write as _};
 use std::path::Path;
 
-use super::io_error::store_error;
 use super::platform;
-use crate::store::StoreError;
 
 /// A new file that is renamed when it is complete, and removed otherwise.
 pub(super) struct TempFile<'a> {
@@ -16,24 +14,31 @@ pub(super) struct TempFile<'a> {
 
 impl<'a> TempFile<'a> {
     /// Creates the file anew: one that a killed process left may have other permissions.
-    pub(super) fn create(path: &'a Path) -> Result<Self, StoreError> {
+    pub(super) fn create(path: &'a Path) -> io::Result<Self> {
         match fs::remove_file(path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(store_error(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let file = platform::open(path, OpenOptions::new().write(true).create_new(true));
-        Ok(Self { file: file.map_err(store_error)?, path: Some(path) })
+        let file = platform::open(path, OpenOptions::new().write(true).create_new(true))?;
+        Ok(Self { file, path: Some(path) })
     }
 
     /// Writes the text and makes it durable.
-    pub(super) fn write(&mut self, text: &str) -> Result<(), StoreError> {
-        self.file.write_all(text.as_bytes()).map_err(store_error)?;
-        self.file.sync_all().map_err(store_error)
+    pub(super) fn write(&mut self, text: &str) -> io::Result<()> {
+        self.file.write_all(text.as_bytes())?;
+        self.file.sync_all()
     }
 
-    pub(super) fn rename(mut self, to: &Path) -> Result<(), StoreError> {
+    /// Writes all of the other file and makes it durable.
+    pub(super) fn copy(&mut self, mut from: &File) -> io::Result<()> {
+        from.rewind()?;
+        io::copy(&mut from, &mut self.file)?;
+        self.file.sync_all()
+    }
+
+    pub(super) fn rename(mut self, to: &Path) -> io::Result<()> {
         if let Some(path) = self.path {
-            fs::rename(path, to).map_err(store_error)?;
+            fs::rename(path, to)?;
             self.path = None;
         }
         Ok(())

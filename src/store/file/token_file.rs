@@ -1,39 +1,137 @@
-//! Reads and replaces a token file.
+//! `TokenFile`: reads and replaces the file of a token.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read as _};
-use std::path::Path;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _};
 
 use secrecy::zeroize::Zeroizing;
 
+use super::failure::Failure;
 use super::io_error::store_error;
+use super::journal;
+use super::locked_file::{LockedFile, wait_for_writers};
 use super::paths::Paths;
 use super::platform;
 use super::temp_file::TempFile;
 use crate::store::document::{self, MAX_BYTES};
-use crate::store::{Record, StoreError};
+use crate::store::{Record, StoreError, Version};
 
-/// Returns the content of the file; `None` if there is no file.
-pub(super) fn read(path: &Path) -> Result<Option<Record>, StoreError> {
-    let file = match platform::open(path, OpenOptions::new().read(true)) {
+/// Returns the content of the file; `None` if there is no file, or nothing in it.
+pub(super) fn read(paths: &Paths) -> Result<Option<Record>, StoreError> {
+    let file = match platform::open(&paths.token, OpenOptions::new().read(true)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => file.map_err(store_error)?,
     };
-    let metadata = file.metadata().map_err(store_error)?;
-    if !metadata.is_file() {
-        return Err(StoreError::corrupt("the token file is not a regular file"));
-    }
-    // The full capacity at once: a buffer that grows leaves copies behind that are not wiped.
-    let length = usize::try_from(metadata.len()).unwrap_or(MAX_BYTES).min(MAX_BYTES);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(length + 1));
-    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(store_error)?;
-    document::text(&bytes).map(|json| Some(Record::new(json))).map_err(StoreError::corrupt)
+    wait_for_writers(&file)?;
+    record(&content(&file, paths)?)
 }
 
-/// Replaces the file, atomically and durably. The caller holds the lock.
-pub(super) fn replace(paths: &Paths, record: &Record) -> Result<(), StoreError> {
-    let mut temp = TempFile::create(&paths.temp)?;
-    temp.write(record.json())?;
-    temp.rename(&paths.token)?;
-    platform::sync_directory(&paths.directory)
+/// The file of a token, which nobody else changes meanwhile.
+///
+/// Whoever replaces the file holds the lock on the file beside it, since the token file need not exist. Who
+/// writes in place may not be able to make that one, and another container has another one beside the same
+/// token file. So both hold the lock on the token file itself, where there is one.
+pub(super) struct TokenFile<'a> {
+    paths: &'a Paths,
+    /// Or why there is none.
+    beside: Result<LockedFile, Failure>,
+    file: Option<LockedFile>,
+    content: Zeroizing<Vec<u8>>,
+}
+
+impl<'a> TokenFile<'a> {
+    /// Waits for the locks. Creates the directory if it is missing.
+    pub(super) fn lock(paths: &'a Paths) -> Result<Self, StoreError> {
+        platform::make_directory(&paths.directory)?;
+        let beside = match LockedFile::create(&paths.lock) {
+            Ok(Some(lock)) => Ok(lock),
+            Ok(None) => return Err(StoreError::unavailable("somebody removed the directory")),
+            Err(Failure::Other(error)) => return Err(error),
+            Err(of_directory) => Err(of_directory),
+        };
+        let file = LockedFile::open(&paths.token)?;
+        let content = match &file {
+            Some(file) => content(file.file(), paths)?,
+            None => Zeroizing::default(),
+        };
+        Ok(Self { paths, beside, file, content })
+    }
+
+    pub(super) fn record(&self) -> Result<Option<Record>, StoreError> {
+        record(&self.content)
+    }
+
+    /// Replaces the file, or its content where the file itself has to stay; atomically and durably. Keeps
+    /// what cannot be read aside.
+    pub(super) fn replace(self, record: &Record) -> Result<(), StoreError> {
+        let is_broken = self.record().is_err() || record.replaces_unreadable();
+        // Elsewhere an open file cannot be replaced, and no file is mounted by itself.
+        let file = self.file.filter(|_| cfg!(unix));
+        let replaced = self.beside.and_then(|_lock| rename(self.paths, record, is_broken));
+        match (replaced, file) {
+            (Err(Failure::OfDirectory(_)), Some(mut file)) => {
+                let file = file.writable()?;
+                if is_broken {
+                    keep_aside(self.paths, file)?;
+                    // Nothing that a crash leaves can be mistaken for a document.
+                    file.set_len(0).map_err(store_error)?;
+                }
+                let old: &[u8] = if is_broken { b"" } else { &self.content };
+                journal::write(file, old, record.json().as_bytes()).map_err(store_error)
+            }
+            (replaced, _) => Ok(replaced?),
+        }
+    }
+}
+
+fn rename(paths: &Paths, record: &Record, is_broken: bool) -> Result<(), Failure> {
+    let mut temp = TempFile::create(&paths.temp).map_err(Failure::of)?;
+    temp.write(record.json()).map_err(Failure::of)?;
+    if is_broken {
+        fs::rename(&paths.token, &paths.broken).map_err(Failure::of)?;
+    }
+    temp.rename(&paths.token).map_err(Failure::of)?;
+    Ok(platform::sync_directory(&paths.directory)?)
+}
+
+/// A copy of the file: it has to stay where it is.
+fn keep_aside(paths: &Paths, file: &File) -> Result<(), StoreError> {
+    let copy = || {
+        let mut temp = TempFile::create(&paths.temp)?;
+        temp.copy(file)?;
+        temp.rename(&paths.broken)
+    };
+    copy().map_err(|error: io::Error| {
+        let why = format!(
+            "its content cannot be read, and cannot be kept beside it ({error}): repair or empty the file"
+        );
+        StoreError::config(why)
+    })
+}
+
+/// The bytes of the file. A file that others could read is theirs no longer.
+fn content(file: &File, paths: &Paths) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    /// A file that is written in place has the old document in it and the new one.
+    const LARGEST: usize = 2 * MAX_BYTES + 2;
+    let metadata = file.metadata().map_err(store_error)?;
+    if !metadata.is_file() {
+        return Err(StoreError::corrupt("it is not a regular file"));
+    }
+    paths.tightened.set(platform::tighten(file, &metadata));
+    // The full capacity at once: a buffer that grows leaves copies behind that are not wiped.
+    let length = usize::try_from(metadata.len()).unwrap_or(LARGEST).min(LARGEST);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length + 1));
+    file.take(LARGEST as u64 + 1).read_to_end(&mut bytes).map_err(store_error)?;
+    Ok(bytes)
+}
+
+/// The record in the bytes of the file; `None` if there is nothing: somebody made it to be mounted, or a
+/// program began to write it. There is nothing in it to lose.
+fn record(bytes: &[u8]) -> Result<Option<Record>, StoreError> {
+    let document = journal::document(bytes);
+    if document.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    let json = document::text(document)
+        .map_err(|error| StoreError::corrupt(error).with_version(Version::of(bytes)))?;
+    Ok(Some(Record::new(json)))
 }

@@ -123,5 +123,10 @@ fn record(reply: Reply) -> Result<Option<Record>, StoreError> {
     let version = version.map(text).transpose()?.map(|version| {
         version.parse().map_err(|_| StoreError::corrupt("the stored version is not a number"))
     });
-    columns::record(version.transpose()?, document.map(text).transpose()?)
+    let version = version.transpose()?;
+    let document = document.map(text).transpose().map_err(|error| match version {
+        Some(version) => error.with_version(Version::from_number(version)),
+        None => error,
+    });
+    columns::record(version, document?)
 }

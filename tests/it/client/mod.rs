@@ -4,4 +4,5 @@ mod authentication;
 mod discovery;
 mod limits;
 mod lokalise;
+mod parameters;
 mod rfc_examples;

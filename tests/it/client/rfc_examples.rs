@@ -88,11 +88,11 @@ async fn revocation_and_introspection_requests_of_rfc_7009_and_7662() {
 }
 
 #[tokio::test]
-async fn a_wider_scope_than_was_granted_is_the_providers_invalid_scope() {
+async fn a_wider_scope_where_the_granted_one_is_unknown_is_the_providers_invalid_scope() {
     let world = World::new().await;
     let app = world.app().refresh_param("scope", "read write admin");
-    let session =
-        Session::builder(app).clock(world.clock.reader()).token(world.expired_token()).build();
+    let token = world.expired_token().with_scope("");
+    let session = Session::builder(app).clock(world.clock.reader()).token(token).build();
     let error = session.refresh().await.unwrap_err();
     assert_eq!(error.error_code(), Some("invalid_scope"));
     assert!(!error.is_reauthorization_required());

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use reqwest_oauth2::testing::{Fault, ProviderBuilder};
-use reqwest_oauth2::{OAuthClient, PendingDeviceLogin};
+use reqwest_oauth2::{ClientAuthentication, Error, OAuthClient, PendingDeviceLogin};
+use serde_json::json;
 
 use crate::support::{World, pass, polled};
 
@@ -92,6 +93,103 @@ async fn a_request_without_an_answer_doubles_the_interval() {
     waiting.abort();
 }
 
+fn reply(status: u16, content_type: &str, body: &str) -> Fault {
+    Fault::Reply { status, content_type: content_type.to_owned(), body: body.to_owned() }
+}
+
+#[tokio::test]
+async fn what_is_not_the_providers_word_ends_no_waiting() {
+    let page = |status| reply(status, "text/html", "<html><body>Not now</body></html>");
+    let code = |status, code: &str| Fault::OAuthError { status, code: code.to_owned() };
+    for fault in [
+        Fault::CloseBeforeIssue,
+        Fault::CutBody,
+        Fault::HtmlPage,
+        Fault::TooManyRequests { retry_after: "1".to_owned() },
+        Fault::Redirect { status: 302, location: "https://portal.example/".to_owned() },
+        page(403),
+        page(404),
+        page(407),
+        page(429),
+        page(502),
+        reply(200, "", ""),
+        reply(200, "application/json", r#"{"access"#),
+        Fault::Status(400),
+        Fault::Status(503),
+        code(429, "who_knows"),
+        code(503, "server_error"),
+        code(200, "ratelimited"),
+        code(400, "temporarily_unavailable"),
+    ] {
+        let (world, login) = begin(|p| p.device_interval(Some(Duration::from_secs(2)))).await;
+        let user_code = login.user_code().to_owned();
+        world.provider.fail_next(fault.clone());
+        let waiting = waiting!(login);
+        tokio::task::yield_now().await;
+        pass(2).await;
+        world.provider.wait_for_token_requests(1).await;
+        world.round_trips().await;
+        world.provider.approve_device(&user_code);
+        pass(3).await;
+        world.round_trips().await;
+        assert_eq!(world.provider.counts().token_requests, 1, "{fault:?}");
+        assert!(!waiting.is_finished(), "{fault:?}");
+        pass(1).await;
+        assert!(waiting.await.unwrap().is_ok(), "{fault:?}");
+        assert_eq!(world.provider.counts().token_requests, 2, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn any_other_code_ends_the_waiting() {
+    for code in ["access_denied", "expired_token", "invalid_grant", "invalid_client", "who_knows"] {
+        let (world, login) = begin(|p| p).await;
+        world.provider.fail_next(Fault::OAuthError { status: 400, code: code.to_owned() });
+        let waiting = waiting!(login);
+        tokio::task::yield_now().await;
+        pass(5).await;
+        assert_eq!(waiting.await.unwrap().unwrap_err().error_code(), Some(code));
+        assert_eq!(world.provider.counts().token_requests, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_a_secret_is_part_of_is_understood() {
+    let set_up = |p: ProviderBuilder| p.client("foo", "pending");
+    let world = World::with(set_up).await;
+    let app = app(&world).secret("pending");
+    let login = app.device_authorization().begin().await.unwrap();
+    let user_code = login.user_code().to_owned();
+    let waiting = waiting!(login);
+    tokio::task::yield_now().await;
+    pass(5).await;
+    world.provider.wait_for_token_requests(1).await;
+    world.round_trips().await;
+    world.provider.approve_device(&user_code);
+    pass(5).await;
+    assert!(waiting.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn after_an_outage_the_provider_is_asked_once_more_before_the_code_expires() {
+    let (world, login) = begin(|p| p.device_lifetime(Duration::from_secs(60))).await;
+    let user_code = login.user_code().to_owned();
+    world.provider.fail_always(Fault::Status(503));
+    let waiting = waiting!(login);
+    tokio::task::yield_now().await;
+    for (polls, interval) in [(1, 5), (2, 10), (3, 20)] {
+        pass(interval).await;
+        world.provider.wait_for_token_requests(polls).await;
+        world.round_trips().await;
+    }
+    // 25 seconds are left, and the interval is 40.
+    world.provider.clear_faults();
+    world.provider.approve_device(&user_code);
+    pass(13).await;
+    assert!(waiting.await.unwrap().is_ok());
+    assert_eq!(world.provider.counts().token_requests, 4);
+}
+
 #[tokio::test]
 async fn a_refusal_ends_the_waiting() {
     let (world, login) = begin(|p| p).await;
@@ -155,4 +253,127 @@ async fn an_answer_that_lacks_what_is_needed_names_it() {
     );
     let error = world.app().device_authorization().begin().await.unwrap_err();
     assert!(error.is_config() && error.to_string().contains("device_authorization_endpoint"));
+}
+
+/// A response of the device authorization endpoint with these members.
+async fn begin_with(members: serde_json::Value) -> (World, Result<PendingDeviceLogin, Error>) {
+    let world = World::new().await;
+    // The token endpoint responds in its place.
+    let app = world.app().device_authorization_endpoint(world.provider.token_url()).unwrap();
+    world.provider.fail_next(Fault::Reply {
+        status: 200,
+        content_type: "application/json".to_owned(),
+        body: members.to_string(),
+    });
+    let login = app.device_authorization().begin().await;
+    (world, login)
+}
+
+fn codes() -> serde_json::Value {
+    json!({
+        "device_code": "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS",
+        "user_code": "WDJB-MJHT",
+        "verification_uri": "https://example.com/device",
+        "verification_uri_complete": "https://example.com/device?user_code=WDJB-MJHT",
+        "expires_in": 1800,
+        "interval": 5,
+    })
+}
+
+#[tokio::test]
+async fn a_client_that_authenticates_by_basic_names_its_id_too() {
+    let (world, login) = begin_with(codes()).await;
+    assert_eq!(login.unwrap().user_code(), "WDJB-MJHT");
+    let request = &world.provider.token_requests()[0];
+    assert_eq!(request.authorization.as_deref(), Some("Basic Zm9vOnBvdGF0bw=="));
+    assert_eq!(request.params, [("client_id".to_owned(), "foo".to_owned())]);
+    // Once, where the method puts it there anyway.
+    for method in [ClientAuthentication::ClientSecretPost, ClientAuthentication::None] {
+        let app = world.app().authentication(method);
+        let app = app.device_authorization_endpoint(world.provider.token_url()).unwrap();
+        assert!(app.device_authorization().begin().await.is_err());
+        let request = world.provider.token_requests().pop().unwrap();
+        let ids: Vec<_> = request.params.iter().filter(|(name, _)| name == "client_id").collect();
+        assert_eq!(ids, [&("client_id".to_owned(), "foo".to_owned())], "{method:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_no_terminal_should_print_and_no_person_should_open_is_refused() {
+    let (_world, login) = begin_with(codes()).await;
+    let login = login.unwrap();
+    assert_eq!(login.verification_uri(), "https://example.com/device");
+    assert_eq!(
+        login.verification_uri_complete(),
+        Some("https://example.com/device?user_code=WDJB-MJHT")
+    );
+    let long = "A".repeat(101);
+    for (name, value) in [
+        ("user_code", "\u{1b}]0;pwned\u{7}"),
+        ("user_code", "\u{1b}[2JABCD"),
+        ("user_code", "AB\nCD"),
+        ("user_code", "AB\rCD"),
+        ("user_code", "AB\u{9b}31mCD"),
+        ("user_code", "AB\u{202e}CD"),
+        ("user_code", "AB\u{2066}CD"),
+        ("user_code", "AB\u{200b}CD"),
+        ("user_code", "AB\u{feff}CD"),
+        ("user_code", "AB\u{61c}CD"),
+        ("user_code", "AB\u{ad}CD"),
+        ("user_code", "AB\u{e0041}CD"),
+        ("user_code", &long),
+    ] {
+        let mut members = codes();
+        members[name] = value.into();
+        let error = begin_with(members).await.1.unwrap_err();
+        assert!(error.is_malformed_response(), "{value:?}: {error}");
+        assert_eq!(
+            error.to_string(),
+            "the device authorization endpoint's response (status 200 OK) cannot be used: user_code is too long, or has characters that cannot be shown"
+        );
+    }
+    for uri in [
+        "javascript:alert(1)",
+        "javascript://example.com/%0aalert(1)",
+        "file:///etc/passwd",
+        "data:text/html,x",
+        "vscode://example.com/",
+        "http://example.com/device",
+        "https://example.com@evil.example/",
+        "https://example.com/\u{1b}[31m",
+        "https://example.com/\u{202e}moc",
+        "https://example.com/a b",
+        "java\nscript:alert(1)",
+        "ht\ntps://example.com/",
+        " https://example.com/",
+        "https:example.com",
+        "https:\\\\example.com",
+        "//example.com/device",
+        "example.com/device",
+    ] {
+        for name in ["verification_uri", "verification_uri_complete"] {
+            let mut members = codes();
+            members[name] = uri.into();
+            let error = begin_with(members).await.1.unwrap_err();
+            assert!(error.is_malformed_response(), "{name} {uri:?}: {error}");
+            let expected = format!("{name} is not an https URL that can be shown");
+            assert!(error.to_string().ends_with(&expected), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_members_can_be_printed_and_foreign_hosts_look_foreign() {
+    let mut members = codes();
+    members["verification_uri"] = "https://ex\u{430}mple.com/device".into();
+    members["message"] = "open\nthe page \u{1b}[31mnow\u{202e}".into();
+    members["more"] = json!({ "deep": ["a\u{7}b", 7] });
+    let login = begin_with(members).await.1.unwrap();
+    assert_eq!(login.verification_uri(), "https://xn--exmple-4nf.com/device");
+    assert_eq!(
+        login.members()["message"],
+        r"open\nthe page \u{1b}[31mnow\u{202e}".replace(r"\n", "\n")
+    );
+    assert_eq!(login.members()["more"], json!({ "deep": [r"a\u{7}b", 7] }));
+    assert_eq!(login.members()["verification_uri"], "https://ex\u{430}mple.com/device");
 }

@@ -11,6 +11,7 @@ mod origins;
 mod redirects;
 mod refresh_modes;
 mod runtime_loss;
+mod saver_check;
 mod saving;
 mod shutdown;
 mod sign_out;

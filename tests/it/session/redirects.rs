@@ -2,14 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
-use axum::body::to_bytes;
-use axum::extract::Request;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use reqwest::{Body, Method};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
 use reqwest_oauth2::{Origins, ReplayBody, Session, redirect_policy};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{World, plain_http};
 
@@ -24,6 +22,13 @@ struct Redirect {
     to: String,
 }
 
+impl Redirect {
+    fn is_for(&self, method: &str, has_token: bool) -> bool {
+        let is_listed = self.methods.iter().any(|listed| listed.as_str() == method);
+        is_listed && (has_token || !self.only_with_token)
+    }
+}
+
 /// A server that redirects, or answers 200 to whoever has a token.
 #[derive(Clone)]
 struct Server {
@@ -34,12 +39,16 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let server = Self { origin, seen: Arc::default(), redirect: Arc::default() };
         let handler = server.clone();
-        let router = Router::new().fallback(move |request| handler.clone().answer(request));
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(handler.clone().answer(stream));
+            }
+        });
         server
     }
 
@@ -56,23 +65,34 @@ impl Server {
         *self.redirect.lock().unwrap() = Some(redirect);
     }
 
-    async fn answer(self, request: Request) -> Response {
-        let (head, body) = request.into_parts();
-        let has_token = head.headers.contains_key(header::AUTHORIZATION);
-        let body = to_bytes(body, usize::MAX).await.unwrap();
-        let body = String::from_utf8(body.to_vec()).unwrap();
-        self.seen.lock().unwrap().push((head.method.to_string(), has_token, body));
-        match &*self.redirect.lock().unwrap() {
-            Some(redirect)
-                if redirect.methods.contains(&head.method)
-                    && (has_token || !redirect.only_with_token) =>
-            {
-                let status = StatusCode::from_u16(redirect.status).unwrap();
-                (status, [(header::LOCATION, redirect.to.clone())]).into_response()
-            }
-            _ if has_token => StatusCode::OK.into_response(),
-            _ => StatusCode::UNAUTHORIZED.into_response(),
+    /// One request of a connection, then it is closed.
+    async fn answer(self, stream: TcpStream) {
+        let mut stream = BufReader::new(stream);
+        let mut head = Vec::new();
+        let mut line = String::new();
+        while stream.read_line(&mut line).await.unwrap() > 2 {
+            head.push(std::mem::take(&mut line).to_ascii_lowercase());
         }
+        let header = |name: &str| head.iter().find_map(|line| line.strip_prefix(name));
+        let length = header("content-length:").map_or(0, |length| length.trim().parse().unwrap());
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.unwrap();
+        let method = head[0].split(' ').next().unwrap().to_ascii_uppercase();
+        let has_token = header("authorization:").is_some();
+        let request = (method.clone(), has_token, String::from_utf8(body).unwrap());
+        self.seen.lock().unwrap().push(request);
+        let (status, location) = match &*self.redirect.lock().unwrap() {
+            Some(redirect) if redirect.is_for(&method, has_token) => {
+                (redirect.status, format!("location: {}\r\n", redirect.to))
+            }
+            _ if has_token => (200, String::new()),
+            _ => (401, String::new()),
+        };
+        let status = StatusCode::from_u16(status).unwrap();
+        let response = format!(
+            "HTTP/1.1 {status}\r\n{location}content-length: 0\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(response.as_bytes()).await.unwrap();
     }
 
     fn seen(&self) -> Seen {

@@ -11,3 +11,4 @@ mod many_users;
 mod new_login;
 mod sign_out;
 mod store_outage;
+mod unreadable;

@@ -173,8 +173,7 @@ async fn a_corrupt_file_is_an_error_and_stays() {
     // Cut off at the limit it would be JSON.
     let large = format!("{{}}{}", " ".repeat(2 * 1024 * 1024));
     for content in [
-        &b""[..],
-        b"{\"access_token\":\"s3cret\"",
+        &b"{\"access_token\":\"s3cret\""[..],
         b"{} s3cret",
         b"s3cret",
         b"\"s3cret\xff\"",
@@ -184,16 +183,41 @@ async fn a_corrupt_file_is_an_error_and_stays() {
         fs::write(disk.path("token.json"), content).unwrap();
         let on_load = disk.load().await.unwrap_err();
         let on_commit = disk.swap(None, "{}").await.unwrap_err();
-        let guessed = Record::new(String::from_utf8_lossy(content)).version();
-        let on_guess = disk.swap(Some(guessed), "{}").await.unwrap_err();
+        let version = on_load.version().unwrap();
+        let another = Version::from_number(version.number() ^ 1);
+        let on_guess = disk.swap(Some(another), "{}").await.unwrap_err();
         for error in [on_load, on_commit, on_guess] {
             assert!(error.is_corrupt(), "{error:?}");
+            assert_eq!(error.version(), Some(version));
             assert!(!chain(&error).contains("s3cret"), "{}", chain(&error));
+            assert!(chain(&error).contains(&format!("{:?}", disk.path("token.json"))), "{error:?}");
         }
         assert_eq!(fs::read(disk.path("token.json")).unwrap(), content);
         assert_eq!(disk.names(), ["token.json", "token.json.lock"]);
-        fs::remove_file(disk.path("token.json")).unwrap();
-        stored(disk.swap(None, "{}").await);
+        // Whoever says what is to be replaced replaces it.
+        stored(disk.swap(Some(version), r#"{"n":1}"#).await);
+        disk.holds(r#"{"n":1}"#);
+        assert_eq!(fs::read(disk.path("token.json.broken")).unwrap(), content);
+        // The last one is kept.
+        fs::write(disk.path("token.json"), "broken again").unwrap();
+        let version = disk.load().await.unwrap_err().version();
+        stored(disk.swap(version, r#"{"n":2}"#).await);
+        assert_eq!(fs::read(disk.path("token.json.broken")).unwrap(), b"broken again");
+        assert_eq!(disk.names(), ["token.json", "token.json.broken", "token.json.lock"]);
+    }
+}
+
+#[tokio::test]
+async fn a_file_with_nothing_in_it_holds_no_record() {
+    for content in ["", "\n", " \r\n\t"] {
+        let disk = Disk::new();
+        fs::write(disk.path("token.json"), content).unwrap();
+        assert!(disk.load().await.unwrap().is_none());
+        let version = Record::new("{}").version();
+        assert_eq!(met(disk.swap(Some(version), "{}").await), None);
+        stored(disk.swap(None, r#"{"n":1}"#).await);
+        disk.holds(r#"{"n":1}"#);
+        assert_eq!(disk.names(), ["token.json", "token.json.lock"]);
     }
 }
 

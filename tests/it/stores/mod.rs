@@ -1,8 +1,10 @@
 //! The stores that need no server.
 
+#[cfg(feature = "encryption")]
 mod encrypted;
 mod file;
 mod file_processes;
+mod mounted_file;
 mod suite;
 
 use reqwest_oauth2::store::{StoreError, SwapOutcome, Version};

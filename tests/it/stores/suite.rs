@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
+#[cfg(feature = "encryption")]
+use reqwest_oauth2::store::{EncryptedStore, EncryptionKey};
 use reqwest_oauth2::store::{
-    EncryptedStore, EncryptionKey, FileStore, MemoryStore, Record, StoreError, SwapOutcome,
-    TokenKey, TokenStore, Version,
+    FileStore, MemoryStore, Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version,
 };
 use reqwest_oauth2::testing::check_store;
 
@@ -30,6 +31,7 @@ async fn files() {
     }
 }
 
+#[cfg(feature = "encryption")]
 #[tokio::test]
 async fn encrypted_memory() {
     let store = Arc::new(MemoryStore::new());
@@ -37,6 +39,7 @@ async fn encrypted_memory() {
         .await;
 }
 
+#[cfg(feature = "encryption")]
 #[tokio::test]
 async fn encrypted_files() {
     let directory = tempfile::tempdir().unwrap();

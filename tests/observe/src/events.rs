@@ -1,6 +1,6 @@
 //! What an operator sees: the exact events with their fields and spans, and the exact metrics.
 
-use reqwest_oauth2::store::MemoryStore;
+use reqwest_oauth2::store::{FileStore, MemoryStore};
 use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{Session, Token};
 use std::sync::Arc;
@@ -272,4 +272,27 @@ async fn a_renewal_is_a_root_that_follows_from_the_request_that_caused_it() {
     // Nothing is left open by then.
     session.shutdown().await.unwrap();
     assert_eq!(capture.open(), Vec::<String>::new());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_token_file_that_others_could_read() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+    for mode in [0o644, 0o660, 0o604, 0o777] {
+        let capture = Capture::new();
+        let _on = capture.on();
+        let world = World::new().await;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token.json");
+        std::fs::write(&path, serde_json::to_string(&world.token()).unwrap()).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let session = world.session().store(FileStore::file(&path), "alice").build();
+        session.refresh().await.unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        let mut events = capture.events();
+        events.retain(|event| event.contains("token_file_exposed"));
+        let warning = format!("WARN renewal token_file_exposed path={path:?} tightened=true");
+        assert_eq!(events, [warning], "once");
+    }
 }

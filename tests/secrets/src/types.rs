@@ -10,7 +10,7 @@ const ELSEWHERE: [&str; 1] = [
 
 pub fn all_were_shown(log: &Log) {
     let shown = log.shown();
-    let api = include_str!("../public-api.txt").lines();
+    let api = include_str!("../../public-api.txt").lines();
     let types = api.filter_map(|line| {
         let (kind, name) = line.split_once("core::fmt::Debug for ")?;
         kind.starts_with("impl").then(|| simple(name))

@@ -1,4 +1,4 @@
-//! Many processes, the same logins: `cargo run --release --example fleet -- --store file --processes 8`.
+//! Many processes, the same logins: `cargo run --release -p fleet -- --store file --processes 8`.
 //!
 //! Starts a provider whose tokens live two seconds, which rotates refresh tokens and revokes a login when
 //! one is presented twice, and processes of the operating system that share some users' tokens in a store.

@@ -1,5 +1,5 @@
 //! A small web service in which several people log in, and which calls an API on their behalf:
-//! `cargo run --example web`, then open the address that it prints in two browsers.
+//! `cargo run -p web`, then open the address that it prints in two browsers.
 //!
 //! Needs nothing installed: the provider runs inside, with a login page for the person `johndoe`
 //! whose password is `A3ddj3w`. Each browser has a login of its own; the tokens live a minute and are

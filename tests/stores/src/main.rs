@@ -1,6 +1,6 @@
 //! The stores that need more than Rust, against real servers: SQLite in a file, PostgreSQL and Redis.
 //!
-//! Run by `tests/stores/run cargo test --test stores`. Where a server is missing its tests say so and
+//! Run by `tests/stores/run cargo test -p stores`. Where a server is missing its tests say so and
 //! are skipped, unless `REQUIRE_STORES=1`. It has no test harness, so that what it skips is seen. A
 //! word after `--` that is part of tests' names runs these only.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
@@ -124,7 +124,7 @@ fn main() {
         }
     }
     if skipped > 0 {
-        println!("skipped tests need servers: tests/stores/run cargo test --test stores");
+        println!("skipped tests need servers: tests/stores/run cargo test -p stores");
     }
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     std::process::exit(i32::from(failed > 0));

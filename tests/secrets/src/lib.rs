@@ -2,6 +2,7 @@
 //! crate logs at TRACE, and shows every public type; then it looks for each secret that it planted or
 //! the provider issued: whole, encoded, and in parts. A binary of its own: subscriber and logger are
 //! global.
+#![cfg(test)]
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 mod first_tokens;
@@ -12,7 +13,7 @@ mod renewals;
 mod secrets;
 mod sign_out;
 mod stores;
-#[path = "../it/support/mod.rs"]
+#[path = "../../it/support/mod.rs"]
 mod support;
 mod types;
 
