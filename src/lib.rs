@@ -135,7 +135,8 @@ mod token;
 mod wire;
 
 pub use client::{
-    BasicEncoding, ClientAuthentication, Introspection, OAuthClient, TokenRequest, TokenTypeHint,
+    BasicEncoding, ClientAuthentication, Introspection, OAuthClient, PublicResolver, TokenRequest,
+    TokenTypeHint,
 };
 pub use error::{BoxError, Error};
 pub use grant::{ClientCredentials, Grant, GrantContext, JwtBearer, TokenExchange, TypedToken};

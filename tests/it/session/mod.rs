@@ -19,4 +19,5 @@ mod single_flight;
 mod timeouts;
 mod token_updates;
 mod unauthorized;
+mod unusable_answers;
 mod worker;

@@ -1,13 +1,16 @@
 //! A redirect to another listed origin: reqwest takes the token off, the layer sends the request on.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
-use http::StatusCode;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use reqwest::{Body, Method};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
 use reqwest_oauth2::{Origins, ReplayBody, Session, redirect_policy};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{World, plain_http};
 
@@ -22,13 +25,6 @@ struct Redirect {
     to: String,
 }
 
-impl Redirect {
-    fn is_for(&self, method: &str, has_token: bool) -> bool {
-        let is_listed = self.methods.iter().any(|listed| listed.as_str() == method);
-        is_listed && (has_token || !self.only_with_token)
-    }
-}
-
 /// A server that redirects, or answers 200 to whoever has a token.
 #[derive(Clone)]
 struct Server {
@@ -39,14 +35,16 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let server = Self { origin, seen: Arc::default(), redirect: Arc::default() };
         let handler = server.clone();
         tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(handler.clone().answer(stream));
+            while let Ok((stream, _)) = listener.accept().await {
+                let handler = handler.clone();
+                let service = service_fn(move |request| handler.clone().answer(request));
+                let http = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(http.serve_connection(TokioIo::new(stream), service));
             }
         });
         server
@@ -65,34 +63,25 @@ impl Server {
         *self.redirect.lock().unwrap() = Some(redirect);
     }
 
-    /// One request of a connection, then it is closed.
-    async fn answer(self, stream: TcpStream) {
-        let mut stream = BufReader::new(stream);
-        let mut head = Vec::new();
-        let mut line = String::new();
-        while stream.read_line(&mut line).await.unwrap() > 2 {
-            head.push(std::mem::take(&mut line).to_ascii_lowercase());
-        }
-        let header = |name: &str| head.iter().find_map(|line| line.strip_prefix(name));
-        let length = header("content-length:").map_or(0, |length| length.trim().parse().unwrap());
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).await.unwrap();
-        let method = head[0].split(' ').next().unwrap().to_ascii_uppercase();
-        let has_token = header("authorization:").is_some();
-        let request = (method.clone(), has_token, String::from_utf8(body).unwrap());
-        self.seen.lock().unwrap().push(request);
-        let (status, location) = match &*self.redirect.lock().unwrap() {
-            Some(redirect) if redirect.is_for(&method, has_token) => {
-                (redirect.status, format!("location: {}\r\n", redirect.to))
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+        let (head, body) = request.into_parts();
+        let has_token = head.headers.contains_key(header::AUTHORIZATION);
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        self.seen.lock().unwrap().push((head.method.to_string(), has_token, body));
+        let mut response = Response::new(String::new());
+        match &*self.redirect.lock().unwrap() {
+            Some(redirect)
+                if redirect.methods.contains(&head.method)
+                    && (has_token || !redirect.only_with_token) =>
+            {
+                *response.status_mut() = StatusCode::from_u16(redirect.status).unwrap();
+                response.headers_mut().insert(header::LOCATION, redirect.to.parse().unwrap());
             }
-            _ if has_token => (200, String::new()),
-            _ => (401, String::new()),
-        };
-        let status = StatusCode::from_u16(status).unwrap();
-        let response = format!(
-            "HTTP/1.1 {status}\r\n{location}content-length: 0\r\nconnection: close\r\n\r\n"
-        );
-        stream.write_all(response.as_bytes()).await.unwrap();
+            _ if has_token => {}
+            _ => *response.status_mut() = StatusCode::UNAUTHORIZED,
+        }
+        Ok(response)
     }
 
     fn seen(&self) -> Seen {
