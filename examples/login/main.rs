@@ -1,7 +1,7 @@
 //! A login from the command line, then a request with the token:
 //! `cargo run --example login -- --issuer https://accounts.example --client-id ID --get https://api.example/me`.
 //!
-//! For https add `--features reqwest/rustls` before the `--`: which TLS it is, is the application's choice.
+//! For https add `--features reqwest/rustls` before the `--`: this crate brings no TLS of its own.
 //! Without a provider: `cargo run --example login -- --try`.
 //!
 //! Opens the browser and listens on loopback for its return; asks for a code on another device where
@@ -146,7 +146,8 @@ async fn try_out(mut args: Args) -> Result<bool, BoxError> {
 fn wants_tls(error: &BoxError) -> bool {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&**error);
     while let Some(error) = next {
-        if error.to_string().contains("scheme is not http") {
+        let text = error.to_string();
+        if text.contains("TLS feature") || text.contains("scheme is not http") {
             return true;
         }
         next = error.source();

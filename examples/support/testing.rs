@@ -4,7 +4,7 @@
 //! so in the published crate, whose examples compile the same source here.
 
 #[cfg(feature = "testing")]
-pub(crate) use reqwest_oauth2::testing::{Fault, Provider};
+pub(crate) use reqwest_oauth2::testing::*;
 
 #[cfg(not(feature = "testing"))]
 #[allow(dead_code)]
@@ -15,4 +15,4 @@ mod clock;
 #[path = "../../src/testing/provider/mod.rs"]
 mod provider;
 #[cfg(not(feature = "testing"))]
-pub(crate) use provider::{Fault, Provider};
+pub(crate) use provider::*;

@@ -524,7 +524,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         });
         revocation.error = None;
         if let Some(token) = token.filter(|_| settings.can_revoke)
-            && !revocation.tokens.iter().any(|other| other.is_same(&token))
+            && !revocation.tokens.iter().any(|other| other.is_identical(&token))
         {
             revocation.tokens.push(token);
         }

@@ -16,4 +16,5 @@ mod shutdown;
 mod sign_out;
 mod single_flight;
 mod unauthorized;
+mod unusable_answers;
 mod worker;
