@@ -208,12 +208,7 @@ pub fn all() -> Vec<World> {
         large(faults("unusable answer x1, 1 sign-out", 1, UNUSABLE, OUT)),
         large(faults("unusable answer x1, 3 sessions", 1, UNUSABLE, THREE)),
         large(faults("unusable answers, store faults x2", 2, UNUSABLE | STORE, PLAIN)),
-        large(faults(
-            "unusable answers, store faults, 401s x2",
-            2,
-            UNUSABLE | STORE,
-            REJECTED,
-        )),
+        large(faults("unusable answers, store faults, 401s x2", 2, UNUSABLE | STORE, REJECTED)),
         large(faults(
             "unusable answers, request faults x2",
             2,
