@@ -144,7 +144,7 @@ pub use login::{
     AuthorizationRequest, DeviceAuthorization, ImplicitRequest, PendingDeviceLogin,
     PendingImplicitLogin, PendingLogin, Pkce,
 };
-pub use middleware::{OAuthMiddleware, ReplayBody};
+pub use middleware::{OAuthMiddleware, ReplayBody, redirect_policy};
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use observe::describe_metrics;

@@ -208,7 +208,7 @@ impl OAuthClient {
     }
 
     /// The total time that one token request may take, from connecting to the last byte of the
-    /// response. 30 seconds by default.
+    /// response; a second try after a lost response is within it. 30 seconds by default.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.timeout = timeout)
     }

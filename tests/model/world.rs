@@ -200,7 +200,8 @@ impl World {
             renew_without_store: self.renew_without_store,
             lease: LEASE,
             save_wait: Duration::from_secs(1),
-            attempt_limit: Duration::from_secs(20),
+            refresh_limit: Duration::from_secs(20),
+            grant_limit: Duration::from_secs(20),
             backoff: Backoff { shortest: Duration::from_secs(1), longest: Duration::from_secs(1) },
             looks: (LEASE, LEASE),
         }
