@@ -135,7 +135,8 @@ mod token;
 mod wire;
 
 pub use client::{
-    BasicEncoding, ClientAuthentication, Introspection, OAuthClient, TokenRequest, TokenTypeHint,
+    BasicEncoding, ClientAuthentication, Introspection, OAuthClient, PublicResolver, TokenRequest,
+    TokenTypeHint,
 };
 pub use error::{BoxError, Error};
 pub use grant::{ClientCredentials, Grant, GrantContext, JwtBearer, TokenExchange, TypedToken};
@@ -143,7 +144,7 @@ pub use login::{
     AuthorizationRequest, DeviceAuthorization, ImplicitRequest, PendingDeviceLogin,
     PendingImplicitLogin, PendingLogin, Pkce,
 };
-pub use middleware::{OAuthMiddleware, ReplayBody};
+pub use middleware::{OAuthMiddleware, ReplayBody, redirect_policy};
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use observe::describe_metrics;

@@ -184,7 +184,9 @@ impl OAuthClient {
     /// apply. Build it with [`reqwest::redirect::Policy::none`]: a response that came by way of a
     /// redirect is refused, but only after the redirect was followed. By default one is built
     /// that follows none, waits at most 10 seconds for a connection, and uses the environment's
-    /// proxy unless the token endpoint is on loopback.
+    /// proxy unless the token endpoint is on loopback. Whether the endpoints that metadata names lead
+    /// to your own network is then this client's to see to:
+    /// [`discover_with`](Self::discover_with), [`PublicResolver`](crate::PublicResolver).
     pub fn http_client(self, http: impl Into<ClientWithMiddleware>) -> Self {
         let http = http.into();
         self.with(|settings| settings.http = Some(http))
@@ -206,7 +208,7 @@ impl OAuthClient {
     }
 
     /// The total time that one token request may take, from connecting to the last byte of the
-    /// response. 30 seconds by default.
+    /// response; a second try after a lost response is within it. 30 seconds by default.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.timeout = timeout)
     }

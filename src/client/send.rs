@@ -12,6 +12,7 @@ use reqwest_middleware::ClientWithMiddleware;
 use secrecy::zeroize::Zeroizing;
 use url::{Position, Url};
 
+use super::guarded_resolver::LeadsElsewhere;
 use crate::clock::{self, Clock};
 use crate::error::{BoxError, Error, Kind};
 use crate::redact::redact;
@@ -107,6 +108,9 @@ fn send_error(error: reqwest_middleware::Error, endpoint: &'static str) -> Error
             "reqwest cannot send to the {endpoint}; for https enable one of its TLS features, such as `rustls`, in your Cargo.toml",
         ));
     }
+    if let Some(elsewhere) = leads_elsewhere(of_reqwest) {
+        return Error::config(format!("the {endpoint} is not used: {elsewhere}"));
+    }
     let sent = !of_reqwest.is_connect();
     let source: BoxError = error.into();
     Error::new(if sent {
@@ -114,6 +118,18 @@ fn send_error(error: reqwest_middleware::Error, endpoint: &'static str) -> Error
     } else {
         Kind::Unreachable { endpoint, source }
     })
+}
+
+/// Whether the resolver gave no address that may be connected to.
+fn leads_elsewhere(error: &reqwest::Error) -> Option<&LeadsElsewhere> {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        source = error.source();
+    }
+    None
 }
 
 /// Whether reqwest has no TLS feature, and so refuses https.

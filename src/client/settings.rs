@@ -9,6 +9,7 @@ use reqwest_middleware::ClientWithMiddleware;
 use secrecy::SecretString;
 use url::Url;
 
+use super::guarded_resolver::GuardedResolver;
 use super::{BasicEncoding, ClientAuthentication};
 use crate::clock::Clock;
 use crate::error::{BoxError, Error};
@@ -98,7 +99,7 @@ impl Settings {
         if let Some(http) = self.http.as_ref().or_else(|| self.own_http.get()) {
             return Ok(http);
         }
-        let built = own_http(&self.endpoints.token)?;
+        let built = own_http(&self.endpoints.token, None)?;
         Ok(self.own_http.get_or_init(|| built))
     }
 
@@ -116,13 +117,19 @@ const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VE
 
 /// The default HTTP client: it follows no redirect and bounds the wait for a connection. Requests to
 /// loopback bypass the proxy of the environment.
-pub(super) fn own_http(endpoint: &Url) -> Result<ClientWithMiddleware, Error> {
+pub(super) fn own_http(
+    endpoint: &Url,
+    resolver: Option<Arc<GuardedResolver>>,
+) -> Result<ClientWithMiddleware, Error> {
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT);
     if is_loopback(endpoint) {
         builder = builder.no_proxy();
+    }
+    if let Some(resolver) = resolver {
+        builder = builder.dns_resolver(resolver);
     }
     let built = builder.build();
     built.map(Into::into).map_err(|error| {

@@ -114,10 +114,10 @@ impl Error {
         )
     }
 
-    /// What the application passed in is wrong: a URL, an origin, a token with characters that
-    /// cannot stand in a header.
+    /// What the application passed in is wrong: a URL, an origin, an issuer without metadata, a token
+    /// with characters that cannot stand in a header.
     pub fn is_config(&self) -> bool {
-        matches!(*self.0, Kind::Config(_))
+        matches!(*self.0, Kind::Config(_) | Kind::Discovery { transient: false, .. })
     }
 
     /// What came back from the browser does not belong to this login: wrong, missing or old
@@ -131,7 +131,10 @@ impl Error {
     /// The provider responded, but with something that cannot be used
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn is_malformed_response(&self) -> bool {
-        matches!(*self.0, Kind::Malformed { .. })
+        match &*self.0 {
+            Kind::Discovery { decisive, .. } => decisive.is_malformed_response(),
+            kind => matches!(kind, Kind::Malformed { .. }),
+        }
     }
 
     /// The token has expired in a session that renews only when told to
@@ -193,6 +196,7 @@ impl Error {
     pub fn status(&self) -> Option<StatusCode> {
         match &*self.0 {
             Kind::Malformed { status, .. } => Some(*status),
+            Kind::Discovery { decisive, .. } => decisive.status(),
             _ => self.error_response()?.status,
         }
     }
@@ -254,7 +258,7 @@ impl Error {
             Kind::Reauthorization { .. }
             | Kind::Callback(_)
             | Kind::Grant { permanent: true, .. } => RetryClass::Permanent,
-            Kind::Config(_) => RetryClass::Misconfigured,
+            Kind::Config(_) | Kind::Discovery { transient: false, .. } => RetryClass::Misconfigured,
             Kind::Recorded(recorded) => recorded.response.class,
             Kind::Store(error) if !error.is_unavailable() => RetryClass::Misconfigured,
             _ => RetryClass::Transient,
@@ -266,6 +270,7 @@ impl Error {
             Kind::Refused(response) => Some(response),
             Kind::Recorded(recorded) => Some(&recorded.response),
             Kind::Reauthorization { cause: Some(cause), .. } => cause.error_response(),
+            Kind::Discovery { decisive, .. } => decisive.error_response(),
             _ => None,
         }
     }

@@ -39,7 +39,13 @@ use crate::sessions::{UserId, UserSessions};
 ///   with a token that has not expired, renewing it first where it has;
 /// - after a 401 that a new token may cure
 ///   ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)), renews and sends the
-///   request again, once. A request whose body is a stream is sent once, and its 401 is returned.
+///   request again, once. A request whose body is a stream is sent once, and its 401 is returned,
+///   unless it has a [`ReplayBody`](crate::ReplayBody);
+/// - after a redirect to another listed origin, which reqwest follows without the token, sends the
+///   request there with it. Give the client [`redirect_policy`](crate::redirect_policy).
+///
+/// A request's own timeout ([`reqwest::RequestBuilder::timeout`]) bounds all of this together. The
+/// client's ([`reqwest::ClientBuilder::timeout`]) bounds each sending, and no wait for a renewal.
 ///
 /// Any other request passes unchanged. A token for plain http on loopback goes through the
 /// application's own client, and so through its proxy, if it has one. Errors of the renewal come as
@@ -208,8 +214,11 @@ impl Middleware for OAuthMiddleware {
         let ready = match self.ready(extensions) {
             Some(ready) => ready,
             None => {
-                let ready = Box::pin(self.wait(extensions, deadline.left())).await?;
-                *request.timeout_mut() = deadline.left();
+                let ready = Box::pin(self.wait(extensions, request.timeout().copied())).await?;
+                // None is left if a token that is good was waited for in vain: then it has its time anew.
+                if let Some(left) = deadline.left().filter(|left| !left.is_zero()) {
+                    *request.timeout_mut() = Some(left);
+                }
                 ready
             }
         };

@@ -376,10 +376,22 @@ fn without_secrets(token: &Token, error: BoxError) -> BoxError {
     error
 }
 
+/// Revokes the refresh token, then the access token: most providers end both with the first, and with the
+/// others a sibling could go on for the access token's life.
 async fn revoke(config: &Config, snapshot: &Arc<Snapshot>) -> Result<(), Error> {
     let (Some(client), Some(token)) = (&config.client, snapshot.token()) else { return Ok(()) };
-    match token.refresh_token() {
+    let refresh_token = match token.refresh_token() {
         Some(refresh_token) => client.revoke(refresh_token, TokenTypeHint::RefreshToken).await,
-        None => client.revoke(token.access_token(), TokenTypeHint::AccessToken).await,
+        None => Ok(()),
+    };
+    // Who does not answer the first request does not answer the second.
+    if refresh_token.as_ref().is_err_and(Error::is_transient) || token.access_token().is_empty() {
+        return refresh_token;
+    }
+    match client.revoke(token.access_token(), TokenTypeHint::AccessToken).await {
+        // "the authorization server does not support the revocation of the presented token type"
+        // (RFC 7009 §2.2.1): it ends by itself.
+        Err(error) if error.error_code() == Some("unsupported_token_type") => refresh_token,
+        access_token => refresh_token.and(access_token),
     }
 }

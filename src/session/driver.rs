@@ -221,6 +221,11 @@ impl Driver {
         self.lock().is_busy()
     }
 
+    /// Whether the provider has not revoked yet what was signed out.
+    pub(crate) fn owes_revocation(&self) -> bool {
+        self.peek(|machine| machine.owes_revocation())
+    }
+
     /// Whether it has no token, and none is under way.
     pub(crate) fn is_vacant(&self) -> bool {
         let state = self.lock();

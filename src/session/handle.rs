@@ -114,19 +114,23 @@ impl Session {
 
     /// Ends the login: requests get an error that asks for reauthorization, until
     /// [`set_token`](Self::set_token). Deletes what was saved
-    /// ([`on_sign_out`](crate::SessionBuilder::on_sign_out)), then revokes the token at the provider
-    /// ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)): the refresh token if there is one, and if a
-    /// [`revocation_endpoint`](crate::OAuthClient::revocation_endpoint) is known. A token that a renewal brings
-    /// meanwhile is revoked in its place.
+    /// ([`on_sign_out`](crate::SessionBuilder::on_sign_out)), then revokes the refresh token and the access
+    /// token at the provider ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)), if a
+    /// [`revocation_endpoint`](crate::OAuthClient::revocation_endpoint) is known. Tokens that a renewal brings
+    /// meanwhile are revoked too. Where the provider revokes no access tokens (`unsupported_token_type`),
+    /// that is no error: they end by themselves.
     ///
     /// With a [store](crate::SessionBuilder::store) the login ends for all processes, and the token that was
     /// stored is the one that is revoked. The record stays, without a token: it tells the others that
-    /// the login has ended.
+    /// the login has ended. They learn it when they next look: when their token is due, expired or rejected,
+    /// and the provider rejects it from now on.
+    ///
+    /// [`sign_out_locally`](Self::sign_out_locally) does the same whatever the provider answers.
     ///
     /// # Errors
     ///
     /// The login has ended here in any case. [`Error::is_save`] if what was saved is not deleted yet: it
-    /// is tried again. An error of the provider if it did not revoke the token, which is then still
+    /// is tried again. An error of the provider if it did not revoke a token, which is then still
     /// valid there: call this again, after [`Error::retry_after`] if the provider named it.
     ///
     /// # Cancellation
@@ -134,6 +138,28 @@ impl Session {
     /// Safe: the sign-out goes on without the caller.
     pub async fn sign_out(&self) -> Result<(), Error> {
         self.0.sign_out().await
+    }
+
+    /// Ends the login here and now, also where the provider is out of reach or refuses to revoke: as
+    /// [`sign_out`](Self::sign_out), but it does not wait for the revocation, and the provider's answer is
+    /// no error of it. The tokens are revoked in the background, with one attempt
+    /// ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)); with
+    /// [`foreground`](crate::SessionBuilder::foreground) it waits for that attempt.
+    ///
+    /// If the attempt fails, the tokens stay valid at the provider until they expire. The event
+    /// `sign_out_failed` says so, and [`sign_out`](Self::sign_out), called later, tries again. Before the
+    /// process ends, [`shutdown`](Self::shutdown) waits for the attempt.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_save`] if what was saved is not deleted yet: it is tried again. The login has ended here
+    /// all the same.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: the sign-out goes on without the caller.
+    pub async fn sign_out_locally(&self) -> Result<(), Error> {
+        self.0.sign_out_locally().await
     }
 
     /// Waits for what is under way, and for one more attempt at what is not saved yet. Call it before

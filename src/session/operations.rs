@@ -23,6 +23,7 @@ use super::machine::{Flush, Now, Poll, Rejection, Settings, Stage, Ticket};
 use super::snapshot::{Provenance, SessionMachine, Snapshot};
 use super::work::work;
 use super::worker::Worker;
+use crate::client::OAuthClient;
 use crate::error::{Error, Kind};
 use crate::token::Token;
 
@@ -217,12 +218,32 @@ impl Driver {
     }
 
     pub(crate) async fn sign_out(self: &Arc<Self>) -> Result<(), Error> {
+        let login = self.begin_sign_out()?;
+        self.wait(self.sign_out_limit(), |machine, _, _| machine.poll_sign_out(login))
+            .await
+            .map_err(Self::sign_out_error)
+    }
+
+    /// As `sign_out`, whatever the provider answers.
+    pub(crate) async fn sign_out_locally(self: &Arc<Self>) -> Result<(), Error> {
+        let login = self.begin_sign_out()?;
+        let limit = self.sign_out_limit();
+        self.wait(limit, |machine, settings, _| machine.poll_sign_out_here(login, settings))
+            .await
+            .map_err(Self::sign_out_error)
+    }
+
+    /// A renewal may be under way, and then there are two tokens to revoke.
+    fn sign_out_limit(&self) -> Duration {
+        let request = self.config.client().map_or(Duration::ZERO, OAuthClient::timeout_limit);
+        self.config.settings.patience() + request
+    }
+
+    fn begin_sign_out(self: &Arc<Self>) -> Result<u64, Error> {
         runtime()?;
         let login: u64 = rand::random();
         self.enter(|machine, settings, now| machine.set_login(login, None, settings, now));
-        self.wait(self.config.settings.patience(), |machine, _, _| machine.poll_sign_out(login))
-            .await
-            .map_err(Self::sign_out_error)
+        Ok(login)
     }
 
     /// A save that failed is a deletion here.

@@ -91,7 +91,9 @@ impl UserSessions {
     ///
     /// # Errors
     ///
-    /// As [`Session::sign_out`].
+    /// As [`Session::sign_out`]. What the provider did not revoke is remembered while the user's session is
+    /// in memory: call this again before [`idle_timeout`](crate::UserSessionsBuilder::idle_timeout) is
+    /// over.
     ///
     /// # Cancellation
     ///
@@ -100,6 +102,25 @@ impl UserSessions {
         let user = user.into();
         self.session(&user).sign_out().await?;
         self.0.cache.remove(&user);
+        Ok(())
+    }
+
+    /// Ends a login here and now, whatever the provider answers: see [`Session::sign_out_locally`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::sign_out_locally`].
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: the sign-out goes on without the caller.
+    pub async fn sign_out_locally(&self, user: impl Into<UserId>) -> Result<(), Error> {
+        let user = user.into();
+        let session = self.session(&user);
+        session.sign_out_locally().await?;
+        if !session.owes_revocation() {
+            self.0.cache.remove(&user);
+        }
         Ok(())
     }
 

@@ -39,11 +39,11 @@ impl Backoff {
     /// The wait after the given number of failed attempts in a row. Every wait is jittered, the first one
     /// too: what failed together is not to try again together.
     pub(crate) fn after(&self, class: FailureClass, attempts: u32, jitter: u32) -> Duration {
+        let no_sooner = |wait: Duration| wait.max(self.shortest) + self.spread(attempts, jitter);
         match class {
             FailureClass::Transient(None) => self.transient(attempts, jitter),
             FailureClass::Transient(Some(retry_after)) => {
-                let shortest = retry_after.min(LONGEST_RETRY_AFTER).max(self.shortest);
-                shortest + self.spread(attempts, jitter)
+                no_sooner(retry_after.min(LONGEST_RETRY_AFTER))
             }
             FailureClass::Foreign { retry_after, .. } => {
                 Self { longest: self.longest.saturating_mul(FOREIGN), ..*self }.after(
@@ -52,11 +52,10 @@ impl Backoff {
                     jitter,
                 )
             }
-            FailureClass::Misconfigured => Self {
-                shortest: Duration::from_secs(60).max(self.shortest),
-                longest: Duration::from_secs(600).max(self.longest),
+            FailureClass::Misconfigured => {
+                let longest = Duration::from_secs(600).max(self.longest);
+                no_sooner(doubled(Duration::from_secs(60), longest, attempts))
             }
-            .transient(attempts, jitter),
         }
     }
 
@@ -148,12 +147,17 @@ mod tests {
     }
 
     #[test]
-    fn a_misconfigured_client_asks_again_after_one_to_ten_minutes() {
-        for (attempts, minutes) in [(1, 2), (2, 3), (3, 5), (4, 9), (5, 10), (99, 10)] {
-            let after =
-                |jitter| Backoff::default().after(FailureClass::Misconfigured, attempts, jitter);
-            assert_eq!(after(0), Duration::from_secs(60), "{attempts}");
-            assert_eq!(after(u32::MAX), Duration::from_secs(60 * minutes), "{attempts}");
+    fn a_misconfigured_client_asks_again_after_one_to_ten_minutes_and_jitter() {
+        for (attempts, shortest, longest) in [
+            (1, 60.0, 61.0),
+            (2, 120.0, 122.0),
+            (4, 480.0, 488.0),
+            (5, 600.0, 616.0),
+            (99, 600.0, 629.0),
+        ] {
+            let class = FailureClass::Misconfigured;
+            let after = |jitter| seconds(Backoff::default().after(class, attempts, jitter));
+            assert_eq!((after(0), after(u32::MAX)), (shortest, longest), "{attempts}");
         }
     }
 }

@@ -330,14 +330,15 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if refresh {
             self.response_lost = true;
         }
+        let try_at = now.at + between(SECOND_TRY.0, SECOND_TRY.1, now.jitter);
         let attempt = self
             .attempt
             .as_mut()
-            .filter(|attempt| refresh && attempt.tries < 2 && now.at < attempt.until);
+            .filter(|attempt| refresh && attempt.tries < 2 && try_at < attempt.until);
         match attempt {
             Some(attempt) if self.pending.is_none() && self.wanted.is_some() => {
                 attempt.confirmed = None;
-                attempt.try_at = now.at + between(SECOND_TRY.0, SECOND_TRY.1, now.jitter);
+                attempt.try_at = try_at;
                 self.note(Note::ResponseLost(error));
             }
             _ => self.gained_nothing(error, FailureClass::Transient(None), settings, now),
@@ -524,7 +525,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         });
         revocation.error = None;
         if let Some(token) = token.filter(|_| settings.can_revoke)
-            && !revocation.tokens.iter().any(|other| other.is_same(&token))
+            && !revocation.tokens.iter().any(|other| other.is_identical(&token))
         {
             revocation.tokens.push(token);
         }

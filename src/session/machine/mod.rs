@@ -410,7 +410,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         settings: &Settings,
         now: &Now,
     ) -> Action<T, E> {
-        let until = now.at + settings.attempt_limit;
+        let limit = if refresh { settings.refresh_limit } else { settings.grant_limit };
+        let until = now.at + limit;
         let attempt = self.attempt.get_or_insert(Attempt {
             confirmed: None,
             tries: 0,

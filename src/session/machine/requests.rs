@@ -200,12 +200,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Whether the sign-out with this id is complete: stored, and revoked at the provider.
     pub(crate) fn poll_sign_out(&self, login: u64) -> Poll<(), E> {
-        let current = match &self.pending {
-            Some(pending) => Some(pending.login),
-            None => self.known.as_ref().map(|known| known.login),
-        };
-        // Another sign-out that came meanwhile goes on with what this one began.
-        if current != Some(login) && !matches!(self.newest(), Some((_, _, State::SignedOut))) {
+        if self.is_sign_out_over(login) {
             return Poll::Ready(());
         }
         if let Some(unsaved) = &self.unsaved {
@@ -228,6 +223,39 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             }
             (None, None) => Poll::Ready(()),
         }
+    }
+
+    /// Whether the sign-out with this id is complete here: stored, or what was saved is deleted. In the
+    /// foreground the provider is waited for, whatever it answers.
+    pub(crate) fn poll_sign_out_here(&self, login: u64, settings: &Settings) -> Poll<(), E> {
+        if self.is_sign_out_over(login) {
+            return Poll::Ready(());
+        }
+        let outcome = match &self.unsaved {
+            None => Poll::Ready(()),
+            Some(unsaved) => match &unsaved.error {
+                Some(reason) => Poll::Failed(reason.clone()),
+                None if unsaved.late => Poll::Failed(Reason::SaveSlow),
+                None => return Poll::Wait,
+            },
+        };
+        let revokes = self.revocation.as_ref().is_some_and(|revocation| revocation.error.is_none());
+        if settings.foreground && revokes { Poll::Wait } else { outcome }
+    }
+
+    /// Whether the provider has not revoked yet what was signed out.
+    pub(crate) fn owes_revocation(&self) -> bool {
+        self.revocation.is_some()
+    }
+
+    /// Whether another login has taken the place of the sign-out with this id. Another sign-out goes on
+    /// with what this one began.
+    fn is_sign_out_over(&self, login: u64) -> bool {
+        let current = match &self.pending {
+            Some(pending) => Some(pending.login),
+            None => self.known.as_ref().map(|known| known.login),
+        };
+        current != Some(login) && !matches!(self.newest(), Some((_, _, State::SignedOut)))
     }
 
     /// Whether the newest token, or a sign-out, is not saved yet.

@@ -44,7 +44,8 @@ fn settings(home: Home) -> Settings {
         renew_without_store: false,
         lease: Duration::from_secs(10),
         save_wait: Duration::from_secs(5),
-        attempt_limit: Duration::from_secs(45),
+        refresh_limit: Duration::from_secs(30),
+        grant_limit: Duration::ZERO,
         backoff: Backoff::default(),
         looks: (Duration::from_millis(10), Duration::from_millis(500)),
     }

@@ -239,3 +239,103 @@ impl Quiet {
         self.until = now.at + doubled(SHORTEST, LONGEST, self.times);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    fn at(seconds: u64) -> Now {
+        Now { at: Duration::from_secs(seconds), wall: UNIX_EPOCH, jitter: 0 }
+    }
+
+    /// A request to the path is answered with a 401, and so is the next one, if there is one. Whether
+    /// there was a renewal between them.
+    fn unauthorized(paths: &mut Paths, path: u64, seconds: u64) -> bool {
+        let renews = matches!(paths.renews(path, false, &at(seconds)), Renews::Yes);
+        if renews {
+            paths.found_futile(path, &at(seconds));
+        }
+        renews
+    }
+
+    #[test]
+    fn a_path_may_try_after_a_minute_doubled_up_to_an_hour() {
+        let mut paths = Paths::default();
+        let mut now = 0;
+        assert!(unauthorized(&mut paths, 1, now));
+        for minutes in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
+            assert!(!unauthorized(&mut paths, 1, now + minutes * 60 - 1), "{minutes}");
+            now += minutes * 60;
+            assert!(unauthorized(&mut paths, 1, now), "{minutes}");
+        }
+        // Nothing is remembered of a path that could have tried for an hour.
+        now += 3600 + 3600;
+        assert!(unauthorized(&mut paths, 1, now));
+        assert!(unauthorized(&mut paths, 1, now + 60));
+    }
+
+    #[test]
+    fn a_path_that_accepts_the_renewed_token_may_try_at_once() {
+        let mut paths = Paths::default();
+        for _ in 0..5 {
+            assert!(matches!(paths.renews(1, false, &at(0)), Renews::Yes));
+            paths.cured(1);
+        }
+        assert!(unauthorized(&mut paths, 1, 0));
+        assert!(!unauthorized(&mut paths, 1, 59));
+    }
+
+    #[test]
+    fn a_stream_is_not_sent_again_and_its_path_still_renews_once() {
+        let mut paths = Paths::default();
+        assert!(matches!(paths.renews(1, false, &at(0)), Renews::Yes));
+        assert!(matches!(paths.renews(1, true, &at(30)), Renews::NoMore));
+        assert!(matches!(paths.renews(1, true, &at(89)), Renews::No));
+        assert!(matches!(paths.renews(1, true, &at(90)), Renews::Yes));
+        // Unless the path is known to have accepted the token meanwhile.
+        assert!(matches!(paths.renews(2, false, &at(0)), Renews::Yes));
+        paths.accepted(2);
+        assert!(matches!(paths.renews(2, true, &at(1)), Renews::Yes));
+    }
+
+    #[test]
+    fn after_a_token_from_the_store_a_path_may_try_at_once() {
+        let mut paths = Paths::default();
+        assert!(matches!(paths.renews(1, false, &at(0)), Renews::Yes));
+        assert!(matches!(paths.renews(1, false, &at(0)), Renews::Yes));
+        assert!(matches!(paths.renews(1, true, &at(0)), Renews::NoMore));
+    }
+
+    #[test]
+    fn many_paths_that_reject_all_renew_and_remember_little() {
+        let mut paths = Paths::default();
+        let all: Vec<u64> = (0..100_000).filter(|n| unauthorized(&mut paths, *n, 0)).collect();
+        assert_eq!(all, [0, 1, 2, 3]);
+        assert_eq!((paths.quiet.len(), paths.good.len()), (3, 0));
+        // The three that are remembered, and one in place of all others.
+        let next = (0..100_000).filter(|n| unauthorized(&mut paths, *n, 60)).count();
+        assert_eq!(next, 4);
+        assert!(!unauthorized(&mut paths, 100_001, 179));
+        assert!(unauthorized(&mut paths, 100_001, 180));
+    }
+
+    #[test]
+    fn many_bad_paths_among_good_ones_renew_and_remember_little() {
+        let mut paths = Paths::default();
+        let mut renewals = 0;
+        for n in 0..100_000 {
+            paths.accepted(n);
+            renewals += u32::from(unauthorized(&mut paths, 100_000 + n, 0));
+        }
+        assert_eq!(renewals, 17);
+        assert_eq!((paths.quiet.len(), paths.good.len()), (MOST_PATHS, MOST_PATHS));
+        // Paths that are known to accept tokens may try, each for itself.
+        for good in 100_000 - 16..100_000 {
+            assert!(unauthorized(&mut paths, good, 0), "{good}");
+            assert!(!unauthorized(&mut paths, good, 0), "{good}");
+        }
+        assert_eq!(paths.quiet.len(), MOST_PATHS);
+    }
+}

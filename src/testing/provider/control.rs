@@ -44,6 +44,12 @@ impl Provider {
         self.shared.api_gate.pause()
     }
 
+    /// Makes revocation requests wait while the [`PauseGuard`] lives: after they are
+    /// counted and captured, before they are processed.
+    pub fn pause_revocations(&self) -> PauseGuard {
+        self.shared.revocation_gate.pause()
+    }
+
     /// Makes the API reject every access token issued so far.
     pub fn revoke_access_tokens(&self) {
         self.shared.lock().credentials.families.revoke_access_tokens();
@@ -117,7 +123,16 @@ impl Provider {
     /// (RFC 7009 §2.2.1). Nothing is revoked.
     pub fn fail_next_revocation(&self, status: u16, retry_after: Option<&str>) {
         let retry_after = retry_after.map(str::to_owned);
-        let fault = RevocationFault { status, retry_after };
+        let fault = RevocationFault { status, retry_after, error: None };
+        self.shared.lock().faults.revocations.push_back(fault);
+    }
+
+    /// Queues a refusal: the next revocation request is answered with status 400 and
+    /// this error code, such as `unsupported_token_type` (RFC 7009 §2.2.1). Nothing is
+    /// revoked.
+    pub fn refuse_next_revocation(&self, error: &str) {
+        let error = Some(error.to_owned());
+        let fault = RevocationFault { status: 400, retry_after: None, error };
         self.shared.lock().faults.revocations.push_back(fault);
     }
 

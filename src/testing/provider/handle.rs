@@ -64,6 +64,12 @@ impl Provider {
         self.shared.lock().token_requests.to_vec()
     }
 
+    /// The last 10,000 requests to the revocation endpoint, in order of arrival.
+    #[must_use]
+    pub fn revocation_requests(&self) -> Vec<RecordedTokenRequest> {
+        self.shared.lock().revocation_requests.to_vec()
+    }
+
     /// The last 10,000 requests to the API, in order of arrival.
     #[must_use]
     pub fn api_requests(&self) -> Vec<RecordedApiRequest> {

@@ -8,7 +8,7 @@ use url::form_urlencoded;
 /// How many entries a log keeps.
 const KEPT: usize = 10_000;
 
-/// A request that arrived at the token endpoint.
+/// A request that arrived at the token endpoint or the revocation endpoint.
 ///
 /// Its `Debug` output shows the grant type and the names of the parameters, and
 /// no other value.

@@ -16,6 +16,7 @@ pub(crate) struct Shared {
     pub(crate) origin: String,
     pub(crate) token_gate: Gate,
     pub(crate) api_gate: Gate,
+    pub(crate) revocation_gate: Gate,
     state: Mutex<State>,
     /// Changed only under the lock of `state`, so that a count that was reached
     /// has its request in the log.
@@ -28,6 +29,7 @@ pub(crate) struct State {
     pub(crate) credentials: Credentials,
     pub(crate) faults: FaultQueue,
     pub(crate) token_requests: RequestLog<RecordedTokenRequest>,
+    pub(crate) revocation_requests: RequestLog<RecordedTokenRequest>,
     pub(crate) api_requests: RequestLog<RecordedApiRequest>,
     pub(crate) reject_all: bool,
     pub(crate) challenge: Challenge,
@@ -85,9 +87,13 @@ impl Shared {
         state.faults.take()
     }
 
-    /// Counts a revocation request and takes the fault it must suffer.
-    pub(crate) fn revocation_arrived(&self) -> Option<RevocationFault> {
+    /// Records a revocation request and takes the fault it must suffer.
+    pub(crate) fn revocation_arrived(
+        &self,
+        request: &RecordedTokenRequest,
+    ) -> Option<RevocationFault> {
         let mut state = self.lock();
+        state.revocation_requests.push(request.clone());
         self.counts.send_modify(|counts| counts.revocations += 1);
         state.faults.revocations.pop_front()
     }

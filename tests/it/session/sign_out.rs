@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use reqwest_oauth2::testing::Fault;
+use reqwest_oauth2::testing::{Fault, Provider};
 use reqwest_oauth2::{OAuthClient, Session, Token, TokenTypeHint};
 
 use crate::support::{World, ours, pass, polled};
@@ -11,6 +11,23 @@ use crate::support::{World, ours, pass, polled};
 fn app(world: &World) -> OAuthClient {
     let app = world.app().revocation_endpoint(world.provider.revocation_url()).unwrap();
     app.introspection_endpoint(world.provider.introspection_url()).unwrap()
+}
+
+/// What the provider was asked to revoke, in order: the hints, and the tokens.
+fn revoked(provider: &Provider) -> Vec<(String, String)> {
+    let requests = provider.revocation_requests();
+    let param = |request: &reqwest_oauth2::testing::RecordedTokenRequest, name| {
+        request.param(name).unwrap().to_owned()
+    };
+    requests.iter().map(|r| (param(r, "token_type_hint"), param(r, "token"))).collect()
+}
+
+/// Both tokens as they are to be revoked.
+fn both(token: &Token) -> [(String, String); 2] {
+    [
+        ("refresh_token".to_owned(), token.refresh_token().unwrap().to_owned()),
+        ("access_token".to_owned(), token.access_token().to_owned()),
+    ]
 }
 
 /// A session whose saver remembers what it was told, deletions included.
@@ -50,7 +67,8 @@ async fn signing_out_revokes_deletes_and_stops_renewing() {
         pass(3600).await;
     }
     let counts = world.provider.counts();
-    assert_eq!((counts.token_requests, counts.api_requests, counts.revocations), (1, 0, 1));
+    assert_eq!((counts.token_requests, counts.api_requests, counts.revocations), (1, 0, 2));
+    assert_eq!(revoked(&world.provider), both(&token));
     // Another login begins anew.
     session.set_token(world.token()).await.unwrap();
     assert_eq!(world.get(&http).await.unwrap(), 200);
@@ -75,7 +93,134 @@ async fn a_provider_that_is_down_gets_the_revocation_with_the_next_call() {
     assert_eq!(world.provider.counts().revocations, 1, "it is the application's to call again");
     session.sign_out().await.unwrap();
     assert!(!world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    assert_eq!(world.provider.counts().revocations, 3);
+}
+
+#[tokio::test]
+async fn a_provider_that_revokes_no_access_tokens_is_no_failure() {
+    let world = World::new().await;
+    // Another refusal of the access token is one, and of the refresh token too: the other one is revoked
+    // all the same.
+    for (refused, code) in [
+        ([false, true], None),
+        ([false, true], Some("invalid_request")),
+        ([true, false], Some("unsupported_token_type")),
+        ([true, true], Some("unsupported_token_type")),
+    ] {
+        let (session, _) = session(&world);
+        let token = session.current_token().unwrap();
+        let before = world.provider.counts().revocations;
+        for refused in refused {
+            // A status that is no failure lets a request through.
+            if refused {
+                world.provider.refuse_next_revocation(code.unwrap_or("unsupported_token_type"));
+            } else {
+                world.provider.fail_next_revocation(200, None);
+            }
+        }
+        let outcome = session.sign_out().await;
+        let found = outcome.as_ref().err().and_then(|error| error.error_code());
+        assert_eq!((outcome.is_err(), found), (code.is_some(), code), "{refused:?}");
+        assert_eq!(world.provider.counts().revocations, before + 2);
+        assert_eq!(revoked(&world.provider)[before as usize..], both(&token));
+    }
+}
+
+#[tokio::test]
+async fn a_login_without_a_refresh_token_has_its_access_token_revoked() {
+    let world = World::new().await;
+    let token: Token = serde_json::from_value(serde_json::json!({
+        "access_token": world.token().access_token(), "token_type": "Bearer",
+    }))
+    .unwrap();
+    let session = Session::builder(app(&world)).token(token.clone()).build();
+    session.sign_out().await.unwrap();
+    assert!(!world.provider.accepts_access_token(token.access_token()));
+    let expected = ("access_token".to_owned(), token.access_token().to_owned());
+    assert_eq!(revoked(&world.provider), [expected]);
+}
+
+/// It is signed out at once, and the provider is asked in the background.
+#[tokio::test]
+async fn a_sign_out_here_and_now_does_not_depend_on_the_provider() {
+    for status in [400, 403, 404, 405, 429, 500, 503] {
+        let world = World::new().await;
+        let (session, deletions) = session(&world);
+        let token = session.token().await.unwrap();
+        for _ in 0..2 {
+            world.provider.fail_next_revocation(status, None);
+        }
+        session.sign_out_locally().await.unwrap();
+        assert_eq!(deletions.load(Ordering::SeqCst), 1, "{status}");
+        assert!(session.token().await.unwrap_err().is_reauthorization_required());
+        session.shutdown().await.unwrap();
+        assert!(world.provider.counts().revocations >= 1, "{status}");
+        world.provider.clear_faults();
+        // It was tried once. It is tried again when the application says so.
+        pass(3600).await;
+        world.round_trips().await;
+        assert!(world.provider.accepts_refresh_token(token.refresh_token().unwrap()), "{status}");
+        session.sign_out().await.unwrap();
+        assert!(!world.provider.accepts_refresh_token(token.refresh_token().unwrap()), "{status}");
+        assert!(!world.provider.accepts_access_token(token.access_token()), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_sign_out_here_and_now_does_not_wait_for_the_provider() {
+    let world = World::new().await;
+    let (session, deletions) = session(&world);
+    let token = session.token().await.unwrap();
+    let hold = world.provider.pause_revocations();
+    session.sign_out_locally().await.unwrap();
+    assert_eq!(deletions.load(Ordering::SeqCst), 1);
+    assert!(world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    let ending = tokio::spawn({
+        let session = session.clone();
+        async move { session.shutdown().await }
+    });
+    world.round_trips().await;
+    assert!(!ending.is_finished(), "the end of the process waits for it");
+    drop(hold);
+    ending.await.unwrap().unwrap();
+    assert_eq!(revoked(&world.provider), both(&token));
+}
+
+/// In the foreground nothing is left for later.
+#[tokio::test]
+async fn a_sign_out_in_the_foreground_waits_for_the_attempt_and_not_for_success() {
+    let world = World::new().await;
+    let session = || Session::builder(app(&world)).token(world.token()).foreground().build();
+    let (one, other) = (session(), session());
+    one.sign_out_locally().await.unwrap();
     assert_eq!(world.provider.counts().revocations, 2);
+    world.provider.fail_next_revocation(503, None);
+    other.sign_out_locally().await.unwrap();
+    assert_eq!(world.provider.counts().revocations, 3);
+}
+
+/// Nobody listens there.
+#[tokio::test]
+async fn offline_it_is_signed_out_all_the_same() {
+    let world = World::new().await;
+    let app = world.app().revocation_endpoint("http://127.0.0.1:9/revoke").unwrap();
+    let session = Session::builder(app).token(world.token()).foreground().build();
+    session.sign_out_locally().await.unwrap();
+    assert!(session.current_token().is_none());
+    let error = session.sign_out().await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+}
+
+#[tokio::test]
+async fn a_sign_out_here_and_now_says_that_what_was_saved_is_not_deleted() {
+    let world = World::new().await;
+    let session = Session::builder(app(&world))
+        .token(world.token())
+        .on_sign_out(|| async { Err::<(), _>(std::io::Error::other("locked")) })
+        .build();
+    let error = session.sign_out_locally().await.unwrap_err();
+    assert_eq!(error.to_string(), "what was saved could not be deleted; it is tried again");
+    assert!(session.current_token().is_none());
 }
 
 #[tokio::test]
@@ -98,7 +243,7 @@ async fn signing_out_amid_a_renewal_deletes_at_once_and_revokes_what_the_renewal
     session.shutdown().await.unwrap();
     let counts = world.provider.counts();
     // The refresh token that was replaced meanwhile, and the one that took its place.
-    assert_eq!((counts.tokens_issued, counts.revocations, counts.reuse_detected), (1, 2, 0));
+    assert_eq!((counts.tokens_issued, counts.revocations, counts.reuse_detected), (1, 4, 0));
     assert_eq!((world.saved.count(), deletions.load(Ordering::SeqCst)), (0, 1));
     assert!(session.token().await.unwrap_err().is_reauthorization_required());
 }
@@ -110,7 +255,7 @@ async fn a_sign_out_whose_caller_goes_away_is_carried_out() {
     assert!(polled(1, session.sign_out()).await.is_none());
     session.shutdown().await.unwrap();
     assert_eq!(deletions.load(Ordering::SeqCst), 1);
-    assert_eq!(world.provider.counts().revocations, 1);
+    assert_eq!(world.provider.counts().revocations, 2);
     assert!(session.token().await.is_err());
 }
 

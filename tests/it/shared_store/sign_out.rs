@@ -1,10 +1,10 @@
 //! Signing out, where sessions share the login.
 
-use reqwest_oauth2::ClientCredentials;
+use reqwest_oauth2::{ClientCredentials, UserSessions};
 
 use super::fleet::Fleet;
 use crate::faulty_store::{Calls, Fault as StoreFault};
-use crate::support::pass;
+use crate::support::{ours, pass};
 
 #[tokio::test]
 async fn signing_out_ends_it_for_all_and_signing_in_begins_it_anew() {
@@ -61,7 +61,7 @@ async fn the_token_is_revoked_after_the_sign_out_is_stored() {
     assert_eq!(fleet.world.provider.counts().revocations, 0);
     fleet.store.heal();
     signing_out.await.unwrap().unwrap();
-    assert_eq!(fleet.world.provider.counts().revocations, 1);
+    assert_eq!(fleet.world.provider.counts().revocations, 2);
     assert!(!fleet.world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
 }
 
@@ -79,7 +79,7 @@ async fn signing_out_revokes_what_a_sibling_has_renewed() {
     let provider = &fleet.world.provider;
     assert!(!provider.accepts_refresh_token(newest.refresh_token().unwrap()));
     assert!(!provider.accepts_access_token(newest.access_token()));
-    assert_eq!(provider.counts().revocations, 1);
+    assert_eq!(provider.counts().revocations, 2);
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn a_sign_out_by_a_sibling_wins_over_a_renewal_and_its_token_is_revoked() 
     let renewal = fleet.ask(&one);
     fleet.world.provider.wait_for_token_requests(1).await;
     other.sign_out().await.unwrap();
-    assert_eq!(fleet.world.provider.counts().revocations, 1);
+    assert_eq!(fleet.world.provider.counts().revocations, 2);
     drop(hold);
     let error = fleet.meanwhile(renewal).await.unwrap().unwrap_err();
     assert!(error.is_reauthorization_required(), "{error}");
@@ -162,7 +162,7 @@ async fn a_token_that_comes_after_the_sign_out_was_stored_is_revoked() {
     assert!(fleet.meanwhile(renewal).await.unwrap().unwrap_err().is_reauthorization_required());
     one.shutdown().await.unwrap();
     let counts = fleet.world.provider.counts();
-    assert_eq!((counts.tokens_issued, counts.revocations), (1, 1));
+    assert_eq!((counts.tokens_issued, counts.revocations), (1, 2));
     assert!(fleet.stored().is_none());
 }
 
@@ -231,5 +231,57 @@ async fn a_revocation_that_fails_is_an_error_and_the_next_sign_out_makes_up_for_
     assert!(fleet.world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
     session.sign_out().await.unwrap();
     assert!(!fleet.world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    assert_eq!(fleet.world.provider.counts().revocations, 3);
+}
+
+/// Its access token is revoked with it: the API rejects it, and then the sibling looks into the store.
+#[tokio::test]
+async fn a_sibling_learns_of_the_sign_out_when_its_token_is_rejected() {
+    let fleet = Fleet::new().await;
+    let token = fleet.world.token();
+    fleet.signed_in(token.clone()).await;
+    let (one, other) = (fleet.revoking().build(), fleet.sibling());
+    let http = fleet.world.http(&other);
+    assert_eq!(fleet.world.get(&http).await.unwrap(), 200);
+    one.token().await.unwrap();
+    one.sign_out_locally().await.unwrap();
+    one.shutdown().await.unwrap();
+    let requests = fleet.world.provider.revocation_requests();
+    let revoked: Vec<_> = requests.iter().map(|request| request.param("token").unwrap()).collect();
+    assert_eq!(revoked, [token.refresh_token().unwrap(), token.access_token()]);
+    let error = ours(&fleet.world.get(&http).await.unwrap_err());
+    assert!(error.is_reauthorization_required() && error.to_string().contains("signed out"));
+    assert_eq!(fleet.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn a_user_is_signed_out_here_and_now_and_the_revocation_is_made_up_for() {
+    let fleet = Fleet::new().await;
+    let app = fleet.world.app().revocation_endpoint(fleet.world.provider.revocation_url()).unwrap();
+    let sessions = UserSessions::builder(app).store(fleet.store.clone()).build();
+    let token = fleet.world.token();
+    sessions.sign_in("alice", token.clone()).await.unwrap();
+    fleet.world.provider.fail_next_revocation(503, None);
+    sessions.sign_out_locally("alice").await.unwrap();
+    assert_eq!(fleet.bookkeeping()["state"], "signed_out");
+    sessions.shutdown().await.unwrap();
+    assert!(fleet.world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    sessions.sign_out("alice").await.unwrap();
+    assert!(!fleet.world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    assert_eq!(sessions.loaded_sessions(), 0);
+}
+
+#[tokio::test]
+async fn a_sign_out_here_and_now_while_the_store_is_down_is_stored_later() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let session = fleet.revoking().build();
+    session.token().await.unwrap();
+    fleet.store.always(Calls::All, StoreFault::FailBefore);
+    assert!(session.sign_out_locally().await.unwrap_err().is_save());
+    assert!(session.current_token().is_none());
+    fleet.store.heal();
+    fleet.meanwhile(session.shutdown()).await.unwrap();
+    assert_eq!(fleet.bookkeeping()["state"], "signed_out");
     assert_eq!(fleet.world.provider.counts().revocations, 2);
 }

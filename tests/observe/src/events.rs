@@ -247,6 +247,7 @@ async fn a_sign_out() {
             "DEBUG provider_request provider_failed duration_ms=0 endpoint=revocation endpoint outcome=refused status=503",
             "WARN  sign_out_failed error=the revocation endpoint refused the request (status 503)",
             "DEBUG provider_request provider_answered duration_ms=0 endpoint=revocation endpoint outcome=ok",
+            "DEBUG provider_request provider_answered duration_ms=0 endpoint=revocation endpoint outcome=ok",
             "INFO  signed_out",
         ]
     );

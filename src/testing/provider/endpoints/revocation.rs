@@ -16,8 +16,14 @@ pub(crate) async fn endpoint(
     let Some(request) = receive_form(request).await? else {
         return Ok(response::method_not_allowed("POST"));
     };
-    if let Some(fault) = shared.revocation_arrived() {
-        let mut response = response::empty(response::status(fault.status));
+    let fault = shared.revocation_arrived(&request);
+    shared.revocation_gate.pass().await;
+    if let Some(fault) = fault {
+        let status = response::status(fault.status);
+        let mut response = match &fault.error {
+            Some(code) => response::error(status, code),
+            None => response::empty(status),
+        };
         if let Some(value) = fault.retry_after {
             response::set(&mut response, RETRY_AFTER, &value);
         }

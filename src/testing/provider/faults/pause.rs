@@ -4,8 +4,9 @@ use tokio::sync::watch;
 
 /// Keeps requests waiting for as long as it lives.
 ///
-/// Made by [`Provider::pause_token_requests`](crate::testing::Provider::pause_token_requests) and
-/// [`Provider::pause_api`](crate::testing::Provider::pause_api). Dropping the last guard of
+/// Made by [`Provider::pause_token_requests`](crate::testing::Provider::pause_token_requests),
+/// [`Provider::pause_api`](crate::testing::Provider::pause_api) and
+/// [`Provider::pause_revocations`](crate::testing::Provider::pause_revocations). Dropping the last guard of
 /// a kind lets every waiting request go, even if a new pause follows at once.
 #[must_use = "dropping the guard releases the requests"]
 pub struct PauseGuard {

@@ -24,6 +24,8 @@ pub(crate) struct FaultQueue {
 pub(crate) struct RevocationFault {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<String>,
+    /// The code in the body; `None`: no body.
+    pub(crate) error: Option<String>,
 }
 
 impl FaultQueue {
