@@ -4,6 +4,9 @@
 //! login when one is used twice, and its token endpoint takes 300 ms. On the way that endpoint goes
 //! down, and the access tokens are revoked. Every request is answered with 200 all the same.
 
+#[path = "support/testing.rs"]
+mod testing;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -11,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
-use reqwest_oauth2::testing::{Fault, Provider};
 use reqwest_oauth2::{BoxError, OAuthClient, Session, Token, TokenUpdates};
 use tokio::time::{sleep, timeout};
+
+use testing::{Fault, Provider}; // `reqwest_oauth2::testing`, with the feature `testing`
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {

@@ -52,7 +52,7 @@
 //! - **One refresh among replicas.** Processes that share a [`store`] renew each token once between them,
 //!   and [`UserSessions`] serves many users from it.
 //!
-//! `docs/architecture.md` in the repository lists the guarantees one by one, with the known gaps.
+//! [`guides::architecture`] lists the guarantees one by one, with the known gaps.
 //!
 //! # Errors
 //!
@@ -91,7 +91,7 @@
 //! - `encryption`: encrypts what a store holds, with your key (`store::EncryptedStore`).
 //! - `file-store` (on by default): a store in files, `store::FileStore`.
 //! - `metrics`: counters through the `metrics` facade. They, and the `tracing` events and spans, are
-//!   listed in `docs/observability.md`.
+//!   listed in [`guides::observability`].
 //! - `oauth2`: a token obtained with the `oauth2` or `openidconnect` crate becomes a [`Token`].
 //! - `postgres`, `redis`, `sqlite`: stores that processes share (`store::PostgresStore`,
 //!   `store::RedisStore`, `store::SqliteStore`), on a pool or connection of yours.
@@ -101,8 +101,10 @@
 //! own `Cargo.toml`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(all(doctest, feature = "testing"))]
-mod doc_tests;
+/// The code in README, as tests.
+#[cfg(all(doctest, feature = "postgres", feature = "testing"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 mod challenge;
 mod client;
@@ -111,6 +113,8 @@ mod error;
 #[cfg(feature = "oauth2")]
 mod from_oauth2;
 mod grant;
+#[cfg(doc)]
+pub mod guides;
 mod jitter;
 mod login;
 mod loopback;
@@ -131,7 +135,8 @@ mod token;
 mod wire;
 
 pub use client::{
-    BasicEncoding, ClientAuthentication, Introspection, OAuthClient, TokenRequest, TokenTypeHint,
+    BasicEncoding, ClientAuthentication, Introspection, OAuthClient, PublicResolver, TokenRequest,
+    TokenTypeHint,
 };
 pub use error::{BoxError, Error};
 pub use grant::{ClientCredentials, Grant, GrantContext, JwtBearer, TokenExchange, TypedToken};
@@ -139,7 +144,7 @@ pub use login::{
     AuthorizationRequest, DeviceAuthorization, ImplicitRequest, PendingDeviceLogin,
     PendingImplicitLogin, PendingLogin, Pkce,
 };
-pub use middleware::OAuthMiddleware;
+pub use middleware::{OAuthMiddleware, ReplayBody, redirect_policy};
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use observe::describe_metrics;

@@ -2,7 +2,12 @@
 //!
 //! A request's URL is compared with the listed origins as text: `Url` has parsed it and writes it
 //! canonically (scheme and host in lower case, IDNs as punycode, default ports left out, user info
-//! before the host), so a URL of the origin begins with the origin and a slash, and no other does.
+//! before the host), so a URL of the origin begins with the origin and a slash, and no other does. A
+//! wildcard is compared part by part.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
 
 use url::Url;
 
@@ -13,22 +18,44 @@ use crate::loopback::is_loopback;
 /// ([RFC 6454 §4](https://www.rfc-editor.org/rfc/rfc6454#section-4)); `https`, or `http` to
 /// loopback.
 ///
-/// [`Session::middleware`](crate::Session::middleware) makes one of whatever lists origins.
-#[derive(Debug, Clone)]
+/// [`Session::middleware`](crate::Session::middleware) makes one of whatever lists origins: text or
+/// URLs, one or several, in arrays, slices and vectors. A list has at least one origin. Of a single
+/// [`Url`] the origin is taken; in a list, as in text, a path is refused.
+///
+/// `https://*.example.com` stands for every subdomain of `example.com`, at any depth
+/// (`a.example.com`, `a.b.example.com`), on that port. It does not stand for `example.com` itself:
+/// list both if both are meant. Take it only for a domain of which every subdomain is in the same
+/// hands. `https://*.com` is refused, but which other names have many owners (`*.co.uk`,
+/// `*.github.io`) this crate does not know. For other rules see [`matching`](Self::matching).
+#[derive(Clone)]
 pub struct Origins {
     /// Each with its closing slash: `https://api.example/`.
     listed: Vec<Box<str>>,
-    any: bool,
+    wildcards: Vec<Wildcard>,
+    matching: Option<Predicate>,
     plain_http: bool,
 }
 
+type Predicate = Arc<dyn Fn(&Url) -> bool + Send + Sync>;
+
+/// The subdomains of a domain.
+#[derive(Debug, Clone)]
+struct Wildcard {
+    scheme: Box<str>,
+    /// With its leading dot: `.example.com`.
+    suffix: Box<str>,
+    port: Option<u16>,
+}
+
 impl Origins {
-    /// Lists origins such as `https://api.example` or `http://127.0.0.1:8080`.
+    /// Lists origins such as `https://api.example`, `https://*.example.com` or
+    /// `http://127.0.0.1:8080`.
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where one is not an absolute URL, has user info, a path, a query or a
-    /// fragment, or is plain http and not loopback
+    /// [`Error::is_config`] where the list is empty, and where one is not an absolute URL, has user
+    /// info, a path, a query, a fragment or a `*` that is not its whole first label, or is plain http
+    /// and not loopback
     /// ([RFC 6750 §5.3](https://www.rfc-editor.org/rfc/rfc6750#section-5.3)).
     pub fn new<I>(origins: I) -> Result<Self, Error>
     where
@@ -53,11 +80,33 @@ impl Origins {
         Self::list(origins, true)
     }
 
+    /// The origins of the URLs that the predicate accepts. Only https URLs, and http URLs to
+    /// loopback, are put before it. It is asked for each request, so it must be quick; whoever writes
+    /// URLs for it to accept gets the token
+    /// ([RFC 6750 §5.2](https://www.rfc-editor.org/rfc/rfc6750#section-5.2)).
+    ///
+    /// ```
+    /// use reqwest_oauth2::Origins;
+    ///
+    /// let shards = Origins::matching(|url| {
+    ///     let shard = url.host_str().and_then(|host| host.strip_suffix(".example.com"));
+    ///     shard.is_some_and(|shard| shard.starts_with("api-") && !shard.contains('.'))
+    /// });
+    /// ```
+    pub fn matching(accepts: impl Fn(&Url) -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            listed: Vec::new(),
+            wildcards: Vec::new(),
+            matching: Some(Arc::new(accepts)),
+            plain_http: false,
+        }
+    }
+
     /// Every https origin (and http to loopback): each server that a request names gets the token.
     /// For clients that only ever call URLs of their own choosing
     /// ([RFC 6750 §5.2](https://www.rfc-editor.org/rfc/rfc6750#section-5.2)).
     pub fn any_origin() -> Self {
-        Self { listed: Vec::new(), any: true, plain_http: false }
+        Self::matching(|_| true)
     }
 
     fn list<I>(origins: I, plain_http: bool) -> Result<Self, Error>
@@ -65,38 +114,72 @@ impl Origins {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let listed = origins
-            .into_iter()
-            .map(|origin| parse(origin.as_ref(), plain_http))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { listed, any: false, plain_http })
+        let (mut listed, mut wildcards) = (Vec::new(), Vec::new());
+        for origin in origins {
+            let url = parse(origin.as_ref(), plain_http)?;
+            match wildcard(&url)? {
+                Some(wildcard) => wildcards.push(wildcard),
+                None => listed.push(url.as_str().into()),
+            }
+        }
+        if listed.is_empty() && wildcards.is_empty() {
+            return Err(Error::config(
+                "no origin is listed, so no request would carry the token; list the origins of your API, such as https://api.example",
+            ));
+        }
+        Ok(Self { listed, wildcards, matching: None, plain_http })
     }
 
     /// Whether a request to this URL carries the token.
     #[inline]
     pub(crate) fn allow(&self, url: &Url) -> bool {
         let text = url.as_str();
-        if self.any {
-            return url.scheme() == "https"
-                || (url.scheme() == "http" && (self.plain_http || is_loopback(url)));
-        }
-        self.listed.iter().any(|origin| text.starts_with(&**origin))
+        self.listed.iter().any(|origin| text.starts_with(&**origin)) || self.allow_by_rule(url)
+    }
+
+    fn allow_by_rule(&self, url: &Url) -> bool {
+        self.wildcards.iter().any(|wildcard| wildcard.allows(url))
+            || self
+                .matching
+                .as_ref()
+                .is_some_and(|accepts| is_secure(url, self.plain_http) && accepts(url))
     }
 }
 
-fn parse(text: &str, plain_http: bool) -> Result<Box<str>, Error> {
-    let fault = |why: &str| {
-        let shown = crate::redact::redact(text, 80, &[]);
-        Error::config(format!(
-            "{shown:?} is not an origin: {why}; give scheme, host and port only, such as https://api.example"
-        ))
-    };
+impl fmt::Debug for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origins")
+            .field("listed", &self.listed)
+            .field("wildcards", &self.wildcards)
+            .field("matching", &self.matching.is_some())
+            .field("plain_http", &self.plain_http)
+            .finish()
+    }
+}
+
+impl Wildcard {
+    fn allows(&self, url: &Url) -> bool {
+        let subdomain = url.host_str().and_then(|host| host.strip_suffix(&*self.suffix));
+        url.scheme() == &*self.scheme
+            && url.port_or_known_default() == self.port
+            && url.username().is_empty()
+            && url.password().is_none()
+            && subdomain.is_some_and(|name| !name.is_empty())
+    }
+}
+
+fn is_secure(url: &Url, plain_http: bool) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && (plain_http || is_loopback(url)))
+}
+
+fn parse(text: &str, plain_http: bool) -> Result<Url, Error> {
+    let fault = |why: &str| fault(text, why);
     let url = Url::parse(text).map_err(|error| fault(&error.to_string()))?;
-    match url.scheme() {
-        "https" => {}
-        "http" if plain_http || is_loopback(&url) => {}
-        "http" => return Err(fault("it is plain http, which would show the token to the network")),
-        _ => return Err(fault("its scheme is not https")),
+    if !is_secure(&url, plain_http) {
+        return Err(fault(match url.scheme() {
+            "http" => "it is plain http, which would show the token to the network",
+            _ => "its scheme is not https",
+        }));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Error::config(
@@ -106,7 +189,35 @@ fn parse(text: &str, plain_http: bool) -> Result<Box<str>, Error> {
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
         return Err(fault("it has a path, a query or a fragment"));
     }
-    Ok(url.as_str().into())
+    Ok(url)
+}
+
+/// The wildcard that the URL is, if it is one.
+fn wildcard(url: &Url) -> Result<Option<Wildcard>, Error> {
+    let host = url.host_str().unwrap_or_default();
+    if !host.contains('*') {
+        return Ok(None);
+    }
+    let suffix = host.strip_prefix('*').filter(|rest| rest.starts_with('.') && !rest.contains('*'));
+    let labels = |suffix: &&str| suffix.split('.').filter(|label| !label.is_empty()).count() >= 2;
+    match suffix.filter(labels) {
+        Some(suffix) => Ok(Some(Wildcard {
+            scheme: url.scheme().into(),
+            suffix: suffix.into(),
+            port: url.port_or_known_default(),
+        })),
+        None => Err(fault(
+            url.as_str(),
+            "a * stands for the subdomains of a domain of two labels or more, as in https://*.example.com, and for nothing else (Origins::any_origin, Origins::matching)",
+        )),
+    }
+}
+
+fn fault(text: &str, why: &str) -> Error {
+    let shown = crate::redact::redact(text, 80, &[]);
+    Error::config(format!(
+        "{shown:?} is not an origin: {why}; give scheme, host and port only, such as https://api.example"
+    ))
 }
 
 macro_rules! from_lists {
@@ -122,12 +233,11 @@ macro_rules! from_lists {
 }
 
 from_lists! {
-    [const N: usize] [&str; N],
-    [const N: usize] [String; N],
-    [] &[&str],
-    [] &[String],
-    [] Vec<&str>,
-    [] Vec<String>,
+    [T: AsRef<str>, const N: usize] [T; N],
+    [T: AsRef<str>, const N: usize] &[T; N],
+    [T: AsRef<str>] &[T],
+    [T: AsRef<str>] Vec<T>,
+    [T: AsRef<str>] &Vec<T>,
 }
 
 /// The origin of the URL; its path, its query and its fragment do not matter.
@@ -139,21 +249,28 @@ impl TryFrom<&Url> for Origins {
     }
 }
 
-impl TryFrom<&str> for Origins {
+/// The origin of the URL; its path, its query and its fragment do not matter.
+impl TryFrom<Url> for Origins {
     type Error = Error;
 
-    fn try_from(origin: &str) -> Result<Self, Error> {
-        Self::new([origin])
+    fn try_from(url: Url) -> Result<Self, Error> {
+        Self::try_from(&url)
     }
 }
 
-impl TryFrom<String> for Origins {
-    type Error = Error;
+macro_rules! from_texts {
+    ($($text:ty),*) => {$(
+        impl TryFrom<$text> for Origins {
+            type Error = Error;
 
-    fn try_from(origin: String) -> Result<Self, Error> {
-        Self::new([origin])
-    }
+            fn try_from(origin: $text) -> Result<Self, Error> {
+                Self::new([origin])
+            }
+        }
+    )*};
 }
+
+from_texts! { &str, String, &String, Box<str>, Cow<'_, str> }
 
 #[cfg(test)]
 mod tests {
@@ -238,5 +355,144 @@ mod tests {
                 .unwrap()
                 .allow(&url("http://api.example/x"))
         );
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_subdomains_of_any_depth_and_not_for_the_domain() {
+        let origins = Origins::new([
+            "https://*.Example.com",
+            "https://*.b.example:8443",
+            "https://*.b\u{fc}cher.example",
+            "https://api.example",
+        ])
+        .unwrap();
+        for yes in [
+            "https://a.example.com/",
+            "https://A.EXAMPLE.com:443/x?y#z",
+            "https://a.b.c.example.com/",
+            "https://x.b.example:8443/",
+            "https://a.xn--bcher-kva.example/",
+            "https://api.example/",
+        ] {
+            assert!(origins.allow(&url(yes)), "{yes}");
+        }
+        for no in [
+            "https://example.com/",
+            "https://.example.com/",
+            "https://aexample.com/",
+            "https://a.example.com.evil.example/",
+            "https://a.example.com./",
+            "https://evil.example/.example.com",
+            "https://evil.example/?.example.com",
+            "https://evil.example#.example.com",
+            "https://a.example.com@evil.example/",
+            "https://user@a.example.com/",
+            "https://user:pw@a.example.com/",
+            "http://a.example.com/",
+            "https://a.example.com:8443/",
+            "https://x.b.example/",
+            "https://b.example:8443/",
+            "https://sub.api.example/",
+            "ftp://a.example.com/",
+        ] {
+            assert!(!origins.allow(&url(no)), "{no}");
+        }
+        let mesh = Origins::new_over_plain_http(["http://*.svc.cluster.local"]).unwrap();
+        assert!(mesh.allow(&url("http://api.team.svc.cluster.local/")));
+        assert!(!mesh.allow(&url("https://api.team.svc.cluster.local/")));
+    }
+
+    #[test]
+    fn what_is_no_wildcard() {
+        for text in [
+            "https://*",
+            "https://*.",
+            "https://*.com",
+            "https://*.com.",
+            "https://*..com",
+            "https://a*.example.com",
+            "https://*a.example.com",
+            "https://a.*.example.com",
+            "https://*.*.example.com",
+            "https://**.example.com",
+            "https://example.*",
+            "https://%2A.com",
+        ] {
+            let error = Origins::new([text]).unwrap_err();
+            assert!(error.is_config(), "{text}");
+            assert!(error.to_string().contains("a * stands for"), "{text}: {error}");
+        }
+        for (text, why) in [
+            ("http://*.example.com", "plain http"),
+            ("https://*.example.com/v1", "a path"),
+            ("https://user@*.example.com", "user info"),
+            ("*.example.com", "relative URL without a base"),
+            ("https://*.0.0.1", "invalid IPv4 address"),
+        ] {
+            let error = Origins::new([text]).unwrap_err();
+            assert!(error.is_config() && error.to_string().contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_predicate_is_asked_of_secure_urls_only() {
+        let origins = Origins::matching(|url| url.path().starts_with("/v1/"));
+        assert!(origins.allow(&url("https://a.example/v1/x")));
+        assert!(origins.allow(&url("http://127.0.0.1:9/v1/x")));
+        assert!(!origins.allow(&url("https://a.example/v2/x")));
+        assert!(!origins.allow(&url("http://a.example/v1/x")));
+        assert!(!origins.allow(&url("ftp://127.0.0.1/v1/x")));
+    }
+
+    #[test]
+    fn an_empty_list_is_refused() {
+        for error in [
+            Origins::new(Vec::<String>::new()).unwrap_err(),
+            Origins::new_over_plain_http([""; 0]).unwrap_err(),
+            Origins::try_from([""; 0]).unwrap_err(),
+            Origins::try_from(&[] as &[&str]).unwrap_err(),
+        ] {
+            assert!(error.is_config());
+            assert_eq!(
+                error.to_string(),
+                "no origin is listed, so no request would carry the token; list the origins of your API, such as https://api.example"
+            );
+        }
+    }
+
+    #[test]
+    fn whatever_lists_origins_will_do() {
+        fn check<O: TryInto<Origins>>(origins: O)
+        where
+            O::Error: fmt::Debug,
+        {
+            assert!(origins.try_into().unwrap().allow(&url("https://a.example/x")));
+        }
+        let (text, owned, parsed) =
+            ("https://a.example", "https://a.example".to_owned(), url("https://a.example"));
+        check(text);
+        check(owned.clone());
+        check(&owned);
+        check(owned.clone().into_boxed_str());
+        check(Cow::from(text));
+        check(parsed.clone());
+        check(&parsed);
+        check([text]);
+        check([&owned]);
+        check([owned.clone()]);
+        check([&parsed]);
+        check([parsed.clone()]);
+        check(&[text]);
+        check(&[owned.clone()]);
+        check(&[text][..]);
+        check(&[owned.clone()][..]);
+        check(&[parsed.clone()][..]);
+        check(vec![text]);
+        check(vec![owned.clone()]);
+        check(vec![&owned]);
+        check(vec![parsed.clone()]);
+        check(vec![&parsed]);
+        check(&vec![owned.clone()]);
+        check(&vec![text]);
     }
 }

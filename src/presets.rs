@@ -4,9 +4,9 @@
 //! |---|---|---|
 //! | [`lokalise`] | body | a refresh brings no refresh token: the old one is kept |
 //! | [`google`] | body | `access_type=offline` asks for a refresh token; it comes with the first consent only, so ask with `prompt=consent` when it was lost |
-//! | [`github`] | body | errors come with status 200; OAuth apps get no refresh token and no lifetime |
-//! | [`microsoft`] | body | the scope `offline_access` asks for a refresh token |
-//! | [`slack`] | body | the type is `bot` or `user`; a person's token comes nested |
+//! | [`github`] | body | errors come with status 200; `bad_refresh_token` ends a login; OAuth apps get no refresh token and no lifetime |
+//! | [`microsoft`] | body | the scope `offline_access` asks for a refresh token; `interaction_required`, `login_required` and `consent_required` end a login |
+//! | [`slack`] | body | the type is `bot` or `user`; a person's token comes nested; errors come with status 200; `token_expired`, `token_revoked`, `invalid_refresh_token` and `account_inactive` end a login |
 //!
 //! For providers that publish metadata, [`OAuthClient::discover`] finds the same by itself.
 
@@ -91,7 +91,12 @@ pub fn slack(client_id: impl Into<String>) -> Result<OAuthClient, Error> {
         "https://slack.com/oauth/v2/authorize",
         "https://slack.com/api/oauth.v2.access",
     )?;
-    Ok(client.accept_token_type("bot").accept_token_type("user").map_response(unnest_slack_user))
+    Ok(client
+        .accept_token_type("bot")
+        .accept_token_type("user")
+        // The person or the workspace is gone, and with it the refresh token.
+        .ends_login("account_inactive")
+        .map_response(unnest_slack_user))
 }
 
 fn unnest_slack_user(mut members: Map<String, Value>) -> Map<String, Value> {

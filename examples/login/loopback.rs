@@ -2,10 +2,10 @@
 //! ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
 //!
 //! Any page and any program on this machine may send to it, so it answers `GET /cb` under its own
-//! address and nothing else, bounds what it reads and how long, and closes with the first answer.
+//! address and nothing else, bounds what it reads and how long, goes on after a callback that is not
+//! the login's, and closes with the one that is.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use reqwest_oauth2::BoxError;
+use reqwest_oauth2::{BoxError, Error};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -27,6 +27,8 @@ const LARGEST_HEAD: usize = 16 * 1024;
 const SLOWEST_HEAD: Duration = Duration::from_secs(10);
 /// Connections at a time; browsers open one or two.
 const CONNECTIONS: usize = 16;
+/// Callbacks that are not the login's, before it is given up.
+const FORGED: usize = 20;
 /// How long the browser may take to fetch the last page.
 const LAST_PAGE: Duration = Duration::from_secs(1);
 
@@ -39,7 +41,7 @@ pub(crate) struct Loopback {
 /// What the browser brought, and where the page for it goes.
 struct Answer {
     callback: String,
-    page: oneshot::Sender<String>,
+    page: oneshot::Sender<(StatusCode, String)>,
 }
 
 impl Loopback {
@@ -59,33 +61,50 @@ impl Loopback {
         format!("http://{}{PATH}", self.address)
     }
 
-    /// Waits for the callback and finishes the login with it, then shows the browser how that went.
+    /// Waits for the callback and finishes the login with it, then shows the browser how that went. If
+    /// it is not this login's ([`Error::is_callback`]), anybody may have sent it: the browser is told,
+    /// and the wait goes on.
     pub(crate) async fn answer<T, Fut>(
         self,
-        finish: impl FnOnce(String) -> Fut,
+        mut finish: impl FnMut(String) -> Fut,
     ) -> Result<T, BoxError>
     where
         Fut: Future<Output = Result<T, BoxError>>,
     {
         let (answers, mut answered) = mpsc::channel(1);
         let mut connections = JoinSet::new();
-        let answer = loop {
-            tokio::select! {
-                Some(answer) = answered.recv() => break answer,
-                Some(_) = connections.join_next() => {}
+        let mut forged = 0;
+        let (outcome, page_for) = loop {
+            let answer: Answer = tokio::select! {
+                Some(answer) = answered.recv() => answer,
+                Some(_) = connections.join_next() => continue,
                 Ok((stream, _)) = self.listener.accept(), if connections.len() < CONNECTIONS => {
                     connections.spawn(serve(stream, self.address.to_string(), answers.clone()));
+                    continue;
                 }
+            };
+            let outcome = finish(answer.callback).await;
+            let Some(error) = outcome.as_ref().err().filter(|error| is_forged(error)) else {
+                break (outcome, answer.page);
+            };
+            eprintln!("a callback was refused: {error}");
+            forged += 1;
+            if forged == FORGED {
+                break (outcome, answer.page);
             }
+            let _ = answer.page.send(page(Some(error)));
         };
         // One answer: whoever else comes finds nobody, or is told that there is nothing.
         drop((self.listener, answered));
-        let outcome = finish(answer.callback).await;
-        let _ = answer.page.send(page(outcome.as_ref().err()));
+        let _ = page_for.send(page(outcome.as_ref().err()));
         let all = async { while connections.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(LAST_PAGE, all).await;
         outcome
     }
+}
+
+fn is_forged(error: &BoxError) -> bool {
+    Error::find_in(&**error).is_some_and(Error::is_callback)
 }
 
 /// One connection, one request.
@@ -128,8 +147,9 @@ fn nothing_here() -> Response<String> {
     response
 }
 
-fn html(page: String) -> Response<String> {
+fn html((status, page): (StatusCode, String)) -> Response<String> {
     let mut response = Response::new(page);
+    *response.status_mut() = status;
     let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     for (name, value) in [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
@@ -143,22 +163,28 @@ fn html(page: String) -> Response<String> {
     response
 }
 
-/// The page at the end: it says what happened and what to do now.
-fn page(error: Option<&BoxError>) -> String {
+/// The page: it says what happened and what to do now.
+fn page(error: Option<&BoxError>) -> (StatusCode, String) {
+    let refused = error.is_some_and(is_forged);
+    let status = if refused { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let (class, title, text) = match error {
         None => ("done", "You are logged in", String::new()),
         Some(error) => ("failed", "The login did not work", escaped(&error.to_string())),
     };
     let next = match error {
         None => "You can close this tab and go back to the terminal.",
+        Some(_) if refused => {
+            "This was not the answer to the login; go back to the page where you log in."
+        }
         Some(_) => "Go back to the terminal and run the command again.",
     };
-    include_str!("page.html")
+    let page = include_str!("page.html")
         .replace("{class}", class)
         .replace("{title}", title)
         .replace("{next}", next)
         // Last: what a provider sent is not looked into for places to fill in.
-        .replace("{text}", &text)
+        .replace("{text}", &text);
+    (status, page)
 }
 
 fn escaped(text: &str) -> String {

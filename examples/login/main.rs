@@ -1,6 +1,9 @@
 //! A login from the command line, then a request with the token:
 //! `cargo run --example login -- --issuer https://accounts.example --client-id ID --get https://api.example/me`.
 //!
+//! For https add `--features reqwest/rustls` before the `--`: this crate brings no TLS of its own.
+//! Without a provider: `cargo run --example login -- --try`.
+//!
 //! Opens the browser and listens on loopback for its return; asks for a code on another device where
 //! that cannot work. The token goes into a file. Run again, it goes on with the saved token,
 //! refreshing it as needed; when the login has ended it asks for a new one.
@@ -8,35 +11,52 @@
 mod loopback;
 #[path = "../support/report.rs"]
 mod report;
+#[path = "../support/testing.rs"]
+mod testing;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Parser, ValueEnum};
 use reqwest::Url;
 use reqwest_middleware::ClientBuilder;
-use reqwest_oauth2::store::FileStore;
+use reqwest_oauth2::store::{FileStore, MemoryStore};
 use reqwest_oauth2::{BoxError, Error, OAuthClient, Session, presets};
 
 use loopback::Loopback;
 use report::report;
+use testing::Provider;
 
 /// How much of the API's answer is shown.
 const SHOWN: usize = 2000;
 
+/// The features that put TLS into this example.
+const FOR_HTTPS: &str = "\
+for https run it as
+  cargo run --example login --features reqwest/rustls -- OPTIONS";
+
+const WITHOUT_A_PROVIDER: &str = "\
+without a provider
+  cargo run --example login -- --try";
+
 /// Logs in with OAuth 2, saves the token, and GETs a URL with it.
 #[derive(Parser)]
+#[command(after_help = FOR_HTTPS)]
 struct Args {
+    /// Start a provider inside this program, log in there, and save nothing
+    #[arg(long = "try", conflicts_with_all = ["client_secret_env", "token_file", "device", "port"])]
+    trial: bool,
     /// The provider, by its issuer URL: its metadata names the endpoints
-    #[arg(long, value_name = "URL", required_unless_present = "preset", conflicts_with = "preset")]
+    #[arg(long, value_name = "URL", required_unless_present_any = ["preset", "trial"], conflicts_with_all = ["preset", "trial"])]
     issuer: Option<String>,
     /// The provider, by name
-    #[arg(long)]
+    #[arg(long, conflicts_with = "trial")]
     preset: Option<Preset>,
     /// What the provider knows this application by
-    #[arg(long, value_name = "ID")]
-    client_id: String,
+    #[arg(long, value_name = "ID", required_unless_present = "trial", conflicts_with = "trial")]
+    client_id: Option<String>,
     /// The environment variable that holds the client secret, if there is one
     #[arg(long, value_name = "VARIABLE")]
     client_secret_env: Option<String>,
@@ -47,7 +67,7 @@ struct Args {
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
     params: Vec<(String, String)>,
     /// What to GET with the token; its origin is the only one that sees it
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with = "trial")]
     get: Option<Url>,
     /// Where the token is saved [default: token-PROVIDER.json]
     #[arg(long, value_name = "FILE")]
@@ -86,21 +106,65 @@ enum NoLogin {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(&Args::parse()).await {
+    let args = Args::try_parse().unwrap_or_else(|error| {
+        _ = error.print();
+        if error.kind() == ErrorKind::MissingRequiredArgument {
+            eprintln!("\n{WITHOUT_A_PROVIDER}");
+        }
+        std::process::exit(error.exit_code())
+    });
+    let outcome = if args.trial { try_out(args).await } else { run(&args).await };
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             report(&error);
+            if wants_tls(&error) {
+                eprintln!("{FOR_HTTPS}");
+            }
             ExitCode::FAILURE
         }
     }
 }
 
+/// With a provider of its own, which ends when this returns.
+async fn try_out(mut args: Args) -> Result<bool, BoxError> {
+    let provider = Provider::builder()
+        .public_client("login")
+        .redirect_uri("http://127.0.0.1/cb")
+        .login_page(true)
+        .start()
+        .await?;
+    args.issuer = Some(provider.issuer());
+    args.client_id = Some("login".to_owned());
+    args.get = Some(provider.api_url().parse()?);
+    println!("the provider knows one person: johndoe, with the password A3ddj3w");
+    run(&args).await
+}
+
+/// Whether it was built without TLS, and https was asked for.
+fn wants_tls(error: &BoxError) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&**error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if text.contains("TLS feature") || text.contains("scheme is not http") {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
 /// Whether the API answered as it should.
 async fn run(args: &Args) -> Result<bool, BoxError> {
     let app = args.client().await?;
-    let session = Session::builder(app.clone())
-        .store(FileStore::file(args.token_file()), "")
+    let session = Session::builder(app.clone());
+    let session = if args.trial {
+        session.store(MemoryStore::new(), "")
+    } else {
+        session.store(FileStore::file(args.token_file()), "")
+    };
+    let session = session
         .foreground() // nothing is left to run when a call returns
         .strict_saving() // saved, or it is an error: the page at the end says that the login worked
         .build();
@@ -118,7 +182,11 @@ async fn use_token(args: &Args, app: &OAuthClient, session: &Session) -> Result<
         return outcome;
     }
     logged_in(args, app, session).await?;
-    println!("logged in; the token is in {}", args.token_file().display());
+    if args.trial {
+        println!("logged in; the token is in memory");
+    } else {
+        println!("logged in; the token is in {}", args.token_file().display());
+    }
     fetch(session, args.get.as_ref()).await
 }
 
@@ -171,7 +239,9 @@ async fn log_in(args: &Args, app: &OAuthClient, session: &Session) -> Result<(),
     }
     // Saved before the page says so.
     loopback
-        .answer(async |callback| Ok(session.set_token(login.finish(app, callback).await?).await?))
+        .answer(async |callback| {
+            Ok(session.set_token(login.clone().finish(app, callback).await?).await?)
+        })
         .await
 }
 
@@ -206,7 +276,11 @@ async fn fetch(session: &Session, url: Option<&Url>) -> Result<bool, BoxError> {
         }
         return Ok(true);
     };
-    let api = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
+    let mut api = reqwest::Client::builder().timeout(Duration::from_secs(30));
+    if url.host_str() == Some("127.0.0.1") {
+        api = api.no_proxy();
+    }
+    let api = api.build()?;
     let http = ClientBuilder::new(api).with(session.middleware(url)?).build();
     let mut response =
         http.get(url.clone()).send().await.map_err(reqwest_middleware::Error::without_url)?;
@@ -226,7 +300,7 @@ async fn fetch(session: &Session, url: Option<&Url>) -> Result<bool, BoxError> {
 
 impl Args {
     async fn client(&self) -> Result<OAuthClient, BoxError> {
-        let id = &self.client_id;
+        let id = self.client_id.as_deref().unwrap_or_default();
         let client = match (&self.issuer, self.preset) {
             (Some(issuer), _) => OAuthClient::discover(issuer, id).await?,
             (None, Some(Preset::Github)) => presets::github(id)?,

@@ -21,14 +21,6 @@ const ANOTHER_STATE: &str = "J7c0w1Yk3nQ-another-4vXr8T_s2Zb";
 /// A secret of the callback's own.
 const CODE: &str = "s3cr3t-code";
 
-// Logins that wait for their callback.
-static LOGIN: LazyLock<PendingLogin> = LazyLock::new(|| login(STATE, false));
-static LOGIN_WITH_ISS: LazyLock<PendingLogin> = LazyLock::new(|| login(STATE, true));
-static ANOTHER: LazyLock<PendingLogin> = LazyLock::new(|| login(ANOTHER_STATE, false));
-static IMPLICIT: LazyLock<PendingImplicitLogin> = LazyLock::new(|| login(STATE, true));
-static ANOTHER_IMPLICIT: LazyLock<PendingImplicitLogin> =
-    LazyLock::new(|| login(ANOTHER_STATE, true));
-
 static PROVIDER: LazyLock<Provider> = LazyLock::new(|| {
     let body = br#"{"access_token":"at"}"#.to_vec();
     Provider::new(Message { status: StatusCode::OK, headers: HeaderMap::new(), body })
@@ -45,20 +37,21 @@ static APP: LazyLock<OAuthClient> = LazyLock::new(|| {
 
 pub fn holds(input: &[u8]) {
     let Ok(callback) = std::str::from_utf8(input) else { return };
-    by_code(callback, &LOGIN, false);
-    by_code(callback, &LOGIN_WITH_ISS, true);
+    by_code(callback, false);
+    by_code(callback, true);
     implicit(callback);
     every_code_arrives(callback);
     // Nothing of a callback with another state is believed, not even its error.
-    let error = finish(&ANOTHER, callback).expect_err("another state");
+    let error = finish(login(ANOTHER_STATE, false), callback).expect_err("another state");
     assert!(error.is_callback(), "{error}");
-    let error = ANOTHER_IMPLICIT.clone().finish(&APP, callback).expect_err("another state");
+    let another: PendingImplicitLogin = login(ANOTHER_STATE, true);
+    let error = another.finish(&APP, callback).expect_err("another state");
     assert!(error.is_callback(), "{error}");
 }
 
-fn by_code(callback: &str, login: &PendingLogin, iss_required: bool) {
+fn by_code(callback: &str, iss_required: bool) {
     let (path, query, _) = parts(callback);
-    match finish(login, callback) {
+    match finish(login(STATE, iss_required), callback) {
         Ok((code, token)) => {
             token::holds(&token, &[]);
             assert!(is_ours(path), "{path}");
@@ -87,7 +80,8 @@ fn by_code(callback: &str, login: &PendingLogin, iss_required: bool) {
 fn implicit(callback: &str) {
     let (path, query, fragment) = parts(callback);
     let parameters = if fragment.is_empty() { query } else { fragment };
-    match IMPLICIT.clone().finish(&APP, callback) {
+    let login: PendingImplicitLogin = login(STATE, true);
+    match login.finish(&APP, callback) {
         Ok(token) => {
             token::holds(&token, &[]);
             assert!(is_ours(path), "{path}");
@@ -108,11 +102,12 @@ fn every_code_arrives(text: &str) {
     let callback = callback.finish();
     // Longer ones are refused.
     if !text.is_empty() && callback.len() <= 64 * 1024 {
-        let (code, _) = finish(&LOGIN_WITH_ISS, &callback).unwrap();
+        let (code, _) = finish(login(STATE, true), &callback).unwrap();
         assert_eq!(code, text);
     }
 }
 
+/// A login that waits for its callback.
 fn login<L: serde::de::DeserializeOwned>(state: &str, iss_required: bool) -> L {
     let login = json!({
         "url": "https://accounts.example/authorize",
@@ -129,10 +124,12 @@ fn login<L: serde::de::DeserializeOwned>(state: &str, iss_required: bool) -> L {
 }
 
 /// Finishes a login: the code that was exchanged, and the token.
-fn finish(login: &PendingLogin, callback: &str) -> Result<(String, Token), Error> {
+fn finish(login: PendingLogin, callback: &str) -> Result<(String, Token), Error> {
     let result = outcome(login.clone().finish(&APP, callback));
     let asked = PROVIDER.asked();
     assert_eq!(asked.len(), usize::from(result.is_ok()), "a code is sent once, or not at all");
+    let again = outcome(login.finish(&APP, callback));
+    assert!(again.is_err() && PROVIDER.asked().is_empty(), "a login is finished once");
     let token = result?;
     assert_eq!(asked[0].url().as_str(), TOKEN_URL);
     let body = asked[0].body().and_then(|body| body.as_bytes()).unwrap();

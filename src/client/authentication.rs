@@ -26,8 +26,9 @@ pub enum ClientAuthentication {
     /// `none`: only the id, in the body. The default of a client without a secret (a public
     /// client).
     None,
-    /// `client_secret_basic` first; where the provider responds `invalid_client` (and only then:
-    /// it has consumed nothing), `client_secret_post`. This
+    /// `client_secret_basic` first; where the provider does not accept the client so (`invalid_client`,
+    /// `unauthorized_client`, or a 401 without a code; and only then: it has consumed nothing),
+    /// `client_secret_post`. Both within one [`timeout`](crate::OAuthClient::timeout). This
     /// [`OAuthClient`](crate::OAuthClient) and its clones remember what worked.
     Detect,
 }

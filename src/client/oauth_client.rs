@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use http::HeaderValue;
 use reqwest_middleware::ClientWithMiddleware;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
@@ -183,14 +184,31 @@ impl OAuthClient {
     /// apply. Build it with [`reqwest::redirect::Policy::none`]: a response that came by way of a
     /// redirect is refused, but only after the redirect was followed. By default one is built
     /// that follows none, waits at most 10 seconds for a connection, and uses the environment's
-    /// proxy unless the token endpoint is on loopback.
+    /// proxy unless the token endpoint is on loopback. Whether the endpoints that metadata names lead
+    /// to your own network is then this client's to see to:
+    /// [`discover_with`](Self::discover_with), [`PublicResolver`](crate::PublicResolver).
     pub fn http_client(self, http: impl Into<ClientWithMiddleware>) -> Self {
         let http = http.into();
         self.with(|settings| settings.http = Some(http))
     }
 
+    /// The `User-Agent` of every request to the provider
+    /// ([RFC 9110 §10.1.5](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.5)). By default
+    /// `reqwest-oauth2/` and the version; with an [`http_client`](Self::http_client) of the application's,
+    /// the one of that client, which may be none: some firewalls refuse that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where it has characters that cannot stand in a header.
+    pub fn user_agent(self, user_agent: impl AsRef<str>) -> Result<Self, Error> {
+        let header = HeaderValue::from_str(user_agent.as_ref()).map_err(|_| {
+            Error::config("the user agent has characters that cannot stand in a header")
+        })?;
+        Ok(self.with(|settings| settings.user_agent = Some(header)))
+    }
+
     /// The total time that one token request may take, from connecting to the last byte of the
-    /// response. 30 seconds by default.
+    /// response; a second try after a lost response is within it. 30 seconds by default.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.timeout = timeout)
     }
@@ -206,6 +224,18 @@ impl OAuthClient {
     pub fn accept_token_type(self, token_type: impl Into<String>) -> Self {
         let token_type = token_type.into();
         self.with(|settings| settings.rules.bearer_types.push(token_type))
+    }
+
+    /// An error code with which this provider says that the refresh token is dead: it ends the login, as
+    /// `invalid_grant` does. LinkedIn, for one, says `invalid_request`. Compared without case; may be
+    /// called again.
+    ///
+    /// `invalid_grant` and codes that cannot mean anything else, such as GitHub's `bad_refresh_token`, are
+    /// known. After any other code the refresh token is presented again later
+    /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+    pub fn ends_login(self, error_code: impl Into<String>) -> Self {
+        let error_code = error_code.into();
+        self.with(|settings| settings.rules.ends_login.push(error_code))
     }
 
     /// Maps the members of every response of the token endpoint before they are read

@@ -3,10 +3,11 @@
 //!
 //! Invariant: one total time limit from connecting to the last byte.
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method};
 use reqwest::Request;
 use secrecy::ExposeSecret;
+use secrecy::zeroize::Zeroizing;
 use tokio::time::Instant;
 use tracing::Instrument;
 use url::Url;
@@ -19,9 +20,17 @@ use crate::observe;
 use crate::secret;
 use crate::wire::HttpResponse;
 
-/// Parameters of the protocol whose values are no secrets.
-const PUBLIC: [&str; 6] =
-    ["client_id", "grant_type", "redirect_uri", "resource", "scope", "token_type_hint"];
+/// Parameters whose values are no secrets.
+const PUBLIC: [&str; 8] = [
+    "grant_type",
+    "scope",
+    "resource",
+    "audience",
+    "client_id",
+    "token_type_hint",
+    "redirect_uri",
+    "requested_token_type",
+];
 
 /// Where a request goes, and what errors call it.
 #[derive(Clone, Copy)]
@@ -69,8 +78,8 @@ async fn bounded<T>(
     }
 }
 
-/// On `invalid_client` tries again with the secret in the body. This is safe: the server has not
-/// consumed the code or refresh token.
+/// Where the server did not accept the client, tries again with the secret in the body. This is safe: it has
+/// not consumed the code or refresh token.
 async fn detect<T>(
     settings: &Settings,
     endpoint: Endpoint<'_>,
@@ -82,12 +91,12 @@ async fn detect<T>(
     match settings.method() {
         Detect if settings.wants_post() => attempt(ClientSecretPost).await,
         Detect => match attempt(ClientSecretBasic).await {
-            Err(error) if error.error_code() == Some("invalid_client") => {
+            Err(error) if error.rejects_client() => {
                 let second = attempt(ClientSecretPost).await;
                 // Any other code means that the server has accepted the client.
                 let accepted = match &second {
                     Ok(_) => true,
-                    Err(error) => error.error_code().is_some_and(|code| code != "invalid_client"),
+                    Err(error) => error.error_code().is_some() && !error.rejects_client(),
                 };
                 if accepted {
                     settings.remember_post();
@@ -108,12 +117,23 @@ async fn attempt<T>(
     read: &impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let request = request(settings, endpoint.url, form, method)?;
+    let basic = request.headers().get(AUTHORIZATION).map(basic_credentials);
     let limit = settings.max_response_bytes;
     let response = send(settings.http()?, request, endpoint.name, limit, &settings.clock).await?;
     let own = form.own.iter().filter(|(name, _)| !PUBLIC.contains(name)).map(|(_, value)| value);
-    let secrets: Vec<&str> =
-        settings.secret.iter().chain(own).map(ExposeSecret::expose_secret).collect();
+    let extra = form.extra.iter().filter(|(name, _)| !PUBLIC.contains(&name.as_str()));
+    let secrets: Vec<&str> = (settings.secret.iter().chain(own))
+        .map(ExposeSecret::expose_secret)
+        .chain(extra.map(|(_, value)| value.as_str()))
+        .chain(basic.as_ref().map(|basic| basic.as_str()))
+        .collect();
     read(&HttpResponse { secrets: &secrets, ..response })
+}
+
+/// The credentials of HTTP Basic without their padding, which an echo may lack.
+fn basic_credentials(header: &HeaderValue) -> Zeroizing<String> {
+    let text = header.to_str().unwrap_or_default();
+    Zeroizing::new(text.trim_start_matches("Basic ").trim_end_matches('=').to_owned())
 }
 
 fn request(
@@ -149,6 +169,9 @@ fn request(
     let mut request = Request::new(Method::POST, url.clone());
     let headers = request.headers_mut();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    if let Some(user_agent) = &settings.user_agent {
+        headers.insert(USER_AGENT, user_agent.clone());
+    }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     if let Some(authorization) = authorization {
         headers.insert(AUTHORIZATION, authorization);

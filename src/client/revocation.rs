@@ -1,8 +1,8 @@
 //! Token revocation ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)).
 
 use super::{Endpoint, Form, OAuthClient, TokenTypeHint};
-use crate::error::{Error, Kind};
-use crate::wire::{ResponseRules, error_response, malformed, read_members};
+use crate::error::Error;
+use crate::wire::{ResponseRules, malformed, read_members};
 
 impl OAuthClient {
     /// Tells the provider that the token is no longer needed
@@ -34,14 +34,13 @@ impl OAuthClient {
             if response.status.is_success() {
                 return Ok(());
             }
-            let members = read_members(response, &ResponseRules::default());
-            Err(match (members, error_response(response, None)) {
-                (Err(error), _) => error,
-                (Ok(_), Some(refusal)) => Error::new(Kind::Refused(refusal)),
-                (Ok(_), None) => {
-                    malformed(response, "it is neither a success nor an error response".to_owned())
+            match read_members(response, &ResponseRules::default()) {
+                Err(error) => Err(error),
+                Ok(_) => {
+                    let reason = "it is neither a success nor an error response";
+                    Err(malformed(response, reason.to_owned()))
                 }
-            })
+            }
         })
         .await
     }

@@ -6,13 +6,16 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::RETRY_AFTER;
+use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Request, Response};
 use reqwest_middleware::ClientWithMiddleware;
 use secrecy::zeroize::Zeroizing;
+use url::{Position, Url};
 
+use super::guarded_resolver::LeadsElsewhere;
 use crate::clock::{self, Clock};
 use crate::error::{BoxError, Error, Kind};
+use crate::redact::redact;
 use crate::wire::HttpResponse;
 
 /// Sends the request and reads the response up to the limit.
@@ -35,8 +38,27 @@ pub(super) async fn send(
         return Err(Error::new(Kind::Malformed { endpoint, status, reason, refresh_token: None }));
     }
     let retry_after = retry_after(response.headers(), sent_at);
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let content_type = header(CONTENT_TYPE).map(str::to_owned);
+    let location = header(LOCATION).and_then(|location| shown_location(&url, location));
     let body = read_body(response, endpoint, limit).await?;
-    Ok(HttpResponse { endpoint, status, retry_after, body, sent_at, secrets: &[] })
+    Ok(HttpResponse {
+        endpoint,
+        status,
+        retry_after,
+        content_type,
+        location,
+        body,
+        sent_at,
+        secrets: &[],
+    })
+}
+
+/// Where a redirect leads. Its query and fragment may hold anything, its path may too.
+fn shown_location(from: &Url, location: &str) -> Option<String> {
+    let to = from.join(location).ok()?;
+    let host = &to[Position::BeforeHost..Position::BeforePath];
+    Some(format!("{}://{host}{}", to.scheme(), redact(to.path(), 120, &[])))
 }
 
 /// Reads the body up to the limit.
@@ -86,6 +108,9 @@ fn send_error(error: reqwest_middleware::Error, endpoint: &'static str) -> Error
             "reqwest cannot send to the {endpoint}; for https enable one of its TLS features, such as `rustls`, in your Cargo.toml",
         ));
     }
+    if let Some(elsewhere) = leads_elsewhere(of_reqwest) {
+        return Error::config(format!("the {endpoint} is not used: {elsewhere}"));
+    }
     let sent = !of_reqwest.is_connect();
     let source: BoxError = error.into();
     Error::new(if sent {
@@ -93,6 +118,18 @@ fn send_error(error: reqwest_middleware::Error, endpoint: &'static str) -> Error
     } else {
         Kind::Unreachable { endpoint, source }
     })
+}
+
+/// Whether the resolver gave no address that may be connected to.
+fn leads_elsewhere(error: &reqwest::Error) -> Option<&LeadsElsewhere> {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        source = error.source();
+    }
+    None
 }
 
 /// Whether reqwest has no TLS feature, and so refuses https.

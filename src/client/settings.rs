@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use http::HeaderValue;
 use reqwest_middleware::ClientWithMiddleware;
 use secrecy::SecretString;
 use url::Url;
 
+use super::guarded_resolver::GuardedResolver;
 use super::{BasicEncoding, ClientAuthentication};
 use crate::clock::Clock;
 use crate::error::{BoxError, Error};
@@ -49,6 +51,8 @@ pub(super) struct Settings {
     pub(super) max_response_bytes: usize,
     pub(super) rules: ResponseRules,
     pub(super) clock: Clock,
+    /// Sent with every request to the provider; by default that of the HTTP client.
+    pub(super) user_agent: Option<HeaderValue>,
     pub(super) http: Option<ClientWithMiddleware>,
     /// Built at the first token request, where the application gave none.
     pub(super) own_http: Arc<OnceLock<ClientWithMiddleware>>,
@@ -76,6 +80,7 @@ impl Settings {
             max_response_bytes: MAX_RESPONSE_BYTES,
             rules: ResponseRules::default(),
             clock: Clock::default(),
+            user_agent: None,
             http: None,
             own_http: Arc::default(),
             wants_post: Arc::default(),
@@ -94,7 +99,7 @@ impl Settings {
         if let Some(http) = self.http.as_ref().or_else(|| self.own_http.get()) {
             return Ok(http);
         }
-        let built = own_http(&self.endpoints.token)?;
+        let built = own_http(&self.endpoints.token, None)?;
         Ok(self.own_http.get_or_init(|| built))
     }
 
@@ -107,14 +112,24 @@ impl Settings {
     }
 }
 
+/// What the default HTTP client calls itself: firewalls refuse requests without a name.
+const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
 /// The default HTTP client: it follows no redirect and bounds the wait for a connection. Requests to
 /// loopback bypass the proxy of the environment.
-pub(super) fn own_http(endpoint: &Url) -> Result<ClientWithMiddleware, Error> {
+pub(super) fn own_http(
+    endpoint: &Url,
+    resolver: Option<Arc<GuardedResolver>>,
+) -> Result<ClientWithMiddleware, Error> {
     let mut builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT);
     if is_loopback(endpoint) {
         builder = builder.no_proxy();
+    }
+    if let Some(resolver) = resolver {
+        builder = builder.dns_resolver(resolver);
     }
     let built = builder.build();
     built.map(Into::into).map_err(|error| {

@@ -5,26 +5,91 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::{Content, ErrorCode, RetryClass};
+
 /// The error response of an endpoint
 /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2); from the authorization
-/// endpoint [§4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1)).
+/// endpoint [§4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1)), or a response with the
+/// status of an error that is none.
 #[derive(Debug)]
 pub(crate) struct ErrorResponse {
     /// Such as "token endpoint".
     pub(crate) endpoint: &'static str,
     /// `None` where the error came with a redirect.
     pub(crate) status: Option<StatusCode>,
-    pub(crate) code: Option<String>,
+    pub(crate) code: Option<ErrorCode>,
     pub(crate) description: Option<String>,
     pub(crate) uri: Option<String>,
     pub(crate) retry_after: Option<Duration>,
+    /// What the body is, where there is one.
+    pub(crate) content: Option<Content>,
+    pub(crate) class: RetryClass,
+}
+
+impl ErrorResponse {
+    /// Whether the server did not accept the client, and so has consumed nothing of the request.
+    pub(crate) fn rejects_client(&self) -> bool {
+        self.class == RetryClass::Misconfigured
+            && match &self.code {
+                Some(code) => code.rejects_client(),
+                None => self.status == Some(StatusCode::UNAUTHORIZED),
+            }
+    }
+
+    /// The likely cause, and what to do.
+    fn advice(&self) -> Option<&'static str> {
+        let status = self.status.map(|status| status.as_u16());
+        let is = |code: &str| self.code.as_ref().is_some_and(|sent| sent.is(code));
+        let is_empty = self.content.as_ref().is_some_and(|content| content.length == 0);
+        let is_page = self.content.as_ref().is_some_and(|content| content.is_page);
+        Some(match (self.class, status) {
+            _ if self.rejects_client() => {
+                "servers differ in how they take id and secret (ClientAuthentication, BasicEncoding): check the client id, its secret and the client authentication method"
+            }
+            _ if is("invalid_scope") => "ask for scopes that the provider knows",
+            (RetryClass::Misconfigured, Some(_)) if self.endpoint == "token endpoint" => {
+                "if this code says that the refresh token is dead, name it with OAuthClient::ends_login"
+            }
+            (_, Some(407)) => "a proxy wants a login; check the settings of the proxy",
+            (_, Some(511)) => "a captive portal wants a login to the network",
+            (RetryClass::Foreign, Some(404 | 405 | 410)) => {
+                "check the endpoint's URL; if it is right, a proxy or firewall has answered in the provider's place"
+            }
+            (RetryClass::Foreign, Some(400 | 403)) if is_empty => {
+                "a proxy or firewall may have answered in the provider's place; some providers answer so if the refresh token is dead"
+            }
+            (RetryClass::Foreign, _) if self.code.is_none() && self.description.is_none() => {
+                "a proxy, a firewall or a captive portal may have answered in the provider's place, or the endpoint's URL is wrong"
+            }
+            (RetryClass::Transient, _) if is_page => {
+                "the provider is down, or a proxy in front of it"
+            }
+            _ => return None,
+        })
+    }
 }
 
 impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} refused the request", self.endpoint)?;
-        if let Some(status) = self.status {
-            write!(f, " (status {})", status.as_u16())?;
+        let is_foreign = self.code.is_none() && self.description.is_none();
+        let is_plain =
+            |content: &Content| self.class == RetryClass::Transient && content.length == 0;
+        match (&self.content, self.status) {
+            (Some(content), Some(status)) if is_foreign && !is_plain(content) => write!(
+                f,
+                "the {} answered with status {} and no error code ({content})",
+                self.endpoint,
+                status.as_u16()
+            )?,
+            (_, Some(status)) => {
+                write!(
+                    f,
+                    "the {} refused the request (status {})",
+                    self.endpoint,
+                    status.as_u16()
+                )?;
+            }
+            (_, None) => write!(f, "the {} refused the request", self.endpoint)?,
         }
         if let Some(code) = &self.code {
             write!(f, ": {code}")?;
@@ -32,12 +97,9 @@ impl fmt::Display for ErrorResponse {
         if let Some(description) = &self.description {
             write!(f, ": {description}")?;
         }
-        match self.code.as_deref() {
-            Some("invalid_client" | "unauthorized_client") => f.write_str(
-                "; check the client id, its secret and the client authentication method",
-            ),
-            Some("invalid_scope") => f.write_str("; ask for scopes that the provider knows"),
-            _ => Ok(()),
+        match self.advice() {
+            Some(advice) => write!(f, "; {advice}"),
+            None => Ok(()),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! No variant shows a token, a secret or a URL: what a server sent is capped, escaped and redacted
 //! before it comes here. One holds a refresh token, for the session alone: see [`Kind::Malformed`].
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -26,6 +27,8 @@ pub(crate) enum Kind {
         /// one before with it. A session takes it out before it passes the error on.
         refresh_token: Option<SecretString>,
     },
+    #[error("no metadata of this issuer can be used: {answers}")]
+    Discovery { answers: String, transient: bool, decisive: Error },
     #[error("the {endpoint} cannot be reached; the request was not sent and may be made again")]
     Unreachable { endpoint: &'static str, source: BoxError },
     #[error("the connection to the {endpoint} failed before its response was complete")]
@@ -33,7 +36,7 @@ pub(crate) enum Kind {
     #[error("no complete response from the {endpoint} within {limit:?}")]
     Timeout { endpoint: &'static str, limit: Duration },
     #[error("the callback does not belong to this login: {0}; begin the login again")]
-    Callback(&'static str),
+    Callback(Cow<'static, str>),
     #[error(
         "reauthorization required: {why}; log in again and pass the token to Session::set_token; for a custom grant, fix the grant{}",
         if *.lost { ". The response to an earlier renewal was lost, so the provider may already have replaced this refresh token" } else { "" }

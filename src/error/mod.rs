@@ -3,12 +3,16 @@
 //! Opaque and cheap to clone (callers of one renewal share its error). The message says what
 //! happened and what to do; the predicates say what a program may decide on.
 
+mod content;
+mod error_code;
 mod error_response;
 mod kind;
 mod recorded_error;
 mod retry_class;
 mod store_error;
 
+pub(crate) use content::Content;
+pub(crate) use error_code::{ErrorCode, is_known as is_known_code};
 pub(crate) use error_response::ErrorResponse;
 pub(crate) use kind::Kind;
 pub(crate) use recorded_error::RecordedError;
@@ -78,8 +82,9 @@ impl Error {
         None
     }
 
-    /// Only a new token helps: the provider refused the refresh token (`invalid_grant`), or
-    /// there is nothing to renew with. No further token request is made until
+    /// Only a new token helps: the provider refused the refresh token (`invalid_grant`, or a code that
+    /// [`OAuthClient::ends_login`](crate::OAuthClient::ends_login) tells of), or there is nothing to renew
+    /// with. No further token request is made until
     /// [`Session::set_token`](crate::Session::set_token)
     /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
     pub fn is_reauthorization_required(&self) -> bool {
@@ -87,13 +92,14 @@ impl Error {
     }
 
     /// The same call may succeed later with nothing changed: timeouts, connection failures,
-    /// 408, 425, 429 and 5xx, unusable responses, a failed save.
+    /// 408, 425, 429 and 5xx, error codes that say "later", responses without an error code, which need
+    /// not be the provider's (a page, an empty body), unusable ones, a failed save.
     pub fn is_transient(&self) -> bool {
         match &*self.0 {
             Kind::Config(_) | Kind::Reauthorization { .. } | Kind::Expired | Kind::Callback(_) => {
                 false
             }
-            _ => self.retry_class() == RetryClass::Transient,
+            _ => matches!(self.retry_class(), RetryClass::Transient | RetryClass::Foreign),
         }
     }
 
@@ -108,10 +114,10 @@ impl Error {
         )
     }
 
-    /// What the application passed in is wrong: a URL, an origin, a token with characters that
-    /// cannot stand in a header.
+    /// What the application passed in is wrong: a URL, an origin, an issuer without metadata, a token
+    /// with characters that cannot stand in a header.
     pub fn is_config(&self) -> bool {
-        matches!(*self.0, Kind::Config(_))
+        matches!(*self.0, Kind::Config(_) | Kind::Discovery { transient: false, .. })
     }
 
     /// What came back from the browser does not belong to this login: wrong, missing or old
@@ -125,7 +131,10 @@ impl Error {
     /// The provider responded, but with something that cannot be used
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn is_malformed_response(&self) -> bool {
-        matches!(*self.0, Kind::Malformed { .. })
+        match &*self.0 {
+            Kind::Discovery { decisive, .. } => decisive.is_malformed_response(),
+            kind => matches!(kind, Kind::Malformed { .. }),
+        }
     }
 
     /// The token has expired in a session that renews only when told to
@@ -150,9 +159,24 @@ impl Error {
     }
 
     /// The `error` code of the provider's response, such as `invalid_grant`
-    /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+    /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)); never one that it did not
+    /// send. If it contains what the request sent, that part is `[redacted]`, unless the code is a
+    /// well-known one.
     pub fn error_code(&self) -> Option<&str> {
-        self.error_response()?.code.as_deref()
+        self.error_response()?.code.as_ref().map(ErrorCode::shown)
+    }
+
+    /// Whether the provider sent this error code. It compares what was received, before anything was
+    /// redacted.
+    pub(crate) fn has_code(&self, code: &str) -> bool {
+        self.error_response()
+            .and_then(|response| response.code.as_ref())
+            .is_some_and(|sent| sent.is(code))
+    }
+
+    /// Whether the provider did not accept the client, and so has consumed nothing of the request.
+    pub(crate) fn rejects_client(&self) -> bool {
+        matches!(&*self.0, Kind::Refused(response) if response.rejects_client())
     }
 
     /// The `error_description` of the provider's response, escaped, capped and with what we sent
@@ -172,6 +196,7 @@ impl Error {
     pub fn status(&self) -> Option<StatusCode> {
         match &*self.0 {
             Kind::Malformed { status, .. } => Some(*status),
+            Kind::Discovery { decisive, .. } => decisive.status(),
             _ => self.error_response()?.status,
         }
     }
@@ -228,12 +253,13 @@ impl Error {
 
     pub(crate) fn retry_class(&self) -> RetryClass {
         match &*self.0 {
-            Kind::Refused(response) => response.retry_class(),
+            Kind::Refused(response) => response.class,
+            Kind::Malformed { .. } => RetryClass::Foreign,
             Kind::Reauthorization { .. }
             | Kind::Callback(_)
             | Kind::Grant { permanent: true, .. } => RetryClass::Permanent,
-            Kind::Config(_) => RetryClass::Misconfigured,
-            Kind::Recorded(recorded) => recorded.class,
+            Kind::Config(_) | Kind::Discovery { transient: false, .. } => RetryClass::Misconfigured,
+            Kind::Recorded(recorded) => recorded.response.class,
             Kind::Store(error) if !error.is_unavailable() => RetryClass::Misconfigured,
             _ => RetryClass::Transient,
         }
@@ -244,6 +270,7 @@ impl Error {
             Kind::Refused(response) => Some(response),
             Kind::Recorded(recorded) => Some(&recorded.response),
             Kind::Reauthorization { cause: Some(cause), .. } => cause.error_response(),
+            Kind::Discovery { decisive, .. } => decisive.error_response(),
             _ => None,
         }
     }
@@ -286,13 +313,18 @@ mod tests {
     use std::error::Error as _;
 
     fn refused(status: u16, code: Option<&str>) -> Error {
+        let status = Some(StatusCode::from_u16(status).unwrap());
+        let code = code.map(|code| ErrorCode::new(code, &[], false));
+        let class = RetryClass::of(status, code.as_ref(), None, &[]);
         Error::new(Kind::Refused(ErrorResponse {
             endpoint: "token endpoint",
-            status: Some(StatusCode::from_u16(status).unwrap()),
-            code: code.map(str::to_owned),
+            status,
+            code,
             description: None,
             uri: None,
             retry_after: None,
+            content: None,
+            class,
         }))
     }
 
@@ -302,19 +334,33 @@ mod tests {
         for (status, code, expected) in [
             (400, Some("invalid_grant"), Permanent),
             (503, Some("invalid_grant"), Permanent),
+            (429, Some("invalid_grant"), Permanent),
             (200, Some("bad_refresh_token"), Permanent),
-            (400, None, Permanent),
-            (403, None, Permanent),
+            (400, Some("BAD_REFRESH_TOKEN"), Permanent),
             (400, Some("invalid_code"), Permanent),
+            (400, Some("oops"), Misconfigured),
+            (200, Some("oops"), Misconfigured),
+            (400, Some("access_denied"), Misconfigured),
             (401, Some("invalid_client"), Misconfigured),
+            (401, None, Misconfigured),
             (400, Some("invalid_scope"), Misconfigured),
+            (400, Some("invalid_request"), Misconfigured),
+            (403, Some("unauthorized_client"), Misconfigured),
             (400, Some("temporarily_unavailable"), Transient),
+            (200, Some("internal_error"), Transient),
+            (200, Some("ratelimited"), Transient),
             (408, None, Transient),
             (425, None, Transient),
             (429, None, Transient),
-            (429, Some("rate_limited"), Transient),
+            (429, Some("oops"), Transient),
             (500, None, Transient),
             (503, Some("oops"), Transient),
+            (400, None, Foreign),
+            (403, None, Foreign),
+            (404, None, Foreign),
+            (405, None, Foreign),
+            (407, None, Foreign),
+            (451, None, Foreign),
         ] {
             assert_eq!(refused(status, code).retry_class(), expected, "{status} {code:?}");
         }

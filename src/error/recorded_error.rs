@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, ErrorResponse, Kind, RetryClass};
+use super::{Error, ErrorCode, ErrorResponse, Kind, RetryClass};
 
 /// The longest text that is kept or believed, in bytes.
 const LONGEST: usize = 1024;
@@ -31,7 +31,6 @@ pub(crate) struct RecordedError {
 pub(crate) struct Recorded {
     message: String,
     pub(super) response: ErrorResponse,
-    pub(super) class: RetryClass,
 }
 
 impl fmt::Display for Recorded {
@@ -55,7 +54,11 @@ impl Error {
             status: self.status().map(|status| status.as_u16()),
             code: self.error_code().map(|code| cut(code.to_owned())),
             retry_after_s: self.retry_after().map(|wait| wait.as_secs()),
-            misconfigured: self.retry_class() == RetryClass::Misconfigured,
+            // A grant's refusal stands here too: it is no end of a login.
+            misconfigured: matches!(
+                self.retry_class(),
+                RetryClass::Misconfigured | RetryClass::Permanent
+            ),
         }
     }
 
@@ -69,12 +72,13 @@ impl Error {
             response: ErrorResponse {
                 endpoint: "token endpoint",
                 status: recorded.status.and_then(|status| StatusCode::from_u16(status).ok()),
-                code: recorded.code.map(shown),
+                code: recorded.code.map(|code| ErrorCode::recorded(shown(code))),
                 description: None,
                 uri: None,
                 retry_after: recorded.retry_after_s.map(Duration::from_secs),
+                content: None,
+                class,
             },
-            class,
         }))
     }
 }

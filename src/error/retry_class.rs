@@ -1,46 +1,51 @@
-//! `RetryClass`: when to try again after which error code.
+//! `RetryClass`: what a failed renewal means for the next one.
 
-use super::ErrorResponse;
+use http::StatusCode;
+
+use super::ErrorCode;
+use super::error_code::says_later;
 
 /// What a failed renewal means for the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryClass {
-    /// Nothing will help but a new token.
+    /// Nothing will help but a new token. Where the refresh token was presented, the login has ended.
     Permanent,
     /// The client's registration or configuration is at fault; asking again soon is pointless.
     Misconfigured,
     /// It may well work next time.
     Transient,
+    /// Not the provider's word: a page, an empty body, a redirect. A proxy, a firewall or a captive portal
+    /// may have answered in its place, or the URL is wrong. It may work once somebody has mended that.
+    Foreign,
 }
 
-/// Codes that blame the client's registration or request rather than the grant it presented.
-const CLIENT_AT_FAULT: [&str; 6] = [
-    "invalid_client",
-    "invalid_request",
-    "invalid_scope",
-    "invalid_target",
-    "unauthorized_client",
-    "unsupported_grant_type",
-];
-
-/// Codes that say "later".
-const LATER: [&str; 4] =
-    ["server_error", "slow_down", "temporarily_unavailable", "authorization_pending"];
-
-impl ErrorResponse {
-    pub(super) fn retry_class(&self) -> RetryClass {
-        let code = self.code.as_deref().unwrap_or_default();
-        let later = self.status.is_some_and(|status| {
+impl RetryClass {
+    /// What the response of a token endpoint means. `ends_login`: codes of this provider that say that the
+    /// refresh token is dead.
+    ///
+    /// A code that says so is the provider's word, whatever the status: who has judged the token has served
+    /// the request, and a dead refresh token presented again looks like a stolen one. Any other code must
+    /// be known to blame the refresh token, or it does not.
+    pub(crate) fn of(
+        status: Option<StatusCode>,
+        code: Option<&ErrorCode>,
+        description: Option<&str>,
+        ends_login: &[String],
+    ) -> Self {
+        let later = status.is_some_and(|status| {
             status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
         });
-        if LATER.contains(&code) {
-            RetryClass::Transient
-        } else if CLIENT_AT_FAULT.contains(&code) {
-            RetryClass::Misconfigured
-        } else if code == "invalid_grant" || !later {
-            RetryClass::Permanent
-        } else {
-            RetryClass::Transient
+        match code {
+            Some(code) if ends_login.iter().any(|other| code.is(other)) || code.ends_login() => {
+                Self::Permanent
+            }
+            _ if says_later(code, description) => Self::Transient,
+            Some(code) if later && code.is_unknown() => Self::Transient,
+            Some(_) => Self::Misconfigured,
+            None if later => Self::Transient,
+            // The client's authentication, by RFC 9110 §15.5.2.
+            None if status == Some(StatusCode::UNAUTHORIZED) => Self::Misconfigured,
+            None => Self::Foreign,
         }
     }
 }

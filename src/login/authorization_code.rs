@@ -119,8 +119,13 @@ impl fmt::Debug for AuthorizationRequest {
 /// callback comes, and use it once
 /// ([RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12)).
 ///
-/// It serialises, secrets included, so that another process can take the callback. `Debug` shows no
-/// secret.
+/// It is finished once: after its code was sent, [`finish`](Self::finish) of a clone is an error, and
+/// nothing is sent. A callback that is refused leaves the clones as they are, so a listener that
+/// anybody can send to may clone the login for each callback.
+///
+/// It serialises, secrets included, so that another process can take the callback. What was
+/// serialised does not know of other copies: delete it from where it is kept when its callback comes.
+/// `Debug` shows no secret.
 #[derive(Clone, Serialize, Deserialize)]
 #[must_use = "a login does nothing until the browser is sent to its URL and it is finished"]
 pub struct PendingLogin {
@@ -164,8 +169,10 @@ impl PendingLogin {
     ///
     /// # Errors
     ///
-    /// [`Error::is_callback`] where the callback does not belong to this login; the provider's own error,
-    /// such as `access_denied`, with its [`error_code`](Error::error_code); the errors of
+    /// [`Error::is_callback`] where the callback does not belong to this login, or the login is
+    /// finished already; if such a callback reports an error of the provider, the text says which, but
+    /// anybody can have sent it. The provider's own error, such as `access_denied`, with its
+    /// [`error_code`](Error::error_code); the errors of
     /// [`TokenRequest::send`](crate::TokenRequest::send). None of them leaves anything to clean up.
     ///
     /// # Cancellation
@@ -180,7 +187,7 @@ impl PendingLogin {
         self.state.check(client, &callback)?;
         match callback.get("code") {
             Some(code) => self.exchange(client, code).await,
-            None => Err(Error::new(Kind::Callback("it has neither a code nor an error"))),
+            None => Err(Error::new(Kind::Callback("it has neither a code nor an error".into()))),
         }
     }
 
@@ -196,11 +203,12 @@ impl PendingLogin {
         client: &OAuthClient,
         code: impl AsRef<str>,
     ) -> Result<Token, Error> {
-        self.state.check_client(client)?;
+        self.state.check_bare(client)?;
         self.exchange(client, code.as_ref()).await
     }
 
     async fn exchange(self, client: &OAuthClient, code: &str) -> Result<Token, Error> {
+        self.state.finish()?;
         let mut request = client
             .token_request("authorization_code")
             .param("code", code)

@@ -31,7 +31,7 @@ impl Callback {
     /// Reads a whole callback URL, or a part of it from the path (`/cb?code=…`) or the query
     /// (`?code=…`, `code=…`) on. A path must be that of the redirect URI.
     pub(super) fn parse(text: &str, part: Part, redirect_uri: &str) -> Result<Self, Error> {
-        let invalid = |why| Err(Error::new(Kind::Callback(why)));
+        let invalid = |why: &'static str| Err(Error::new(Kind::Callback(why.into())));
         if text.len() > LONGEST {
             return invalid("it is too long");
         }

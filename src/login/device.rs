@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use url::Url;
 
 use crate::client::{Endpoint, Form, OAuthClient};
-use crate::error::{Error, ErrorResponse, Kind};
+use crate::error::{Error, ErrorCode, ErrorResponse, Kind, RetryClass};
 use crate::loopback::is_loopback;
 use crate::redact::{escape_and_truncate, is_visible};
 use crate::token::{Lifetime, Token};
@@ -139,6 +139,7 @@ fn read(
         verification_uri,
         verification_uri_complete,
         device_code: device_code.into(),
+        least_interval: interval.min(LONGEST_INTERVAL),
         interval: interval.min(LONGEST_INTERVAL),
         expires_at: began + Duration::from_secs(life.unsigned_abs()),
         members: members.collect(),
@@ -193,6 +194,9 @@ pub struct PendingDeviceLogin {
     verification_uri: String,
     verification_uri_complete: Option<String>,
     device_code: SecretString,
+    /// As the provider asks for.
+    least_interval: Duration,
+    /// Longer after requests that got no answer of the provider's.
     interval: Duration,
     expires_at: Instant,
     members: Map<String, Value>,
@@ -234,7 +238,7 @@ impl PendingDeviceLogin {
 
     /// Waits until the person has agreed, asking as often as the provider allows: every 5 seconds
     /// unless it says otherwise, 5 seconds slower after each `slow_down`, and half as often after
-    /// each request that got no response
+    /// each request that got no response, or one that is not the provider's word (a page, a 429, a 5xx)
     /// ([RFC 8628 §3.5](https://www.rfc-editor.org/rfc/rfc8628#section-3.5)).
     ///
     /// # Errors
@@ -248,11 +252,15 @@ impl PendingDeviceLogin {
     /// issued is then lost, and the person has to agree again.
     pub async fn wait(&mut self) -> Result<Token, Error> {
         loop {
-            if self.expires_in() <= self.interval {
-                sleep(self.expires_in()).await;
+            let left = self.expires_in();
+            if left <= self.least_interval {
+                sleep(left).await;
                 return Err(expired());
             }
-            sleep(self.interval).await;
+            // An outage makes the interval long. The person may have agreed meanwhile, so the last requests
+            // come before the code expires.
+            let is_last = left <= self.interval;
+            sleep(if is_last { self.least_interval.max(left / 2) } else { self.interval }).await;
             let request = self
                 .client
                 .token_request(GRANT_TYPE)
@@ -261,15 +269,16 @@ impl PendingDeviceLogin {
                 Ok(token) => return Ok(token),
                 Err(error) => error,
             };
-            match error.error_code() {
-                Some("authorization_pending") => {}
-                Some("slow_down") => self.interval += SLOWER,
-                None if error.is_transient() => {
-                    let wait = self.interval * 2;
-                    self.interval =
-                        wait.max(error.retry_after().unwrap_or_default()).min(LONGEST_INTERVAL);
-                }
-                _ => return Err(error),
+            if error.has_code("authorization_pending") {
+            } else if error.has_code("slow_down") {
+                self.least_interval += SLOWER;
+                self.interval += SLOWER;
+            } else if error.is_transient() {
+                let retry_after = error.retry_after().unwrap_or_default();
+                let longer = (self.interval * 2).max(retry_after).min(LONGEST_INTERVAL);
+                self.interval = self.interval.max(longer);
+            } else {
+                return Err(error);
             }
         }
     }
@@ -279,10 +288,12 @@ fn expired() -> Error {
     Error::new(Kind::Refused(ErrorResponse {
         endpoint: "token endpoint",
         status: None,
-        code: Some("expired_token".to_owned()),
+        code: Some(ErrorCode::known("expired_token")),
         description: Some("the user code has expired; begin the login again".to_owned()),
         uri: None,
         retry_after: None,
+        content: None,
+        class: RetryClass::Permanent,
     }))
 }
 

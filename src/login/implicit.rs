@@ -119,6 +119,7 @@ impl PendingImplicitLogin {
         let callback =
             Callback::parse(callback.as_ref(), Part::Fragment, &self.state.redirect_uri)?;
         self.state.check(client, &callback)?;
+        self.state.finish()?;
         let mut members = callback.members();
         // "The authorization server MUST NOT issue a refresh token."
         for not_ours in ["state", "iss", "refresh_token"] {
@@ -129,6 +130,8 @@ impl PendingImplicitLogin {
             endpoint: "authorization endpoint",
             status: StatusCode::OK,
             retry_after: None,
+            content_type: None,
+            location: None,
             body: Zeroizing::default(),
             sent_at: clock::to_date(client.clock_ref().now()),
             secrets: &[state],

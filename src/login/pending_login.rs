@@ -5,9 +5,10 @@
 //! [RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207#section-2.4)): the state, in constant
 //! time, before anything else; then the age, the client, the issuer; then the error; then the code.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use subtle::ConstantTimeEq;
@@ -18,11 +19,15 @@ use super::pkce::random;
 use super::redirect_uri;
 use crate::client::{OAuthClient, check_parameter};
 use crate::clock;
-use crate::error::{Error, ErrorResponse, Kind};
+use crate::error::{Error, ErrorCode, ErrorResponse, Kind, RetryClass};
 use crate::redact::redact;
 
 /// How long a person may take, unless the application says otherwise.
 const LIFETIME: Duration = Duration::from_secs(600);
+
+/// The longest `error` code and description that an error shows, in characters.
+const LONGEST_ERROR: usize = 60;
+const LONGEST_DESCRIPTION: usize = 300;
 
 /// What the application chose for the request to the authorization endpoint.
 #[derive(Clone)]
@@ -129,6 +134,7 @@ impl Choices {
             issuer: issuer.map(|issuer| issuer.text.clone()),
             iss_required: issuer.is_some_and(|issuer| issuer.in_callback),
             expires_at: clock::add_seconds(now, lifetime).timestamp(),
+            finished: Arc::default(),
         })
     }
 }
@@ -146,6 +152,9 @@ pub(super) struct LoginState {
     iss_required: bool,
     /// Seconds since 1970.
     expires_at: i64,
+    /// Shared by the clones: a code is sent once.
+    #[serde(skip)]
+    finished: Arc<AtomicBool>,
 }
 
 /// Storing a login means storing its secrets.
@@ -160,10 +169,29 @@ impl LoginState {
     /// Checks that the callback belongs to this login. An error that the provider sent is returned as
     /// the provider's.
     pub(super) fn check(&self, client: &OAuthClient, callback: &Callback) -> Result<(), Error> {
-        let invalid = |why| Err(Error::new(Kind::Callback(why)));
+        let expected = self.state.expose_secret();
+        let secrets = [expected, callback.get("code").unwrap_or_default()];
+        let shown = |name, cap| callback.get(name).map(|text| redact(text, cap, &secrets));
+        let code = shown("error", LONGEST_ERROR);
+        // "If the value does not match […], clients MUST reject the authorization response", an error
+        // response too; but some providers send their errors without state, and a person has to know.
+        let invalid = |why: &'static str| {
+            Err(Error::new(Kind::Callback(match &code {
+                None => why.into(),
+                Some(code) => {
+                    let description = shown("error_description", LONGEST_DESCRIPTION);
+                    let more = description.map(|text| format!(": {text}")).unwrap_or_default();
+                    format!("{why} (it reports the error {code}{more}; anybody can have sent it)")
+                        .into()
+                }
+            })))
+        };
         let Some(state) = callback.get("state") else { return invalid("it has no state") };
-        if !bool::from(state.as_bytes().ct_eq(self.state.expose_secret().as_bytes())) {
+        if !bool::from(state.as_bytes().ct_eq(expected.as_bytes())) {
             return invalid("the state does not match");
+        }
+        if self.is_late(client) {
+            return invalid("it comes too late");
         }
         self.check_client(client)?;
         match (&self.issuer, callback.get("iss")) {
@@ -174,30 +202,45 @@ impl LoginState {
             // Without a known issuer there is nothing to compare with.
             _ => {}
         }
-        match callback.get("error") {
-            None => Ok(()),
-            Some(code) => {
-                let shown = |name| callback.get(name).map(|text| redact(text, 300, &[state]));
-                Err(Error::new(Kind::Refused(ErrorResponse {
-                    endpoint: "authorization endpoint",
-                    status: None,
-                    code: Some(redact(code, 60, &[state])),
-                    description: shown("error_description"),
-                    uri: shown("error_uri"),
-                    retry_after: None,
-                })))
-            }
-        }
+        let Some(code) = callback.get("error") else { return Ok(()) };
+        let code = ErrorCode::new(code, &secrets, false);
+        Err(Error::new(Kind::Refused(ErrorResponse {
+            endpoint: "authorization endpoint",
+            status: None,
+            class: RetryClass::of(None, Some(&code), callback.get("error_description"), &[]),
+            code: Some(code),
+            description: shown("error_description", LONGEST_DESCRIPTION),
+            uri: shown("error_uri", LONGEST_DESCRIPTION),
+            retry_after: None,
+            content: None,
+        })))
     }
 
-    /// The login is not too old, and it was begun with this client: a code goes to no token endpoint
-    /// but that of the provider that gave it
-    /// ([RFC 9700 §4.4.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.4.2)).
-    pub(super) fn check_client(&self, client: &OAuthClient) -> Result<(), Error> {
-        let now: DateTime<Utc> = clock::to_date(client.clock_ref().now());
-        if now.timestamp() >= self.expires_at {
-            return Err(Error::new(Kind::Callback("it comes too late")));
+    /// The login is finished now; it is an error if it was before, by any clone.
+    pub(super) fn finish(&self) -> Result<(), Error> {
+        // "The client MUST NOT use the authorization code more than once."
+        // https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2
+        if self.finished.swap(true, Ordering::Relaxed) {
+            return Err(Error::new(Kind::Callback("the login is finished already".into())));
         }
+        Ok(())
+    }
+
+    fn is_late(&self, client: &OAuthClient) -> bool {
+        clock::to_date(client.clock_ref().now()).timestamp() >= self.expires_at
+    }
+
+    /// What can be checked without a callback: the age, and the client.
+    pub(super) fn check_bare(&self, client: &OAuthClient) -> Result<(), Error> {
+        if self.is_late(client) {
+            return Err(Error::new(Kind::Callback("it comes too late".into())));
+        }
+        self.check_client(client)
+    }
+
+    /// The login was begun with this client: a code goes to no token endpoint but that of the provider
+    /// that gave it ([RFC 9700 §4.4.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.4.2)).
+    fn check_client(&self, client: &OAuthClient) -> Result<(), Error> {
         if client.client_id() != self.client_id || client.endpoints().token != self.token_endpoint {
             return Err(Error::config(
                 "this login was begun with another OAuthClient; finish it with the one it was begun with",

@@ -125,7 +125,7 @@ events! {
         { generation = generation }
         => metrics::rejection("renewed");
     WARN unauthorized_after_renewal(generation: u64)
-        "a token renewed because of a 401 was rejected too; 401s renew nothing for a while"
+        "a token renewed because of a 401 was rejected too; the 401s of this path renew nothing for a while"
         { generation = generation }
         => metrics::rejection("not_fixed");
 

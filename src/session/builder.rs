@@ -73,7 +73,8 @@ impl SessionBuilder {
                 renew_without_store: false,
                 lease: LEASE,
                 save_wait: SAVE_WAIT,
-                attempt_limit: Duration::ZERO,
+                refresh_limit: Duration::ZERO,
+                grant_limit: Duration::ZERO,
                 backoff: Backoff::default(),
                 looks: LOOKS,
             },
@@ -275,9 +276,8 @@ impl SessionBuilder {
         settings.has_client = client.is_some();
         settings.has_grant = config.grant.is_some();
         settings.can_revoke = client.is_some_and(|client| client.endpoints().revocation.is_some());
-        // Time for a second try, if the first was cut off.
-        let of_client = of_client.map(|limit| limit + limit / 2);
-        settings.attempt_limit = of_client.into_iter().chain(of_grant).max().unwrap_or_default();
+        settings.refresh_limit = of_client.unwrap_or_default();
+        settings.grant_limit = of_grant.unwrap_or_default();
         settings.home = match (&config.store, &config.saver) {
             (Some(_), _) => Home::Store,
             (None, Some(_)) => Home::Saver,

@@ -267,8 +267,9 @@ async fn present(
     }
     match error.retry_class() {
         RetryClass::Permanent if is_refresh => Answer::Refused(error),
-        RetryClass::Transient if error.leaves_doubt() => {
-            Answer::Failed(error, FailureClass::Unusable)
+        RetryClass::Foreign => {
+            let (in_doubt, retry_after) = (error.leaves_doubt(), error.retry_after());
+            Answer::Failed(error, FailureClass::Foreign { in_doubt, retry_after })
         }
         RetryClass::Transient => {
             let class = FailureClass::Transient(error.retry_after());

@@ -3,7 +3,7 @@
 //! From the top, each importing only from those below it: [`handle`] is what applications hold;
 //! [`operations`] is what they ask of a session; [`work`] is the task that does what the machine wants
 //! done, by [`calls`] of store, saver and provider, and [`worker`] what the session knows of it;
-//! [`driver`] holds the state. [`stored_record`] is a record as JSON, [`snapshot`] a token as requests
+//! [`driver`] holds the state. [`token_updates`] tells applications of new tokens. [`stored_record`] is a record as JSON, [`snapshot`] a token as requests
 //! need it, [`freshness`] when it is due. [`machine`] decides.
 
 mod builder;
@@ -27,4 +27,5 @@ pub(crate) use driver::Driver;
 pub use handle::Session;
 pub use keep_fresh::KeepFreshGuard;
 pub(crate) use snapshot::{Provenance, Snapshot};
+pub(crate) use token_updates::offer_update;
 pub use token_updates::{TokenUpdated, TokenUpdates};

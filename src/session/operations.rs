@@ -10,6 +10,7 @@
 //! - Spawning happens outside the lock: a runtime that shuts down drops the future at once, and its end
 //!   takes the lock.
 
+use std::num::NonZeroU64;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
 
 use super::driver::{Driver, State};
-use super::machine::{Flush, Now, Poll, Settings, Stage, Ticket};
+use super::machine::{Flush, Now, Poll, Rejection, Settings, Stage, Ticket};
 use super::snapshot::{Provenance, SessionMachine, Snapshot};
 use super::work::work;
 use super::worker::Worker;
@@ -279,10 +280,14 @@ impl Driver {
     pub(crate) async fn rejected(
         self: &Arc<Self>,
         sent: &Arc<Snapshot>,
+        path: NonZeroU64,
         can_replay: bool,
         limit: Option<Duration>,
     ) -> Result<Option<Arc<Snapshot>>, Error> {
-        let again = self.enter(|machine, settings, now| machine.rejected(sent, settings, now));
+        let accepted_by = sent.take_accepted_by();
+        let rejection = Rejection { path: path.get(), accepted_by };
+        let again =
+            self.enter(|machine, settings, now| machine.rejected(sent, rejection, settings, now));
         if !again || !can_replay {
             return Ok(None);
         }
@@ -290,8 +295,13 @@ impl Driver {
     }
 
     /// A request that was sent again after a 401 has been answered.
-    pub(crate) fn replayed(self: &Arc<Self>, sent: &Arc<Snapshot>, rejected: bool) {
-        self.enter(|machine, _, now| machine.replayed(sent, rejected, now));
+    pub(crate) fn replayed(
+        self: &Arc<Self>,
+        sent: &Arc<Snapshot>,
+        path: NonZeroU64,
+        rejected: bool,
+    ) {
+        self.enter(|machine, _, now| machine.replayed(sent, path.get(), rejected, now));
     }
 }
 

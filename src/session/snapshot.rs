@@ -1,10 +1,11 @@
 //! `Snapshot`: one token with all that a request needs of it, immutable.
 //!
 //! The hot path loads it, compares the clock with `freshness`, and clones `header`. Its only
-//! mutable parts are two marks that requests leave on it, each set at most once.
+//! mutable parts are two marks that requests leave on it.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
@@ -39,10 +40,12 @@ pub(crate) struct Snapshot {
     pub(crate) provenance: Provenance,
     /// A resource server said 401 to this token.
     is_rejected: bool,
-    /// A resource server took this token.
-    accepted: AtomicBool,
-    /// The update has been shown on a response.
-    offered: AtomicBool,
+    /// The path that accepted this token first since it came into use, or since the last 401; zero: none.
+    accepted_by: AtomicU64,
+    /// No response has to show the update any more.
+    is_update_over: AtomicBool,
+    /// A request's responses show the update.
+    is_update_taken: AtomicBool,
 }
 
 /// What decides when a token is due.
@@ -61,8 +64,9 @@ impl Snapshot {
             freshness: Freshness::expired(),
             provenance: Provenance::Given,
             is_rejected: false,
-            accepted: AtomicBool::new(false),
-            offered: AtomicBool::new(true),
+            accepted_by: AtomicU64::new(0),
+            is_update_over: AtomicBool::new(true),
+            is_update_taken: AtomicBool::new(true),
         }
     }
 
@@ -73,8 +77,9 @@ impl Snapshot {
             token: Some(token),
             provenance,
             is_rejected: false,
-            accepted: AtomicBool::new(false),
-            offered: AtomicBool::new(provenance != Provenance::Renewed),
+            accepted_by: AtomicU64::new(0),
+            is_update_over: AtomicBool::new(provenance != Provenance::Renewed),
+            is_update_taken: AtomicBool::new(false),
         }
     }
 
@@ -86,8 +91,9 @@ impl Snapshot {
             freshness: Freshness::expired(),
             provenance: self.provenance,
             is_rejected: true,
-            accepted: AtomicBool::new(self.accepted.load(Ordering::Relaxed)),
-            offered: AtomicBool::new(self.offered.load(Ordering::Relaxed)),
+            accepted_by: AtomicU64::new(0),
+            is_update_over: AtomicBool::new(self.is_update_over.load(Ordering::Relaxed)),
+            is_update_taken: AtomicBool::new(self.is_update_taken.load(Ordering::Relaxed)),
         }
     }
 
@@ -99,8 +105,9 @@ impl Snapshot {
             freshness: self.freshness,
             provenance: self.provenance,
             is_rejected: false,
-            accepted: AtomicBool::new(self.accepted.load(Ordering::Relaxed)),
-            offered: AtomicBool::new(false),
+            accepted_by: AtomicU64::new(self.accepted_by.load(Ordering::Relaxed)),
+            is_update_over: AtomicBool::new(false),
+            is_update_taken: AtomicBool::new(false),
         }
     }
 
@@ -120,17 +127,32 @@ impl Snapshot {
         }
     }
 
+    /// A resource server has accepted the token.
     #[inline]
-    pub(crate) fn mark_accepted(&self) {
-        if !self.accepted.load(Ordering::Relaxed) {
-            self.accepted.store(true, Ordering::Relaxed);
+    pub(crate) fn mark_accepted(&self, path: impl FnOnce() -> NonZeroU64) {
+        if self.accepted_by.load(Ordering::Relaxed) == 0 {
+            self.accepted_by.store(path().get(), Ordering::Relaxed);
         }
     }
 
-    /// True once for a token that a renewal brought.
+    /// The path that has accepted the token first since this was last asked.
+    pub(super) fn take_accepted_by(&self) -> Option<u64> {
+        NonZeroU64::new(self.accepted_by.swap(0, Ordering::Relaxed)).map(NonZeroU64::get)
+    }
+
+    /// Whether a renewal brought the token, and a response may still have to show it.
     #[inline]
-    pub(crate) fn take_update(&self) -> bool {
-        !self.offered.load(Ordering::Relaxed) && !self.offered.swap(true, Ordering::Relaxed)
+    pub(crate) fn has_update(&self) -> bool {
+        !self.is_update_over.load(Ordering::Relaxed)
+    }
+
+    /// True once: for the request whose responses show the update.
+    pub(super) fn take_update(&self) -> bool {
+        !self.is_update_taken.swap(true, Ordering::Relaxed)
+    }
+
+    pub(super) fn end_update(&self) {
+        self.is_update_over.store(true, Ordering::Relaxed);
     }
 }
 
@@ -157,10 +179,6 @@ impl Credential for Arc<Snapshot> {
             snapshot.token.as_ref().and_then(|token| token.refresh_token().map(str::to_owned))
         };
         self.is_same(other) && refresh_token(self) == refresh_token(other)
-    }
-
-    fn is_accepted(&self) -> bool {
-        self.accepted.load(Ordering::Relaxed)
     }
 
     fn is_renewed(&self) -> bool {

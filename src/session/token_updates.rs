@@ -3,8 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::Extensions;
+use reqwest::Response;
 use tokio::sync::watch;
 
+use super::snapshot::Snapshot;
 use crate::token::Token;
 
 /// New tokens of a session, as they come into use; from
@@ -37,6 +40,9 @@ impl fmt::Debug for TokenUpdates {
 /// The extension that the first response after a renewal carries: the new token, for applications
 /// that save it without a saver (requests-oauthlib's `TokenUpdated`).
 ///
+/// One request gets it: each of its responses carries it, if a retrying layer outside sends the request
+/// again with the extensions that it was given.
+///
 /// ```no_run
 /// # async fn f(http: reqwest_middleware::ClientWithMiddleware) -> Result<(), Box<dyn std::error::Error>> {
 /// use reqwest_oauth2::TokenUpdated;
@@ -50,3 +56,34 @@ impl fmt::Debug for TokenUpdates {
 /// ```
 #[derive(Debug, Clone)]
 pub struct TokenUpdated(pub Token);
+
+/// Shows the update on the response, if the request is the first one that could, or one that has done so
+/// before: a retrying layer may have dropped that response. A request is known by its extensions, which are
+/// there until it is over.
+#[cold]
+pub(crate) fn offer_update(
+    response: &mut Response,
+    snapshot: &Arc<Snapshot>,
+    extensions: &mut Extensions,
+) {
+    if snapshot.take_update() {
+        extensions.insert(Offer(Arc::new(Offered(snapshot.clone()))));
+    }
+    let is_offered = extensions.get().is_some_and(|Offer(offer)| offer.0.is_of(snapshot));
+    if let Some(token) = snapshot.token().filter(|_| is_offered) {
+        response.extensions_mut().insert(TokenUpdated((**token).clone()));
+    }
+}
+
+/// In the extensions of the request whose responses show the update.
+#[derive(Clone)]
+struct Offer(Arc<Offered>);
+
+struct Offered(Arc<Snapshot>);
+
+impl Drop for Offered {
+    /// The request is over.
+    fn drop(&mut self) {
+        self.0.end_update();
+    }
+}

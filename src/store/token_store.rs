@@ -15,8 +15,8 @@ use super::{Record, StoreError, TokenKey, Version};
 /// of 64 KiB and may refuse larger ones with [`StoreError::config`]; the stores of this crate take
 /// 2 MiB.
 ///
-/// `testing::check_store` is a test suite for every rule here. `docs/own-store.md` shows a complete
-/// store of about 60 lines.
+/// `testing::check_store` is a test suite for every rule here.
+/// [`guides::own_store`](crate::guides::own_store) shows a complete store of about 60 lines.
 ///
 /// # Versions never repeat
 ///

@@ -28,6 +28,10 @@
 //! It is for tests only: it has no TLS, and it keeps every token in memory for
 //! as long as it runs.
 
+// Named once, so that `provider` imports nothing from outside `testing`: the examples of the published
+// crate compile it without the feature.
+use crate::clock;
+
 mod jitter;
 mod provider;
 mod store_suite;

@@ -15,8 +15,10 @@ pub(super) enum Body {
     Members(Map<String, Value>),
     /// Nothing, or only white space.
     Empty,
-    /// Anything else: a page, a JSON array, broken JSON.
-    Other(String),
+    /// Begins as JSON: a list, a string, or an object that is not whole.
+    BrokenJson,
+    /// Anything else, such as a page.
+    Other,
 }
 
 pub(super) fn read(bytes: &[u8]) -> Body {
@@ -28,8 +30,10 @@ pub(super) fn read(bytes: &[u8]) -> Body {
         Body::Empty
     } else if let Some(members) = json(text).or_else(|| form(text)) {
         Body::Members(members)
+    } else if text.starts_with(['{', '[', '"']) {
+        Body::BrokenJson
     } else {
-        Body::Other(text.to_owned())
+        Body::Other
     }
 }
 
@@ -52,9 +56,10 @@ fn member(raw: &RawValue) -> Option<Value> {
     }
 }
 
-/// Old GitHub and Facebook respond in form encoding. An HTML page is not a form, even with `=` in it.
+/// Old GitHub and Facebook respond in form encoding. A page is not a form, even with `=` in it, nor is a
+/// notice of PHP before JSON.
 fn form(text: &str) -> Option<Map<String, Value>> {
-    if text.starts_with(['<', '{', '[', '"']) {
+    if text.contains(|c: char| c.is_control() || "<>{}\"".contains(c)) || text.starts_with('[') {
         return None;
     }
     let members: Map<String, Value> = url::form_urlencoded::parse(text.as_bytes())

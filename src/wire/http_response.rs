@@ -12,6 +12,10 @@ pub(crate) struct HttpResponse<'a> {
     pub(crate) endpoint: &'static str,
     pub(crate) status: StatusCode,
     pub(crate) retry_after: Option<Duration>,
+    /// `Content-Type`, as sent.
+    pub(crate) content_type: Option<String>,
+    /// Where a redirect leads: no query, no user info, nothing secret.
+    pub(crate) location: Option<String>,
     pub(crate) body: Zeroizing<Vec<u8>>,
     /// The moment before the request was sent: `expires_in` counts from here.
     pub(crate) sent_at: DateTime<Utc>,

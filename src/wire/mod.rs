@@ -3,12 +3,16 @@
 //! Tolerant in what it reads. Every quirk of a provider lives here, with its row in `tests.rs`.
 
 mod body;
+mod error_response;
 mod http_response;
+mod response_members;
 mod response_rules;
 #[cfg(test)]
 mod tests;
 mod token_response;
 
+use error_response::error_response;
 pub(crate) use http_response::HttpResponse;
+pub(crate) use response_members::{malformed, read_members};
 pub(crate) use response_rules::ResponseRules;
-pub(crate) use token_response::{error_response, malformed, read_members, read_token, token};
+pub(crate) use token_response::{read_token, token};

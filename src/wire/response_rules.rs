@@ -12,6 +12,8 @@ type MapResponse = Arc<dyn Fn(Map<String, Value>) -> Map<String, Value> + Send +
 pub(crate) struct ResponseRules {
     /// Token types that mean Bearer.
     pub(crate) bearer_types: Vec<String>,
+    /// Error codes that say that the refresh token is dead.
+    pub(crate) ends_login: Vec<String>,
     /// Maps the members of a response before they are read.
     pub(crate) map_response: Option<MapResponse>,
 }
@@ -28,6 +30,7 @@ impl fmt::Debug for ResponseRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseRules")
             .field("bearer_types", &self.bearer_types)
+            .field("ends_login", &self.ends_login)
             .field("map_response", &self.map_response.is_some())
             .finish()
     }

@@ -17,15 +17,20 @@ fn sent_at() -> DateTime<Utc> {
 }
 
 fn read_as(status: u16, body: &[u8], rules: &ResponseRules) -> Result<Token, Error> {
-    let response = HttpResponse {
+    read_token(&response(status, body), rules)
+}
+
+fn response(status: u16, body: &[u8]) -> HttpResponse<'static> {
+    HttpResponse {
         endpoint: "token endpoint",
         status: StatusCode::from_u16(status).unwrap(),
         retry_after: None,
+        content_type: None,
+        location: None,
         body: Zeroizing::new(body.to_vec()),
         sent_at: sent_at(),
         secrets: &["s3cret"],
-    };
-    read_token(&response, rules)
+    }
 }
 
 fn read(status: u16, body: impl AsRef<[u8]>) -> Result<Token, Error> {
@@ -352,11 +357,16 @@ fn large_tokens_are_fine() {
 }
 
 #[test]
-fn refusals() {
-    use RetryClass::{Misconfigured, Permanent, Transient};
+fn what_each_refusal_means() {
+    use RetryClass::{Foreign, Misconfigured, Permanent, Transient};
     let html = "<html><body>nope</body></html>";
     for (status, body, code, class) in [
+        // The provider's word about the refresh token, whatever the status and the shape.
         (400, r#"{"error":"invalid_grant"}"#, Some("invalid_grant"), Permanent),
+        (401, r#"{"error":"invalid_grant"}"#, Some("invalid_grant"), Permanent),
+        (403, r#"{"error":"invalid_grant"}"#, Some("invalid_grant"), Permanent),
+        (503, r#"{"error":"invalid_grant"}"#, Some("invalid_grant"), Permanent),
+        (200, "error=bad_refresh_token", Some("bad_refresh_token"), Permanent),
         (
             200,
             r#"{"error":"bad_refresh_token","error_description":"x"}"#,
@@ -369,38 +379,244 @@ fn refusals() {
             Some("invalid_refresh_token"),
             Permanent,
         ),
-        (200, "error=bad_verification_code", Some("bad_verification_code"), Permanent),
-        (400, r#"{"errors":[{"errorType":"invalid_grant"}],"success":false}"#, None, Permanent),
-        (400, r#"{"access_token":"at","token_type":"bearer"}"#, None, Permanent),
-        (400, "", None, Permanent),
-        (403, "", None, Permanent),
-        (404, html, None, Permanent),
+        (200, r#"{"ok":false,"error":"token_expired"}"#, Some("token_expired"), Permanent),
+        (200, r#"{"ok":false,"error":"token_revoked"}"#, Some("token_revoked"), Permanent),
         (400, r#"{"error":"invalid_code"}"#, Some("invalid_code"), Permanent),
-        (400, r#"{"error":{"message":"m","type":"OAuthException","code":190}}"#, None, Permanent),
-        (200, r#"{"error":{"message":"m"}}"#, None, Permanent),
-        (401, "", Some("invalid_client"), Misconfigured),
-        (401, html, Some("invalid_client"), Misconfigured),
+        (400, r#"{"error":"interaction_required"}"#, Some("interaction_required"), Permanent),
+        (400, r#"{"error":"login_required"}"#, Some("login_required"), Permanent),
+        (400, r#"{"error":"consent_required"}"#, Some("consent_required"), Permanent),
+        (
+            401,
+            r#"{"error":{"code":"refresh_token_reused","message":"m"}}"#,
+            Some("refresh_token_reused"),
+            Permanent,
+        ),
+        (
+            401,
+            r#"{"error":{"type":"invalid_request_error","code":"refresh_token_reused"}}"#,
+            Some("refresh_token_reused"),
+            Permanent,
+        ),
+        (
+            200,
+            r#"{"error":{"code":"refresh_token_reused"}}"#,
+            Some("refresh_token_reused"),
+            Permanent,
+        ),
+        (
+            400,
+            r#"{"status":"BAD_REFRESH_TOKEN","message":"m"}"#,
+            Some("BAD_REFRESH_TOKEN"),
+            Permanent,
+        ),
+        (
+            400,
+            r#"{"errors":[{"errorType":"invalid_grant","message":"m"}],"success":false}"#,
+            Some("invalid_grant"),
+            Permanent,
+        ),
+        (400, r#"{"errors":["invalid_grant"]}"#, Some("invalid_grant"), Permanent),
+        (400, r#"{"errorCode":"invalid_grant"}"#, Some("invalid_grant"), Permanent),
+        (400, r#"{"error":true,"message":"invalid_grant"}"#, Some("invalid_grant"), Permanent),
+        (
+            400,
+            r#"{"error":"Bad Request","error_description":"invalid_grant"}"#,
+            Some("invalid_grant"),
+            Permanent,
+        ),
+        // A code that blames the client or the request; one that nobody knows; a 401.
         (401, r#"{"error":"invalid_client"}"#, Some("invalid_client"), Misconfigured),
-        (401, r#"{"error":"invalid_grant"}"#, Some("invalid_grant"), Permanent),
+        (401, "", None, Misconfigured),
+        (401, html, None, Misconfigured),
+        (401, r#"{"message":"who are you?"}"#, None, Misconfigured),
+        (401, r#"{"error":"Unauthorized"}"#, None, Misconfigured),
+        (403, r#"{"error":"unauthorized_client"}"#, Some("unauthorized_client"), Misconfigured),
+        (400, r#"{"error":"invalid_request"}"#, Some("invalid_request"), Misconfigured),
         (
             400,
             r#"{"error":"unsupported_grant_type"}"#,
             Some("unsupported_grant_type"),
             Misconfigured,
         ),
+        (200, "error=bad_verification_code", Some("bad_verification_code"), Misconfigured),
+        (400, r#"{"error":"who_knows"}"#, Some("who_knows"), Misconfigured),
+        (
+            400,
+            r#"{"error":{"message":"m","type":"OAuthException","code":190}}"#,
+            Some("OAuthException"),
+            Misconfigured,
+        ),
+        (
+            403,
+            r#"{"error":{"code":403,"message":"m","status":"PERMISSION_DENIED"}}"#,
+            Some("PERMISSION_DENIED"),
+            Misconfigured,
+        ),
+        (400, r#"{"error":"Access Denied"}"#, Some("Access Denied"), Misconfigured),
+        // Later.
         (408, "", None, Transient),
         (425, "", None, Transient),
         (429, html, None, Transient),
+        (429, r#"{"error":"who_knows"}"#, Some("who_knows"), Transient),
         (500, "", None, Transient),
         (502, html, None, Transient),
         (503, r#"{"error":"temporarily_unavailable"}"#, Some("temporarily_unavailable"), Transient),
+        (500, r#"{"error":"who_knows"}"#, Some("who_knows"), Transient),
+        (503, r#"{"error":"Service Unavailable"}"#, None, Transient),
+        (200, r#"{"ok":false,"error":"internal_error"}"#, Some("internal_error"), Transient),
+        (200, r#"{"ok":false,"error":"ratelimited"}"#, Some("ratelimited"), Transient),
+        (200, r#"{"ok":false,"error":"fatal_error"}"#, Some("fatal_error"), Transient),
+        (
+            200,
+            r#"{"ok":false,"error":"service_unavailable"}"#,
+            Some("service_unavailable"),
+            Transient,
+        ),
+        (200, r#"{"ok":false,"error":"request_timeout"}"#, Some("request_timeout"), Transient),
+        (
+            400,
+            r#"{"error":"Access Denied","error_description":"You have made too many requests continuously. Please try again after some time.","status":"failure"}"#,
+            Some("Access Denied"),
+            Transient,
+        ),
+        (403, r#"{"message":"You have exceeded a secondary rate limit"}"#, None, Transient),
+        // Not the provider's word.
+        (400, "", None, Foreign),
+        (403, "", None, Foreign),
+        (400, html, None, Foreign),
+        (403, html, None, Foreign),
+        (404, html, None, Foreign),
+        (405, "", None, Foreign),
+        (407, html, None, Foreign),
+        (451, html, None, Foreign),
+        (400, "{}", None, Foreign),
+        (400, "[]", None, Foreign),
+        (400, r#"{"access_token":"at","token_type":"bearer"}"#, None, Foreign),
+        (
+            404,
+            r#"{"timestamp":"x","status":404,"error":"Not Found","path":"/token"}"#,
+            None,
+            Foreign,
+        ),
+        (400, r#"{"status":"error","message":"no such thing"}"#, None, Foreign),
+        (
+            404,
+            r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"m"}"#,
+            None,
+            Foreign,
+        ),
+        (200, r#"{"error":{"message":"m"}}"#, None, Foreign),
     ] {
         let error = read(status, body).unwrap_err();
         assert_eq!(error.status().unwrap().as_u16(), status, "{body}");
         assert_eq!(error.error_code(), code, "{status} {body}");
         assert_eq!(error.retry_class(), class, "{status} {body}");
         assert!(!error.is_malformed_response(), "{status} {body}");
+        assert_eq!(error.is_transient(), matches!(class, Transient | Foreign), "{status} {body}");
     }
+}
+
+#[test]
+fn a_code_that_the_application_names_ends_the_login() {
+    let named = |code: &str| ResponseRules {
+        ends_login: vec![code.to_owned()],
+        ..ResponseRules::default()
+    };
+    for code in ["invalid_request", "INVALID_REQUEST", "unauthorized_client", "who knows"] {
+        let body = json!({"error": code.to_ascii_lowercase()}).to_string();
+        let error = read_as(400, body.as_bytes(), &named(code)).unwrap_err();
+        assert_eq!(error.retry_class(), RetryClass::Permanent, "{code}");
+        let error = read_as(400, body.as_bytes(), &named("another")).unwrap_err();
+        assert_eq!(error.retry_class(), RetryClass::Misconfigured, "{code}");
+    }
+}
+
+#[test]
+fn an_error_that_is_empty_or_says_ok_hides_no_token() {
+    for error in [
+        "{}",
+        r#""""#,
+        "null",
+        "false",
+        "0",
+        r#"{"code":"ok","message":""}"#,
+        r#"{"code":"","message":""}"#,
+        r#"{"code":0,"message":"success"}"#,
+        r#""ok""#,
+        r#""SUCCESS""#,
+    ] {
+        let token = token_with(&format!(r#""error":{error}"#));
+        assert!(token.extra().is_empty(), "{error}");
+    }
+    for error in [r#"{"code":"invalid_grant"}"#, r#""invalid_grant""#] {
+        let body = format!(r#"{{"access_token":"at","error":{error}}}"#);
+        assert_eq!(read(200, body).unwrap_err().error_code(), Some("invalid_grant"), "{error}");
+    }
+}
+
+#[test]
+fn a_refusal_says_what_was_sent_and_what_to_check() {
+    let auth = "servers differ in how they take id and secret (ClientAuthentication, BasicEncoding): check the client id, its secret and the client authentication method";
+    let names =
+        "if this code says that the refresh token is dead, name it with OAuthClient::ends_login";
+    let url = "check the endpoint's URL; if it is right, a proxy or firewall has answered in the provider's place";
+    let foreign = "a proxy, a firewall or a captive portal may have answered in the provider's place, or the endpoint's URL is wrong";
+    for (status, media_type, body, message) in [
+        (400, "", r#"{"error":"invalid_grant"}"#, "the token endpoint refused the request (status 400): invalid_grant".to_owned()),
+        (401, "", r#"{"error":"invalid_client"}"#, format!("the token endpoint refused the request (status 401): invalid_client; {auth}")),
+        (200, "", r#"{"error":"incorrect_client_credentials"}"#, format!("the token endpoint refused the request (status 200): incorrect_client_credentials; {auth}")),
+        (401, "", "", format!("the token endpoint answered with status 401 and no error code (an empty body); {auth}")),
+        (401, "text/html", "<p>no", format!("the token endpoint answered with status 401 and no error code (text/html, 5 bytes); {auth}")),
+        (401, "", r#"{"message":"who are you?"}"#, format!("the token endpoint refused the request (status 401): who are you?; {auth}")),
+        (400, "", r#"{"error":"invalid_request"}"#, format!("the token endpoint refused the request (status 400): invalid_request; {names}")),
+        (400, "", r#"{"error":"invalid_scope"}"#, "the token endpoint refused the request (status 400): invalid_scope; ask for scopes that the provider knows".to_owned()),
+        (404, "text/html; charset=utf-8", "<p>no", format!("the token endpoint answered with status 404 and no error code (text/html, 5 bytes); {url}")),
+        (405, "", "", format!("the token endpoint answered with status 405 and no error code (an empty body); {url}")),
+        (404, "", r#"{"error":"Not Found"}"#, format!("the token endpoint refused the request (status 404): Not Found; {url}")),
+        (403, "", "", "the token endpoint answered with status 403 and no error code (an empty body); a proxy or firewall may have answered in the provider's place; some providers answer so if the refresh token is dead".to_owned()),
+        (403, "text/html", "<p>no", format!("the token endpoint answered with status 403 and no error code (text/html, 5 bytes); {foreign}")),
+        (407, "", "", "the token endpoint answered with status 407 and no error code (an empty body); a proxy wants a login; check the settings of the proxy".to_owned()),
+        (511, "text/html", "<p>no", "the token endpoint answered with status 511 and no error code (text/html, 5 bytes); a captive portal wants a login to the network".to_owned()),
+        (502, "text/html", "<p>no", "the token endpoint answered with status 502 and no error code (text/html, 5 bytes); the provider is down, or a proxy in front of it".to_owned()),
+        (503, "", "", "the token endpoint refused the request (status 503)".to_owned()),
+    ] {
+        let content_type = Some(media_type.to_owned());
+        let response = HttpResponse { content_type, ..response(status, body.as_bytes()) };
+        let error = read_token(&response, &ResponseRules::default()).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    }
+}
+
+#[test]
+fn a_description_is_found_where_providers_put_it() {
+    for (body, description) in [
+        (r#"{"error":"x_y","error_description":"why"}"#, "why"),
+        (r#"{"error":{"code":"x_y","message":"why"}}"#, "why"),
+        (r#"{"errors":[{"errorType":"x_y","message":"why"}]}"#, "why"),
+        (r#"{"errors":["why not?"]}"#, "why not?"),
+        (r#"{"status":"x_y","message":"why"}"#, "why"),
+        (r#"{"message":"why"}"#, "why"),
+        (r#"{"error_message":"why"}"#, "why"),
+        (r#"{"title":"t","detail":"why"}"#, "why"),
+        (
+            r#"{"error":"why it went wrong is told in a sentence"}"#,
+            "why it went wrong is told in a sentence",
+        ),
+    ] {
+        assert_eq!(read(400, body).unwrap_err().error_description(), Some(description), "{body}");
+    }
+}
+
+#[test]
+fn a_redirect_names_where_it_leads() {
+    let location = Some("https://a.example/token/".to_owned());
+    let moved = HttpResponse { location, ..response(301, b"") };
+    let error = read_token(&moved, &ResponseRules::default()).unwrap_err();
+    assert!(error.is_malformed_response() && error.is_transient());
+    assert_eq!(
+        error.to_string(),
+        "the token endpoint's response (status 301 Moved Permanently) cannot be used: it redirects to https://a.example/token/, and no redirect is followed; if the endpoint has moved, configure that URL, else a proxy or a captive portal has answered in the provider's place"
+    );
 }
 
 #[test]
@@ -420,17 +636,30 @@ fn descriptions_are_escaped_capped_and_redacted() {
 
 #[test]
 fn what_we_sent_is_redacted_wherever_it_is_echoed() {
-    for body in [
-        r#"{"s3cret":1}"#,
-        r#"{"access_token":"at","token_type":"s3cret"}"#,
-        r#"{"error":"s3cret"}"#,
-        r#"{"error":"x","error_description":"s3cret","error_uri":"s3cret"}"#,
-        "s3cret",
+    for (status, body) in [
+        (200, r#"{"error":"x","error_description":"it is s3cret"}"#),
+        (400, r#"{"error":"s3cret"}"#),
+        (400, r#"{"error":"x","error_description":"s3cret","error_uri":"s3cret"}"#),
+        (400, r#"{"message":"s3cret"}"#),
+        (400, r#"{"errors":[{"message":"s3cret"}]}"#),
     ] {
-        let error = read(200, body).unwrap_err();
+        let error = read(status, body).unwrap_err();
         assert!(format!("{error} {error:?}").contains("[redacted]"), "{body}: {error}");
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{body}: {error}");
     }
+}
+
+#[test]
+fn of_an_error_in_a_success_only_words_are_shown() {
+    let error = read(
+        200,
+        r#"{"error":"bad_refresh_token","error_description":"The token xoxe-1-Nw is expired."}"#,
+    )
+    .unwrap_err();
+    assert_eq!(error.error_code(), Some("bad_refresh_token"));
+    assert_eq!(error.error_description(), Some("The token [redacted] is expired."));
+    let error = read(200, r#"{"error":"xoxe-1-Nw"}"#).unwrap_err();
+    assert_eq!(error.error_code(), Some("[redacted]"));
 }
 
 #[test]
@@ -441,16 +670,28 @@ fn unusable_answers() {
         (
             200,
             "<html><form action='?a=b&access_token=zz'>",
-            "it is neither JSON nor a form; it begins \"<html><form action='?a=b&[redacted]'>\"",
+            "it is neither JSON nor a form (42 bytes of unknown type); a proxy, a firewall or a captive portal may have answered in the provider's place, or the endpoint's URL is wrong",
         ),
         (200, "", "it is empty"),
         (200, " \r\n", "it is empty"),
         (204, "", "it is empty"),
-        (200, "null", "it is neither JSON nor a form; it begins \"null\""),
-        (200, "[]", "it is not a JSON object, or not a whole one"),
-        (200, "\"at\"", "it is not a JSON object, or not a whole one"),
-        (200, "a=b&c=s3cret", "it is neither JSON nor a form; it begins \"a=b&c=[redacted]\""),
-        (200, r#"{"access_token":"at""#, "it is not a JSON object, or not a whole one"),
+        (
+            200,
+            "null",
+            "it is neither JSON nor a form (4 bytes of unknown type); check the endpoint's URL",
+        ),
+        (200, "[]", "it is not a JSON object, or not a whole one (2 bytes of unknown type)"),
+        (200, "\"at\"", "it is not a JSON object, or not a whole one (4 bytes of unknown type)"),
+        (
+            200,
+            "a=b&c=s3cret",
+            "it is neither JSON nor a form (12 bytes of unknown type); check the endpoint's URL",
+        ),
+        (
+            200,
+            r#"{"access_token":"at""#,
+            "it is not a JSON object, or not a whole one (20 bytes of unknown type)",
+        ),
         (200, "{}", "access_token is missing; its members are: "),
         (
             200,
@@ -490,11 +731,11 @@ fn unusable_answers() {
             r#"{"access_token":"é"}"#,
             "access_token has characters that cannot stand in a header",
         ),
-        (302, "", "it is empty"),
+        (302, "", "no redirect is followed; configure the endpoint's final URL"),
         (
             307,
             r#"{"access_token":"at"}"#,
-            "these requests follow no redirect; configure the endpoint's final URL",
+            "no redirect is followed; configure the endpoint's final URL",
         ),
     ] {
         let error = read(status, body).unwrap_err();

@@ -2,21 +2,14 @@
 
 use std::borrow::Cow;
 
-use http::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use super::body::{self, Body};
-use super::{HttpResponse, ResponseRules};
-use crate::error::{Error, ErrorResponse, Kind};
+use super::{HttpResponse, ResponseRules, read_members};
+use crate::error::{Error, Kind};
 use crate::observe;
 use crate::redact::{redact, redact_name};
 use crate::token::{AccessToken, Deadline, Parts, Token, take_scope};
-
-/// Longest `error` code, description and excerpt that an error carries, in characters.
-const CODE: usize = 60;
-const DESCRIPTION: usize = 300;
-const EXCERPT: usize = 120;
 
 /// Reads the response of a token endpoint
 /// ([RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749#section-5)).
@@ -26,74 +19,6 @@ pub(crate) fn read_token(
 ) -> Result<Token, Error> {
     let members = read_members(response, rules)?;
     token(response, rules, members)
-}
-
-/// Reads a response as the members of a JSON object or a form; an error response is an error.
-pub(crate) fn read_members(
-    response: &HttpResponse<'_>,
-    rules: &ResponseRules,
-) -> Result<Map<String, Value>, Error> {
-    let body = match (body::read(&response.body), &rules.map_response) {
-        (Body::Members(members), Some(map)) => Body::Members(map(members)),
-        (body, _) => body,
-    };
-    let members = match &body {
-        Body::Members(members) => Some(members),
-        Body::Empty | Body::Other(_) => None,
-    };
-    if let Some(refusal) = error_response(response, members) {
-        return Err(Error::new(Kind::Refused(refusal)));
-    }
-    match body {
-        Body::Members(members) if response.status.is_success() => Ok(members),
-        Body::Members(_) => Err(malformed(
-            response,
-            "these requests follow no redirect; configure the endpoint's final URL".to_owned(),
-        )),
-        Body::Empty => Err(malformed(response, "it is empty".to_owned())),
-        // Broken JSON may hold half a token.
-        Body::Other(text) if text.starts_with(['{', '[', '"']) => {
-            Err(malformed(response, "it is not a JSON object, or not a whole one".to_owned()))
-        }
-        Body::Other(text) => {
-            let excerpt = redact(&text, EXCERPT, response.secrets);
-            Err(malformed(
-                response,
-                format!("it is neither JSON nor a form; it begins {excerpt:?}"),
-            ))
-        }
-    }
-}
-
-/// The error response, whatever its status
-/// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
-pub(crate) fn error_response(
-    response: &HttpResponse<'_>,
-    members: Option<&Map<String, Value>>,
-) -> Option<ErrorResponse> {
-    let text = |name: &str| match members?.get(name)? {
-        Value::String(text) if !text.trim().is_empty() => Some(text.as_str()),
-        _ => None,
-    };
-    let by_status = response.status.is_client_error() || response.status.is_server_error();
-    // Facebook's and Google's APIs put an object where the code belongs.
-    let object = members.and_then(|members| members.get("error")).is_some_and(Value::is_object);
-    let code = match text("error") {
-        Some(code) => Some(redact(code, CODE, response.secrets)),
-        None if by_status || object => {
-            (response.status == StatusCode::UNAUTHORIZED).then(|| "invalid_client".to_owned())
-        }
-        None => return None,
-    };
-    Some(ErrorResponse {
-        endpoint: response.endpoint,
-        status: Some(response.status),
-        code,
-        description: text("error_description")
-            .map(|text| redact(text, DESCRIPTION, response.secrets)),
-        uri: text("error_uri").map(|text| redact(text, DESCRIPTION, response.secrets)),
-        retry_after: response.retry_after,
-    })
 }
 
 /// Makes a token of the members of a response; also of an implicit grant's fragment. The error keeps a
@@ -188,9 +113,4 @@ fn token_type(
             redact_name(&text, response.secrets)
         ))
     }
-}
-
-pub(crate) fn malformed(response: &HttpResponse<'_>, reason: String) -> Error {
-    let HttpResponse { endpoint, status, .. } = *response;
-    Error::new(Kind::Malformed { endpoint, status, reason, refresh_token: None })
 }

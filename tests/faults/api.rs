@@ -41,7 +41,8 @@ impl Middleware for Api {
             }
             return Ok(reply(&request, 200, ""));
         }
-        let id: u32 = request.url().path()[1..].parse().unwrap();
+        // One path: what a 401 says of a path, it says of all requests.
+        let id: u32 = request.url().query().unwrap().parse().unwrap();
         let bearer = authorization.and_then(|header| std::str::from_utf8(header).ok());
         let Some(serial) =
             bearer.and_then(|header| TokenSerial::read(header.strip_prefix("Bearer ")?))

@@ -39,7 +39,7 @@ impl App {
     }
 
     pub fn request(&mut self, shape: Shape, polls: Option<u32>) {
-        let url = format!("{ORIGIN}/{}", self.count + 1);
+        let url = format!("{ORIGIN}/?{}", self.count + 1);
         let request = match shape {
             Shape::Get => self.http.get(url),
             Shape::Post => self.http.post(url).body("a body"),
@@ -57,7 +57,7 @@ impl App {
     }
 
     pub fn own_header(&mut self) {
-        let request = self.http.get(format!("{ORIGIN}/0")).header("authorization", OWN);
+        let request = self.http.get(format!("{ORIGIN}/?0")).header("authorization", OWN);
         self.send(request, Kind::Foreign, None);
     }
 

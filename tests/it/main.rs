@@ -6,6 +6,7 @@ mod doc_links;
 mod faulty_store;
 mod login;
 mod provider;
+mod refusals;
 mod session;
 mod shared_store;
 mod stores;

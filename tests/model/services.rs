@@ -71,7 +71,7 @@ impl State {
 
     pub fn issue(&self, world: &World, login: u8, generation: u8, refresh: bool) -> Tok {
         let born = if world.ages == 0 { u8::MAX } else { self.age };
-        Tok { login, generation, refresh, born, accepted: world.accepted }
+        Tok { login, generation, access: generation, refresh, born }
     }
 
     /// A refresh token reaches the provider.

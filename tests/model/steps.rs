@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::drive::name_of;
-use crate::machine::{Answer, FailureClass, Home, Purpose, State as Login, StoreFailure, Swapped};
+use crate::machine::{
+    Answer, FailureClass, Home, Purpose, Rejection, State as Login, StoreFailure, Swapped,
+};
 use crate::token::{Tok, Trouble};
 use crate::world::*;
 
@@ -43,6 +45,8 @@ pub enum Step {
     Later(usize, usize),
     GivesUp(usize, usize),
     GrantRefused(usize, usize),
+    /// The provider answers, and nothing of it can be used but the new refresh token.
+    Unusable(usize, usize),
     /// The session is told the answer.
     Answered(usize, usize),
     /// What carried a request is gone, and its answer is never seen.
@@ -141,6 +145,9 @@ pub fn enabled(world: &World, state: &State, out: &mut Vec<(Sort, Step)>) {
             }
             if may(LATE_REQUEST) && state.late_request.is_none() && request.request.refresh {
                 out.push((Sort::Fault, GivesUp(i, slot)));
+            }
+            if may(UNUSABLE) && request.request.refresh {
+                out.push((Sort::Fault, Unusable(i, slot)));
             }
             if may(GRANT_REFUSED) && !request.request.refresh {
                 out.push((Sort::Fault, GrantRefused(i, slot)));
@@ -375,7 +382,9 @@ impl State {
                 self.sessions[i].ticket = Some(match (world.wants, token) {
                     (Wants::ByHand, Some(token)) => real.ticket_for_another(&token, true),
                     (Wants::Rejected, Some(token)) => {
-                        real.rejected(&token, &settings, &now);
+                        let accepted_by = world.accepted.then_some(1);
+                        let rejection = Rejection { path: 0, accepted_by };
+                        real.rejected(&token, rejection, &settings, &now);
                         real.ticket()
                     }
                     _ => real.ticket(),
@@ -439,6 +448,17 @@ impl State {
                 };
                 self.request(i, slot).answer = Some(answer);
             }
+            Unusable(i, slot) => {
+                let Some(old) = self.request(i, slot).request.token else { unreachable!() };
+                let answer = match self.provide(world, old) {
+                    Answer::Token(new) => {
+                        let Tok { access, born, .. } = old;
+                        Answer::Rotated(Tok { access, born, ..new }, Trouble)
+                    }
+                    refused => refused,
+                };
+                self.request(i, slot).answer = Some(answer);
+            }
             RequestLost(i, slot) => self.lose(world, i, slot),
             AnswerLost(i, slot) => {
                 let request = self.request(i, slot).request.clone();
@@ -483,8 +503,17 @@ impl State {
                 let presented =
                     &mut self.seen.presented[request.login as usize][request.generation as usize];
                 presented.answered |= request.refresh
-                    && matches!(answer, Answer::Token(_))
+                    && matches!(answer, Answer::Token(_) | Answer::Rotated(..))
                     && presented.by == self.sessions[i].name;
+                if let Answer::Rotated(token, _) = &answer {
+                    let next =
+                        &mut self.seen.presented[token.login as usize][token.generation as usize];
+                    if next.by == 0 {
+                        let by = self.sessions[i].name;
+                        let (excused, paused) = (true, true);
+                        *next = Presentation { by, excused, paused, ..Presentation::default() };
+                    }
+                }
                 self.event(world, i, zero, |real, settings, now| {
                     real.answered(request, answer, settings, now);
                 });
@@ -817,6 +846,9 @@ pub fn describe(world: &World, state: &State, step: Step) -> String {
             format!("{}'s {} reaches the provider, the answer is lost", me(i), token(i, slot))
         }
         Later(i, slot) => format!("the provider answers {}'s {}: later", me(i), token(i, slot)),
+        Unusable(i, slot) => {
+            format!("{}'s {} reaches the provider, the answer is unusable", me(i), token(i, slot))
+        }
         GrantRefused(i, slot) => format!("{}'s {} is refused", me(i), token(i, slot)),
         GivesUp(i, slot) => {
             format!("{} gives up its {}, which is still on its way", me(i), token(i, slot))
@@ -825,6 +857,9 @@ pub fn describe(world: &World, state: &State, step: Step) -> String {
             let answer = state.sessions[i].requests[slot].as_ref().and_then(|r| r.answer.as_ref());
             let answer = match answer {
                 Some(Answer::Token(token)) => format!("token {}.{}", token.login, token.generation),
+                Some(Answer::Rotated(token, _)) => {
+                    format!("nothing but refresh token {}.{}", token.login, token.generation)
+                }
                 Some(Answer::Refused(_)) => "refused".to_owned(),
                 _ => "failed".to_owned(),
             };

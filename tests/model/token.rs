@@ -9,12 +9,14 @@ use crate::world::age_of;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Tok {
     pub login: u8,
+    /// That of the refresh token.
     pub generation: u8,
+    /// The generation that its access token came with.
+    pub access: u8,
     /// Whether it has a refresh token.
     pub refresh: bool,
     /// When it was issued; `u8::MAX`: it never expires.
     pub born: u8,
-    pub accepted: bool,
 }
 
 /// Every error is the same to the machine.
@@ -35,10 +37,10 @@ impl Credential for Tok {
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        (self.login, self.generation) == (other.login, other.generation)
+        (self.login, self.access) == (other.login, other.access)
     }
 
-    fn is_accepted(&self) -> bool {
-        self.accepted
+    fn is_identical(&self, other: &Self) -> bool {
+        self.is_same(other) && self.generation == other.generation
     }
 }

@@ -142,6 +142,7 @@ pub const REVOKE_FAILS: u32 = 1 << 14;
 pub const SAVE_FAILS: u32 = 1 << 15;
 pub const SAVE_HANGS: u32 = 1 << 16;
 pub const GRANT_REFUSED: u32 = 1 << 17;
+pub const UNUSABLE: u32 = 1 << 18;
 pub const STORE: u32 = FAIL_BEFORE | FAIL_AFTER | FAIL_LATE | STALE;
 
 /// All that may happen to a session with a store, but for a store that loses its content.
@@ -199,7 +200,8 @@ impl World {
             renew_without_store: self.renew_without_store,
             lease: LEASE,
             save_wait: Duration::from_secs(1),
-            attempt_limit: Duration::from_secs(20),
+            refresh_limit: Duration::from_secs(20),
+            grant_limit: Duration::from_secs(20),
             backoff: Backoff { shortest: Duration::from_secs(1), longest: Duration::from_secs(1) },
             looks: (LEASE, LEASE),
         }

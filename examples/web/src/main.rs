@@ -16,10 +16,19 @@ use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use clap::Parser;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_oauth2::testing::Provider;
 use reqwest_oauth2::{BoxError, OAuthClient, PendingLogin, UserId, UserSessions};
 use tokio::net::TcpListener;
+
+/// A web service in which several people log in, at a provider of its own (johndoe, A3ddj3w).
+#[derive(Parser)]
+struct Args {
+    /// Log two people in, without a browser, and end
+    #[arg(long)]
+    check: bool,
+}
 
 #[derive(Clone)]
 struct Service {
@@ -87,10 +96,10 @@ async fn log_out(State(service): State<Service>, headers: HeaderMap) -> Result<R
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
+    let Args { check } = Args::parse();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = format!("http://{}", listener.local_addr()?);
     let redirect_uri = format!("{address}/callback");
-    let check = std::env::args().any(|argument| argument == "--check");
     let provider =
         Provider::builder().lifetime(Duration::from_secs(60)).redirect_uri(&redirect_uri);
     let provider = provider.login_page(!check).start().await?;

@@ -5,6 +5,10 @@ use std::time::Duration;
 /// The longest that a provider's `Retry-After` keeps us from asking.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
+/// How many times longer than the longest wait the waits after responses grow that are not the provider's: to
+/// five minutes by default.
+const FOREIGN: u32 = 10;
+
 /// Bounds of the wait between attempts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Backoff {
@@ -17,8 +21,9 @@ pub(crate) struct Backoff {
 pub(crate) enum FailureClass {
     /// It may well work next time. With what the provider said in `Retry-After`.
     Transient(Option<Duration>),
-    /// A success without a token that can be read: the refresh token may have been replaced.
-    Unusable,
+    /// Not the provider's word: a page, an empty body, a redirect. Somebody may have to mend something, so the
+    /// waits grow further. `in_doubt`: it was a success, so the refresh token may have been replaced.
+    Foreign { in_doubt: bool, retry_after: Option<Duration> },
     /// Somebody has to mend something first: the client's configuration, or a grant that the provider
     /// refuses.
     Misconfigured,
@@ -34,19 +39,23 @@ impl Backoff {
     /// The wait after the given number of failed attempts in a row. Every wait is jittered, the first one
     /// too: what failed together is not to try again together.
     pub(crate) fn after(&self, class: FailureClass, attempts: u32, jitter: u32) -> Duration {
+        let no_sooner = |wait: Duration| wait.max(self.shortest) + self.spread(attempts, jitter);
         match class {
+            FailureClass::Transient(None) => self.transient(attempts, jitter),
             FailureClass::Transient(Some(retry_after)) => {
-                let shortest = retry_after.min(LONGEST_RETRY_AFTER).max(self.shortest);
-                shortest + self.spread(attempts, jitter)
+                no_sooner(retry_after.min(LONGEST_RETRY_AFTER))
             }
-            FailureClass::Transient(None) | FailureClass::Unusable => {
-                self.transient(attempts, jitter)
+            FailureClass::Foreign { retry_after, .. } => {
+                Self { longest: self.longest.saturating_mul(FOREIGN), ..*self }.after(
+                    FailureClass::Transient(retry_after),
+                    attempts,
+                    jitter,
+                )
             }
-            FailureClass::Misconfigured => Self {
-                shortest: Duration::from_secs(60).max(self.shortest),
-                longest: Duration::from_secs(600).max(self.longest),
+            FailureClass::Misconfigured => {
+                let longest = Duration::from_secs(600).max(self.longest);
+                no_sooner(doubled(Duration::from_secs(60), longest, attempts))
             }
-            .transient(attempts, jitter),
         }
     }
 
@@ -97,9 +106,20 @@ mod tests {
             (40, 15.5, 30.0),
             (u32::MAX, 15.5, 30.0),
         ] {
-            for class in [FailureClass::Transient(None), FailureClass::Unusable] {
-                let wait = |jitter| seconds(backoff.after(class, attempts, jitter));
-                assert_eq!((wait(0), wait(MIDDLE), wait(u32::MAX)), (1.0, middle, longest));
+            let class = FailureClass::Transient(None);
+            let wait = |jitter| seconds(backoff.after(class, attempts, jitter));
+            assert_eq!((wait(0), wait(MIDDLE), wait(u32::MAX)), (1.0, middle, longest));
+        }
+    }
+
+    #[test]
+    fn waits_after_what_is_not_the_providers_word_grow_to_minutes() {
+        for (attempts, longest) in [(1, 2), (2, 3), (6, 33), (9, 257), (10, 300), (u32::MAX, 300)] {
+            for in_doubt in [false, true] {
+                let class = FailureClass::Foreign { in_doubt, retry_after: None };
+                let wait = |jitter| Backoff::default().after(class, attempts, jitter);
+                assert_eq!(wait(0), Duration::from_secs(1), "{attempts}");
+                assert_eq!(wait(u32::MAX), Duration::from_secs(longest), "{attempts}");
             }
         }
     }
@@ -127,12 +147,17 @@ mod tests {
     }
 
     #[test]
-    fn a_misconfigured_client_asks_again_after_one_to_ten_minutes() {
-        for (attempts, minutes) in [(1, 2), (2, 3), (3, 5), (4, 9), (5, 10), (99, 10)] {
-            let after =
-                |jitter| Backoff::default().after(FailureClass::Misconfigured, attempts, jitter);
-            assert_eq!(after(0), Duration::from_secs(60), "{attempts}");
-            assert_eq!(after(u32::MAX), Duration::from_secs(60 * minutes), "{attempts}");
+    fn a_misconfigured_client_asks_again_after_one_to_ten_minutes_and_jitter() {
+        for (attempts, shortest, longest) in [
+            (1, 60.0, 61.0),
+            (2, 120.0, 122.0),
+            (4, 480.0, 488.0),
+            (5, 600.0, 616.0),
+            (99, 600.0, 629.0),
+        ] {
+            let class = FailureClass::Misconfigured;
+            let after = |jitter| seconds(Backoff::default().after(class, attempts, jitter));
+            assert_eq!((after(0), after(u32::MAX)), (shortest, longest), "{attempts}");
         }
     }
 }

@@ -71,16 +71,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 None => now.at - tick,
             };
         }
-        let mut same = false;
-        if let Some(quiet) = &mut self.quiet {
+        for quiet in self.paths.each() {
             raise(&mut quiet.until, passed);
             quiet.times = quiet.times.min(2);
-            same = self.served.as_ref().is_some_and(|served| served.serial == quiet.serial);
-            quiet.serial = 1;
         }
         let old = self.served.as_ref().map(|served| served.serial);
         self.serial = 2;
-        self.served.iter_mut().for_each(|served| served.serial = if same { 1 } else { 2 });
+        self.served.iter_mut().for_each(|served| served.serial = 2);
         self.failures = match ticket {
             Some(ticket) => {
                 let new = self.served.as_ref().map_or(0, |served| served.serial);
@@ -101,9 +98,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
     }
 
-    /// Whether 401s renew nothing, for a renewal has not helped against them.
+    /// Whether 401s of some path renew nothing, for a renewal has not helped against them.
     pub(crate) fn is_quiet(&self, now: &Now) -> bool {
-        self.quiet.as_ref().is_some_and(|quiet| now.at < quiet.until)
+        self.paths.are_quiet(now)
     }
 
     /// A backoff that is not recorded yet.

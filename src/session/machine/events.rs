@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::backoff::between;
+use super::unauthorized::Paths;
 use super::{
     Answer, Credential, Failure, FailureClass, Found, Home, Machine, Note, Now, Outcome, Pause,
     Pending, Presented, Purpose, Reason, Record, Revocation, SECOND_TRY, SaveCall, Settings, State,
@@ -227,7 +228,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 self.gained(record, is_current, settings, now);
             }
             Answer::Failed(error, class) if is_current => {
-                self.response_lost |= request.refresh && class == FailureClass::Unusable;
+                let in_doubt = matches!(class, FailureClass::Foreign { in_doubt: true, .. });
+                self.response_lost |= request.refresh && in_doubt;
                 self.gained_nothing(error, class, settings, now);
             }
             Answer::Lost(error) if is_current => self.lost(error, request.refresh, settings, now),
@@ -246,7 +248,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         settings: &Settings,
         now: &Now,
     ) {
-        let (attempts, wait) = self.backoff(FailureClass::Unusable, settings, now);
+        let class = FailureClass::Foreign { in_doubt: false, retry_after: None };
+        let (attempts, wait) = self.backoff(class, settings, now);
         let is_recorded = settings.home == Home::Store;
         if is_recorded {
             record.pause = Some(Pause::new(now.wall, wait, error.clone(), attempts));
@@ -327,14 +330,15 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if refresh {
             self.response_lost = true;
         }
+        let try_at = now.at + between(SECOND_TRY.0, SECOND_TRY.1, now.jitter);
         let attempt = self
             .attempt
             .as_mut()
-            .filter(|attempt| refresh && attempt.tries < 2 && now.at < attempt.until);
+            .filter(|attempt| refresh && attempt.tries < 2 && try_at < attempt.until);
         match attempt {
             Some(attempt) if self.pending.is_none() && self.wanted.is_some() => {
                 attempt.confirmed = None;
-                attempt.try_at = now.at + between(SECOND_TRY.0, SECOND_TRY.1, now.jitter);
+                attempt.try_at = try_at;
                 self.note(Note::ResponseLost(error));
             }
             _ => self.gained_nothing(error, FailureClass::Transient(None), settings, now),
@@ -481,7 +485,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.wanted = None;
         self.attempt = None;
         self.failure = None;
-        self.quiet = None;
+        self.paths = Paths::default();
         self.response_lost = false;
         self.renewed = None;
         self.unsaved = None;
@@ -521,7 +525,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         });
         revocation.error = None;
         if let Some(token) = token.filter(|_| settings.can_revoke)
-            && !revocation.tokens.iter().any(|other| other.is_same(&token))
+            && !revocation.tokens.iter().any(|other| other.is_identical(&token))
         {
             revocation.tokens.push(token);
         }

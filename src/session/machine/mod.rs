@@ -60,7 +60,8 @@ pub(crate) use record::{Mark, Pause, Record, State};
 pub(crate) use requests::{Flush, Poll, Ticket};
 pub(crate) use rest::Resting;
 pub(crate) use settings::{Credential, Home, Now, Settings, Stage};
-use unauthorized::Quiet;
+use unauthorized::Paths;
+pub(crate) use unauthorized::Rejection;
 
 /// The number of a record that has none: a token file that another program wrote. It counts as a
 /// sign-in that happens when it is first seen.
@@ -94,7 +95,8 @@ pub(crate) struct Machine<T, E> {
     failure: Option<Failure<E>>,
     /// Counts failed renewals, so that whoever waits for one notices that it failed.
     failures: u32,
-    quiet: Option<Quiet>,
+    /// What 401s have taught about paths.
+    paths: Paths,
     /// A sign-in or sign-out that is not stored yet.
     pending: Option<Pending<T>>,
     outcome: Option<Outcome<T, E>>,
@@ -135,7 +137,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             response_lost: false,
             failure: None,
             failures: 0,
-            quiet: None,
+            paths: Paths::default(),
             pending: None,
             outcome: None,
             is_outcome_doubtful: false,
@@ -408,7 +410,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         settings: &Settings,
         now: &Now,
     ) -> Action<T, E> {
-        let until = now.at + settings.attempt_limit;
+        let limit = if refresh { settings.refresh_limit } else { settings.grant_limit };
+        let until = now.at + limit;
         let attempt = self.attempt.get_or_insert(Attempt {
             confirmed: None,
             tries: 0,
@@ -459,7 +462,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         all.extend(self.unsaved.iter_mut().flat_map(|u| [&mut u.since, &mut u.retry_at]));
         all.extend(self.wanted.as_mut());
         all.extend(self.began.as_mut());
-        all.extend(self.quiet.iter_mut().map(|quiet| &mut quiet.until));
+        all.extend(self.paths.each().map(|quiet| &mut quiet.until));
         if let Some(attempt) = &mut self.attempt {
             all.extend([&mut attempt.try_at, &mut attempt.until]);
             all.extend(attempt.confirmed.as_mut().map(|(at, _)| at));

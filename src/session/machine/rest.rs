@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Credential, Failure, Machine, Quiet, Record, Seen, Served, State};
+use super::{Credential, Failure, Machine, Paths, Record, Seen, Served, State};
 
 pub(crate) struct Resting<T, E> {
     name: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Resting<T, E> {
 
 struct Rare<T, E> {
     failure: Option<Failure<E>>,
-    quiet: Option<Quiet>,
+    paths: Paths,
     /// The record with its mark and pause, and since when it has been the same.
     seen: Option<(Record<T, E>, Duration)>,
 }
@@ -58,8 +58,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 (Some(seen.version?), (!is_plain).then(|| (record.clone(), seen.since)))
             }
         };
-        let rare = Rare { failure: self.failure.clone(), quiet: self.quiet.clone(), seen };
-        let is_rare = rare.failure.is_some() || rare.quiet.is_some() || rare.seen.is_some();
+        let rare = Rare { failure: self.failure.clone(), paths: self.paths.clone(), seen };
+        let is_rare = rare.failure.is_some() || !rare.paths.is_empty() || rare.seen.is_some();
         Some(Resting {
             name: self.name,
             login: known.login,
@@ -82,9 +82,9 @@ impl<T: Credential, E: Clone> Resting<T, E> {
     pub(crate) fn wake(self, at: Duration) -> Machine<T, E> {
         let Self { name, login, number, token, .. } = self;
         let (generation, serial) = (self.generation.into(), self.serial.into());
-        let (failure, quiet, seen) = match self.rare {
-            Some(rare) => (rare.failure, rare.quiet, rare.seen),
-            None => (None, None, None),
+        let (failure, paths, seen) = match self.rare {
+            Some(rare) => (rare.failure, rare.paths, rare.seen),
+            None => (None, Paths::default(), None),
         };
         let state = State::Live(Some(token.clone()));
         let known = Record { login, number, generation, state, mark: None, pause: None };
@@ -110,7 +110,7 @@ impl<T: Credential, E: Clone> Resting<T, E> {
             serial,
             failure,
             failures: self.failures,
-            quiet,
+            paths,
             known: Some(known),
             ..Machine::new(name)
         }

@@ -37,8 +37,6 @@ pub(crate) trait Credential: Clone {
     fn is_identical(&self, other: &Self) -> bool {
         self.is_same(other)
     }
-    /// Whether a resource server has accepted it.
-    fn is_accepted(&self) -> bool;
     /// Whether a token request of this session brought it.
     fn is_renewed(&self) -> bool {
         false
@@ -71,18 +69,25 @@ pub(crate) struct Settings {
     pub(crate) renew_without_store: bool,
     pub(crate) lease: Duration,
     pub(crate) save_wait: Duration,
-    /// All that one renewal may take at the provider, the second try included.
-    pub(crate) attempt_limit: Duration,
+    /// All that a refresh may take at the provider, the second try included.
+    pub(crate) refresh_limit: Duration,
+    /// All that the grant may take.
+    pub(crate) grant_limit: Duration,
     pub(crate) backoff: Backoff,
     /// The first and the longest wait between looks at a sibling's mark.
     pub(crate) looks: (Duration, Duration),
 }
 
 impl Settings {
+    /// All that one renewal may take at the provider.
+    pub(super) fn attempt_limit(&self) -> Duration {
+        self.refresh_limit.max(self.grant_limit)
+    }
+
     /// How long a session may want a renewal that others keep from it.
     pub(crate) fn patience(&self) -> Duration {
         let siblings = if self.home == Home::Store { self.lease * 3 } else { Duration::ZERO };
-        self.attempt_limit + self.save_wait + siblings
+        self.attempt_limit() + self.save_wait + siblings
     }
 
     /// For how long a look into the store counts as the present state of it.

@@ -269,7 +269,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             confirmed: None,
             tries: 0,
             try_at: Duration::ZERO,
-            until: now.at + settings.attempt_limit,
+            until: now.at + settings.attempt_limit(),
         });
         let record = record.with_mark(self.mark(settings, now));
         Some(self.swap(Purpose::Mark, record, now))

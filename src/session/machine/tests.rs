@@ -21,10 +21,6 @@ impl Credential for Numbered {
         self.0 == other.0
     }
 
-    fn is_accepted(&self) -> bool {
-        false
-    }
-
     fn is_renewed(&self) -> bool {
         self.0 > 100
     }
@@ -48,7 +44,8 @@ fn settings(home: Home) -> Settings {
         renew_without_store: false,
         lease: Duration::from_secs(10),
         save_wait: Duration::from_secs(5),
-        attempt_limit: Duration::from_secs(45),
+        refresh_limit: Duration::from_secs(30),
+        grant_limit: Duration::ZERO,
         backoff: Backoff::default(),
         looks: (Duration::from_millis(10), Duration::from_millis(500)),
     }
@@ -139,8 +136,9 @@ fn of_two_sign_outs_neither_is_over_before_the_token_is_revoked() {
 #[test]
 fn an_unusable_success_may_hide_a_new_refresh_token() {
     let settings = settings(Home::Memory);
+    let foreign = |in_doubt| FailureClass::Foreign { in_doubt, retry_after: None };
     for (class, may_be_lost) in
-        [(FailureClass::Unusable, true), (FailureClass::Transient(None), false)]
+        [(foreign(true), true), (foreign(false), false), (FailureClass::Transient(None), false)]
     {
         let mut machine = given(EXPIRED);
         wants(&mut machine, &settings, &at(0));

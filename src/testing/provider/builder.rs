@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::config::{Assertions, AuthMethod, Config, MetadataDocument};
 use super::handle::Provider;
-use crate::clock::Clock;
+use crate::testing::clock::Clock;
 
 /// How a provider is set up and started.
 impl Provider {

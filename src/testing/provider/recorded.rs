@@ -1,7 +1,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
 use http::request::Parts;
 use url::form_urlencoded;
 
@@ -19,6 +19,8 @@ pub struct RecordedTokenRequest {
     pub authorization: Option<String>,
     /// The `Content-Type` header, as it was sent.
     pub content_type: Option<String>,
+    /// The `User-Agent` header, as it was sent.
+    pub user_agent: Option<String>,
     /// The decoded parameters of the body, in order; empty if it was not a form.
     pub params: Vec<(String, String)>,
     /// The query of the URL, as it was sent.
@@ -30,6 +32,7 @@ impl RecordedTokenRequest {
         let mut request = Self {
             authorization: header(head, &AUTHORIZATION),
             content_type: header(head, &CONTENT_TYPE),
+            user_agent: header(head, &USER_AGENT),
             params: Vec::new(),
             query: head.uri.query().map(str::to_owned),
         };

@@ -32,8 +32,10 @@ use token::Facts;
 
 /// How long a renewal waits for the saver.
 const SAVE_WAIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// All that one renewal may take: two token requests of 30 s, 0.75 s between them, the saver.
-const RENEWAL: Duration = Duration::from_millis(65_750);
+/// All that the token requests of one renewal may take.
+const TOKEN_REQUESTS: Duration = Duration::from_secs(30);
+/// All that one renewal may take: its token requests, and the saver.
+const RENEWAL: Duration = Duration::from_secs(30 + 5);
 /// The shortest wait after a failure.
 const BACKOFF: Duration = Duration::from_secs(1);
 /// A minute without renewals after one that did not help.

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::token::Facts;
-use super::{BACKOFF, Model, QUIET};
+use super::{BACKOFF, Model, QUIET, TOKEN_REQUESTS};
 use crate::provider::Issued;
 use crate::token_serial::TokenSerial;
 
@@ -15,6 +15,7 @@ const SECOND_TRY: (Duration, Duration) = (Duration::from_millis(250), Duration::
 pub(super) struct Flight {
     presented: TokenSerial,
     sent: SystemTime,
+    began: Duration,
     /// Nothing but a 401 has led to it.
     only_401: bool,
     is_second: bool,
@@ -25,6 +26,8 @@ pub(super) struct LastUse {
     at: Duration,
     answer: Answer,
     was_second: bool,
+    /// How long it took.
+    took: Duration,
 }
 
 /// What the session is told of a token request.
@@ -62,7 +65,8 @@ impl Model {
         } else {
             only_401 = self.check_cause(presented, is_second, now);
         }
-        self.flights.push(Flight { presented, sent: self.clock.wall(), only_401, is_second });
+        let (sent, began) = (self.clock.wall(), now);
+        self.flights.push(Flight { presented, sent, began, only_401, is_second });
     }
 
     /// Whether this is the second try after a lost answer.
@@ -82,9 +86,11 @@ impl Model {
             Answer::Later(wait) => since >= wait,
             Answer::Garbage => since >= BACKOFF,
             Answer::Lost if last.was_second => since >= BACKOFF,
+            // There is no time for another one.
+            Answer::Lost if last.took + SECOND_TRY.1 >= TOKEN_REQUESTS && since >= BACKOFF => true,
             Answer::Lost => {
-                is_second = true;
-                (SECOND_TRY.0..=SECOND_TRY.1).contains(&since)
+                is_second = last.took + SECOND_TRY.0 < TOKEN_REQUESTS;
+                is_second && (SECOND_TRY.0..=SECOND_TRY.1).contains(&since)
             }
         };
         if is_second {
@@ -128,7 +134,8 @@ impl Model {
         let position = self.flights.iter().position(|flight| flight.presented == presented);
         let Some(flight) = position.map(|position| self.flights.remove(position)) else { return };
         let was_second = flight.is_second;
-        self.uses.insert(presented, LastUse { at: now, answer, was_second });
+        let took = now - flight.began;
+        self.uses.insert(presented, LastUse { at: now, answer, was_second, took });
         let is_void = presented.login != self.login;
         if is_void {
             self.coverage.count("state: answer to a renewal that is void");

@@ -19,7 +19,8 @@ pub struct Api(pub World);
 #[async_trait]
 impl Middleware for Api {
     async fn handle(&self, request: Request, _: &mut Extensions, _: Next<'_>) -> Result<Response> {
-        let id: u32 = request.url().path()[1..].parse().unwrap();
+        // One path: what a 401 says of a path, it says of all requests.
+        let id: u32 = request.url().query().unwrap().parse().unwrap();
         let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let serial = header.and_then(|header| TokenSerial::read(header.strip_prefix("Bearer ")?));
         let Some(serial) = serial else {

@@ -106,7 +106,7 @@ impl Fleet {
     }
 
     pub fn request(&mut self, caller: Caller) {
-        let url = format!("{ORIGIN}/{}", self.count + 1);
+        let url = format!("{ORIGIN}/?{}", self.count + 1);
         let http = &self.slots[caller.slot].http;
         let request = http.get(url).with_extension(user_id(caller.user));
         self.call(caller, Kind::Request, |_, _| send(request));

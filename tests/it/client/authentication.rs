@@ -1,9 +1,11 @@
 //! Client authentication, and what goes into a token request.
 
+use std::time::Duration;
+
 use reqwest_oauth2::testing::{AuthMethod, Fault, RecordedTokenRequest};
 use reqwest_oauth2::{ClientAuthentication, ClientCredentials, OAuthClient, Session};
 
-use crate::support::World;
+use crate::support::{World, pass};
 
 fn pairs(request: &RecordedTokenRequest) -> Vec<(&str, &str)> {
     request.params.iter().map(|(name, value)| (&**name, &**value)).collect()
@@ -78,14 +80,60 @@ async fn detection_finds_the_method_once_and_presents_the_refresh_token_to_no_on
     }
 }
 
+fn json(status: u16, body: &str) -> Fault {
+    let content_type = "application/json".to_owned();
+    Fault::Reply { status, content_type, body: body.to_owned() }
+}
+
+#[tokio::test]
+async fn detection_goes_on_wherever_the_client_was_not_accepted() {
+    for fault in [
+        Fault::OAuthError { status: 401, code: "invalid_client".to_owned() },
+        Fault::OAuthError { status: 400, code: "invalid_client".to_owned() },
+        Fault::OAuthError { status: 403, code: "unauthorized_client".to_owned() },
+        Fault::OAuthError { status: 400, code: "unauthorized_client".to_owned() },
+        Fault::OAuthError { status: 200, code: "incorrect_client_credentials".to_owned() },
+        Fault::Status(401),
+        json(401, r#"{"message":"who are you?"}"#),
+        json(401, r#"{"errors":[{"errorType":"invalid_client"}]}"#),
+    ] {
+        // A part of each code is a secret of the request: it is compared as it was received.
+        for secret in ["potato", "client", "invalid", "a"] {
+            let world = World::with(|p| {
+                p.client("foo", secret).auth_methods([AuthMethod::ClientSecretPost])
+            })
+            .await;
+            world.provider.fail_next(fault.clone());
+            let app = OAuthClient::new("foo", world.provider.token_url()).unwrap();
+            let app = app.secret(secret).authentication(ClientAuthentication::Detect);
+            let session = |app: OAuthClient| {
+                Session::builder(app)
+                    .token(world.expired_token())
+                    .clock(world.clock.reader())
+                    .build()
+            };
+            session(app.clone()).refresh().await.unwrap();
+            session(app).refresh().await.unwrap();
+            let counts = world.provider.counts();
+            assert_eq!((counts.token_requests, counts.reuse_detected), (3, 0), "{fault:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn detection_stops_at_any_other_answer() {
     for fault in [
         Fault::OAuthError { status: 400, code: "invalid_grant".to_owned() },
-        Fault::OAuthError { status: 400, code: "unauthorized_client".to_owned() },
+        Fault::OAuthError { status: 401, code: "invalid_grant".to_owned() },
+        Fault::OAuthError { status: 401, code: "bad_refresh_token".to_owned() },
+        Fault::OAuthError { status: 400, code: "invalid_request".to_owned() },
+        Fault::OAuthError { status: 401, code: "who_knows".to_owned() },
+        Fault::OAuthError { status: 503, code: "temporarily_unavailable".to_owned() },
         Fault::Status(400),
+        Fault::Status(403),
         Fault::Status(503),
         Fault::HtmlPage,
+        Fault::CloseAfterIssue,
     ] {
         let world = World::new().await;
         world.provider.fail_always(fault.clone());
@@ -93,6 +141,61 @@ async fn detection_stops_at_any_other_answer() {
         assert!(app.token_request("client_credentials").send().await.is_err());
         assert_eq!(world.provider.counts().token_requests, 1, "{fault:?}");
     }
+}
+
+#[tokio::test]
+async fn detection_stops_at_a_code_that_ends_the_login() {
+    let world = World::new().await;
+    let code = "unauthorized_client".to_owned();
+    world.provider.fail_always(Fault::OAuthError { status: 400, code });
+    let app = world.app().authentication(ClientAuthentication::Detect);
+    let app = app.ends_login("unauthorized_client");
+    let session =
+        Session::builder(app).token(world.expired_token()).clock(world.clock.reader()).build();
+    assert!(session.refresh().await.unwrap_err().is_reauthorization_required());
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn both_attempts_of_a_detection_share_one_time_limit() {
+    let world = World::with(|p| p.auth_methods([AuthMethod::ClientSecretPost])).await;
+    let first = world.provider.pause_token_requests();
+    let app = world.app().authentication(ClientAuthentication::Detect);
+    let request = tokio::spawn(async move {
+        app.timeout(Duration::from_secs(30)).token_request("client_credentials").send().await
+    });
+    world.provider.wait_for_token_requests(1).await;
+    pass(20).await;
+    drop(first);
+    let _second = world.provider.pause_token_requests();
+    world.provider.wait_for_token_requests(2).await;
+    pass(9).await;
+    world.round_trips().await;
+    assert!(!request.is_finished());
+    pass(1).await;
+    assert!(request.await.unwrap().unwrap_err().is_timeout());
+}
+
+#[tokio::test]
+async fn every_request_to_the_provider_has_a_user_agent() {
+    let ours = concat!("reqwest-oauth2/", env!("CARGO_PKG_VERSION"));
+    let named = || reqwest::Client::builder().no_proxy().user_agent("theirs/1").build().unwrap();
+    let world = World::new().await;
+    let agent = || world.provider.token_requests().pop().unwrap().user_agent;
+    for (app, expected) in [
+        (world.app(), Some(ours)),
+        (world.app().user_agent("mine/2").unwrap(), Some("mine/2")),
+        (world.app().http_client(named()), Some("theirs/1")),
+        (world.app().http_client(named()).user_agent("mine/2").unwrap(), Some("mine/2")),
+        (world.app().http_client(crate::support::plain_http()), None),
+    ] {
+        app.token_request("client_credentials").send().await.unwrap();
+        assert_eq!(agent().as_deref(), expected);
+    }
+    let app = OAuthClient::discover(world.provider.issuer(), "foo").await.unwrap();
+    app.secret("potato").token_request("client_credentials").send().await.unwrap();
+    assert_eq!(agent().as_deref(), Some(ours));
+    assert!(world.app().user_agent("no\nway").unwrap_err().is_config());
 }
 
 #[tokio::test]

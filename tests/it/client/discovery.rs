@@ -1,8 +1,13 @@
 //! Discovery: RFC 8414 and OpenID Connect.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use reqwest::{Request, Response, ResponseBuilderExt as _};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use reqwest_oauth2::testing::{Fault, MetadataDocument, ProviderBuilder};
 use reqwest_oauth2::{Error, OAuthClient};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::support::{World, pass};
 
@@ -106,6 +111,8 @@ async fn a_document_that_is_not_that_issuers_is_discarded() {
             error.is_malformed_response() && error.to_string().contains(why),
             "{what}: {error}"
         );
+        // Nothing about it changes by waiting.
+        assert!(error.is_config() && !error.is_transient(), "{what}: {error}");
     }
 }
 
@@ -134,7 +141,7 @@ async fn discovery_is_bounded_and_follows_no_redirect() {
         world.provider.fail_metadata(fault.clone());
         let error = OAuthClient::discover(world.provider.issuer(), "foo").await.unwrap_err();
         assert!(error.is_malformed_response() && error.is_transient(), "{fault:?}: {error}");
-        assert_eq!(world.provider.counts().metadata_requests, 1, "{fault:?}");
+        assert_eq!(world.provider.counts().metadata_requests, 2, "{fault:?}");
     }
     assert_eq!(other.provider.counts().token_requests, 0);
 
@@ -163,5 +170,234 @@ async fn an_issuer_that_is_none_is_refused_before_anything_is_asked() {
     ] {
         let error = OAuthClient::discover(issuer, "foo").await.unwrap_err();
         assert!(error.is_config() && error.to_string().contains("issuer"), "{issuer}: {error}");
+    }
+}
+
+/// Answers requests in the place of the network, in order, and remembers their paths.
+#[derive(Clone, Default)]
+struct Site {
+    answers: Arc<Mutex<VecDeque<(u16, String)>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+#[async_trait::async_trait]
+impl Middleware for Site {
+    async fn handle(
+        &self,
+        request: Request,
+        _: &mut http::Extensions,
+        _: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        self.asked.lock().unwrap().push(request.url().path().to_owned());
+        let answer = self.answers.lock().unwrap().pop_front();
+        let (status, body) = answer.expect("nothing more was to be asked");
+        let response = http::Response::builder().status(status).url(request.url().clone());
+        Ok(response.body(body).unwrap().into())
+    }
+}
+
+impl Site {
+    fn new(answers: impl IntoIterator<Item = (u16, String)>) -> Self {
+        let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
+        Self { answers, asked: Arc::default() }
+    }
+
+    fn http(&self) -> ClientWithMiddleware {
+        // It sends nothing, so one is enough for all.
+        static UNUSED: LazyLock<reqwest::Client> = LazyLock::new(crate::support::plain_http);
+        ClientBuilder::new(UNUSED.clone()).with(self.clone()).build()
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    async fn discover(&self, issuer: &str) -> Result<OAuthClient, Error> {
+        OAuthClient::discover_with(issuer, "foo", self.http()).await
+    }
+}
+
+fn document(issuer: &str) -> Value {
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": "https://issuer.example/authorize",
+        "token_endpoint": "https://issuer.example/token",
+    })
+}
+
+const ISSUER: &str = "https://issuer.example/tenant1";
+const LOCATIONS: [&str; 3] = [
+    "/.well-known/oauth-authorization-server/tenant1",
+    "/.well-known/openid-configuration/tenant1",
+    "/tenant1/.well-known/openid-configuration",
+];
+
+/// What servers answer where they have no metadata, or not just now.
+fn misses() -> Vec<(u16, String)> {
+    let other = document("https://other.example").to_string();
+    let unfit = json!({ "issuer": ISSUER, "token_endpoint": "http://issuer.example/token" });
+    vec![
+        (200, "<!doctype html><html></html>".to_owned()),
+        (200, String::new()),
+        (200, "[]".to_owned()),
+        (200, "{".to_owned()),
+        (200, "x".repeat(2_000_000)),
+        (200, other),
+        (200, json!({ "issuer": ISSUER }).to_string()),
+        (200, unfit.to_string()),
+        (204, String::new()),
+        (302, String::new()),
+        (308, "<html></html>".to_owned()),
+        (400, json!({ "error": "invalid_request" }).to_string()),
+        (401, String::new()),
+        (403, "<html></html>".to_owned()),
+        (404, String::new()),
+        (405, String::new()),
+        (410, String::new()),
+        (429, String::new()),
+        (500, "oops".to_owned()),
+        (503, String::new()),
+    ]
+}
+
+#[tokio::test]
+async fn whatever_one_location_answers_the_next_is_asked() {
+    for (status, body) in misses() {
+        let note = format!("{status} {}", body.get(..40).unwrap_or(&body));
+        for failing in 1..=2 {
+            let miss = (status, body.clone());
+            let found = (200, document(ISSUER).to_string());
+            let site = Site::new(vec![miss; failing].into_iter().chain([found]));
+            let client = site.discover(ISSUER).await;
+            assert!(client.is_ok(), "{note}: {client:?}");
+            assert_eq!(site.asked(), LOCATIONS[..=failing], "{note}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_error_says_what_each_location_answered() {
+    let other = document("https://other.example").to_string();
+    let site = Site::new([(404, String::new()), (200, other), (302, String::new())]);
+    let error = site.discover(ISSUER).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("no metadata of this issuer can be used: at /.well-known/"), "{text}");
+    for (location, answer) in LOCATIONS.iter().zip([
+        "404",
+        "its issuer is \"https://other.example\", not the one that was asked for; give it exactly as the provider names it",
+        "302",
+    ]) {
+        let at = text.find(&format!("at {location}: ")).unwrap_or_else(|| panic!("{text}"));
+        let end = text[at..].find("; at ").map_or(text.len(), |end| at + end);
+        assert!(text[at..end].contains(answer), "{location}: {text}");
+    }
+    assert_eq!(site.asked(), LOCATIONS);
+
+    // However much they answer.
+    let long = json!({ "issuer": "\u{1b}x".repeat(100_000) }).to_string();
+    let error = Site::new(vec![(200, long); 3]).discover(ISSUER).await.unwrap_err();
+    assert!(error.to_string().len() < 5000, "{}", error.to_string().len());
+    assert!(!error.to_string().contains('\u{1b}'));
+}
+
+#[tokio::test]
+async fn a_wrong_issuer_does_not_pass_by_waiting_and_an_outage_does() {
+    let other = || (200, document("https://other.example").to_string());
+    let page = || (200, "<html></html>".to_owned());
+    let status = |status| (status, String::new());
+    for (answers, transient, malformed, decisive) in [
+        ([other(), status(404), status(404)], false, true, 200),
+        ([status(404), other(), status(404)], false, true, 200),
+        ([page(), other(), page()], false, true, 200),
+        ([status(404), status(404), status(404)], false, false, 404),
+        ([other(), status(503), status(404)], true, false, 503),
+        ([status(503), other(), status(404)], true, false, 503),
+        ([status(404), status(404), status(429)], true, false, 429),
+        ([status(500), status(404), status(404)], true, false, 500),
+        ([page(), status(404), status(404)], true, true, 200),
+    ] {
+        let note = format!("{answers:?}");
+        let error = Site::new(answers).discover(ISSUER).await.unwrap_err();
+        assert_eq!(error.is_transient(), transient, "{note}: {error}");
+        assert_eq!(error.is_config(), !transient, "{note}: {error}");
+        assert_eq!(error.is_malformed_response(), malformed, "{note}: {error}");
+        assert_eq!(error.status().unwrap(), decisive, "{note}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_public_issuer_leads_to_no_address_that_only_this_network_knows() {
+    for host in [
+        "127.0.0.1",
+        "127.1.2.3:8080",
+        "2130706433",
+        "localhost",
+        "localhost.:9",
+        "a.localhost",
+        "0.0.0.0",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+        "169.254.169.254",
+        "[::1]",
+        "[::]",
+        "[fd00::1]",
+        "[fe80::1]",
+        "[::ffff:169.254.169.254]",
+        "[::ffff:7f00:1]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[2002:7f00:1::]",
+        "[::127.0.0.1]",
+    ] {
+        for name in [
+            "token_endpoint",
+            "authorization_endpoint",
+            "device_authorization_endpoint",
+            "revocation_endpoint",
+            "introspection_endpoint",
+        ] {
+            for scheme in ["http", "https"] {
+                let mut document = document(ISSUER);
+                document[name] = format!("{scheme}://{host}/x").into();
+                let site = Site::new(vec![(200, document.to_string()); 3]);
+                let error = site.discover(ISSUER).await.unwrap_err();
+                assert!(error.is_config() && error.is_malformed_response(), "{host}: {error}");
+                let expected = format!("the {name} cannot be used: it");
+                assert!(error.to_string().contains(&expected), "{host}: {error}");
+                // Set by hand it is the application's own decision.
+                let by_hand = OAuthClient::new("foo", format!("https://{host}/x"));
+                assert!(by_hand.is_ok(), "{host}");
+            }
+        }
+    }
+    for host in
+        ["issuer.example", "8.8.8.8", "203.0.113.7", "[2606:4700::1111]", "[::ffff:8.8.8.8]"]
+    {
+        let mut document = document(ISSUER);
+        document["token_endpoint"] = format!("https://{host}/token").into();
+        assert!(Site::new([(200, document.to_string())]).discover(ISSUER).await.is_ok(), "{host}");
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_in_a_network_of_its_own_leads_there() {
+    for (issuer, host, allowed) in [
+        ("https://10.0.0.1", "10.9.9.9", true),
+        ("https://10.0.0.1", "[fd00::1]", true),
+        ("https://10.0.0.1", "8.8.8.8", true),
+        ("https://10.0.0.1", "127.0.0.1", false),
+        ("https://10.0.0.1", "169.254.169.254", false),
+        ("https://[fd00::1]", "192.168.0.1", true),
+        ("http://localhost:9", "127.0.0.1:9", true),
+        ("http://[::1]:9", "localhost:9", true),
+        ("http://127.0.0.1:9", "10.0.0.1", false),
+        ("http://127.0.0.1:9", "169.254.169.254", false),
+        ("http://127.0.0.1:9", "0.0.0.0", false),
+    ] {
+        let document =
+            json!({ "issuer": issuer, "token_endpoint": format!("https://{host}/token") });
+        let outcome = Site::new(vec![(200, document.to_string()); 3]).discover(issuer).await;
+        assert_eq!(outcome.is_ok(), allowed, "{issuer} {host}: {outcome:?}");
     }
 }

@@ -162,7 +162,7 @@ async fn a_callback_that_is_not_the_answer_is_refused_before_anything_is_sent() 
                 set(p, "iss", "https://evil.example");
                 p.push(("error".into(), "access_denied".into()));
             },
-            "it comes from another issuer",
+            "it comes from another issuer (it reports the error access_denied; anybody can have sent it)",
         ),
         (
             "an error with a wrong state",
@@ -170,7 +170,7 @@ async fn a_callback_that_is_not_the_answer_is_refused_before_anything_is_sent() 
                 set(p, "state", "wrong");
                 p.push(("error".into(), "access_denied".into()))
             },
-            "the state does not match",
+            "the state does not match (it reports the error access_denied; anybody can have sent it)",
         ),
     ];
     for (what, tamper, why) in cases {
@@ -212,14 +212,88 @@ async fn the_callback_of_another_login_is_refused() {
 }
 
 #[tokio::test]
-async fn a_callback_used_again_is_an_invalid_grant() {
+async fn a_login_is_finished_once_whatever_its_clones_try() {
     let world = world().await;
     let app = app(&world);
     let login = begin(&app);
     let callback = browse(login.url()).await;
+    let stored = serde_json::to_string(&login).unwrap();
+    // What is refused uses nothing up: anybody can send a callback.
+    for forged in ["/cb?code=x&state=x", "/cb?error=access_denied", "/elsewhere"] {
+        assert!(login.clone().finish(&app, forged).await.unwrap_err().is_callback());
+    }
     login.clone().finish(&app, &callback).await.unwrap();
-    let error = login.finish(&app, &callback).await.unwrap_err();
+    for again in [
+        login.clone().finish(&app, &callback).await.unwrap_err(),
+        login.clone().finish_with_code(&app, "another code").await.unwrap_err(),
+        login.clone().clone().finish(&app, &callback).await.unwrap_err(),
+    ] {
+        assert!(again.is_callback() && !again.is_transient());
+        assert_eq!(
+            again.to_string(),
+            "the callback does not belong to this login: the login is finished already; begin the login again"
+        );
+    }
+    assert_eq!(world.provider.counts().token_requests, 1);
+    // A copy that another process has stored knows nothing of it: there it is the provider's word.
+    let copy: PendingLogin = serde_json::from_str(&stored).unwrap();
+    let error = copy.finish(&app, &callback).await.unwrap_err();
     assert_eq!(error.error_code(), Some("invalid_grant"));
+}
+
+#[tokio::test]
+async fn of_clones_that_finish_at_once_one_sends_the_code() {
+    let world = world().await;
+    let app = app(&world);
+    let login = begin(&app);
+    let callback = browse(login.url()).await;
+    let all = (0..8).map(|_| login.clone().finish(&app, &callback));
+    let outcomes = futures_util::future::join_all(all).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    let refused = |outcome: &&Result<_, reqwest_oauth2::Error>| {
+        outcome.as_ref().is_err_and(reqwest_oauth2::Error::is_callback)
+    };
+    assert_eq!(outcomes.iter().filter(refused).count(), 7);
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn an_error_that_nobody_vouches_for_is_shown_and_not_believed() {
+    let world = world().await;
+    let app = app(&world).issuer("https://provider.example");
+    let login = begin(&app);
+    let state = login.state();
+    let late = app.authorization_code(REDIRECT_URI).unwrap().lifetime(Duration::ZERO);
+    let late = late.begin().unwrap();
+    let reports = "it reports the error access_denied: no \\u{1b}[31mway; anybody can have sent it";
+    let error = "error=access_denied&error_description=no+%1b[31mway";
+    for (login, callback, why) in [
+        (&login, format!("?{error}"), "it has no state"),
+        (&login, format!("?{error}&state="), "it has no state"),
+        (&login, format!("?{error}&state=wrong"), "the state does not match"),
+        (
+            &login,
+            format!("?{error}&state={state}&iss=https://evil.example"),
+            "it comes from another issuer",
+        ),
+        (&late, format!("?{error}&state={}", late.state()), "it comes too late"),
+    ] {
+        let error = login.clone().finish(&app, &callback).await.unwrap_err();
+        assert!(error.is_callback() && !error.is_transient(), "{callback}");
+        assert_eq!((error.error_code(), error.error_description()), (None, None), "{callback}");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the callback does not belong to this login: {why} ({reports}); begin the login again"
+            )
+        );
+    }
+    // Neither a secret nor a flood of text.
+    let long = "x ".repeat(1000);
+    let hostile = format!("?error={long}&error_description={state}+and+s3cret&code=s3cret");
+    let error = login.finish(&app, hostile).await.unwrap_err().to_string();
+    assert!(error.contains("[redacted] and [redacted]"), "{error}");
+    assert!(error.chars().count() < 300, "{error}");
 }
 
 #[tokio::test]
@@ -301,8 +375,23 @@ async fn the_providers_refusal_is_its_own_error() {
 async fn what_the_application_gets_wrong_is_said_before_anyone_is_sent_anywhere() {
     let world = world().await;
     let app = app(&world);
-    for redirect_uri in ["/cb", "https://me.example/cb#x", "http://me.example/cb", "myapp:/cb"] {
+    for redirect_uri in [
+        "/cb",
+        "https://me.example/cb#x",
+        "http://me.example/cb",
+        "myapp:/cb",
+        "java.script:alert(1)",
+        "https://me@evil.example/cb",
+    ] {
         assert!(app.authorization_code(redirect_uri).unwrap_err().is_config(), "{redirect_uri}");
+        assert!(app.implicit(redirect_uri).unwrap_err().is_config(), "{redirect_uri}");
+    }
+    for redirect_uri in ["com.example.app:/", "vscode://publisher.extension/cb"] {
+        let login = app.authorization_code(redirect_uri).unwrap().begin().unwrap();
+        assert_eq!(get(&query(login.url()), "redirect_uri"), redirect_uri);
+        let callback = format!("{redirect_uri}?code=x&state={}", login.state());
+        let error = login.finish(&app, callback).await.unwrap_err();
+        assert_eq!(error.error_code(), Some("invalid_grant"), "it was exchanged");
     }
     let no_endpoint = world.app().authorization_code(REDIRECT_URI).unwrap_err();
     assert!(no_endpoint.is_config() && no_endpoint.to_string().contains("authorization_endpoint"));

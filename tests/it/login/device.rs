@@ -93,6 +93,103 @@ async fn a_request_without_an_answer_doubles_the_interval() {
     waiting.abort();
 }
 
+fn reply(status: u16, content_type: &str, body: &str) -> Fault {
+    Fault::Reply { status, content_type: content_type.to_owned(), body: body.to_owned() }
+}
+
+#[tokio::test]
+async fn what_is_not_the_providers_word_ends_no_waiting() {
+    let page = |status| reply(status, "text/html", "<html><body>Not now</body></html>");
+    let code = |status, code: &str| Fault::OAuthError { status, code: code.to_owned() };
+    for fault in [
+        Fault::CloseBeforeIssue,
+        Fault::CutBody,
+        Fault::HtmlPage,
+        Fault::TooManyRequests { retry_after: "1".to_owned() },
+        Fault::Redirect { status: 302, location: "https://portal.example/".to_owned() },
+        page(403),
+        page(404),
+        page(407),
+        page(429),
+        page(502),
+        reply(200, "", ""),
+        reply(200, "application/json", r#"{"access"#),
+        Fault::Status(400),
+        Fault::Status(503),
+        code(429, "who_knows"),
+        code(503, "server_error"),
+        code(200, "ratelimited"),
+        code(400, "temporarily_unavailable"),
+    ] {
+        let (world, login) = begin(|p| p.device_interval(Some(Duration::from_secs(2)))).await;
+        let user_code = login.user_code().to_owned();
+        world.provider.fail_next(fault.clone());
+        let waiting = waiting!(login);
+        tokio::task::yield_now().await;
+        pass(2).await;
+        world.provider.wait_for_token_requests(1).await;
+        world.round_trips().await;
+        world.provider.approve_device(&user_code);
+        pass(3).await;
+        world.round_trips().await;
+        assert_eq!(world.provider.counts().token_requests, 1, "{fault:?}");
+        assert!(!waiting.is_finished(), "{fault:?}");
+        pass(1).await;
+        assert!(waiting.await.unwrap().is_ok(), "{fault:?}");
+        assert_eq!(world.provider.counts().token_requests, 2, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn any_other_code_ends_the_waiting() {
+    for code in ["access_denied", "expired_token", "invalid_grant", "invalid_client", "who_knows"] {
+        let (world, login) = begin(|p| p).await;
+        world.provider.fail_next(Fault::OAuthError { status: 400, code: code.to_owned() });
+        let waiting = waiting!(login);
+        tokio::task::yield_now().await;
+        pass(5).await;
+        assert_eq!(waiting.await.unwrap().unwrap_err().error_code(), Some(code));
+        assert_eq!(world.provider.counts().token_requests, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_a_secret_is_part_of_is_understood() {
+    let set_up = |p: ProviderBuilder| p.client("foo", "pending");
+    let world = World::with(set_up).await;
+    let app = app(&world).secret("pending");
+    let login = app.device_authorization().begin().await.unwrap();
+    let user_code = login.user_code().to_owned();
+    let waiting = waiting!(login);
+    tokio::task::yield_now().await;
+    pass(5).await;
+    world.provider.wait_for_token_requests(1).await;
+    world.round_trips().await;
+    world.provider.approve_device(&user_code);
+    pass(5).await;
+    assert!(waiting.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn after_an_outage_the_provider_is_asked_once_more_before_the_code_expires() {
+    let (world, login) = begin(|p| p.device_lifetime(Duration::from_secs(60))).await;
+    let user_code = login.user_code().to_owned();
+    world.provider.fail_always(Fault::Status(503));
+    let waiting = waiting!(login);
+    tokio::task::yield_now().await;
+    for (polls, interval) in [(1, 5), (2, 10), (3, 20)] {
+        pass(interval).await;
+        world.provider.wait_for_token_requests(polls).await;
+        world.round_trips().await;
+    }
+    // 25 seconds are left, and the interval is 40.
+    world.provider.clear_faults();
+    world.provider.approve_device(&user_code);
+    pass(13).await;
+    assert!(waiting.await.unwrap().is_ok());
+    assert_eq!(world.provider.counts().token_requests, 4);
+}
+
 #[tokio::test]
 async fn a_refusal_ends_the_waiting() {
     let (world, login) = begin(|p| p).await;

@@ -22,6 +22,13 @@ async fn implicit_takes_the_token_from_the_fragment() {
     let error = login.finish(&app, callback.replace("state=", "state=x")).unwrap_err();
     assert!(error.is_callback());
     assert_eq!(world.provider.counts().token_requests, 0);
+    let login = app.implicit(REDIRECT_URI).unwrap().begin().unwrap();
+    let callback = browse(login.url()).await;
+    let forged = callback.replace("state=", "state=x");
+    assert!(login.clone().finish(&app, forged).unwrap_err().is_callback());
+    assert!(login.clone().finish(&app, &callback).is_ok());
+    let error = login.finish(&app, &callback).unwrap_err();
+    assert!(error.is_callback() && error.to_string().contains("finished already"), "{error}");
 }
 
 #[tokio::test]

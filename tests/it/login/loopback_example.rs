@@ -125,3 +125,58 @@ async fn silent_and_endless_requests_keep_nobody_out() {
     drop(silent);
     assert_eq!(outcome.await.unwrap(), Ok("/cb?code=a".to_owned()));
 }
+
+#[tokio::test]
+async fn a_forged_callback_does_not_end_the_login() {
+    let loopback = Loopback::bind(0).await.unwrap();
+    let redirect_uri = loopback.redirect_uri();
+    let world = World::with(|p| p.redirect_uri(&redirect_uri)).await;
+    let address = redirect_uri["http://".len()..redirect_uri.len() - "/cb".len()].to_owned();
+    let app = super::app(&world);
+    let login = app.authorization_code(&redirect_uri).unwrap().begin().unwrap();
+    let (url, state) = (login.url().to_owned(), login.state().to_owned());
+    let outcome = tokio::spawn(async move {
+        let finish = async |callback| Ok(login.clone().finish(&app, callback).await?);
+        loopback.answer(finish).await.map_err(|error| error.to_string())
+    });
+    for forged in ["/cb?code=x&state=forged", "/cb?code=x", "/cb", "/cb?error=access_denied"] {
+        let answer = send(&address, &get(forged, &address)).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{forged}: {answer}");
+        assert!(answer.contains("does not belong to this login"), "{answer}");
+        assert!(!answer.contains(&state), "{answer}");
+    }
+    assert!(!outcome.is_finished());
+    assert_eq!(world.provider.counts().token_requests, 0);
+
+    let callback = super::browse(&url).await;
+    let answer =
+        send(&address, &get(&callback[redirect_uri.len() - "/cb".len()..], &address)).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.contains("<h1>You are logged in</h1>"), "{answer}");
+    let token = outcome.await.unwrap().unwrap();
+    assert!(world.provider.accepts_access_token(token.access_token()));
+}
+
+#[tokio::test]
+async fn forged_callbacks_are_bounded() {
+    let loopback = Loopback::bind(0).await.unwrap();
+    let redirect_uri = loopback.redirect_uri();
+    let world = World::with(|p| p.redirect_uri(&redirect_uri)).await;
+    let address = redirect_uri["http://".len()..redirect_uri.len() - "/cb".len()].to_owned();
+    let app = super::app(&world);
+    let login = app.authorization_code(&redirect_uri).unwrap().begin().unwrap();
+    let outcome = tokio::spawn(async move {
+        let finish = async |callback| Ok(login.clone().finish(&app, callback).await?);
+        loopback.answer(finish).await.map_err(|error| error.to_string())
+    });
+    for count in 1..=20 {
+        assert!(!outcome.is_finished(), "{count}");
+        let answer = send(&address, &get("/cb?code=x&state=forged", &address)).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    }
+    assert_eq!(
+        outcome.await.unwrap().unwrap_err(),
+        "the callback does not belong to this login: the state does not match; begin the login again"
+    );
+    assert_eq!(world.provider.counts().token_requests, 0);
+}

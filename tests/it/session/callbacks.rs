@@ -152,7 +152,7 @@ async fn a_grant_that_calls_back_is_given_up_when_its_time_is_over() {
         if call == Call::SignOut {
             continue;
         }
-        pass(1).await;
+        pass(2).await;
         let token = session.token().await.unwrap();
         assert!(world.provider.accepts_access_token(token.access_token()), "{call:?}");
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use reqwest_oauth2::testing::Fault;
 
 use crate::support::World;
 
@@ -119,26 +120,180 @@ async fn a_token_of_unknown_lifetime_is_used_until_a_401() {
     assert_eq!(world.provider.counts().api_unauthorized, 1);
 }
 
+/// A response with an access token that the API accepts, and these members.
+fn reply(world: &World, members: &str) -> Fault {
+    let access = world.token();
+    Fault::Reply {
+        status: 200,
+        content_type: "application/json".to_owned(),
+        body: format!(r#"{{"access_token":"{}",{members}}}"#, access.access_token()),
+    }
+}
+
+fn seconds(time: std::time::SystemTime) -> u64 {
+    time.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
 #[tokio::test]
-async fn a_token_issued_as_already_expired_is_not_renewed_in_a_loop() {
-    for expires_in in ["-1", "\"-30\"", "-9223372036854775808"] {
+async fn a_token_issued_as_already_expired_is_used_until_a_401() {
+    let now = seconds(World::new().await.clock.now());
+    // Each with a provider whose clock is two hours behind ours.
+    let (then, date) = (now - 2 * 3600 + 60, "2027-01-15T06:01:00Z");
+    for members in [
+        r#""expires_in":-1"#.to_owned(),
+        r#""expires_in":"-30""#.to_owned(),
+        r#""expires_in":-9223372036854775808"#.to_owned(),
+        format!(r#""expires_in":{then}"#),
+        format!(r#""expires_at":{then}"#),
+        format!(r#""expires_at":"{then}""#),
+        format!(r#""expires_at":{then}000"#),
+        format!(r#""expires_at":{then},"expires_in":null"#),
+        format!(r#""expires_on":"{then}""#),
+        format!(r#""expires":{then}"#),
+        format!(r#""expires":"{date}""#),
+        format!(r#""expiry":"{date}""#),
+        r#""expires":"Fri, 15 Jan 2027 06:01:00 GMT""#.to_owned(),
+        r#""expires_at":5"#.to_owned(),
+    ] {
         let world = World::new().await;
-        let access = world.token();
-        world.provider.fail_next(reqwest_oauth2::testing::Fault::Reply {
-            status: 200,
-            content_type: "application/json".to_owned(),
-            body: format!(
-                r#"{{"access_token":"{}","expires_in":{expires_in}}}"#,
-                access.access_token()
-            ),
-        });
-        let session = world.session().token(world.expired_token()).build();
+        world.provider.fail_next(reply(&world, &members));
+        let session = world.saving().token(world.expired_token()).build();
         let http = world.http(&session);
         for _ in 0..5 {
             assert_eq!(world.get(&http).await.unwrap(), 200);
         }
-        assert_eq!(world.provider.counts().token_requests, 1, "{expires_in}");
+        assert_eq!(session.token().await.unwrap().expires_at(), None, "{members}");
+        session.shutdown().await.unwrap();
+        assert_eq!(world.provider.counts().token_requests, 1, "{members}");
+        // Nor does the next process renew what was saved.
+        let next = world.saving().token(world.saved.last()).build();
+        assert_eq!(world.get(&world.http(&next)).await.unwrap(), 200);
+        assert_eq!(world.provider.counts().token_requests, 1, "{members}");
+        world.provider.revoke_access_tokens();
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+        assert_eq!(world.provider.counts().token_requests, 2, "{members}");
     }
+}
+
+#[tokio::test]
+async fn a_token_of_a_provider_whose_clock_is_ahead_is_used_until_a_401() {
+    let world = World::new().await;
+    let then = seconds(world.clock.now()) + 3 * 3600;
+    world.provider.fail_next(reply(&world, &format!(r#""expires_at":{then}"#)));
+    let session = world.session().token(world.expired_token()).build();
+    let http = world.http(&session);
+    for _ in 0..5 {
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+    }
+    assert_eq!(world.provider.counts().token_requests, 1);
+    world.clock.forward(3600.0);
+    for _ in 0..5 {
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+    }
+    assert_eq!(world.provider.counts().token_requests, 2);
+    assert_eq!(world.provider.counts().api_unauthorized, 1);
+}
+
+#[tokio::test]
+async fn deadlines_under_other_names_and_in_other_units_are_kept() {
+    let then = seconds(World::new().await.clock.now()) + 600;
+    for members in [
+        format!(r#""expires_on":"{then}""#),
+        format!(r#""expires":{then}"#),
+        r#""expires":"2027-01-15T08:10:00Z""#.to_owned(),
+        r#""expires":"Fri, 15 Jan 2027 08:10:00 GMT""#.to_owned(),
+        r#""expires_in_sec":600,"expires_in":600000"#.to_owned(),
+        format!(r#""expires_in":{then}"#),
+        format!(r#""expires_at":{then}000"#),
+        format!(r#""expires_in":null,"expires_at":{then}"#),
+        r#""expires_in":600,"ext_expires_in":7200"#.to_owned(),
+    ] {
+        let world = World::new().await;
+        world.provider.fail_next(reply(&world, &members));
+        let session = world.saving().token(world.expired_token()).build();
+        let http = world.http(&session);
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+        for token in [session.token().await.unwrap(), world.saved.last()] {
+            let expires_at = token.expires_at().unwrap().timestamp();
+            assert_eq!(u64::try_from(expires_at), Ok(then), "{members}");
+        }
+        world.clock.forward(600.0);
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+        assert_eq!(world.provider.counts().token_requests, 2, "{members}");
+    }
+}
+
+#[tokio::test]
+async fn a_stored_token_that_has_expired_is_renewed_once_before_its_first_use() {
+    let now = seconds(World::new().await.clock.now());
+    for members in [
+        r#""expires_in":-30"#.to_owned(),
+        r#""expires_in":"-30""#.to_owned(),
+        r#""expires_in":-1"#.to_owned(),
+        format!(r#""expires_at":{}"#, now - 1),
+        format!(r#""expires_on":"{}""#, now - 7200),
+        r#""expires_at":5"#.to_owned(),
+    ] {
+        let world = World::new().await;
+        let valid = world.token();
+        let stored = format!(
+            r#"{{"access_token":"{}","refresh_token":"{}",{members}}}"#,
+            valid.access_token(),
+            valid.refresh_token().unwrap()
+        );
+        let stored: reqwest_oauth2::Token = serde_json::from_str(&stored).unwrap();
+        for is_set in [false, true] {
+            let world = World::new().await;
+            // Relative ones count by the machine's clock, which is far behind the test's.
+            let mut stored = stored.clone();
+            let other = world.token();
+            stored = stored.with_refresh_token(other.refresh_token().unwrap());
+            let builder = world.saving();
+            let session =
+                if is_set { builder.build() } else { builder.token(stored.clone()).build() };
+            if is_set {
+                session.set_token(stored.clone()).await.unwrap();
+            }
+            let http = world.http(&session);
+            for _ in 0..5 {
+                assert_eq!(world.get(&http).await.unwrap(), 200, "{members}");
+            }
+            assert!(!world.shown().contains(&stored.access_token().to_owned()));
+            assert_eq!(world.provider.counts().token_requests, 1, "{members}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lead_of_the_applications_own_is_kept_where_only_the_deadline_is_known() {
+    for (left, lead, renewals) in [(60, 300, 1), (500, 300, 0)] {
+        let world = World::new().await;
+        let expires_at = world.clock.now() + Duration::from_secs(left);
+        let token = world.token().with_expires_at(expires_at.into());
+        let session =
+            world.saving().refresh_lead(Duration::from_secs(lead)).token(token.clone()).build();
+        let http = world.http(&session);
+        for _ in 0..3 {
+            assert_eq!(world.get(&http).await.unwrap(), 200);
+            session.shutdown().await.unwrap();
+        }
+        assert_eq!(world.shown()[0], token.access_token(), "nobody waits");
+        assert_eq!(world.provider.counts().token_requests, renewals, "{left}");
+    }
+}
+
+#[tokio::test]
+async fn a_lead_that_is_longer_than_tokens_live_costs_no_renewal_for_each_request() {
+    let world = World::with(|p| p.lifetime(Duration::from_secs(60))).await;
+    let expires_at = world.clock.now() + Duration::from_secs(60);
+    let token = world.token().with_expires_at(expires_at.into());
+    let session = world.saving().refresh_lead(Duration::from_secs(300)).token(token).build();
+    let http = world.http(&session);
+    for _ in 0..5 {
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+        session.shutdown().await.unwrap();
+    }
+    assert_eq!(world.provider.counts().token_requests, 1);
 }
 
 #[tokio::test]

@@ -130,6 +130,62 @@ async fn an_answer_of_an_own_grant_keeps_the_refresh_token_that_it_leaves_out() 
 }
 
 #[tokio::test]
+async fn a_grants_token_with_a_deadline_in_the_past_is_used_until_a_401() {
+    for hours in [0, 2, 24 * 365 * 60] {
+        let world = World::new().await;
+        let expires_at = world.clock.now() - Duration::from_secs(hours * 3600);
+        let (calls, provider) = (Arc::new(AtomicUsize::new(0)), world.provider.clone());
+        let counter = calls.clone();
+        let session = Session::from_grant(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+            let response = provider.log_in();
+            let token = Token::new(response["access_token"].as_str().unwrap());
+            async move { Ok(token?.with_expires_at(expires_at.into())) }
+        })
+        .clock(world.clock.reader())
+        .build();
+        let http = world.http(&session);
+        for _ in 0..5 {
+            assert_eq!(world.get(&http).await.unwrap(), 200);
+        }
+        assert_eq!(session.token().await.unwrap().expires_at(), None);
+        assert_eq!(calls.load(Ordering::SeqCst), 1, "{hours}");
+        world.provider.revoke_access_tokens();
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_grant_keeps_what_its_answer_leaves_out() {
+    let world = World::new().await;
+    let old: Token = serde_json::from_value(serde_json::json!({
+        "access_token": "old", "refresh_token": "kept", "expires_at": 5, "scope": "read",
+        "instance_url": "https://eu1.example", "id_token": "e.y.J",
+    }))
+    .unwrap();
+    let session = Session::from_grant(|| async { Token::new("new") })
+        .clock(world.clock.reader())
+        .token(old.clone())
+        .build();
+    let token = session.token().await.unwrap();
+    assert_eq!((token.access_token(), token.refresh_token()), ("new", Some("kept")));
+    assert_eq!((token.scope(), token.extra()), (Some("read"), old.extra()));
+    assert_eq!(token.expires_at(), None, "the deadline is the old access token's");
+}
+
+#[tokio::test]
+async fn a_grant_must_return_an_access_token() {
+    let alone = r#"{"refresh_token": "rt"}"#;
+    let session = Session::from_grant(move || async move {
+        serde_json::from_str::<Token>(alone).map_err(Error::transient)
+    })
+    .build();
+    let error = session.token().await.unwrap_err();
+    assert!(error.is_config(), "{error}");
+}
+
+#[tokio::test]
 async fn a_grant_that_was_refused_once_is_asked_again_after_a_minute() {
     let world = World::with(|p| p.accept_assertions(|_| true)).await;
     let jwt = JwtBearer::new(|| async { Ok::<_, Error>("signed".to_owned()) });
@@ -148,7 +204,7 @@ async fn a_grant_that_was_refused_once_is_asked_again_after_a_minute() {
         pass(59).await;
         assert!(session.token().await.is_err());
         assert_eq!(world.provider.counts().token_requests, n);
-        pass(1).await;
+        pass(2).await;
         session.token().await.unwrap();
         assert_eq!(world.provider.counts().token_requests, n + 1);
     }

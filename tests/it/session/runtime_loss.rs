@@ -230,9 +230,9 @@ fn a_waiter_gives_a_request_on_a_runtime_that_nobody_drives_its_time() {
                 }
             });
             let (seconds, _) = seconds_until(&world, waiting).await;
-            // All that a renewal may take (45 s), and the wait for a save (5 s); one second more for
+            // All that a renewal may take (30 s), and the wait for a save (5 s); one second more for
             // the machine to say why.
-            assert!((45..=51).contains(&seconds), "{seconds}");
+            assert!((30..=36).contains(&seconds), "{seconds}");
         });
     }
 }

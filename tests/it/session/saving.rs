@@ -214,7 +214,7 @@ async fn a_call_that_takes_longer_than_a_minute_is_set_aside_and_another_is_made
     pass(2).await;
     world.round_trips().await;
     assert!(session.save_error().unwrap().is_timeout());
-    pass(1).await;
+    pass(2).await;
     gated.entered().await;
     // The second call ends, and then the first, which may have written over it: the token is saved once
     // more.
@@ -290,7 +290,7 @@ async fn a_token_whose_first_save_failed_is_used_as_soon_as_the_second_one_succe
     let http = world.http(&session);
     assert!(ours(&world.get(&http).await.unwrap_err()).is_save());
     assert!(session.save_error().unwrap().is_save());
-    pass(1).await;
+    pass(2).await;
     world.round_trips().await;
     assert_eq!(calls.load(Ordering::SeqCst), 2);
     assert!(session.save_error().is_none());
@@ -315,7 +315,7 @@ async fn after_set_token_has_failed_the_account_before_is_not_served() {
         assert!(session.header().is_none() && session.current_token().is_none());
     }
     assert_eq!(world.provider.counts().api_requests, 1);
-    pass(1).await;
+    pass(2).await;
     world.round_trips().await;
     assert_eq!(world.get(&http).await.unwrap(), 200);
     assert_eq!(world.shown().last().unwrap(), other_account.access_token());

@@ -90,7 +90,7 @@ async fn a_save_that_fails_amid_it_is_not_made_again_at_once() {
     assert!(!shutdown.await.unwrap());
     world.round_trips().await;
     assert_eq!(calls.load(Ordering::SeqCst), 1);
-    pass(1).await;
+    pass(2).await;
     world.round_trips().await;
     assert_eq!(calls.load(Ordering::SeqCst), 2);
 }

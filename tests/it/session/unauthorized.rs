@@ -1,6 +1,7 @@
 //! A 401: one renewal and one replay, where the challenge permits it.
 
 use reqwest::{Body, StatusCode};
+use reqwest_oauth2::ReplayBody;
 use reqwest_oauth2::testing::Fault;
 
 use crate::support::{World, ours, pass};
@@ -143,7 +144,7 @@ async fn a_server_that_always_says_401_costs_one_renewal() {
 }
 
 #[tokio::test]
-async fn one_endpoint_that_always_says_401_beside_good_ones_costs_one_renewal() {
+async fn a_path_that_says_401_now_and_then_costs_one_renewal() {
     let world = World::new().await;
     let session = world.saving().token(world.token()).build();
     let http = world.http(&session);
@@ -253,4 +254,142 @@ async fn a_replay_that_lacks_a_scope_says_nothing_of_the_renewed_token() {
     world.provider.revoke_access_tokens();
     assert_eq!(world.get(&http).await.unwrap(), 200);
     assert_eq!(world.provider.counts().token_requests, 2);
+}
+
+/// A client, and what asks it for a path; a path that begins with `bad` says 401 whatever the token.
+struct Api {
+    world: World,
+    http: reqwest_middleware::ClientWithMiddleware,
+}
+
+impl Api {
+    async fn new() -> Self {
+        let world = World::new().await;
+        let session = world.saving().token(world.token()).build();
+        let http = world.http(&session);
+        Self { world, http }
+    }
+
+    async fn get(&self, path: &str) -> StatusCode {
+        self.world.provider.reject_all(path.starts_with("bad"));
+        let url = format!("{}/{path}", self.world.provider.api_url());
+        self.http.get(url).send().await.unwrap().status()
+    }
+
+    fn renewals(&self) -> u64 {
+        self.world.provider.counts().token_requests
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_always_says_401_keeps_no_other_path_from_renewing() {
+    let api = Api::new().await;
+    for query in ["", "?a", "?b"] {
+        assert_eq!(api.get(&format!("bad{query}")).await, 401);
+        assert_eq!(api.renewals(), 1);
+    }
+    // Of the token that it has got nobody has said anything yet.
+    for renewals in 2..=10 {
+        api.world.provider.revoke_access_tokens();
+        assert_eq!(api.get(&format!("good/{renewals}")).await, 200);
+        assert_eq!(api.renewals(), renewals);
+        assert_eq!(api.get("bad").await, 401);
+    }
+    assert_eq!(api.renewals(), 10);
+}
+
+#[tokio::test]
+async fn an_api_that_says_401_to_all_of_its_paths_costs_a_few_renewals() {
+    let api = Api::new().await;
+    for n in 0..200 {
+        assert_eq!(api.get(&format!("bad/{n}")).await, 401);
+    }
+    assert_eq!(api.renewals(), 4);
+    // It is over as soon as a path accepts the token.
+    assert_eq!(api.get("good").await, 200);
+    for renewals in 5..=10 {
+        api.world.provider.revoke_access_tokens();
+        assert_eq!(api.get(&format!("other/{renewals}")).await, 200);
+        assert_eq!(api.renewals(), renewals);
+    }
+}
+
+#[tokio::test]
+async fn many_paths_that_say_401_beside_a_good_one_keep_that_from_nothing() {
+    let api = Api::new().await;
+    for n in 0..200 {
+        assert_eq!(api.get("good").await, 200);
+        assert_eq!(api.get(&format!("bad/{n}")).await, 401);
+    }
+    assert_eq!(api.renewals(), 17);
+    for renewals in 18..=20 {
+        api.world.provider.revoke_access_tokens();
+        assert_eq!(api.get("good").await, 200);
+        assert_eq!(api.renewals(), renewals);
+    }
+}
+
+#[tokio::test]
+async fn one_api_that_always_says_401_keeps_no_other_api_from_renewing() {
+    let (world, other) = (World::new().await, World::new().await);
+    let session = world.saving().token(world.token()).build();
+    let origins = [world.provider.origin(), other.provider.origin()];
+    let http = reqwest_middleware::ClientBuilder::new(crate::support::plain_http())
+        .with(session.middleware(origins).unwrap())
+        .build();
+    // The other provider knows none of these tokens.
+    assert_eq!(other.get(&http).await.unwrap(), 401);
+    for renewals in 2..=5 {
+        world.provider.revoke_access_tokens();
+        assert_eq!(world.get(&http).await.unwrap(), 200);
+        assert_eq!(other.get(&http).await.unwrap(), 401);
+        assert_eq!(world.provider.counts().token_requests, renewals);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_can_be_made_again_is_sent_again() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let http = world.http(&session);
+    world.provider.revoke_access_tokens();
+    let body = ReplayBody::new(|| {
+        let chunks = ["a ", "stream"].map(Ok::<_, std::io::Error>);
+        Body::wrap_stream(futures_util::stream::iter(chunks))
+    });
+    let request = http.post(world.provider.api_url()).header("x-own", "1").body(body.make());
+    assert_eq!(request.with_extension(body).send().await.unwrap().status(), 200);
+    let seen = world.provider.api_requests();
+    assert_eq!(seen.len(), 2);
+    for request in &seen {
+        assert_eq!((request.method.as_str(), request.body.as_slice()), ("POST", &b"a stream"[..]));
+    }
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn a_stream_under_way_while_its_token_is_replaced_is_sent_again_if_it_can_be_made_again() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let http = world.http(&session);
+    let stream = || {
+        let chunks = [Ok::<_, std::io::Error>("a stream")];
+        Body::wrap_stream(futures_util::stream::iter(chunks))
+    };
+    let body = ReplayBody::new(stream);
+    let post = |body| http.post(world.provider.api_url()).body(body);
+    let requests = [post(stream()), post(stream()).with_extension(body)];
+    // The provider ends the old access token when it issues the next one.
+    world.provider.revoke_access_tokens();
+    let hold = world.provider.pause_api();
+    let requests = requests.map(|request| tokio::spawn(request.send()));
+    world.provider.wait_for_api_requests(2).await;
+    session.refresh().await.unwrap();
+    drop(hold);
+    let mut statuses = Vec::new();
+    for request in requests {
+        statuses.push(request.await.unwrap().unwrap().status().as_u16());
+    }
+    assert_eq!(statuses, [401, 200]);
+    assert_eq!(world.provider.counts().token_requests, 1);
 }

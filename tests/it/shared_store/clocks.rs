@@ -33,8 +33,8 @@ async fn a_clock_that_was_ahead_when_the_backoff_was_recorded_keeps_nobody_longe
         }
     }
     assert_eq!(fleet.token_requests(), 1);
-    pass(2).await;
-    fleet.world.clock.forward(2.0);
+    pass(3).await;
+    fleet.world.clock.forward(3.0);
     session.token().await.unwrap();
     fleet.assert_renewals(2);
 }
@@ -151,7 +151,7 @@ async fn a_runtime_whose_clock_is_behind_the_first_one_waits_no_longer_for_that(
                 let session = world.saving().token(world.expired_token()).build();
                 assert!(session.token().await.is_err());
                 assert!(session.token().await.is_err());
-                pass(1).await;
+                pass(2).await;
                 session.token().await.unwrap();
                 assert_eq!(world.provider.counts().token_requests, 2);
             });

@@ -176,7 +176,7 @@ async fn a_mark_that_is_not_confirmed_within_half_a_lease_is_not_used() {
     let error = fleet.meanwhile(session.token()).await.unwrap_err();
     assert!(error.is_store() && error.is_transient(), "{error}");
     assert_eq!(fleet.token_requests(), 0);
-    pass(1).await;
+    pass(2).await;
     fleet.meanwhile(session.token()).await.unwrap();
     fleet.assert_renewals(1);
 }
@@ -214,7 +214,7 @@ async fn a_provider_that_is_down_is_asked_by_one_session_a_step() {
         assert_eq!(fleet.token_requests(), step);
         assert_eq!(fleet.bookkeeping()["pause"]["attempts"], step);
         assert!(fleet.bookkeeping()["mark"].is_null(), "nobody waits for a lease to end");
-        // Longer than this backoff, which is 4 seconds at most.
+        // Longer than this backoff, which is 5 seconds at most.
         fleet.world.clock.forward(5.0);
         pass(5).await;
     }
@@ -245,7 +245,8 @@ async fn siblings_honour_the_retry_after_that_one_was_told() {
     }
     fleet.world.clock.forward(1.0);
     assert!(fleet.sibling().token().await.is_err(), "after 299 seconds");
-    fleet.world.clock.forward(1.0);
+    // The jitter on top is a second at most.
+    fleet.world.clock.forward(2.0);
     fleet.sibling().token().await.unwrap();
     fleet.assert_renewals(2);
 }

@@ -12,3 +12,4 @@ mod new_login;
 mod sign_out;
 mod store_outage;
 mod unreadable;
+mod unusable_answers;

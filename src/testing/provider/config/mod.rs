@@ -17,7 +17,7 @@ pub use metadata::MetadataDocument;
 
 use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::testing::clock::Clock;
 
 /// The scope of a grant that asked for none.
 pub(crate) const DEFAULT_SCOPE: &str = "read write";

@@ -23,6 +23,7 @@ pub(crate) async fn apply(
             drop(serve());
             return Err(CloseConnection);
         }
+        Fault::CutBody => response::with_body(StatusCode::OK, response::JSON, ResponseBody::cut()),
         Fault::Status(status) => response::empty(response::status(status)),
         Fault::TooManyRequests { retry_after } => response::retry_after(&retry_after),
         Fault::OAuthError { status, code } => response::error(response::status(status), &code),

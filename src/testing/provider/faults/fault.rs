@@ -16,6 +16,9 @@ pub enum Fault {
     /// Issues the token, with all that follows from it (rotation), and then
     /// closes the connection without a response.
     CloseAfterIssue,
+    /// Answers 200 and closes the connection in the middle of a JSON body;
+    /// nothing is issued.
+    CutBody,
     /// Answers with this status and an empty body.
     Status(u16),
     /// Answers 429 with this `Retry-After` header.
@@ -63,6 +66,7 @@ impl fmt::Debug for Fault {
             Self::Delay(delay) => f.debug_tuple("Delay").field(delay).finish(),
             Self::CloseBeforeIssue => f.write_str("CloseBeforeIssue"),
             Self::CloseAfterIssue => f.write_str("CloseAfterIssue"),
+            Self::CutBody => f.write_str("CutBody"),
             Self::Status(status) => f.debug_tuple("Status").field(status).finish(),
             Self::TooManyRequests { retry_after } => {
                 f.debug_struct("TooManyRequests").field("retry_after", retry_after).finish()

@@ -42,7 +42,7 @@ pub(super) struct Call {
 }
 
 /// All that one renewal may take at the provider, or at the grant, and the wait for the store.
-const RENEWAL: Duration = Duration::from_secs(45 + 5);
+const RENEWAL: Duration = Duration::from_secs(30 + 5);
 const GRANT: Duration = Duration::from_secs(60 + 5);
 /// The longest that the API takes.
 const API: Duration = Duration::from_secs(5);

@@ -8,7 +8,9 @@
 //! own, no formatting. Everything rarer is in futures that are boxed when they are needed.
 
 use std::fmt;
-use std::sync::Arc;
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU64;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,12 +18,15 @@ use http::header::AUTHORIZATION;
 use http::{Extensions, StatusCode};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
-use url::Url;
+use url::{Position, Url};
 
+use super::deadline::Deadline;
+use super::exchange::{Exchange, authorize};
+use super::sent::Sent;
 use crate::challenge::may_new_token_help;
 use crate::error::Error;
 use crate::origin::Origins;
-use crate::session::{Driver, Provenance, Session, Snapshot, TokenUpdated};
+use crate::session::{Driver, Provenance, Session, Snapshot, offer_update};
 use crate::sessions::{UserId, UserSessions};
 
 /// The layer that puts a session's token on requests; from
@@ -34,7 +39,13 @@ use crate::sessions::{UserId, UserSessions};
 ///   with a token that has not expired, renewing it first where it has;
 /// - after a 401 that a new token may cure
 ///   ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)), renews and sends the
-///   request again, once. A request whose body is a stream is sent once, and its 401 is returned.
+///   request again, once. A request whose body is a stream is sent once, and its 401 is returned,
+///   unless it has a [`ReplayBody`](crate::ReplayBody);
+/// - after a redirect to another listed origin, which reqwest follows without the token, sends the
+///   request there with it. Give the client [`redirect_policy`](crate::redirect_policy).
+///
+/// A request's own timeout ([`reqwest::RequestBuilder::timeout`]) bounds all of this together. The
+/// client's ([`reqwest::ClientBuilder::timeout`]) bounds each sending, and no wait for a renewal.
 ///
 /// Any other request passes unchanged. A token for plain http on loopback goes through the
 /// application's own client, and so through its proxy, if it has one. Errors of the renewal come as
@@ -97,43 +108,46 @@ impl OAuthMiddleware {
         Ok(SelectedToken { snapshot, session: Some(session) })
     }
 
-    /// After a 401 that a new token may cure: sends the request again with another one. A token that
-    /// another process has renewed may be rejected too; then it is renewed here, and the request is sent
-    /// once more.
-    async fn replay_after_401(
+    /// After a 401: sends the request again where that may help.
+    async fn after_401(
         &self,
-        mut response: Response,
-        SelectedToken { snapshot: mut sent, session }: SelectedToken,
-        mut replay: Option<Request>,
-        limit: Option<Duration>,
+        response: Response,
+        SelectedToken { snapshot, session }: SelectedToken,
+        sent: Sent,
+        deadline: Deadline,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
         let driver = match (&session, &self.source) {
             (Some(driver), _) => driver,
             (None, Source::One(session)) => &session.0,
-            (None, Source::Many(_)) => return Ok(annotate(response, &sent)),
+            (None, Source::Many(_)) => return Ok(annotate(response, &snapshot, extensions)),
         };
-        loop {
-            let renewed = driver.rejected(&sent, replay.is_some(), limit).await?;
-            let (Some(renewed), Some(mut request)) = (renewed, replay) else { break };
-            let is_adopted = renewed.provenance == Provenance::Adopted;
-            replay = if is_adopted { request.try_clone() } else { None };
-            // The connection is free for the replay once the 401 is gone.
-            drop(response);
-            authorize(&mut request, &renewed);
-            let asked = request.url().clone();
-            response = next.clone().run(request, extensions).await?;
-            let rejected = is_token_rejected(&response, &asked);
-            if rejected || response.status() != StatusCode::UNAUTHORIZED {
-                driver.replayed(&renewed, rejected);
-            }
-            sent = renewed;
-            if !rejected || replay.is_none() {
+        let (asked, replay) = sent.into_parts();
+        let origins = &self.origins;
+        let redirects = 0;
+        let mut exchange =
+            Exchange { origins, asked, replay, snapshot, deadline, extensions, next, redirects };
+        let mut response = exchange.follow(response).await?;
+        // What the store brings may have been rejected before; what a renewal brings is tried once.
+        let mut is_last = false;
+        while is_token_rejected(&response, &exchange.asked) {
+            if is_last {
                 break;
             }
+            let path = path_of(response.url());
+            let (sent, can_replay) = (&exchange.snapshot, exchange.replay.is_some());
+            let another = driver.rejected(sent, path, can_replay, deadline.left()).await?;
+            let Some(another) = another else { break };
+            is_last = another.provenance != Provenance::Adopted;
+            exchange.snapshot = another;
+            response = exchange.replay(response).await?;
+            let is_rejected = is_token_rejected(&response, &exchange.asked);
+            if is_rejected || response.status() != StatusCode::UNAUTHORIZED {
+                driver.replayed(&exchange.snapshot, path_of(response.url()), is_rejected);
+            }
         }
-        Ok(annotate(response, &sent))
+        Ok(annotate(response, &exchange.snapshot, exchange.extensions))
     }
 }
 
@@ -178,38 +192,6 @@ impl UserSessions {
     }
 }
 
-/// A request that was sent.
-#[expect(clippy::large_enum_variant, reason = "a box would cost every request an allocation")]
-enum Sent {
-    /// It can be sent again.
-    Replayable(Request),
-    /// It cannot; this is where it went.
-    NotReplayable(Box<Url>),
-}
-
-impl Sent {
-    fn url(&self) -> &Url {
-        match self {
-            Self::Replayable(request) => request.url(),
-            Self::NotReplayable(url) => url,
-        }
-    }
-
-    fn timeout(&self) -> Option<Duration> {
-        match self {
-            Self::Replayable(request) => request.timeout().copied(),
-            Self::NotReplayable(_) => None,
-        }
-    }
-
-    fn replay(self) -> Option<Request> {
-        match self {
-            Self::Replayable(request) => Some(request),
-            Self::NotReplayable(_) => None,
-        }
-    }
-}
-
 /// A token to send.
 struct SelectedToken {
     snapshot: Arc<Snapshot>,
@@ -228,30 +210,29 @@ impl Middleware for OAuthMiddleware {
         if !self.origins.allow(request.url()) || request.headers().contains_key(AUTHORIZATION) {
             return next.run(request, extensions).await;
         }
+        let deadline = Deadline::of(&request);
         let ready = match self.ready(extensions) {
             Some(ready) => ready,
-            None => Box::pin(self.wait(extensions, request.timeout().copied())).await?,
+            None => {
+                let ready = Box::pin(self.wait(extensions, request.timeout().copied())).await?;
+                // None is left if a token that is good was waited for in vain: then it has its time anew.
+                if let Some(left) = deadline.left().filter(|left| !left.is_zero()) {
+                    *request.timeout_mut() = Some(left);
+                }
+                ready
+            }
         };
-        // A request with a stream for a body has no clone; only then is its URL kept for itself.
-        // Boxed, so that the future of every other request stays small: beyond a kilobyte the
-        // allocator is slower.
-        let asked = match request.try_clone() {
-            Some(replay) => Sent::Replayable(replay),
-            None => Sent::NotReplayable(Box::new(request.url().clone())),
-        };
+        let sent = Sent::of(&mut request, extensions);
         authorize(&mut request, &ready.snapshot);
         let response = next.clone().run(request, extensions).await?;
-        if !is_token_rejected(&response, asked.url()) {
-            return Ok(annotate(response, &ready.snapshot));
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(annotate(response, &ready.snapshot, extensions));
         }
-        let limit = asked.timeout();
-        Box::pin(self.replay_after_401(response, ready, asked.replay(), limit, extensions, next))
-            .await
+        Box::pin(self.after_401(response, ready, sent, deadline, extensions, next)).await
     }
 }
 
 /// Whether the answer is a 401 that a new token may cure.
-#[inline]
 fn is_token_rejected(response: &Response, asked: &Url) -> bool {
     // Redirects are followed below us. One that left the origin lost the token on the way, so what
     // answered has not seen it, and its 401 says nothing of it.
@@ -260,25 +241,28 @@ fn is_token_rejected(response: &Response, asked: &Url) -> bool {
         && may_new_token_help(response.headers())
 }
 
-#[inline(always)]
-fn authorize(request: &mut Request, snapshot: &Snapshot) {
-    if let Some(header) = &snapshot.header {
-        request.headers_mut().insert(AUTHORIZATION, header.clone());
-    }
-}
-
 /// Leaves the marks of an answer: the token was accepted, its update is offered.
 #[inline(always)]
-fn annotate(mut response: Response, snapshot: &Snapshot) -> Response {
+fn annotate(
+    mut response: Response,
+    snapshot: &Arc<Snapshot>,
+    extensions: &mut Extensions,
+) -> Response {
     if response.status() != StatusCode::UNAUTHORIZED {
-        snapshot.mark_accepted();
+        snapshot.mark_accepted(|| path_of(response.url()));
     }
-    if snapshot.take_update()
-        && let Some(token) = snapshot.token()
-    {
-        response.extensions_mut().insert(TokenUpdated((**token).clone()));
+    if snapshot.has_update() {
+        offer_update(&mut response, snapshot, extensions);
     }
     response
+}
+
+/// What a session remembers of a path: a hash of origin and path. Nobody can choose paths that collide.
+#[cold]
+fn path_of(url: &Url) -> NonZeroU64 {
+    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    let hash = KEYS.hash_one(&url[..Position::AfterPath]);
+    NonZeroU64::new(hash).unwrap_or(NonZeroU64::MIN)
 }
 
 impl fmt::Debug for OAuthMiddleware {

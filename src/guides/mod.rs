@@ -1,0 +1,74 @@
+//! What you want to do, step by step. These are the pages of `docs/` in the repository.
+//!
+//! | I want to | read |
+//! |---|---|
+//! | add tokens to an existing `reqwest` client | [`existing_client`] |
+//! | run a background service | [`background_service`] |
+//! | write a command-line tool, or use it from code that is not async | [`command_line`] |
+//! | serve many users | [`web_application`] |
+//! | run several replicas | [`replicas`], [`sharing`] |
+//! | write my own store | [`own_store`] |
+//! | migrate from requests-oauthlib, `oauth2`, or my own mutex | [`from_requests_oauthlib`], [`from_oauth2`], [`from_a_mutex`] |
+//! | set up alerts | [`observability`] |
+//! | review the security | [`threat_model`] |
+//! | know how it works | [`architecture`] |
+
+// Pages name each other by references, such as `[replicas]`, which lead to files at their end and to
+// modules in links.md: of two definitions the first one counts. The code of a page is a test: here if
+// the library is all that it needs, else in the package tests/docs.
+
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/architecture.md")]
+pub mod architecture {}
+#[cfg(any(not(doctest), feature = "testing"))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/background-service.md")]
+pub mod background_service {}
+#[cfg(any(not(doctest), feature = "testing"))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/command-line.md")]
+pub mod command_line {}
+#[cfg(any(not(doctest), feature = "testing"))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/existing-client.md")]
+pub mod existing_client {}
+#[cfg(any(not(doctest), feature = "testing"))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/from-a-mutex.md")]
+#[doc = "\n<div id=\"latency\" style=\"overflow-x: auto\">\n"]
+#[doc = include_str!("../../docs/latency.svg")]
+#[doc = "</div>"]
+pub mod from_a_mutex {}
+#[cfg(any(not(doctest), feature = "oauth2"))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/from-oauth2.md")]
+pub mod from_oauth2 {}
+#[cfg(any(not(doctest), feature = "testing"))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/requests-oauthlib.md")]
+pub mod from_requests_oauthlib {}
+#[cfg(not(doctest))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/observability.md")]
+pub mod observability {}
+#[cfg(not(doctest))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/own-store.md")]
+pub mod own_store {}
+#[cfg(any(not(doctest), feature = "testing"))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/replicas.md")]
+#[doc = "\n<div id=\"spread\" style=\"overflow-x: auto\">\n"]
+#[doc = include_str!("../../docs/spread.svg")]
+#[doc = "</div>"]
+pub mod replicas {}
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/sharing.md")]
+pub mod sharing {}
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/threat-model.md")]
+pub mod threat_model {}
+#[cfg(not(doctest))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/web-application.md")]
+pub mod web_application {}

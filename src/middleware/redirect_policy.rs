@@ -1,0 +1,26 @@
+//! `redirect_policy`: for the client below the layer.
+
+use reqwest::redirect::{Attempt, Policy};
+use url::Url;
+
+/// A redirect policy for the reqwest client below the layer: at most ten redirects, as by default, and no
+/// token for an origin that is not listed.
+///
+/// reqwest takes the `Authorization` header off the first request to another origin, but as of 0.13.5 it
+/// sends it again if that origin redirects once more, to itself. So a server that an API redirects to can
+/// get the token. This policy stops there: the response is then that second redirect.
+///
+/// ```
+/// # fn main() -> reqwest::Result<()> {
+/// let http = reqwest::Client::builder().redirect(reqwest_oauth2::redirect_policy()).build()?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn redirect_policy() -> Policy {
+    Policy::custom(|attempt: Attempt<'_>| {
+        let (first, last) = (attempt.previous().first(), attempt.previous().last());
+        let has_left = first.map(Url::origin) != last.map(Url::origin);
+        let stays = last.map(Url::origin) == Some(attempt.url().origin());
+        if has_left && stays { attempt.stop() } else { Policy::default().redirect(attempt) }
+    })
+}

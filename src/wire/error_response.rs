@@ -1,0 +1,191 @@
+//! Reads an error response: the code and the description, wherever the provider puts them.
+
+use serde_json::{Map, Value};
+
+use super::response_members::content;
+use super::{HttpResponse, ResponseRules};
+use crate::error::{ErrorCode, ErrorResponse, RetryClass, is_known_code};
+use crate::redact::{redact, redact_words};
+
+/// The longest description that an error carries, in characters.
+const DESCRIPTION: usize = 300;
+/// The longest text that may be a code, in bytes.
+const LONGEST_CODE: usize = 60;
+
+/// Members that hold a code, or an object or a list that does. Google's APIs have `error.status`, Facebook's
+/// `error.type`, OpenAI `error.code`, Fitbit `errors[0].errorType`, HubSpot `status`.
+const CODES: [&str; 10] = [
+    "error",
+    "code",
+    "errorCode",
+    "error_code",
+    "type",
+    "errorType",
+    "error_type",
+    "status",
+    "name",
+    "errors",
+];
+/// Members that hold a description.
+const DESCRIPTIONS: [&str; 11] = [
+    "error_description",
+    "errorDescription",
+    "description",
+    "message",
+    "error_message",
+    "errorMessage",
+    "error_msg",
+    "msg",
+    "detail",
+    "title",
+    "error",
+];
+
+/// The error response, whatever its status
+/// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+///
+/// A response with the status of an error is one. So is a success with an `error`: GitHub and Slack send
+/// that; an empty one, or one that says ok, is none.
+pub(crate) fn error_response(
+    response: &HttpResponse<'_>,
+    members: Option<&Map<String, Value>>,
+    rules: &ResponseRules,
+) -> Option<ErrorResponse> {
+    let is_error = response.status.is_client_error() || response.status.is_server_error();
+    let found = match members {
+        Some(members) if is_error => Found::anywhere(members, response),
+        Some(members) => Found::in_success(members, response)?,
+        None if is_error => Found::default(),
+        None => return None,
+    };
+    let of_success = !is_error;
+    let code = found.code.map(|code| ErrorCode::new(code, response.secrets, of_success));
+    let shown = |text: &str| {
+        let redact = if of_success { redact_words } else { redact };
+        redact(text, DESCRIPTION, response.secrets)
+    };
+    let uri = members.and_then(|members| text(members.get("error_uri")?));
+    let status = Some(response.status);
+    Some(ErrorResponse {
+        endpoint: response.endpoint,
+        status,
+        class: RetryClass::of(status, code.as_ref(), found.description, &rules.ends_login),
+        code,
+        description: found.description.map(shown),
+        uri: uri.map(shown),
+        retry_after: response.retry_after,
+        content: Some(content(response)),
+    })
+}
+
+/// What a response says of its error, as received.
+#[derive(Default)]
+struct Found<'a> {
+    code: Option<&'a str>,
+    description: Option<&'a str>,
+}
+
+impl<'a> Found<'a> {
+    /// In a response with the status of an error.
+    fn anywhere(members: &'a Map<String, Value>, response: &HttpResponse<'_>) -> Self {
+        let mut codes = Vec::new();
+        collect_codes(members, 0, &mut codes);
+        let phrase = response.status.canonical_reason().unwrap_or_default();
+        // Frameworks put the status there: `{"status":404,"error":"Not Found"}`.
+        codes.retain(|code| !code.eq_ignore_ascii_case(phrase));
+        let known = codes.iter().find(|code| is_known_code(code));
+        let code = known.or(codes.first()).copied();
+        Self { code, description: description(members, 0).filter(|text| Some(*text) != code) }
+    }
+
+    /// In a success, unless it says that there was none.
+    fn in_success(members: &'a Map<String, Value>, response: &HttpResponse<'_>) -> Option<Self> {
+        let has_token = members.get("access_token").and_then(text).is_some();
+        match members.get("error")? {
+            Value::String(error) if says_ok(error) => None,
+            Value::String(error) => {
+                let description = description(members, 0).filter(|text| text != error);
+                Some(Self { code: Some(error.trim()), description })
+            }
+            Value::Object(error) => {
+                let found = Self::anywhere(error, response);
+                // `{"code":"ok"}` (TikTok), or nothing at all.
+                let is_empty = found.code.is_none() && (has_token || error.is_empty());
+                (!is_empty).then_some(found)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What may be a code, in the order of [`CODES`]; the form of OAuth, text in `error`, first.
+fn collect_codes<'a>(members: &'a Map<String, Value>, depth: u8, codes: &mut Vec<&'a str>) {
+    for name in CODES {
+        let value = match members.get(name) {
+            Some(Value::Array(list)) => list.first(),
+            value => value,
+        };
+        match value {
+            Some(Value::Object(nested)) if depth < 2 => collect_codes(nested, depth + 1, codes),
+            Some(Value::String(text)) => {
+                // RFC 6749 permits spaces in a code, and there are some (Zoho).
+                let is_code =
+                    if depth == 0 && name == "error" { is_phrase(text) } else { is_code(text) };
+                if is_code && !says_ok(text) {
+                    codes.push(text.trim());
+                }
+            }
+            _ => {}
+        }
+    }
+    // What is for people may be a code, too.
+    for name in ["message", "error_description"] {
+        if let Some(text) = members.get(name).and_then(text).filter(|text| is_known_code(text)) {
+            codes.push(text);
+        }
+    }
+}
+
+/// Whether it has the form that codes have, and tells more than that there is an error.
+fn is_code(text: &str) -> bool {
+    const TELL_NOTHING: [&str; 8] =
+        ["error", "err", "fail", "failed", "failure", "false", "true", "unsuccessful"];
+    let text = text.trim();
+    text.len() <= LONGEST_CODE
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+        && !TELL_NOTHING.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Whether it may be a code of OAuth: short, and not a sentence.
+fn is_phrase(text: &str) -> bool {
+    let text = text.trim();
+    !text.is_empty() && text.len() <= 2 * LONGEST_CODE && text.split_whitespace().count() <= 4
+}
+
+fn says_ok(text: &str) -> bool {
+    const OK: [&str; 8] = ["", "ok", "success", "succeeded", "none", "no_error", "0", "200"];
+    OK.iter().any(|ok| text.trim().eq_ignore_ascii_case(ok))
+}
+
+/// The first description that there is.
+fn description(members: &Map<String, Value>, depth: u8) -> Option<&str> {
+    let own = DESCRIPTIONS.iter().find_map(|name| text(members.get(*name)?));
+    let nested = || {
+        ["error", "errors"].iter().find_map(|name| {
+            let value = match members.get(*name)? {
+                Value::Array(list) => list.first()?,
+                value => value,
+            };
+            match value {
+                Value::Object(nested) if depth < 2 => description(nested, depth + 1),
+                value => text(value),
+            }
+        })
+    };
+    own.or_else(nested)
+}
+
+fn text(value: &Value) -> Option<&str> {
+    value.as_str().map(str::trim).filter(|text| !text.is_empty())
+}

@@ -1,0 +1,64 @@
+//! Reads a response as members, or as the error that it is.
+
+use serde_json::{Map, Value};
+
+use super::body::{self, Body};
+use super::{HttpResponse, ResponseRules, error_response};
+use crate::error::{Content, Error, Kind};
+
+/// Reads a response as the members of a JSON object or a form; an error response is an error.
+///
+/// Of a success that cannot be read nothing is shown but its type and its length: it may be a token.
+pub(crate) fn read_members(
+    response: &HttpResponse<'_>,
+    rules: &ResponseRules,
+) -> Result<Map<String, Value>, Error> {
+    let body = match (body::read(&response.body), &rules.map_response) {
+        (Body::Members(members), Some(map)) => Body::Members(map(members)),
+        (body, _) => body,
+    };
+    let members = match &body {
+        Body::Members(members) => Some(members),
+        Body::Empty | Body::BrokenJson | Body::Other => None,
+    };
+    if let Some(refusal) = error_response(response, members, rules) {
+        return Err(Error::new(Kind::Refused(refusal)));
+    }
+    let reason = match body {
+        _ if response.status.is_redirection() => moved(response),
+        Body::Members(members) => return Ok(members),
+        Body::Empty => "it is empty".to_owned(),
+        Body::BrokenJson => {
+            format!("it is not a JSON object, or not a whole one ({})", content(response))
+        }
+        Body::Other => {
+            let content = content(response);
+            let likely = if content.is_page {
+                "a proxy, a firewall or a captive portal may have answered in the provider's place, or the endpoint's URL is wrong"
+            } else {
+                "check the endpoint's URL"
+            };
+            format!("it is neither JSON nor a form ({content}); {likely}")
+        }
+    };
+    Err(malformed(response, reason))
+}
+
+/// The requests follow no redirect: it would lead a secret elsewhere.
+fn moved(response: &HttpResponse<'_>) -> String {
+    match &response.location {
+        Some(location) => format!(
+            "it redirects to {location}, and no redirect is followed; if the endpoint has moved, configure that URL, else a proxy or a captive portal has answered in the provider's place"
+        ),
+        None => "no redirect is followed; configure the endpoint's final URL".to_owned(),
+    }
+}
+
+pub(super) fn content(response: &HttpResponse<'_>) -> Content {
+    Content::new(response.content_type.as_deref(), &response.body)
+}
+
+pub(crate) fn malformed(response: &HttpResponse<'_>, reason: String) -> Error {
+    let HttpResponse { endpoint, status, .. } = *response;
+    Error::new(Kind::Malformed { endpoint, status, reason, refresh_token: None })
+}

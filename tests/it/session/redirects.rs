@@ -1,0 +1,253 @@
+//! A redirect to another listed origin: reqwest takes the token off, the layer sends the request on.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use http::{Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use reqwest::{Body, Method};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
+use reqwest_oauth2::{Origins, ReplayBody, Session, redirect_policy};
+
+use crate::support::{World, plain_http};
+
+/// What a server was sent: the method, whether there was a token, and the body.
+type Seen = Vec<(String, bool, String)>;
+
+/// Which requests are redirected, and how.
+struct Redirect {
+    methods: Vec<Method>,
+    only_with_token: bool,
+    status: u16,
+    to: String,
+}
+
+/// A server that redirects, or answers 200 to whoever has a token.
+#[derive(Clone)]
+struct Server {
+    origin: String,
+    seen: Arc<Mutex<Seen>>,
+    redirect: Arc<Mutex<Option<Redirect>>>,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let server = Self { origin, seen: Arc::default(), redirect: Arc::default() };
+        let handler = server.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let handler = handler.clone();
+                let service = service_fn(move |request| handler.clone().answer(request));
+                let http = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(http.serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        server
+    }
+
+    fn redirect(&self, methods: &[Method], status: u16, to: &str) {
+        let (methods, to) = (methods.to_vec(), to.to_owned());
+        let redirect = Redirect { methods, only_with_token: false, status, to };
+        *self.redirect.lock().unwrap() = Some(redirect);
+    }
+
+    /// Redirects who has a token; all others get a 401.
+    fn redirect_with_token(&self, to: &str) {
+        let (methods, to) = (ALL.to_vec(), to.to_owned());
+        let redirect = Redirect { methods, only_with_token: true, status: 308, to };
+        *self.redirect.lock().unwrap() = Some(redirect);
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+        let (head, body) = request.into_parts();
+        let has_token = head.headers.contains_key(header::AUTHORIZATION);
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        self.seen.lock().unwrap().push((head.method.to_string(), has_token, body));
+        let mut response = Response::new(String::new());
+        match &*self.redirect.lock().unwrap() {
+            Some(redirect)
+                if redirect.methods.contains(&head.method)
+                    && (has_token || !redirect.only_with_token) =>
+            {
+                *response.status_mut() = StatusCode::from_u16(redirect.status).unwrap();
+                response.headers_mut().insert(header::LOCATION, redirect.to.parse().unwrap());
+            }
+            _ if has_token => {}
+            _ => *response.status_mut() = StatusCode::UNAUTHORIZED,
+        }
+        Ok(response)
+    }
+
+    fn seen(&self) -> Seen {
+        std::mem::take(&mut self.seen.lock().unwrap())
+    }
+}
+
+fn seen(all: &[(&str, bool, &str)]) -> Seen {
+    all.iter().map(|(method, token, body)| ((*method).into(), *token, (*body).into())).collect()
+}
+
+struct Gateway {
+    world: World,
+    from: Server,
+    to: Server,
+    session: Session,
+}
+
+const ALL: [Method; 4] = [Method::GET, Method::HEAD, Method::POST, Method::PUT];
+
+impl Gateway {
+    async fn new() -> Self {
+        let world = World::new().await;
+        let session = world.session().token(world.token()).build();
+        let (from, to) = (Server::start().await, Server::start().await);
+        Self { world, from, to, session }
+    }
+
+    fn http(&self, origins: &[&Server]) -> ClientWithMiddleware {
+        let origins = Origins::new(origins.iter().map(|server| &server.origin)).unwrap();
+        ClientBuilder::new(plain_http()).with(self.session.middleware(origins).unwrap()).build()
+    }
+
+    fn both(&self) -> ClientWithMiddleware {
+        self.http(&[&self.from, &self.to])
+    }
+
+    async fn status(&self, request: RequestBuilder) -> u16 {
+        let status = request.send().await.unwrap().status();
+        assert_eq!(self.world.provider.counts().token_requests, 0);
+        status.as_u16()
+    }
+}
+
+#[tokio::test]
+async fn a_get_is_sent_on_with_the_token_whatever_the_redirect() {
+    for status in [301, 302, 303, 307, 308] {
+        let gateway = Gateway::new().await;
+        gateway.from.redirect(&ALL, status, &format!("{}/there?x=y", gateway.to.origin));
+        let response = gateway.both().get(&gateway.from.origin).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.url().as_str(), format!("{}/there?x=y", gateway.to.origin));
+        assert_eq!(gateway.from.seen(), seen(&[("GET", true, "")]));
+        assert_eq!(gateway.to.seen(), seen(&[("GET", false, ""), ("GET", true, "")]));
+    }
+}
+
+#[tokio::test]
+async fn a_post_is_sent_on_with_its_body_where_the_server_redirects_everything() {
+    for status in [307, 308] {
+        let gateway = Gateway::new().await;
+        gateway.from.redirect(&ALL, status, &gateway.to.origin);
+        let post = gateway.both().post(&gateway.from.origin).body("the body");
+        assert_eq!(gateway.status(post).await, 200);
+        assert_eq!(
+            gateway.to.seen(),
+            seen(&[("POST", false, "the body"), ("HEAD", false, ""), ("POST", true, "the body")])
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_post_that_was_answered_with_a_redirect_is_not_posted_again() {
+    for status in [301, 302, 303] {
+        let gateway = Gateway::new().await;
+        gateway.from.redirect(&[Method::POST], status, &format!("{}/result", gateway.to.origin));
+        let post = gateway.both().post(&gateway.from.origin).body("the body");
+        assert_eq!(gateway.status(post).await, 401);
+        assert_eq!(gateway.to.seen(), seen(&[("GET", false, "")]));
+    }
+}
+
+#[tokio::test]
+async fn the_token_is_renewed_where_the_redirect_leads() {
+    let gateway = Gateway::new().await;
+    let (world, to) = (&gateway.world, &gateway.world.provider);
+    gateway.from.redirect(&ALL, 308, &to.api_url());
+    world.provider.revoke_access_tokens();
+    let origins = Origins::new([&gateway.from.origin, &to.origin()]).unwrap();
+    let http =
+        ClientBuilder::new(plain_http()).with(gateway.session.middleware(origins).unwrap()).build();
+    let response = http.get(&gateway.from.origin).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let counts = to.counts();
+    assert_eq!((counts.token_requests, counts.api_requests, counts.api_without_token), (1, 3, 1));
+}
+
+#[tokio::test]
+async fn a_stream_is_sent_on_only_if_it_can_be_made_again() {
+    let gateway = Gateway::new().await;
+    gateway.from.redirect(&ALL, 307, &gateway.to.origin);
+    let stream = || {
+        let chunks = [Ok::<_, std::io::Error>("a stream")];
+        Body::wrap_stream(futures_util::stream::iter(chunks))
+    };
+    // reqwest cannot follow: the caller gets the redirect.
+    let post = gateway.both().post(&gateway.from.origin).body(stream());
+    assert_eq!(gateway.status(post).await, 307);
+    let body = ReplayBody::new(stream);
+    let post = gateway.both().post(&gateway.from.origin).body(body.make()).with_extension(body);
+    assert_eq!(gateway.status(post).await, 307);
+    assert_eq!(gateway.to.seen(), seen(&[]));
+}
+
+#[tokio::test]
+async fn an_origin_that_is_not_listed_never_gets_the_token() {
+    let gateway = Gateway::new().await;
+    gateway.from.redirect(&ALL, 308, &gateway.to.origin);
+    let http = gateway.http(&[&gateway.from]);
+    assert_eq!(gateway.status(http.get(&gateway.from.origin)).await, 401);
+    assert_eq!(gateway.to.seen(), seen(&[("GET", false, "")]));
+}
+
+#[tokio::test]
+async fn user_info_in_a_redirect_is_not_sent_beside_the_token() {
+    let gateway = Gateway::new().await;
+    let there = gateway.to.origin.replace("http://", "http://user:pw@");
+    gateway.from.redirect(&ALL, 308, &there);
+    let http = ClientBuilder::new(plain_http())
+        .with(gateway.session.middleware(Origins::any_origin()).unwrap())
+        .build();
+    assert_eq!(gateway.status(http.get(&gateway.from.origin)).await, 401);
+    assert_eq!(gateway.to.seen(), seen(&[("GET", false, "")]));
+}
+
+#[tokio::test]
+async fn servers_that_redirect_to_each_other_come_to_an_end() {
+    let gateway = Gateway::new().await;
+    gateway.from.redirect(&ALL, 308, &gateway.to.origin);
+    gateway.to.redirect(&ALL, 308, &gateway.from.origin);
+    let error = gateway.both().get(&gateway.from.origin).send().await.unwrap_err();
+    assert!(error.is_redirect());
+    // Each hop takes another request, since it shows only with a token.
+    gateway.from.redirect_with_token(&gateway.to.origin);
+    gateway.to.redirect_with_token(&gateway.from.origin);
+    gateway.from.seen();
+    assert_eq!(gateway.status(gateway.both().get(&gateway.from.origin)).await, 401);
+    let with_token = gateway.from.seen().iter().filter(|(_, token, _)| *token).count();
+    assert_eq!(with_token, 3, "of six in all");
+}
+
+#[tokio::test]
+async fn with_the_redirect_policy_no_second_redirect_elsewhere_gets_the_token() {
+    let gateway = Gateway::new().await;
+    gateway.from.redirect(&ALL, 302, &format!("{}/1", gateway.to.origin));
+    gateway.to.redirect(&ALL, 302, &format!("{}/2", gateway.to.origin));
+    let client = reqwest::Client::builder().no_proxy().redirect(redirect_policy()).build().unwrap();
+    let http = ClientBuilder::new(client)
+        .with(gateway.session.middleware([&*gateway.from.origin]).unwrap())
+        .build();
+    assert_eq!(gateway.status(http.get(&gateway.from.origin)).await, 302);
+    assert_eq!(gateway.to.seen(), seen(&[("GET", false, "")]));
+    // Redirects within the origin go on, ten of them.
+    gateway.from.seen();
+    gateway.from.redirect(&ALL, 302, &gateway.from.origin);
+    let error = http.get(&gateway.from.origin).send().await.unwrap_err();
+    assert!(error.is_redirect());
+    assert_eq!(gateway.from.seen(), vec![("GET".into(), true, String::new()); 11]);
+}
