@@ -1,4 +1,4 @@
-//! One request to the API of a real provider: `cargo run --example real_provider`.
+//! One request to the API of a real provider: `cargo run --example real_provider --features reqwest/rustls`.
 //!
 //! Everything comes from the environment; run it without, and it says what it needs. It prints no
 //! secret.
@@ -21,7 +21,11 @@ use reqwest_oauth2::{
 use report::report;
 
 const USAGE: &str = "\
-One GET request with a token of a real provider. Set in the environment:
+One GET request with a token of a real provider. For https run it with
+
+  cargo run --example real_provider --features reqwest/rustls
+
+Set in the environment:
 
   OAUTH_TOKEN_URL      the provider's token endpoint
   OAUTH_CLIENT_ID      what the provider knows this application by

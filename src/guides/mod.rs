@@ -14,8 +14,8 @@
 //! | know how it works | [`architecture`] |
 
 // Pages name each other by references, such as `[replicas]`, which lead to files at their end and to
-// modules in links.md: of two definitions the first one counts. The code of a page is a test: here if
-// the library is all that it needs, else in the package tests/docs.
+// modules in links.md: of two definitions the first one counts. The code of a page is a test here if the
+// library is all that it needs. tests/published runs the code of every page.
 
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/architecture.md")]

@@ -168,6 +168,8 @@ fn a_save_that_failed_is_made_again_by_the_next_call() {
             .build();
         world.clock.forward(3400.0);
         let renewed = call(session.token()).unwrap();
+        // The shortest backoff is over.
+        std::thread::sleep(Duration::from_millis(10));
         // The token is fresh now; the call that sends it saves it first.
         let status = call(async { world.get(&world.http(&session)).await.unwrap() });
         assert_eq!(status, 200);
