@@ -483,7 +483,9 @@ mod tests {
         check([&parsed]);
         check([parsed.clone()]);
         check(&[text]);
-        check(&[owned.clone()]);
+        let (one, many) = ([owned.clone()], vec![owned.clone()]);
+        check(&one);
+        check(&many);
         check(&[text][..]);
         check(&[owned.clone()][..]);
         check(&[parsed.clone()][..]);
@@ -492,7 +494,5 @@ mod tests {
         check(vec![&owned]);
         check(vec![parsed.clone()]);
         check(vec![&parsed]);
-        check(&vec![owned.clone()]);
-        check(&vec![text]);
     }
 }

@@ -171,6 +171,11 @@ mod tests {
     }
 
     #[test]
+    fn slack_has_a_code_of_its_own_for_the_end_of_a_login() {
+        assert_eq!(slack("id").unwrap().rules().ends_login, ["account_inactive"]);
+    }
+
+    #[test]
     fn slacks_person_is_unnested_only_where_there_is_no_bot() {
         let members = |value: Value| match value {
             Value::Object(members) => unnest_slack_user(members),

@@ -50,11 +50,6 @@ pub(crate) fn is_visible(c: char) -> bool {
     !c.is_control() && !hides
 }
 
-/// The name of something, where it is short enough to be a name; what may be a secret redacted.
-pub(crate) fn redact_name(text: &str, secrets: &[&str]) -> String {
-    if text.len() <= 24 { redact(text, 24, secrets) } else { "…".to_owned() }
-}
-
 /// [`escape_and_truncate`], with what may be a secret redacted: what was sent, in every encoding that it
 /// may have been sent in, and runs long enough to be a token.
 pub(crate) fn redact(text: &str, cap: usize, secrets: &[&str]) -> String {

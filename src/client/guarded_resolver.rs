@@ -273,12 +273,12 @@ mod tests {
         let inner = TcpListener::bind("127.0.0.1:0").unwrap();
         inner.set_nonblocking(true).unwrap();
         let port = inner.local_addr().unwrap().port();
-        let issuer = url("https://issuer.example");
         let guard = found_at(&[&["8.8.8.8"]]);
         // A name server that says what it likes.
         let resolver =
             GuardedResolver::with_lookup(guard.clone(), |_| Ok(addresses(&["127.0.0.1"])));
-        let http = own_http(&issuer, Some(Arc::new(resolver))).unwrap();
+        // No proxy of the machine's comes between.
+        let http = own_http(&url("http://127.0.0.1"), Some(Arc::new(resolver))).unwrap();
         // Over plain http, since tests have no TLS: the connection is what matters.
         let token = url(&format!("http://api.example:{port}/token"));
         guard.check(&token).unwrap();

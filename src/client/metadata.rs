@@ -257,6 +257,9 @@ fn read(
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpListener};
+
     use super::*;
 
     #[test]
@@ -293,6 +296,44 @@ mod tests {
             ["http://example.com", "https://example.com?a", "https://example.com#a", "example.com"]
         {
             assert!(parse_issuer(bad).unwrap_err().is_config(), "{bad}");
+        }
+    }
+
+    /// Discovery by a name that resolves to loopback, with a document that leads to this endpoint.
+    async fn led_to(endpoint: &str) -> Result<OAuthClient, Error> {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let issuer = format!("http://issuer.example:{}", server.local_addr().unwrap().port());
+        let url = Url::parse(&issuer).unwrap();
+        let document =
+            serde_json::json!({ "issuer": issuer, "token_endpoint": endpoint }).to_string();
+        std::thread::spawn(move || {
+            for stream in server.incoming() {
+                let mut stream = stream.unwrap();
+                let mut read = [0; 4096];
+                let _ = stream.read(&mut read);
+                let length = document.len();
+                let head =
+                    format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}");
+                let _ = stream.write_all(format!("{head}\r\n\r\n{document}").as_bytes());
+            }
+        });
+        let guard = Guard::new(&url);
+        let lookup = |name: &str| {
+            assert_eq!(name, "issuer.example");
+            Ok(vec![SocketAddr::from(([127, 0, 0, 1], 0))])
+        };
+        let resolver = Arc::new(GuardedResolver::with_lookup(guard.clone(), lookup));
+        let http = own_http(&Url::parse("http://127.0.0.1").unwrap(), Some(resolver)).unwrap();
+        discover(&issuer, &url, "foo".to_owned(), http, &guard).await
+    }
+
+    #[tokio::test]
+    async fn an_issuers_name_is_in_the_network_that_it_was_found_in() {
+        for own in ["http://127.0.0.2/token", "http://[::1]/token", "https://8.8.8.8/token"] {
+            assert!(led_to(own).await.is_ok(), "{own}");
+        }
+        for other in ["https://10.0.0.1/token", "https://169.254.169.254/token"] {
+            assert!(led_to(other).await.unwrap_err().is_config(), "{other}");
         }
     }
 }

@@ -88,3 +88,43 @@ fn cut(mut text: String) -> String {
     text.truncate(end.unwrap_or_default());
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sibling_decides_as_the_session_that_was_answered() {
+        for (status, code, is_transient) in [
+            (400, Some("invalid_grant"), false),
+            (401, Some("invalid_client"), false),
+            (401, None, false),
+            (400, Some("who_knows"), false),
+            (404, None, true),
+            (503, None, true),
+            (200, Some("internal_error"), true),
+        ] {
+            let status = StatusCode::from_u16(status).ok();
+            let code = code.map(|code| ErrorCode::new(code, &[], false));
+            let class = RetryClass::of(status, code.as_ref(), None, &[]);
+            let error = Error::new(Kind::Refused(ErrorResponse {
+                endpoint: "token endpoint",
+                status,
+                code,
+                description: None,
+                uri: None,
+                retry_after: Some(Duration::from_secs(7)),
+                content: None,
+                class,
+            }));
+            // Twice: a record is told on as it was.
+            let told = Error::recorded(Error::recorded(error.to_recorded()).to_recorded());
+            for error in [error, told] {
+                assert_eq!(error.is_transient(), is_transient, "{error}");
+                assert!(!error.is_reauthorization_required());
+                assert_eq!(error.status(), status);
+                assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+            }
+        }
+    }
+}

@@ -20,7 +20,7 @@ use super::redirect_uri;
 use crate::client::{OAuthClient, check_parameter};
 use crate::clock;
 use crate::error::{Error, ErrorCode, ErrorResponse, Kind, RetryClass};
-use crate::redact::redact;
+use crate::redact::{redact, redact_words};
 
 /// How long a person may take, unless the application says otherwise.
 const LIFETIME: Duration = Duration::from_secs(600);
@@ -172,14 +172,16 @@ impl LoginState {
         let expected = self.state.expose_secret();
         let secrets = [expected, callback.get("code").unwrap_or_default()];
         let shown = |name, cap| callback.get(name).map(|text| redact(text, cap, &secrets));
-        let code = shown("error", LONGEST_ERROR);
+        // Anybody can have sent what has no state: of that only words are shown.
+        let words = |name, cap| callback.get(name).map(|text| redact_words(text, cap, &secrets));
+        let code = words("error", LONGEST_ERROR);
         // "If the value does not match […], clients MUST reject the authorization response", an error
         // response too; but some providers send their errors without state, and a person has to know.
         let invalid = |why: &'static str| {
             Err(Error::new(Kind::Callback(match &code {
                 None => why.into(),
                 Some(code) => {
-                    let description = shown("error_description", LONGEST_DESCRIPTION);
+                    let description = words("error_description", LONGEST_DESCRIPTION);
                     let more = description.map(|text| format!(": {text}")).unwrap_or_default();
                     format!("{why} (it reports the error {code}{more}; anybody can have sent it)")
                         .into()

@@ -84,7 +84,9 @@ pub(super) fn perform(
                     Answer::Failed(error, FailureClass::Transient(None)),
                 );
             }
-            let limit = limit.saturating_sub(began.elapsed());
+            // Limits are shown, and have no fractions of a millisecond.
+            let spent = began.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+            let limit = limit.saturating_sub(Duration::from_millis(spent));
             if !driver.lock().machine().is_current(&request) {
                 // Its login was replaced before it began: nothing of it is presented any more.
                 let class = FailureClass::Transient(None);

@@ -17,6 +17,8 @@ mod encrypted;
 #[cfg(feature = "file-store")]
 mod file;
 mod key;
+#[cfg(feature = "keyring")]
+mod keyring;
 mod memory;
 mod record;
 #[cfg(feature = "redis")]
@@ -34,6 +36,9 @@ pub use encrypted::{EncryptedStore, EncryptionKey};
 #[cfg_attr(docsrs, doc(cfg(feature = "file-store")))]
 pub use file::FileStore;
 pub use key::TokenKey;
+#[cfg(feature = "keyring")]
+#[cfg_attr(docsrs, doc(cfg(feature = "keyring")))]
+pub use keyring::KeyringStore;
 pub use memory::MemoryStore;
 pub use record::{Record, Version};
 #[cfg(feature = "redis")]

@@ -36,8 +36,10 @@ pub trait TokenStore: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError::corrupt`] if the stored record cannot be read. Never treat it as missing: a
-    /// session would write over it. [`StoreError::unavailable`] if the store cannot be reached, and
+    /// [`StoreError::corrupt`] if the stored record cannot be read, with its version
+    /// ([`StoreError::with_version`]) if there is one: a swap that expects this version replaces it, and
+    /// sessions make one for a new login or a sign-out only. Never treat it as missing: a session would
+    /// write over it. [`StoreError::unavailable`] if the store cannot be reached, and
     /// [`StoreError::config`] if it is set up wrongly.
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError>;
 

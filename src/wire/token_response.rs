@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 use super::{HttpResponse, ResponseRules, read_members};
 use crate::error::{Error, Kind};
 use crate::observe;
-use crate::redact::{redact, redact_name};
 use crate::token::{AccessToken, Deadline, Parts, Token, take_scope};
 
 /// Reads the response of a token endpoint
@@ -40,11 +39,11 @@ pub(crate) fn token(
         let HttpResponse { endpoint, status, .. } = *response;
         Error::new(Kind::Malformed { endpoint, status, reason, refresh_token })
     };
-    let access_token = match access_token(response, &members) {
+    let access_token = match access_token(&members) {
         Ok(access_token) => access_token,
         Err(reason) => return Err(unusable(reason, refresh_token.unwrap_or_default())),
     };
-    let token_type = match token_type(response, rules, &members) {
+    let token_type = match token_type(rules, &members) {
         Ok(token_type) => token_type,
         Err(reason) => return Err(unusable(reason, refresh_token.unwrap_or_default())),
     };
@@ -74,16 +73,9 @@ pub(crate) fn token(
     Ok(token)
 }
 
-fn access_token(
-    response: &HttpResponse<'_>,
-    members: &Map<String, Value>,
-) -> Result<AccessToken, String> {
+fn access_token(members: &Map<String, Value>) -> Result<AccessToken, String> {
     match members.get("access_token") {
-        None => {
-            let names: Vec<String> =
-                members.keys().take(8).map(|name| redact(name, 30, response.secrets)).collect();
-            Err(format!("access_token is missing; its members are: {}", names.join(", ")))
-        }
+        None => Err(missing(members)),
         Some(Value::String(text)) if !text.is_empty() => AccessToken::new(text)
             .ok_or_else(|| "access_token has characters that cannot stand in a header".to_owned()),
         Some(_) => Err("access_token is empty or not a string".to_owned()),
@@ -91,7 +83,6 @@ fn access_token(
 }
 
 fn token_type(
-    response: &HttpResponse<'_>,
     rules: &ResponseRules,
     members: &Map<String, Value>,
 ) -> Result<Cow<'static, str>, String> {
@@ -109,8 +100,53 @@ fn token_type(
         // "The client MUST NOT use an access token if it does not understand the token type."
         // https://www.rfc-editor.org/rfc/rfc6749#section-7.1
         Err(format!(
-            "its token type is {:?}, not Bearer (OAuthClient::accept_token_type if it means that)",
-            redact_name(&text, response.secrets)
+            "its token type is {}, not Bearer (OAuthClient::accept_token_type if it means that)",
+            shown_type(&text)
         ))
+    }
+}
+
+/// That there is no access token, and where it may be. Any text of the response may be a token, so only names
+/// that are known here are shown.
+fn missing(members: &Map<String, Value>) -> String {
+    const NAMES: [&str; 9] = [
+        "accessToken",
+        "authed_user",
+        "data",
+        "errors",
+        "id_token",
+        "response",
+        "result",
+        "token",
+        "tokens",
+    ];
+    let there: Vec<_> = NAMES.into_iter().filter(|name| members.contains_key(*name)).collect();
+    if there.is_empty() {
+        return "access_token is missing".to_owned();
+    }
+    format!(
+        "access_token is missing; among its members: {} (OAuthClient::map_response maps what a provider nests or names otherwise)",
+        there.join(", ")
+    )
+}
+
+/// The type, where it is one that is known here.
+fn shown_type(text: &str) -> String {
+    const TYPES: [&str; 11] = [
+        "mac",
+        "N_A",
+        "User Access Token",
+        "Application Access Token",
+        "example",
+        "DPoP",
+        "PoP",
+        "bot",
+        "user",
+        "jwt",
+        "access_token",
+    ];
+    match TYPES.into_iter().find(|known| known.eq_ignore_ascii_case(text)) {
+        Some(known) => format!("{known:?}"),
+        None => "one that is not known here".to_owned(),
     }
 }

@@ -296,3 +296,66 @@ fn a_login_that_never_had_a_token_does_not_outrank_what_the_store_has() {
     let (_, stored) = swap(&mut machine, &now);
     assert_eq!((stored.login, stored.generation), (9, 1));
 }
+
+/// A store that cannot read what it holds, under this version.
+fn unreadable(version: i64) -> StoreFailure<&'static str> {
+    StoreFailure { error: "unreadable", slow: false, unreadable: Some(version) }
+}
+
+#[test]
+fn a_sign_in_replaces_what_cannot_be_read_and_waits_if_that_changes_meanwhile() {
+    let settings = settings(Home::Store);
+    let mut machine = Tested::new(7);
+    machine.set_login(1, Some(FRESH), &settings, &at(10));
+    let load = actions(&mut machine, &settings, &at(10));
+    let [Action::Load { call }] = load[..] else { panic!("{load:?}") };
+    machine.loaded(call, Err(unreadable(4)), &settings, &at(10));
+    let swap = |machine: &mut Tested, now: &Now| match &actions(machine, &settings, now)[..] {
+        [Action::Swap { call, purpose: Purpose::Login, expected, unreadable: true, record }] => {
+            (*call, *expected, record.clone())
+        }
+        other => panic!("{other:?}"),
+    };
+    let (call, expected, first) = swap(&mut machine, &at(10));
+    assert_eq!(expected, Some(4));
+    machine.swapped(call, Err(unreadable(5)), &settings, &at(10));
+    assert_eq!(actions(&mut machine, &settings, &at(10)), [], "not again and again");
+    let (call, expected, _) = swap(&mut machine, &at(600));
+    assert_eq!(expected, Some(5));
+    // Somebody mends it meanwhile. What they wrote has a higher number than the first attempt, which
+    // changed nothing.
+    let mended = Record { login: 9, number: first.number + 1, ..first };
+    let conflict = Swapped::Conflict(Some((mended, 6)));
+    machine.swapped(call, Ok(conflict), &settings, &at(600));
+    let (call, record) = sign_in(&mut machine, &settings, &at(600));
+    assert_eq!(record.login, 1, "it does not give way");
+    machine.swapped(call, Ok(Swapped::Stored(7)), &settings, &at(600));
+    assert_eq!(machine.poll_login(1, &settings), Poll::Ready(()));
+    assert_eq!(actions(&mut machine, &settings, &at(600)), []);
+}
+
+#[test]
+fn nothing_but_a_sign_in_replaces_what_cannot_be_read() {
+    let settings = Settings { has_grant: true, ..settings(Home::Store) };
+    let mut machine = Tested::new(7);
+    machine.set_login(1, Some(EXPIRED), &settings, &at(0));
+    let load = actions(&mut machine, &settings, &at(0));
+    let [Action::Load { call }] = load[..] else { panic!("{load:?}") };
+    machine.loaded(call, Ok(None), &settings, &at(0));
+    let (call, _) = sign_in(&mut machine, &settings, &at(0));
+    machine.swapped(call, Ok(Swapped::Stored(1)), &settings, &at(0));
+    // A renewal meets it when it claims, and goes on to expect what it knows.
+    wants(&mut machine, &settings, &at(10));
+    for seconds in [10, 10, 600, 1200] {
+        match &actions(&mut machine, &settings, &at(seconds))[..] {
+            [Action::Swap { call, purpose: Purpose::Mark, expected, unreadable: false, .. }] => {
+                assert_eq!(*expected, Some(1));
+                machine.swapped(*call, Err(unreadable(4)), &settings, &at(seconds));
+            }
+            other => panic!("{seconds}: {other:?}"),
+        }
+        if seconds >= 10 && machine.retry_at().is_some() {
+            wants(&mut machine, &settings, &at(seconds + 590));
+        }
+    }
+}

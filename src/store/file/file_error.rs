@@ -1,25 +1,26 @@
-//! `FileError`: an error of the store, with the path of the token file.
+//! `FileError`: an error of the store, with the path of its file.
 
 use std::fmt;
 
 use crate::error::BoxError;
 use crate::store::StoreError;
 
-/// Says which token file it was. Prints its cause itself, and so is not printed before it.
+/// Says which file it was. Prints its cause itself, and so is not printed before it.
 #[derive(Debug)]
 struct FileError {
+    what: &'static str,
     path: String,
     cause: BoxError,
 }
 
-/// The error, with the path of the token file.
-pub(super) fn at_path(error: StoreError, path: &str) -> StoreError {
-    error.map_source(|cause| Box::new(FileError { path: path.to_owned(), cause }))
+/// The error, with what the file is and its path.
+pub(super) fn at_path(error: StoreError, what: &'static str, path: &str) -> StoreError {
+    error.map_source(|cause| Box::new(FileError { what, path: path.to_owned(), cause }))
 }
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "token file {}: {}", self.path, self.cause)
+        write!(f, "{} {}: {}", self.what, self.path, self.cause)
     }
 }
 

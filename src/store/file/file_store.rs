@@ -119,7 +119,7 @@ impl FileStore {
         if let Some(tightened) = paths.tightened.get() {
             self.warn(&paths.shown, tightened);
         }
-        outcome.map_err(|error| file_error::at_path(error, &paths.shown))
+        outcome.map_err(|error| file_error::at_path(error, "token file", &paths.shown))
     }
 
     /// Others could read the file. If nothing can be done about it, say so once.

@@ -19,7 +19,7 @@ const LAST_PAUSE: Duration = Duration::from_millis(20);
 /// A file with an exclusive lock of the operating system. The lock ends when this is dropped, or with the
 /// process.
 #[derive(Debug)]
-pub(super) struct LockedFile {
+pub(in crate::store) struct LockedFile {
     file: File,
     /// Why it cannot be written.
     read_only: Option<io::Error>,
@@ -130,7 +130,7 @@ pub(super) fn wait_for_writers(file: &File) -> Result<(), StoreError> {
 }
 
 fn busy() -> StoreError {
-    StoreError::unavailable("another process keeps the token file locked")
+    StoreError::unavailable("another process keeps it locked")
 }
 
 #[cfg(test)]

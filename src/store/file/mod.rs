@@ -18,6 +18,8 @@ mod file_error;
 mod file_store;
 mod io_error;
 mod journal;
+#[cfg(feature = "keyring")]
+mod lock_directory;
 mod locked_file;
 mod paths;
 mod platform;
@@ -25,3 +27,7 @@ mod temp_file;
 mod token_file;
 
 pub use file_store::FileStore;
+#[cfg(feature = "keyring")]
+pub(super) use lock_directory::LockDirectory;
+#[cfg(feature = "keyring")]
+pub(super) use paths::key_name;

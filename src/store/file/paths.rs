@@ -69,9 +69,21 @@ impl Paths {
     }
 }
 
-/// `alice@example.com-2b…9f.json`, in two parts: the user, for people to find it, and a hash of the whole
-/// key.
+/// `alice@example.com-2b…9f`.
+#[cfg(feature = "keyring")]
+pub(in crate::store) fn key_name(key: &TokenKey) -> String {
+    let (user, hash) = name_parts(key);
+    user + &hash
+}
+
 fn file_name(key: &TokenKey) -> (String, String) {
+    let (user, hash) = name_parts(key);
+    (user, hash + ".json")
+}
+
+/// `alice@example.com-2b…9f`, in two parts: the user, for people to find it, and a hash of the whole
+/// key.
+fn name_parts(key: &TokenKey) -> (String, String) {
     let user = percent_decode_str(key.user()).decode_utf8_lossy();
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.@".contains(c) { c } else { '_' };
     let mut name: String = user.chars().map(plain).take(READABLE).collect();
@@ -83,7 +95,7 @@ fn file_name(key: &TokenKey) -> (String, String) {
     for byte in Sha256::digest(key.as_str()) {
         rest.push_str(&format!("{byte:02x}"));
     }
-    (name, rest + ".json")
+    (name, rest)
 }
 
 #[cfg(test)]

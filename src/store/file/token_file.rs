@@ -114,7 +114,11 @@ fn content(file: &File, paths: &Paths) -> Result<Zeroizing<Vec<u8>>, StoreError>
     const LARGEST: usize = 2 * MAX_BYTES + 2;
     let metadata = file.metadata().map_err(store_error)?;
     if !metadata.is_file() {
-        return Err(StoreError::corrupt("it is not a regular file"));
+        return Err(StoreError::corrupt(if metadata.is_dir() {
+            "it is a directory; a container that mounts a file makes one where the file is missing: create the file first"
+        } else {
+            "it is not a regular file"
+        }));
     }
     paths.tightened.set(platform::tighten(file, &metadata));
     // The full capacity at once: a buffer that grows leaves copies behind that are not wiped.

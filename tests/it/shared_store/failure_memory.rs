@@ -129,7 +129,7 @@ async fn requests_while_the_store_is_down_cost_one_look_a_step_and_user() {
     crowd(&service, &sessions).await;
     // The first failure is tried again at once.
     assert_eq!(service.store.loads(), 2);
-    pass(2).await;
+    pass(3).await;
     crowd(&service, &sessions).await;
     assert_eq!(service.store.loads(), 2 + 1);
     assert_eq!(service.world.provider.counts().token_requests, 0);

@@ -189,7 +189,10 @@ fn a_store_that_cannot_save_is_noticed_before_a_refresh_token_is_presented() {
             "No space left on device (os error 28)",
         ),
         ("mkdir token.json.lock", "Is a directory (os error 21)"),
-        ("umount token.json; rm token.json; mkdir token.json", "it is not a regular file"),
+        (
+            "umount token.json; rm token.json; mkdir token.json",
+            "it is a directory; a container that mounts a file makes one where the file is missing: create the file first",
+        ),
         (
             "umount token.json; cp \"$REAL\" token.json; mkdir token.json.reqwest-oauth2.tmp",
             "Is a directory (os error 21)",

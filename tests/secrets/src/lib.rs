@@ -9,6 +9,7 @@ mod first_tokens;
 mod grants;
 mod header;
 mod log;
+mod malformed_answers;
 mod renewals;
 mod secrets;
 mod sign_out;
@@ -27,6 +28,7 @@ async fn nothing_that_is_shown_or_logged_has_a_secret() {
     first_tokens::run(&log, &mut secrets).await;
     grants::run(&log, &mut secrets).await;
     renewals::run(&log, &mut secrets).await;
+    malformed_answers::run(&log, &mut secrets).await;
     sign_out::run(&log, &mut secrets).await;
     stores::run(&log, &mut secrets).await;
     types::all_were_shown(&log);

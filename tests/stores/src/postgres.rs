@@ -198,6 +198,9 @@ pub(crate) async fn half_a_record_is_left_as_it_is() {
         let key = key();
         scratch.insert(&key, version, document).await;
         support::broken(&store, &key, async || scratch.rows().await).await;
+        if version.is_some() && document.is_some() {
+            support::replaced(&store, &key).await;
+        }
     }
     // A NULL document is no record to replace, also not with its version.
     let key = key();

@@ -159,6 +159,9 @@ pub(crate) async fn half_a_record_is_left_as_it_is() {
             .await
             .unwrap();
         support::broken(&store, &key, async || rows(&hands).await).await;
+        if version.is_some() && document.is_some() {
+            support::replaced(&store, &key).await;
+        }
     }
     // A NULL document is no record to replace, also not with its version.
     let key = key();

@@ -79,6 +79,16 @@ pub(crate) async fn broken<T: PartialEq + std::fmt::Debug>(
     assert_eq!(raw().await, before, "what is broken is left as it is");
 }
 
+/// A document that somebody broke by hand: a new login names its version, and replaces it.
+pub(crate) async fn replaced(store: &impl TokenStore, key: &TokenKey) {
+    let (error, new) = (store.load(key).await.unwrap_err(), record("new"));
+    let met = store.compare_and_swap(key, None, &new).await.unwrap_err();
+    assert!(error.is_corrupt() && error.version().is_some(), "{error:?}");
+    assert_eq!(met.version(), error.version());
+    stored(store.compare_and_swap(key, error.version(), &new).await);
+    assert_eq!(store.load(key).await.unwrap().unwrap().json(), new.json());
+}
+
 /// Versions that are the same as floating-point numbers, and the ends of their range.
 pub(crate) async fn versions(store: &impl TokenStore) {
     let key = key();
