@@ -90,6 +90,7 @@
 //!
 //! - `encryption`: encrypts what a store holds, with your key (`store::EncryptedStore`).
 //! - `file-store` (on by default): a store in files, `store::FileStore`.
+//! - `keyring`: a store in the keychain of macOS, Windows or the Secret Service, `store::KeyringStore`.
 //! - `metrics`: counters through the `metrics` facade. They, and the `tracing` events and spans, are
 //!   listed in [`guides::observability`].
 //! - `oauth2`: a token obtained with the `oauth2` or `openidconnect` crate becomes a [`Token`].

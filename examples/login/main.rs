@@ -5,8 +5,9 @@
 //! Without a provider: `cargo run --example login -- --try`.
 //!
 //! Opens the browser and listens on loopback for its return; asks for a code on another device where
-//! that cannot work. The token goes into a file. Run again, it goes on with the saved token,
-//! refreshing it as needed; when the login has ended it asks for a new one.
+//! that cannot work. The token goes into a file, or with `--features keyring` and `--keyring` into the
+//! keychain of the system. Run again, it goes on with the saved token, refreshing it as needed; when
+//! the login has ended it asks for a new one.
 
 mod loopback;
 #[path = "../support/report.rs"]
@@ -16,13 +17,14 @@ mod testing;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Parser, ValueEnum};
 use reqwest::Url;
 use reqwest_middleware::ClientBuilder;
-use reqwest_oauth2::store::{FileStore, MemoryStore};
+use reqwest_oauth2::store::{FileStore, MemoryStore, TokenStore};
 use reqwest_oauth2::{BoxError, Error, OAuthClient, Session, presets};
 
 use loopback::Loopback;
@@ -72,6 +74,10 @@ struct Args {
     /// Where the token is saved [default: token-PROVIDER.json]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Save the token in the keychain of the system, not in a file
+    #[cfg(feature = "keyring")]
+    #[arg(long, conflicts_with_all = ["token_file", "trial"])]
+    keyring: bool,
     /// Log in on another device: shows a code to type in there
     #[arg(long)]
     device: bool,
@@ -158,13 +164,9 @@ fn wants_tls(error: &BoxError) -> bool {
 /// Whether the API answered as it should.
 async fn run(args: &Args) -> Result<bool, BoxError> {
     let app = args.client().await?;
-    let session = Session::builder(app.clone());
-    let session = if args.trial {
-        session.store(MemoryStore::new(), "")
-    } else {
-        session.store(FileStore::file(args.token_file()), "")
-    };
-    let session = session
+    let session = Session::builder(app.clone())
+        .store(args.store(), "")
+        .store_timeout(Duration::from_secs(args.wait)) // a keychain may ask for a password
         .foreground() // nothing is left to run when a call returns
         .strict_saving() // saved, or it is an error: the page at the end says that the login worked
         .build();
@@ -182,11 +184,7 @@ async fn use_token(args: &Args, app: &OAuthClient, session: &Session) -> Result<
         return outcome;
     }
     logged_in(args, app, session).await?;
-    if args.trial {
-        println!("logged in; the token is in memory");
-    } else {
-        println!("logged in; the token is in {}", args.token_file().display());
-    }
+    println!("logged in; the token is in {}", args.place());
     fetch(session, args.get.as_ref()).await
 }
 
@@ -313,6 +311,33 @@ impl Args {
         let Some(variable) = &self.client_secret_env else { return Ok(client) };
         let secret = std::env::var(variable).map_err(|error| format!("{variable}: {error}"))?;
         Ok(client.secret(secret))
+    }
+
+    fn in_keychain(&self) -> bool {
+        #[cfg(feature = "keyring")]
+        return self.keyring;
+        #[cfg(not(feature = "keyring"))]
+        false
+    }
+
+    /// Where the token is saved.
+    fn store(&self) -> Arc<dyn TokenStore> {
+        #[cfg(feature = "keyring")]
+        if self.keyring {
+            return Arc::new(reqwest_oauth2::store::KeyringStore::new("reqwest-oauth2 login"));
+        }
+        if self.trial {
+            return Arc::new(MemoryStore::new());
+        }
+        Arc::new(FileStore::file(self.token_file()))
+    }
+
+    fn place(&self) -> String {
+        match (self.trial, self.in_keychain()) {
+            (true, _) => "memory".to_owned(),
+            (false, true) => "the keychain".to_owned(),
+            (false, false) => self.token_file().display().to_string(),
+        }
     }
 
     /// A file for each provider: no refresh token is shown to another.
