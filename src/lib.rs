@@ -115,6 +115,7 @@ mod error;
 mod from_oauth2;
 mod grant;
 #[cfg(doc)]
+#[cfg_attr(docsrs, doc(auto_cfg = false))] // their conditions are those of their tests
 pub mod guides;
 mod jitter;
 mod login;

@@ -17,6 +17,10 @@ use crate::token::Token;
 /// aside and another one is made; if it returns later, the newest token is saved once more. The
 /// error's text must not hold secrets.
 ///
+/// If a provider replaces the refresh token in a response that is otherwise unusable, the saver gets the old
+/// token with the new refresh token: the old one must never be presented again. Its access token is empty
+/// where the session had only a refresh token; it loads as any other.
+///
 /// A saver that blocks a thread should do so in `tokio::task::spawn_blocking`.
 #[async_trait]
 pub trait TokenSaver: Send + Sync + 'static {

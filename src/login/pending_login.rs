@@ -172,16 +172,15 @@ impl LoginState {
         let expected = self.state.expose_secret();
         let secrets = [expected, callback.get("code").unwrap_or_default()];
         let shown = |name, cap| callback.get(name).map(|text| redact(text, cap, &secrets));
-        // Anybody can have sent what has no state: of that only words are shown.
-        let words = |name, cap| callback.get(name).map(|text| redact_words(text, cap, &secrets));
-        let code = words("error", LONGEST_ERROR);
+        // A code is words; anybody can have sent another.
+        let code = callback.get("error").map(|text| redact_words(text, LONGEST_ERROR, &secrets));
         // "If the value does not match […], clients MUST reject the authorization response", an error
         // response too; but some providers send their errors without state, and a person has to know.
         let invalid = |why: &'static str| {
             Err(Error::new(Kind::Callback(match &code {
                 None => why.into(),
                 Some(code) => {
-                    let description = words("error_description", LONGEST_DESCRIPTION);
+                    let description = shown("error_description", LONGEST_DESCRIPTION);
                     let more = description.map(|text| format!(": {text}")).unwrap_or_default();
                     format!("{why} (it reports the error {code}{more}; anybody can have sent it)")
                         .into()

@@ -243,7 +243,8 @@ impl SessionBuilder {
 
     /// The shortest and the longest wait between attempts while renewing or saving fails. 1 and 30
     /// seconds by default, at least 10 milliseconds, at most a day. A provider's `Retry-After` goes
-    /// before, up to an hour.
+    /// before, up to an hour. Every wait is jittered, the first one too; that after a `Retry-After` is never
+    /// shorter than it says.
     pub fn backoff(mut self, shortest: Duration, longest: Duration) -> Self {
         let shortest = shortest.clamp(SHORTEST_BACKOFF, LONGEST);
         let longest = longest.clamp(shortest, LONGEST);

@@ -251,7 +251,10 @@ async fn present(
     let is_refresh = refresh.is_some();
     let outcome = match refresh {
         Some(refresh) => {
-            let timeout = || Error::new(Kind::Timeout { endpoint: "token endpoint", limit });
+            // What the application chose, however little of it was left for this request.
+            let chosen = config.settings.refresh_limit;
+            let timeout =
+                || Error::new(Kind::Timeout { endpoint: "token endpoint", limit: chosen });
             tokio::time::timeout(limit, refresh).await.unwrap_or_else(|_| Err(timeout()))
         }
         None => ask_grant(config, token, limit).await,
@@ -311,7 +314,7 @@ async fn ask_grant(
         }
         Ok(Ok(outcome)) => issued(outcome?, previous_token, asked_at),
         Ok(Err(_)) => Err(Error::new(Kind::Panicked("the grant"))),
-        Err(_) => Err(Error::new(Kind::GrantTimeout(limit))),
+        Err(_) => Err(Error::new(Kind::GrantTimeout(config.settings.grant_limit))),
     }
 }
 

@@ -90,7 +90,8 @@ impl Session {
         self.0.set_token(token).await
     }
 
-    /// The new tokens from now on, as they come into use.
+    /// The new tokens from now on, as they come into use; also one whose refresh token alone is new (see
+    /// [`TokenSaver`](crate::TokenSaver)).
     pub fn subscribe(&self) -> TokenUpdates {
         TokenUpdates(self.0.subscribe())
     }

@@ -77,7 +77,7 @@ async fn the_new_refresh_token_is_saved_and_presented_next() {
         }
         session.shutdown().await.unwrap();
         assert_eq!(saved(&world, 1), (old.access_token().to_owned(), new.clone()));
-        assert_eq!(presented(&world), [before.clone()]);
+        assert_eq!(presented(&world), [&*before]);
         pass(2).await;
         let token = session.token().await.unwrap();
         assert!(world.provider.accepts_access_token(token.access_token()));

@@ -129,8 +129,8 @@ async fn a_mark_that_changes_for_ever_is_an_error_in_the_end() {
     };
     mark(0);
     let waiting = fleet.ask(&session);
-    // All that a renewal may take (45 s), the wait for a save (5 s), and three leases.
-    for n in 1..=107 {
+    // All that a renewal may take (30 s), the wait for a save (5 s), and three leases.
+    for n in 1..=77 {
         assert!(!waiting.is_finished(), "after {n} half seconds");
         fleet.pass_slowly(0.5).await;
         mark(n);

@@ -58,7 +58,7 @@ async fn the_new_refresh_token_is_stored_with_the_backoff_and_the_next_process_p
                 }
             }
         }
-        assert_eq!(presented(&fleet), [before.clone()]);
+        assert_eq!(presented(&fleet), [&*before]);
         pass(2).await;
         fleet.world.clock.forward(2.0);
         let token = fleet.meanwhile(sibling.refresh()).await.unwrap();
