@@ -125,6 +125,7 @@ mod observe;
 mod origin;
 pub mod presets;
 mod redact;
+mod request;
 mod saver;
 mod secret;
 mod session;
@@ -146,11 +147,12 @@ pub use login::{
     AuthorizationRequest, DeviceAuthorization, ImplicitRequest, PendingDeviceLogin,
     PendingImplicitLogin, PendingLogin, Pkce,
 };
-pub use middleware::{OAuthMiddleware, ReplayBody, redirect_policy};
+pub use middleware::OAuthMiddleware;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use observe::describe_metrics;
 pub use origin::Origins;
+pub use request::{Api, ReplayBody, RequestError, SendRequest, redirect_policy};
 pub use saver::TokenSaver;
 pub use session::{KeepFreshGuard, Session, SessionBuilder, TokenUpdated, TokenUpdates};
 pub use sessions::{UserId, UserSessions, UserSessionsBuilder};

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod cancellation;
+mod execute;
 mod extreme_settings;
 mod failures;
 mod foreground;

@@ -1,4 +1,4 @@
-//! `OAuthMiddleware`: inject, send, and on a 401 renew and send again.
+//! `Api`: inject, send, and on a 401 renew and send again.
 //!
 //! With many users the request's user decides whose session it is: one look into the cache more.
 //!
@@ -13,25 +13,26 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use http::header::AUTHORIZATION;
 use http::{Extensions, StatusCode};
 use reqwest::{Request, Response};
-use reqwest_middleware::{Middleware, Next, Result};
 use url::{Position, Url};
 
 use super::deadline::Deadline;
 use super::exchange::{Exchange, authorize};
+use super::request_error::RequestError;
+use super::send_request::SendRequest;
 use super::sent::Sent;
 use crate::challenge::may_new_token_help;
 use crate::error::Error;
-use crate::origin::Origins;
+use crate::origin::{Origins, may_carry_token};
 use crate::session::{Driver, Provenance, Session, Snapshot, offer_update};
 use crate::sessions::{UserId, UserSessions};
 
-/// The layer that puts a session's token on requests; from
-/// [`Session::middleware`](crate::Session::middleware), or from
-/// [`UserSessions::middleware`](crate::UserSessions::middleware) for many users.
+/// An API that takes a session's token: which origins it has, and the request path to it. From
+/// [`Session::api`](crate::Session::api), or from [`UserSessions::api`](crate::UserSessions::api) for many
+/// users. [`execute`](Self::execute) sends a request with any client; the layer for a `reqwest_middleware`
+/// client is `OAuthMiddleware`.
 ///
 /// For a request to a listed origin that carries no `Authorization` header of its own, it
 ///
@@ -48,15 +49,21 @@ use crate::sessions::{UserId, UserSessions};
 /// client's ([`reqwest::ClientBuilder::timeout`]) bounds each sending, and no wait for a renewal.
 ///
 /// Any other request passes unchanged. A token for plain http on loopback goes through the
-/// application's own client, and so through its proxy, if it has one. Errors of the renewal come as
-/// [`reqwest_middleware::Error::Middleware`]; see [`Error::find_in`](crate::Error::find_in).
+/// application's own client, and so through its proxy, if it has one.
 ///
-/// Put retrying layers outside this one (before it, in `ClientBuilder::with`), so that each attempt
-/// gets the present token.
+/// ```no_run
+/// # async fn f(session: reqwest_oauth2::Session) -> Result<(), Box<dyn std::error::Error>> {
+/// let http = reqwest::Client::builder().redirect(reqwest_oauth2::redirect_policy()).build()?;
+/// let api = session.api(["https://api.example"])?;
+/// let response = api.execute(&http, http.get("https://api.example/me").build()?).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
-pub struct OAuthMiddleware {
+pub struct Api {
     source: Source,
-    origins: Origins,
+    /// `None`: each request's own.
+    origins: Option<Origins>,
     /// Whether a fresh token is no reason to go on at once.
     is_foreground: bool,
 }
@@ -68,7 +75,70 @@ enum Source {
     Many(UserSessions),
 }
 
-impl OAuthMiddleware {
+impl Api {
+    /// Sends the request. `http` is a `&reqwest::Client`, or another [`SendRequest`].
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Token`] for those of the renewal, [`RequestError::Send`] for those of `http`.
+    ///
+    /// # Cancellation
+    ///
+    /// As for any request; a renewal goes on without the caller.
+    pub async fn execute<S: SendRequest>(
+        &self,
+        http: S,
+        request: Request,
+    ) -> Result<Response, RequestError<S::Error>> {
+        self.run(request, &mut Extensions::new(), http).await
+    }
+
+    /// One request, under any stack.
+    #[inline]
+    pub(crate) async fn run<S: SendRequest>(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        mut send: S,
+    ) -> Result<Response, RequestError<S::Error>> {
+        if !self.allows(&request)? {
+            return send.send(request, extensions).await.map_err(RequestError::Send);
+        }
+        let deadline = Deadline::of(&request);
+        let ready = match self.ready(extensions) {
+            Some(ready) => ready,
+            None => {
+                let ready = Box::pin(self.wait(extensions, request.timeout().copied())).await?;
+                // None is left if a token that is good was waited for in vain: then it has its time anew.
+                if let Some(left) = deadline.left().filter(|left| !left.is_zero()) {
+                    *request.timeout_mut() = Some(left);
+                }
+                ready
+            }
+        };
+        let sent = Sent::of(&mut request, extensions);
+        authorize(&mut request, &ready.snapshot);
+        let response = send.send(request, extensions).await.map_err(RequestError::Send)?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(annotate(response, &ready.snapshot, extensions));
+        }
+        Box::pin(self.after_401(response, ready, sent, deadline, extensions, send)).await
+    }
+
+    /// Whether the request gets a token.
+    #[inline]
+    fn allows(&self, request: &Request) -> Result<bool, Error> {
+        let has_own = || request.headers().contains_key(AUTHORIZATION);
+        match &self.origins {
+            Some(origins) => Ok(origins.allow(request.url()) && !has_own()),
+            None if has_own() => Ok(false),
+            None if may_carry_token(request.url()) => Ok(true),
+            None => Err(Error::config(
+                "the request's URL must not carry a token: it is not https (or http to loopback), or it has user info",
+            )),
+        }
+    }
+
     /// The hot path: a fresh token, at once.
     #[inline]
     fn ready(&self, extensions: &Extensions) -> Option<SelectedToken> {
@@ -91,7 +161,7 @@ impl OAuthMiddleware {
         &self,
         extensions: &Extensions,
         limit: Option<Duration>,
-    ) -> std::result::Result<SelectedToken, Error> {
+    ) -> Result<SelectedToken, Error> {
         let sessions = match &self.source {
             Source::One(session) => {
                 let snapshot = session.0.usable(limit).await?;
@@ -109,25 +179,25 @@ impl OAuthMiddleware {
     }
 
     /// After a 401: sends the request again where that may help.
-    async fn after_401(
+    async fn after_401<S: SendRequest>(
         &self,
         response: Response,
         SelectedToken { snapshot, session }: SelectedToken,
         sent: Sent,
         deadline: Deadline,
         extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> Result<Response> {
+        send: S,
+    ) -> Result<Response, RequestError<S::Error>> {
         let driver = match (&session, &self.source) {
             (Some(driver), _) => driver,
             (None, Source::One(session)) => &session.0,
             (None, Source::Many(_)) => return Ok(annotate(response, &snapshot, extensions)),
         };
         let (asked, replay) = sent.into_parts();
-        let origins = &self.origins;
+        let origins = self.origins.as_ref();
         let redirects = 0;
         let mut exchange =
-            Exchange { origins, asked, replay, snapshot, deadline, extensions, next, redirects };
+            Exchange { origins, asked, replay, snapshot, deadline, extensions, send, redirects };
         let mut response = exchange.follow(response).await?;
         // What the store brings may have been rejected before; what a renewal brings is tried once.
         let mut is_last = false;
@@ -152,43 +222,75 @@ impl OAuthMiddleware {
 }
 
 impl Session {
-    /// The layer for a `reqwest_middleware` client: it puts this session's token on requests to
-    /// the listed origins (`"https://api.example"`), and on no others. See [`Origins`]
-    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    /// Sends the request with this session's token, and does for it all that [`Api`] says: for programs
+    /// without `reqwest_middleware`. `http` is a `&reqwest::Client`, or another [`SendRequest`].
     ///
-    /// A `&Url` stands for its origin, whatever its path.
+    /// The token goes to the origin of the request's URL, and nowhere else, over TLS (loopback excepted).
+    /// So the URL has to be yours: one that came from elsewhere (a link in a response, say) gets the token
+    /// wherever it leads. For those list the origins, with [`api`](Self::api)
+    /// ([RFC 6750 §5.2](https://www.rfc-editor.org/rfc/rfc6750#section-5.2)).
+    ///
+    /// ```no_run
+    /// # async fn f(session: reqwest_oauth2::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// let http = reqwest::Client::builder().redirect(reqwest_oauth2::redirect_policy()).build()?;
+    /// let request = http.get("https://api.example/me").build()?;
+    /// let response = session.execute(&http, request).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Token`] for those of the renewal, and with [`Error::is_config`] for a URL that must
+    /// not carry a token: plain http, user info. [`RequestError::Send`] for those of `http`.
+    ///
+    /// # Cancellation
+    ///
+    /// As for any request; a renewal goes on without the caller.
+    pub async fn execute<S: SendRequest>(
+        &self,
+        http: S,
+        request: Request,
+    ) -> Result<Response, RequestError<S::Error>> {
+        self.with_origins(None).execute(http, request).await
+    }
+
+    /// An API that takes this session's token: the listed origins (`"https://api.example"`), and no
+    /// others. See [`Origins`] ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
     ///
     /// # Errors
     ///
     /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
-    pub fn middleware<O>(&self, origins: O) -> std::result::Result<OAuthMiddleware, Error>
+    pub fn api<O>(&self, origins: O) -> Result<Api, Error>
     where
         O: TryInto<Origins>,
         Error: From<O::Error>,
     {
+        Ok(self.with_origins(Some(origins.try_into()?)))
+    }
+
+    fn with_origins(&self, origins: Option<Origins>) -> Api {
         let is_foreground = self.0.config().is_foreground();
-        let source = Source::One(self.clone());
-        Ok(OAuthMiddleware { source, origins: origins.try_into()?, is_foreground })
+        Api { source: Source::One(self.clone()), origins, is_foreground }
     }
 }
 
 impl UserSessions {
-    /// The layer for a `reqwest_middleware` client: it puts the token of the request's [`UserId`] (an
-    /// extension) on requests to the listed origins, and on no others. A request to them without a
-    /// `UserId`, or for a user without a token, fails and is not sent
+    /// An API that takes the users' tokens: the listed origins (`"https://api.example"`), and no others.
+    /// For one user's requests without it, see [`for_user`](Self::for_user) and [`Session::execute`]
     /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
     ///
     /// # Errors
     ///
     /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
-    pub fn middleware<O>(&self, origins: O) -> std::result::Result<OAuthMiddleware, Error>
+    pub fn api<O>(&self, origins: O) -> Result<Api, Error>
     where
         O: TryInto<Origins>,
         Error: From<O::Error>,
     {
         let is_foreground = self.config().is_foreground();
-        let source = Source::Many(self.clone());
-        Ok(OAuthMiddleware { source, origins: origins.try_into()?, is_foreground })
+        let origins = Some(origins.try_into()?);
+        Ok(Api { source: Source::Many(self.clone()), origins, is_foreground })
     }
 }
 
@@ -197,39 +299,6 @@ struct SelectedToken {
     snapshot: Arc<Snapshot>,
     /// Whose it is; `None`: the one session's.
     session: Option<Arc<Driver>>,
-}
-
-#[async_trait]
-impl Middleware for OAuthMiddleware {
-    async fn handle(
-        &self,
-        mut request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> Result<Response> {
-        if !self.origins.allow(request.url()) || request.headers().contains_key(AUTHORIZATION) {
-            return next.run(request, extensions).await;
-        }
-        let deadline = Deadline::of(&request);
-        let ready = match self.ready(extensions) {
-            Some(ready) => ready,
-            None => {
-                let ready = Box::pin(self.wait(extensions, request.timeout().copied())).await?;
-                // None is left if a token that is good was waited for in vain: then it has its time anew.
-                if let Some(left) = deadline.left().filter(|left| !left.is_zero()) {
-                    *request.timeout_mut() = Some(left);
-                }
-                ready
-            }
-        };
-        let sent = Sent::of(&mut request, extensions);
-        authorize(&mut request, &ready.snapshot);
-        let response = next.clone().run(request, extensions).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(annotate(response, &ready.snapshot, extensions));
-        }
-        Box::pin(self.after_401(response, ready, sent, deadline, extensions, next)).await
-    }
 }
 
 /// Whether the answer is a 401 that a new token may cure.
@@ -265,8 +334,8 @@ fn path_of(url: &Url) -> NonZeroU64 {
     NonZeroU64::new(hash).unwrap_or(NonZeroU64::MIN)
 }
 
-impl fmt::Debug for OAuthMiddleware {
+impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OAuthMiddleware").field("origins", &self.origins).finish_non_exhaustive()
+        f.debug_struct("Api").field("origins", &self.origins).finish_non_exhaustive()
     }
 }
