@@ -181,7 +181,9 @@ pub use middleware::OAuthMiddleware;
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use observe::describe_metrics;
 pub use origin::Origins;
-pub use request::{Api, ReplayBody, RequestError, SendRequest, redirect_policy};
+pub use request::{
+    Api, ReplayBody, RequestError, RequestOptions, SendRequest, SentWithoutToken, redirect_policy,
+};
 pub use saver::TokenSaver;
 pub use session::{KeepFreshGuard, Session, SessionBuilder, TokenUpdated, TokenUpdates};
 pub use sessions::{UserId, UserSessions, UserSessionsBuilder};

@@ -19,15 +19,16 @@ use reqwest::{Request, Response};
 use url::{Position, Url};
 
 use super::deadline::Deadline;
-use super::exchange::{Exchange, authorize};
+use super::exchange::{Exchange, authorize, send_bare};
 use super::request_error::RequestError;
+use super::request_options::{Handling, RequestOptions, TokenUse, user};
 use super::send_request::SendRequest;
 use super::sent::Sent;
 use crate::challenge::may_new_token_help;
 use crate::error::Error;
 use crate::origin::{Origins, may_carry_token};
 use crate::session::{Driver, Provenance, Session, Snapshot, offer_update};
-use crate::sessions::{UserId, UserSessions};
+use crate::sessions::UserSessions;
 
 /// An API that takes a session's token: which origins it has, and the request path to it. From
 /// [`Session::api`](crate::Session::api), or from [`UserSessions::api`](crate::UserSessions::api) for many
@@ -93,6 +94,26 @@ impl Api {
         self.run(request, &mut Extensions::new(), http).await
     }
 
+    /// As [`execute`](Self::execute), for a request that is different.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`execute`](Self::execute).
+    pub async fn execute_with<S: SendRequest>(
+        &self,
+        http: S,
+        request: Request,
+        options: RequestOptions,
+    ) -> Result<Response, RequestError<S::Error>> {
+        let mut extensions = Extensions::new();
+        extensions.insert(options);
+        self.run(request, &mut extensions, http).await
+    }
+
     /// One request, under any stack.
     #[inline]
     pub(crate) async fn run<S: SendRequest>(
@@ -101,28 +122,42 @@ impl Api {
         extensions: &mut Extensions,
         mut send: S,
     ) -> Result<Response, RequestError<S::Error>> {
-        if !self.allows(&request)? {
+        let handling = Handling::of(extensions);
+        if handling.token == TokenUse::Never || !self.allows(&request)? {
             return send.send(request, extensions).await.map_err(RequestError::Send);
         }
-        let deadline = Deadline::of(&request);
+        let deadline = Deadline::of(&request, &handling);
+        let names_no_user = || matches!(self.source, Source::Many(_)) && user(extensions).is_none();
+        if handling.token == TokenUse::IfAny && names_no_user() {
+            return Box::pin(send_bare(request, extensions, &mut send)).await;
+        }
         let ready = match self.ready(extensions) {
             Some(ready) => ready,
             None => {
-                let ready = Box::pin(self.wait(extensions, request.timeout().copied())).await?;
+                let timeouts = [request.timeout().copied(), handling.longest_wait];
+                let limit = timeouts.into_iter().flatten().min();
+                let ready = Box::pin(self.wait(extensions, limit)).await;
                 // None is left if a token that is good was waited for in vain: then it has its time anew.
                 if let Some(left) = deadline.left().filter(|left| !left.is_zero()) {
                     *request.timeout_mut() = Some(left);
                 }
-                ready
+                match ready {
+                    Ok(ready) => ready,
+                    Err(error) if handling.goes_bare_after(&error) => {
+                        return Box::pin(send_bare(request, extensions, &mut send)).await;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
         };
-        let sent = Sent::of(&mut request, extensions);
+        let sent = Sent::of(&mut request, extensions, handling.is_sent_once);
         authorize(&mut request, &ready.snapshot);
         let response = send.send(request, extensions).await.map_err(RequestError::Send)?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(annotate(response, &ready.snapshot, extensions));
         }
-        Box::pin(self.after_401(response, ready, sent, deadline, extensions, send)).await
+        let waits = (handling, deadline);
+        Box::pin(self.after_401(response, ready, sent, waits, extensions, send)).await
     }
 
     /// Whether the request gets a token.
@@ -150,7 +185,7 @@ impl Api {
                 Some(SelectedToken { snapshot: session.0.fresh()?, session: None })
             }
             Source::Many(sessions) => {
-                let session = sessions.cached(extensions.get()?)?;
+                let session = sessions.cached(user(extensions)?)?;
                 Some(SelectedToken { snapshot: session.fresh()?, session: Some(session) })
             }
         }
@@ -169,9 +204,9 @@ impl Api {
             }
             Source::Many(sessions) => sessions,
         };
-        let user = extensions.get::<UserId>().ok_or_else(|| {
+        let user = user(extensions).ok_or_else(|| {
             Error::config(
-                "the request names no user; add one with .with_extension(UserId::from(id))",
+                "the request names no user; add one with .with_extension(UserId::from(id)), or with RequestOptions::user",
             )
         })?;
         let (session, snapshot) = sessions.usable(user, limit).await?;
@@ -184,7 +219,7 @@ impl Api {
         response: Response,
         SelectedToken { snapshot, session }: SelectedToken,
         sent: Sent,
-        deadline: Deadline,
+        (handling, deadline): (Handling, Deadline),
         extensions: &mut Extensions,
         send: S,
     ) -> Result<Response, RequestError<S::Error>> {
@@ -207,7 +242,13 @@ impl Api {
             }
             let path = path_of(response.url());
             let (sent, can_replay) = (&exchange.snapshot, exchange.replay.is_some());
-            let another = driver.rejected(sent, path, can_replay, deadline.left()).await?;
+            let limit = deadline.left_to_wait();
+            let another = match driver.rejected(sent, path, can_replay, limit).await {
+                Err(error) if handling.goes_bare_after(&error) => {
+                    return exchange.replay_bare(response).await;
+                }
+                another => another?,
+            };
             let Some(another) = another else { break };
             is_last = another.provenance != Provenance::Adopted;
             exchange.snapshot = another;
@@ -253,6 +294,24 @@ impl Session {
         request: Request,
     ) -> Result<Response, RequestError<S::Error>> {
         self.with_origins(None).execute(http, request).await
+    }
+
+    /// As [`execute`](Self::execute), for a request that is different.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`execute`](Self::execute).
+    pub async fn execute_with<S: SendRequest>(
+        &self,
+        http: S,
+        request: Request,
+        options: RequestOptions,
+    ) -> Result<Response, RequestError<S::Error>> {
+        self.with_origins(None).execute_with(http, request, options).await
     }
 
     /// An API that takes this session's token: the listed origins (`"https://api.example"`), and no

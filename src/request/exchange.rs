@@ -20,6 +20,7 @@ use url::Url;
 
 use super::deadline::Deadline;
 use super::request_error::RequestError;
+use super::request_options::SentWithoutToken;
 use super::send_request::SendRequest;
 use super::sent::Replay;
 use crate::origin::Origins;
@@ -103,11 +104,35 @@ impl<S: SendRequest> Exchange<'_, S> {
         self.send(probe).await.is_ok_and(|response| response.url() == url)
     }
 
+    /// Sends the request again without a token, since there is none any more.
+    pub(super) async fn replay_bare(
+        &mut self,
+        before: Response,
+    ) -> Result<Response, RequestError<S::Error>> {
+        let Some(mut request) = self.replay.as_ref().and_then(Replay::make) else {
+            return Ok(before);
+        };
+        drop(before);
+        *request.timeout_mut() = self.deadline.left();
+        send_bare(request, self.extensions, &mut self.send).await
+    }
+
     async fn send(&mut self, mut request: Request) -> Result<Response, RequestError<S::Error>> {
         authorize(&mut request, &self.snapshot);
         *request.timeout_mut() = self.deadline.left();
         self.send.send(request, self.extensions).await.map_err(RequestError::Send)
     }
+}
+
+/// Sends a request without a token, and has the response say so.
+pub(super) async fn send_bare<S: SendRequest>(
+    request: Request,
+    extensions: &mut Extensions,
+    send: &mut S,
+) -> Result<Response, RequestError<S::Error>> {
+    let mut response = send.send(request, extensions).await.map_err(RequestError::Send)?;
+    response.extensions_mut().insert(SentWithoutToken);
+    Ok(response)
 }
 
 #[inline(always)]

@@ -3,8 +3,8 @@
 //! From the top, each importing only from those below it: [`api`] is the request path; [`exchange`] is a
 //! request that was answered with a 401, and what is sent after that; [`send_request`] is what is below
 //! the layer, [`request_error`] why there is no response; [`sent`] is what of a request can be sent again,
-//! [`replay_body`] its body; [`deadline`] is how long it may take. [`redirect_policy`] is for the client
-//! below.
+//! [`deadline`] is how long it may take, [`request_options`] what is different for one request,
+//! [`replay_body`] its body. [`redirect_policy`] is for the client below.
 
 mod api;
 mod deadline;
@@ -12,6 +12,7 @@ mod exchange;
 mod redirect_policy;
 mod replay_body;
 mod request_error;
+mod request_options;
 mod send_request;
 mod sent;
 
@@ -19,4 +20,5 @@ pub use api::Api;
 pub use redirect_policy::redirect_policy;
 pub use replay_body::ReplayBody;
 pub use request_error::RequestError;
+pub use request_options::{RequestOptions, SentWithoutToken};
 pub use send_request::SendRequest;

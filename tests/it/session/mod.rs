@@ -11,6 +11,7 @@ mod grants;
 mod origins;
 mod redirects;
 mod refresh_modes;
+mod request_options;
 mod runtime_loss;
 mod saver_check;
 mod saving;
