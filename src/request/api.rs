@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
-use http::{Extensions, StatusCode};
+use http::{Extensions, HeaderMap, StatusCode};
 use reqwest::{Request, Response};
 use url::{Position, Url};
 
@@ -24,7 +24,7 @@ use super::request_error::RequestError;
 use super::request_options::{Handling, RequestOptions, TokenUse, user};
 use super::send_request::SendRequest;
 use super::sent::Sent;
-use crate::challenge::may_new_token_help;
+use super::verdict::Verdict;
 use crate::error::Error;
 use crate::origin::{Origins, may_carry_token};
 use crate::session::{Driver, Provenance, Session, Snapshot, offer_update};
@@ -67,6 +67,7 @@ pub struct Api {
     origins: Option<Origins>,
     /// Whether a fresh token is no reason to go on at once.
     is_foreground: bool,
+    verdict: Verdict,
 }
 
 /// Whose token requests carry.
@@ -114,6 +115,35 @@ impl Api {
         self.run(request, &mut extensions, http).await
     }
 
+    /// An application's own rule for which responses reject the token, for an API that says 403 or 400 to
+    /// one that has expired or was revoked. A 401 that a new token may cure
+    /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)) does so in any case. The
+    /// session then renews, and the request is sent again, as after a 401.
+    ///
+    /// The rule sees status and headers of each response to a request with the token, perhaps more than
+    /// once. It runs within the request's task, so it must not block: the request would wait as long. If it
+    /// panics, the response does not reject the token.
+    ///
+    /// ```
+    /// # fn f(session: reqwest_oauth2::Session) -> Result<(), reqwest_oauth2::Error> {
+    /// use reqwest_oauth2::OAuthMiddleware;
+    ///
+    /// let api = session.api(["https://api.example"])?.rejected_when(|status, headers| {
+    ///     status == 403 && headers.get("x-error").is_some_and(|error| error == "token_expired")
+    /// });
+    /// let layer = OAuthMiddleware::from(api);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn rejected_when(
+        mut self,
+        rule: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.verdict = Verdict::new(rule);
+        self
+    }
+
     /// One request, under any stack.
     #[inline]
     pub(crate) async fn run<S: SendRequest>(
@@ -153,11 +183,11 @@ impl Api {
         let sent = Sent::of(&mut request, extensions, handling.is_sent_once);
         authorize(&mut request, &ready.snapshot);
         let response = send.send(request, extensions).await.map_err(RequestError::Send)?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(annotate(response, &ready.snapshot, extensions));
+        if !self.verdict.is_refusal(&response) {
+            return Ok(annotate(response, &ready.snapshot, extensions, true));
         }
         let waits = (handling, deadline);
-        Box::pin(self.after_401(response, ready, sent, waits, extensions, send)).await
+        Box::pin(self.after_refusal(response, ready, sent, waits, extensions, send)).await
     }
 
     /// Whether the request gets a token.
@@ -213,8 +243,8 @@ impl Api {
         Ok(SelectedToken { snapshot, session: Some(session) })
     }
 
-    /// After a 401: sends the request again where that may help.
-    async fn after_401<S: SendRequest>(
+    /// After a response that does not say that the token is good: sends the request again where that may help.
+    async fn after_refusal<S: SendRequest>(
         &self,
         response: Response,
         SelectedToken { snapshot, session }: SelectedToken,
@@ -226,17 +256,25 @@ impl Api {
         let driver = match (&session, &self.source) {
             (Some(driver), _) => driver,
             (None, Source::One(session)) => &session.0,
-            (None, Source::Many(_)) => return Ok(annotate(response, &snapshot, extensions)),
+            (None, Source::Many(_)) => return Ok(annotate(response, &snapshot, extensions, false)),
         };
         let (asked, replay) = sent.into_parts();
-        let origins = self.origins.as_ref();
-        let redirects = 0;
-        let mut exchange =
-            Exchange { origins, asked, replay, snapshot, deadline, extensions, send, redirects };
+        let (origins, verdict, redirects) = (self.origins.as_ref(), &self.verdict, 0);
+        let mut exchange = Exchange {
+            origins,
+            verdict,
+            asked,
+            replay,
+            snapshot,
+            deadline,
+            extensions,
+            send,
+            redirects,
+        };
         let mut response = exchange.follow(response).await?;
         // What the store brings may have been rejected before; what a renewal brings is tried once.
         let mut is_last = false;
-        while is_token_rejected(&response, &exchange.asked) {
+        while exchange.is_token_rejected(&response) {
             if is_last {
                 break;
             }
@@ -253,12 +291,13 @@ impl Api {
             is_last = another.provenance != Provenance::Adopted;
             exchange.snapshot = another;
             response = exchange.replay(response).await?;
-            let is_rejected = is_token_rejected(&response, &exchange.asked);
-            if is_rejected || response.status() != StatusCode::UNAUTHORIZED {
+            let is_rejected = exchange.is_token_rejected(&response);
+            if is_rejected || !self.verdict.is_refusal(&response) {
                 driver.replayed(&exchange.snapshot, path_of(response.url()), is_rejected);
             }
         }
-        Ok(annotate(response, &exchange.snapshot, exchange.extensions))
+        let is_accepted = !self.verdict.is_refusal(&response);
+        Ok(annotate(response, &exchange.snapshot, exchange.extensions, is_accepted))
     }
 }
 
@@ -330,7 +369,12 @@ impl Session {
 
     fn with_origins(&self, origins: Option<Origins>) -> Api {
         let is_foreground = self.0.config().is_foreground();
-        Api { source: Source::One(self.clone()), origins, is_foreground }
+        Api {
+            source: Source::One(self.clone()),
+            origins,
+            is_foreground,
+            verdict: Verdict::default(),
+        }
     }
 }
 
@@ -349,7 +393,12 @@ impl UserSessions {
     {
         let is_foreground = self.config().is_foreground();
         let origins = Some(origins.try_into()?);
-        Ok(Api { source: Source::Many(self.clone()), origins, is_foreground })
+        Ok(Api {
+            source: Source::Many(self.clone()),
+            origins,
+            is_foreground,
+            verdict: Verdict::default(),
+        })
     }
 }
 
@@ -360,23 +409,15 @@ struct SelectedToken {
     session: Option<Arc<Driver>>,
 }
 
-/// Whether the answer is a 401 that a new token may cure.
-fn is_token_rejected(response: &Response, asked: &Url) -> bool {
-    // Redirects are followed below us. One that left the origin lost the token on the way, so what
-    // answered has not seen it, and its 401 says nothing of it.
-    response.status() == StatusCode::UNAUTHORIZED
-        && asked.origin() == response.url().origin()
-        && may_new_token_help(response.headers())
-}
-
 /// Leaves the marks of an answer: the token was accepted, its update is offered.
 #[inline(always)]
 fn annotate(
     mut response: Response,
     snapshot: &Arc<Snapshot>,
     extensions: &mut Extensions,
+    is_accepted: bool,
 ) -> Response {
-    if response.status() != StatusCode::UNAUTHORIZED {
+    if is_accepted {
         snapshot.mark_accepted(|| path_of(response.url()));
     }
     if snapshot.has_update() {

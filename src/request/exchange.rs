@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
-use http::{Extensions, Method, StatusCode};
+use http::{Extensions, Method};
 use reqwest::{Request, Response};
 use url::Url;
 
@@ -23,6 +23,7 @@ use super::request_error::RequestError;
 use super::request_options::SentWithoutToken;
 use super::send_request::SendRequest;
 use super::sent::Replay;
+use super::verdict::Verdict;
 use crate::origin::Origins;
 use crate::session::Snapshot;
 
@@ -32,6 +33,7 @@ const MOST_REDIRECTS: u8 = 5;
 pub(super) struct Exchange<'a, S> {
     /// `None`: where the request was sent first, and nowhere else.
     pub(super) origins: Option<&'a Origins>,
+    pub(super) verdict: &'a Verdict,
     /// Where the request was sent last.
     pub(super) asked: Url,
     pub(super) replay: Option<Replay>,
@@ -76,10 +78,17 @@ impl<S: SendRequest> Exchange<'_, S> {
         Ok(response)
     }
 
+    /// Whether the response says that a new token may help.
+    pub(super) fn is_token_rejected(&self, response: &Response) -> bool {
+        // Redirects are followed below us. One that left the origin lost the token on the way, so what
+        // answered has not seen it, and its 401 says nothing of it.
+        self.asked.origin() == response.url().origin() && self.verdict.is_curable(response)
+    }
+
     /// The URL of a 401 that has not seen the token, and that may.
     fn redirected_to(&self, response: &Response) -> Option<Url> {
         let url = response.url();
-        let has_lost_token = response.status() == StatusCode::UNAUTHORIZED
+        let has_lost_token = self.verdict.is_refusal(response)
             && url.origin() != self.asked.origin()
             && self.redirects < MOST_REDIRECTS
             && self.replay.is_some();

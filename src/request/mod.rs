@@ -2,7 +2,7 @@
 //!
 //! From the top, each importing only from those below it: [`api`] is the request path; [`exchange`] is a
 //! request that was answered with a 401, and what is sent after that; [`send_request`] is what is below
-//! the layer, [`request_error`] why there is no response; [`sent`] is what of a request can be sent again,
+//! the layer, [`request_error`] why there is no response, [`verdict`] which responses reject the token; [`sent`] is what of a request can be sent again,
 //! [`deadline`] is how long it may take, [`request_options`] what is different for one request,
 //! [`replay_body`] its body. [`redirect_policy`] is for the client below.
 
@@ -15,6 +15,7 @@ mod request_error;
 mod request_options;
 mod send_request;
 mod sent;
+mod verdict;
 
 pub use api::Api;
 pub use redirect_policy::redirect_policy;

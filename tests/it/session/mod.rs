@@ -22,4 +22,5 @@ mod timeouts;
 mod token_updates;
 mod unauthorized;
 mod unusable_answers;
+mod verdicts;
 mod worker;
