@@ -6,6 +6,7 @@ use std::path::Path;
 /// What needs more than Rust, or is built for long.
 const IN_THE_REPOSITORY: [(&str, &str); 7] = [
     ("features that are off by default", "cargo test --all-features"),
+    ("the crate without its default features", "cargo test -p plain"),
     ("events and secrets", "cargo test -p observe -p secrets"),
     ("the published crate, and guides with code for other crates", "tests/published"),
     ("PostgreSQL, Redis, SQLite", "tests/stores/run cargo test -p stores"),

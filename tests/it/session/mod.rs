@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod cancellation;
+mod execute;
 mod extreme_settings;
 mod failures;
 mod foreground;
@@ -10,6 +11,7 @@ mod grants;
 mod origins;
 mod redirects;
 mod refresh_modes;
+mod request_options;
 mod runtime_loss;
 mod saver_check;
 mod saving;
@@ -20,4 +22,5 @@ mod timeouts;
 mod token_updates;
 mod unauthorized;
 mod unusable_answers;
+mod verdicts;
 mod worker;
