@@ -102,8 +102,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// and that takes no longer than it may.
     fn settles(&self, settings: &Settings, now: &Now) -> bool {
         // A store that fails is not waited for: the call may have its token.
-        let store_work =
-            self.outcome.is_some() || self.pending.is_some() || self.attempt.is_some();
+        let store_work = self.outcome.is_some() || self.pending.is_some() || self.attempt.is_some();
         let store_is_due = settings.home != Home::Store || self.store.retry_at.is_none();
         let saves = self.unsaved.as_ref().is_some_and(|unsaved| match self.saving {
             Some(_) => !unsaved.late,
