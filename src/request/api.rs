@@ -13,13 +13,13 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
-use http::{Extensions, HeaderMap, StatusCode};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
 use reqwest::{Request, Response};
 use url::{Position, Url};
 
 use super::deadline::Deadline;
-use super::exchange::{Exchange, authorize, send_bare};
+use super::exchange::{Exchange, send_bare};
+use super::placement::Placement;
 use super::request_error::RequestError;
 use super::request_options::{Handling, RequestOptions, TokenUse, user};
 use super::send_request::SendRequest;
@@ -35,7 +35,7 @@ use crate::sessions::UserSessions;
 /// users. [`execute`](Self::execute) sends a request with any client; the layer for a `reqwest_middleware`
 /// client is `OAuthMiddleware`.
 ///
-/// For a request to a listed origin that carries no `Authorization` header of its own, it
+/// For a request to a listed origin that carries nothing of its own in the token's place, it
 ///
 /// - sends `Authorization: Bearer …` ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1))
 ///   with a token that has not expired, renewing it first where it has;
@@ -68,6 +68,7 @@ pub struct Api {
     /// Whether a fresh token is no reason to go on at once.
     is_foreground: bool,
     verdict: Verdict,
+    placement: Placement,
 }
 
 /// Whose token requests carry.
@@ -144,6 +145,67 @@ impl Api {
         self
     }
 
+    /// The token goes into this header, alone: `X-Shopify-Access-Token`, `x-amz-access-token`. With
+    /// [`scheme`](Self::scheme) there is a word before it. The header is marked sensitive, and a request
+    /// that has it already passes unchanged.
+    ///
+    /// reqwest takes `Authorization` off where a redirect leads to another origin, and no other header. So
+    /// give the client [`redirect_policy_within_origin`](crate::redirect_policy_within_origin), or a server
+    /// that the API redirects to gets the token
+    /// ([RFC 6750 §5.2](https://www.rfc-editor.org/rfc/rfc6750#section-5.2)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where it is no name of a header.
+    pub fn header(mut self, name: impl AsRef<str>) -> Result<Self, Error> {
+        let name = HeaderName::from_bytes(name.as_ref().as_bytes())
+            .map_err(|_| Error::config("the name of the token's header is no name of a header"))?;
+        self.placement = self.placement.in_header(name);
+        Ok(self)
+    }
+
+    /// The word before the token in place of `Bearer`: `Zoho-oauthtoken`, `token`
+    /// ([RFC 9110 §11.4](https://www.rfc-editor.org/rfc/rfc9110#section-11.4)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where it is empty or has characters that cannot stand in a header.
+    pub fn scheme(mut self, scheme: impl AsRef<str>) -> Result<Self, Error> {
+        let scheme = scheme.as_ref();
+        if scheme.is_empty() || HeaderValue::from_str(scheme).is_err() || !scheme.is_ascii() {
+            return Err(Error::config(
+                "the token's scheme is empty or has characters that cannot stand in a header",
+            ));
+        }
+        self.placement = self.placement.with_scheme(scheme);
+        Ok(self)
+    }
+
+    /// The token goes into this parameter of the URL's query, such as `access_token`. Only for an API that
+    /// takes it nowhere else: servers, proxies and layers below this one log URLs, and the token with them,
+    /// so it "SHOULD NOT be used unless it is impossible to transport the access token" otherwise
+    /// ([RFC 6750 §2.3](https://www.rfc-editor.org/rfc/rfc6750#section-2.3)). The request gets
+    /// `Cache-Control: no-store`, unless it has that header already.
+    ///
+    /// The parameter is taken out of [`Response::url`] and of the errors of `reqwest` and
+    /// `reqwest_middleware`; an error of another client, or one that a layer below has wrapped, may show it.
+    /// The URL's memory is not wiped. A request that has the parameter already passes unchanged.
+    ///
+    /// reqwest sends the URL on as `Referer` where a redirect leads elsewhere. So give the client
+    /// [`redirect_policy_within_origin`](crate::redirect_policy_within_origin).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where the name is empty.
+    pub fn query_parameter(mut self, name: impl Into<Box<str>>) -> Result<Self, Error> {
+        let name = name.into();
+        if name.is_empty() {
+            return Err(Error::config("the token's query parameter has no name"));
+        }
+        self.placement = Placement::Query(name);
+        Ok(self)
+    }
+
     /// One request, under any stack.
     #[inline]
     pub(crate) async fn run<S: SendRequest>(
@@ -181,8 +243,9 @@ impl Api {
             }
         };
         let sent = Sent::of(&mut request, extensions, handling.is_sent_once);
-        authorize(&mut request, &ready.snapshot);
-        let response = send.send(request, extensions).await.map_err(RequestError::Send)?;
+        self.placement.put(&mut request, &ready.snapshot);
+        let sending = send.send(request, extensions).await;
+        let response = self.placement.hide(sending).map_err(RequestError::Send)?;
         if !self.verdict.is_refusal(&response) {
             return Ok(annotate(response, &ready.snapshot, extensions, true));
         }
@@ -193,7 +256,7 @@ impl Api {
     /// Whether the request gets a token.
     #[inline]
     fn allows(&self, request: &Request) -> Result<bool, Error> {
-        let has_own = || request.headers().contains_key(AUTHORIZATION);
+        let has_own = || self.placement.is_taken(request);
         match &self.origins {
             Some(origins) => Ok(origins.allow(request.url()) && !has_own()),
             None if has_own() => Ok(false),
@@ -263,6 +326,7 @@ impl Api {
         let mut exchange = Exchange {
             origins,
             verdict,
+            placement: &self.placement,
             asked,
             replay,
             snapshot,
@@ -374,6 +438,7 @@ impl Session {
             origins,
             is_foreground,
             verdict: Verdict::default(),
+            placement: Placement::default(),
         }
     }
 }
@@ -398,6 +463,7 @@ impl UserSessions {
             origins,
             is_foreground,
             verdict: Verdict::default(),
+            placement: Placement::default(),
         })
     }
 }
@@ -436,6 +502,9 @@ fn path_of(url: &Url) -> NonZeroU64 {
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Api").field("origins", &self.origins).finish_non_exhaustive()
+        f.debug_struct("Api")
+            .field("origins", &self.origins)
+            .field("placement", &self.placement)
+            .finish_non_exhaustive()
     }
 }

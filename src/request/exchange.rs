@@ -13,12 +13,13 @@
 
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{Extensions, Method};
 use reqwest::{Request, Response};
 use url::Url;
 
 use super::deadline::Deadline;
+use super::placement::Placement;
 use super::request_error::RequestError;
 use super::request_options::SentWithoutToken;
 use super::send_request::SendRequest;
@@ -34,6 +35,7 @@ pub(super) struct Exchange<'a, S> {
     /// `None`: where the request was sent first, and nowhere else.
     pub(super) origins: Option<&'a Origins>,
     pub(super) verdict: &'a Verdict,
+    pub(super) placement: &'a Placement,
     /// Where the request was sent last.
     pub(super) asked: Url,
     pub(super) replay: Option<Replay>,
@@ -127,9 +129,10 @@ impl<S: SendRequest> Exchange<'_, S> {
     }
 
     async fn send(&mut self, mut request: Request) -> Result<Response, RequestError<S::Error>> {
-        authorize(&mut request, &self.snapshot);
+        self.placement.put(&mut request, &self.snapshot);
         *request.timeout_mut() = self.deadline.left();
-        self.send.send(request, self.extensions).await.map_err(RequestError::Send)
+        let sent = self.send.send(request, self.extensions).await;
+        self.placement.hide(sent).map_err(RequestError::Send)
     }
 }
 
@@ -142,11 +145,4 @@ pub(super) async fn send_bare<S: SendRequest>(
     let mut response = send.send(request, extensions).await.map_err(RequestError::Send)?;
     response.extensions_mut().insert(SentWithoutToken);
     Ok(response)
-}
-
-#[inline(always)]
-pub(super) fn authorize(request: &mut Request, snapshot: &Snapshot) {
-    if let Some(header) = &snapshot.header {
-        request.headers_mut().insert(AUTHORIZATION, header.clone());
-    }
 }

@@ -9,6 +9,7 @@ mod foreground;
 mod freshness;
 mod grants;
 mod origins;
+mod placement;
 mod redirects;
 mod refresh_modes;
 mod request_options;
