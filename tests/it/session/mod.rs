@@ -7,6 +7,7 @@ mod failures;
 mod foreground;
 mod freshness;
 mod grants;
+mod login_deadline;
 mod origins;
 mod redirects;
 mod refresh_modes;
