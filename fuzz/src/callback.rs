@@ -53,7 +53,7 @@ fn by_code(callback: &str, iss_required: bool) {
     let (path, query, _) = parts(callback);
     match finish(login(STATE, iss_required), callback) {
         Ok((code, token)) => {
-            token::holds(&token, &[]);
+            token::issued(&token, &[]);
             assert!(is_ours(path), "{path}");
             assert_eq!(values(query, "state"), [STATE]);
             assert_eq!(values(query, "code"), [code]);
@@ -83,7 +83,7 @@ fn implicit(callback: &str) {
     let login: PendingImplicitLogin = login(STATE, true);
     match login.finish(&APP, callback) {
         Ok(token) => {
-            token::holds(&token, &[]);
+            token::issued(&token, &[]);
             assert!(is_ours(path), "{path}");
             assert_eq!(token.refresh_token(), None);
             assert_eq!(values(parameters, "access_token"), [token.access_token()]);

@@ -12,32 +12,53 @@ use reqwest_oauth2::{OAuthClient, Origins, Session, Token};
 use super::message::Message;
 use super::provider::{Provider, outcome};
 
+/// Codes that are not about the token, in the ways that servers write them.
+const NOT_THE_TOKEN: [(&str, &str); 4] = [
+    ("insufficient_scope", "insufficient_scope"),
+    ("insufficient_user_authentication", r#""Insufficient_User_Authentication""#),
+    ("invalid_request", "'invalid_request'"),
+    ("use_dpop_nonce", r#"" USE_DPOP_NONCE ""#),
+];
 const INSUFFICIENT: &[u8] = br#"Bearer error="insufficient_scope""#;
 const INVALID: &[u8] = br#"Bearer error="invalid_token""#;
 
 pub fn holds(input: &[u8]) {
     let fields: Vec<&[u8]> = input.split(|b| *b == b'\n').collect();
-    if !a_new_token_may_help(&fields) {
-        assert!(mentions(input, "bearer") && mentions(input, "error"), "who says so?");
+    let renews = a_new_token_may_help(&fields);
+    let may_say_no = |field: &&[u8]| {
+        mentions(field, "error") && NOT_THE_TOKEN.iter().any(|(code, _)| mentions(field, code))
+    };
+    assert!(renews || fields.iter().any(may_say_no), "who says so?");
+    // Each field counts, wherever it stands.
+    for fields in [[&[INVALID], &fields[..]].concat(), [&fields[..], &[INVALID]].concat()] {
+        assert!(a_new_token_may_help(&fields));
     }
-    // Whatever other fields say, before it (if they say nothing of Bearer) or after it.
-    assert!(!a_new_token_may_help(&[&[INSUFFICIENT], &fields[..]].concat()));
-    assert!(a_new_token_may_help(&[&[INVALID], &fields[..]].concat()));
-    if !mentions(input, "bearer") {
-        assert!(!a_new_token_may_help(&[&fields[..], &[INSUFFICIENT]].concat()));
+    for fields in [[&[INSUFFICIENT], &fields[..]].concat(), [&fields[..], &[INSUFFICIENT]].concat()]
+    {
+        let with = a_new_token_may_help(&fields);
+        assert!(renews || !with, "one more field that says no");
+        assert!(mentions(input, "error") || !with, "nobody says otherwise");
     }
-    // Whatever text is quoted around it, in the same field.
-    let text = quoted(input);
-    for (code, renews) in [("insufficient_scope", false), ("invalid_token", true)] {
+    whatever_is_quoted_around_it(input);
+    any_other_code_renews(input);
+}
+
+/// In the same field, whatever the scheme.
+fn whatever_is_quoted_around_it(text: &[u8]) {
+    let (text, single) = (quoted(text), single_quoted(text));
+    let codes = NOT_THE_TOKEN.iter().map(|(_, code)| (*code, false));
+    for (code, renews) in codes.chain([("invalid_token", true)]) {
         let field = [
-            b"Negotiate YWJj==, Basic error=its_own, realm=",
+            b"Negotiate YWJj==, Basic realm=",
             &text[..],
             b" ,, bEARER realm=",
-            &text,
+            &single,
             b" , Error = ",
             code.as_bytes(),
             b",scope=",
             &text,
+            b" error_description=",
+            &single,
             b", Digest nonce=",
             &text,
         ]
@@ -50,10 +71,19 @@ pub fn holds(input: &[u8]) {
     }
 }
 
+/// Also one that nobody has registered, and none at all.
+fn any_other_code_renews(text: &[u8]) {
+    let field = [b"Bearer error=", &quoted(text)[..]].concat();
+    let is_other = |(code, _): &(&str, _)| !text.trim_ascii().eq_ignore_ascii_case(code.as_bytes());
+    if NOT_THE_TOKEN.iter().all(is_other) {
+        assert!(a_new_token_may_help(&[&field]), "{}", String::from_utf8_lossy(&field));
+    }
+}
+
 /// The text as a quoted string, without what no header may have.
 fn quoted(text: &[u8]) -> Vec<u8> {
     let mut quoted = vec![b'"'];
-    for b in text.iter().filter(|b| **b == b'\t' || (**b >= b' ' && **b != 0x7f)) {
+    for b in text.iter().filter(|b| may_be_in_a_header(**b)) {
         if matches!(b, b'"' | b'\\') {
             quoted.push(b'\\');
         }
@@ -61,6 +91,16 @@ fn quoted(text: &[u8]) -> Vec<u8> {
     }
     quoted.push(b'"');
     quoted
+}
+
+/// The same in single quotes, which have no escape.
+fn single_quoted(text: &[u8]) -> Vec<u8> {
+    let inner = text.iter().copied().filter(|b| may_be_in_a_header(*b) && *b != b'\'');
+    std::iter::once(b'\'').chain(inner).chain(std::iter::once(b'\'')).collect()
+}
+
+fn may_be_in_a_header(b: u8) -> bool {
+    b == b'\t' || (b >= b' ' && b != 0x7f)
 }
 
 /// Whether a session renews after a 401 with these fields; those that cannot be a header are left

@@ -1,5 +1,6 @@
 //! What holds for every token that an input from outside was accepted as.
 
+use chrono::DateTime;
 use http::HeaderValue;
 use reqwest_oauth2::Token;
 use serde_json::Value;
@@ -7,14 +8,24 @@ use serde_json::Value;
 /// 9999-12-31T23:59:59Z.
 pub const LATEST: i64 = 253_402_300_799;
 
-/// It can be sent, its deadline can be written by everyone, and it is the same after it was stored
-/// and loaded. What it shows has none of the secrets.
+/// What a provider has issued: it can be sent.
+pub fn issued(token: &Token, secrets: &[&str]) {
+    assert!(!token.access_token().is_empty());
+    assert!(token.token_type().eq_ignore_ascii_case("bearer"), "{:?}", token.token_type());
+    holds(token, secrets);
+}
+
+/// It can be sent or renewed, its deadline can be written by everyone, and it is the same after it was
+/// stored and loaded. What it shows has none of the secrets.
 pub fn holds(token: &Token, secrets: &[&str]) {
     let access_token = token.access_token();
-    assert!(!access_token.is_empty());
     assert!(access_token.bytes().all(|b| (0x20..=0x7e).contains(&b)), "{access_token:?}");
     assert!(HeaderValue::from_str(&format!("Bearer {access_token}")).is_ok());
-    assert!(token.token_type().eq_ignore_ascii_case("bearer"), "{:?}", token.token_type());
+    if access_token.is_empty() {
+        assert!(token.refresh_token().is_some(), "nothing to renew it with");
+        assert_eq!(token.expires_at(), Some(DateTime::UNIX_EPOCH));
+    }
+    assert_ne!(token.token_type(), "");
     assert_ne!(token.refresh_token(), Some(""));
     if let Some(deadline) = token.expires_at() {
         assert!((0..=LATEST).contains(&deadline.timestamp()), "{deadline}");

@@ -27,7 +27,7 @@ pub fn holds(input: &[u8]) {
     match read(answer) {
         Ok(token) => {
             assert!(status.is_success(), "{status}");
-            token::holds(&token, received(members.as_ref()));
+            token::issued(&token, received(members.as_ref()));
             if let Some(members) = &members {
                 is_what_the_answer_says(&token, members);
             }
@@ -65,13 +65,41 @@ fn is_what_the_answer_says(token: &Token, members: &Value) {
     const OK: [&str; 8] = ["", "ok", "success", "succeeded", "none", "no_error", "0", "200"];
     let is_ok = |code: &str| OK.iter().any(|ok| code.trim().eq_ignore_ascii_case(ok));
     assert!(text("error").is_none_or(is_ok), "it is an error");
-    assert!(text("token_type").is_none_or(|name| name.eq_ignore_ascii_case("bearer")));
     assert!(members["token_type"].is_null() || members["token_type"].is_string());
-    let seconds = &members["expires_in"];
-    if let Some(seconds) = seconds.as_i64().or(seconds.as_u64().map(|_| i64::MAX)) {
-        let deadline = SENT_AT.saturating_add(seconds).clamp(0, token::LATEST);
-        let deadline = (seconds != 0).then(|| DateTime::from_timestamp(deadline, 0).unwrap());
-        assert_eq!(token.expires_at(), deadline);
+    let token_type = text("token_type").unwrap_or_default().trim();
+    assert!(token_type.is_empty() || token_type.eq_ignore_ascii_case("bearer"), "{token_type}");
+    if let Some(scope) = text("scope") {
+        assert_eq!(token.scope(), Some(scope));
+    }
+    deadline_is_what_the_answer_says(token, members);
+}
+
+fn deadline_is_what_the_answer_says(token: &Token, members: &Value) {
+    let sent_at = DateTime::from_timestamp(SENT_AT, 0).unwrap();
+    assert!(
+        token.expires_at().is_none_or(|date| date > sent_at),
+        "it expired before it was issued"
+    );
+    let deadline = token.expires_at().map(|date| date.timestamp());
+    let is_said = |name: &&str| !members[name].is_null();
+    let others = ["expires_in_sec", "expires", "expires_at", "expires_on", "expiry", "expiry_date"];
+    let is_alone = !others.iter().any(|name| is_said(&name));
+    let number = &members["expires_in"];
+    let Some(number) = number.as_i64().or(number.as_u64().map(|_| i64::MAX)) else {
+        assert!(deadline.is_none() || !is_alone || is_said(&"expires_in"));
+        return;
+    };
+    let named = match number {
+        ..=0 => None,
+        1..1_000_000_000 => Some(SENT_AT + number),
+        // No token lives for decades: the seconds since 1970, or the milliseconds.
+        1_000_000_000..=token::LATEST => Some(number),
+        _ => Some((number / 1_000).min(token::LATEST)),
+    };
+    match named.filter(|named| *named > SENT_AT) {
+        Some(named) if !is_said(&"expires_in_sec") => assert_eq!(deadline, Some(named)),
+        None if is_alone => assert_eq!(deadline, None),
+        _ => {}
     }
 }
 

@@ -83,6 +83,28 @@ impl Session {
         token_of(&*self.0.another(than, true, None).await?)
     }
 
+    /// For those who hold a response themselves that rejects this token (a 401, or what the API says
+    /// instead): a token to try again with. It is renewed for the first call; the others for the same token,
+    /// however late, get what that one brought
+    /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
+    ///
+    /// `None` if no other token is to be had: this one came from a renewal after a rejection, within the
+    /// last minute (up to an hour if that goes on), so it is not the token that the API minds; or the
+    /// session renews only when told to
+    /// ([`manual_refresh`](crate::SessionBuilder::manual_refresh)).
+    ///
+    /// # Errors
+    ///
+    /// Those of the renewal.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: the renewal goes on without the caller.
+    pub async fn renew_rejected(&self, rejected: &Token) -> Result<Option<Token>, Error> {
+        let another = self.0.renew_rejected(rejected).await?;
+        another.map(|snapshot| token_of(&snapshot)).transpose()
+    }
+
     /// Starts a new login with this token: saves it, then uses it
     /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)). Forgets a remembered
     /// failure. A renewal of the login before is void: it presents nothing, saves nothing and ends

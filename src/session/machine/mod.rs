@@ -248,7 +248,6 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             || self.request.is_some()
             || self.abandoned > 0
             || self.revocation.as_ref().is_some_and(|r| r.under_way || r.error.is_none())
-            || self.attempt.is_some()
     }
 
     fn has_store_work(&self) -> bool {

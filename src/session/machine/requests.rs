@@ -102,12 +102,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// Whether something is under way, or is to be done now, that the end of the runtime would cut off,
     /// and that takes no longer than it may.
     fn settles(&self, settings: &Settings, now: &Now) -> bool {
-        let store_work = self.outcome.is_some() || self.pending.is_some();
+        // A store that fails is not waited for: the call may have its token.
+        let store_work = self.outcome.is_some() || self.pending.is_some() || self.attempt.is_some();
+        let store_is_due = settings.home != Home::Store || self.store.retry_at.is_none();
         let saves = self.unsaved.as_ref().is_some_and(|unsaved| match self.saving {
             Some(_) => !unsaved.late,
             None => settings.home == Home::Saver && now.at >= unsaved.retry_at,
         });
-        self.is_active() || saves || (store_work && self.store.retry_at.is_none())
+        self.is_active() || saves || (store_work && store_is_due)
     }
 
     /// While the newest token waits to be saved.
@@ -301,7 +303,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         // Whoever waits for another session's mark loses nothing.
         let begins = self.wanted.is_some() && self.look.is_none();
         // Nor does whoever waits for a call of the saver that saves nothing new.
-        if self.is_active() || self.unsaved.is_some() || begins {
+        if self.is_active() || self.attempt.is_some() || self.unsaved.is_some() || begins {
             return Poll::Wait;
         }
         // That a mark could not be cleared costs others a wait, and no login.

@@ -137,7 +137,7 @@ impl KeyringStore {
 #[async_trait]
 impl TokenStore for KeyringStore {
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
-        self.run(key, |keychain, name| parts::read(keychain, name)).await
+        self.run(key, parts::read).await
     }
 
     async fn compare_and_swap(

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod cancellation;
+mod execute;
 mod extreme_settings;
 mod failures;
 mod foreground;
@@ -11,6 +12,7 @@ mod login_deadline;
 mod origins;
 mod redirects;
 mod refresh_modes;
+mod request_options;
 mod runtime_loss;
 mod saver_check;
 mod saving;
@@ -21,4 +23,5 @@ mod timeouts;
 mod token_updates;
 mod unauthorized;
 mod unusable_answers;
+mod verdicts;
 mod worker;

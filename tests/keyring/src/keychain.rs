@@ -15,7 +15,6 @@ pub(crate) fn daemon(does: &str) {
 
 /// Unlocks it, too.
 pub(crate) fn restart() {
-    daemon("resume");
     daemon("stop");
     daemon("start");
 }
