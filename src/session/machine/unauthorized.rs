@@ -79,7 +79,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             || match &self.known {
                 // Whoever sent it is told that the login has ended.
                 Some(known) if matches!(known.state, State::Ended(_)) => true,
-                Some(known) => Self::way_to_renew(known, settings).is_some(),
+                Some(_) if self.is_kept_by_expiry(settings, now) => true,
+                Some(known) => Self::way_to_renew(known, settings, now).is_some(),
                 None => settings.has_grant,
             };
         let may_renew = can_renew && !settings.manual_refresh;
