@@ -73,8 +73,10 @@ fn whatever_is_quoted_around_it(text: &[u8]) {
 
 /// Also one that nobody has registered, and none at all.
 fn any_other_code_renews(text: &[u8]) {
-    let field = [b"Bearer error=", &quoted(text)[..]].concat();
-    let is_other = |(code, _): &(&str, _)| !text.trim_ascii().eq_ignore_ascii_case(code.as_bytes());
+    let quoted = quoted(text);
+    let code = quoted[1..quoted.len() - 1].trim_ascii();
+    let field = [b"Bearer error=", &quoted[..]].concat();
+    let is_other = |(other, _): &(&str, _)| !code.eq_ignore_ascii_case(other.as_bytes());
     if NOT_THE_TOKEN.iter().all(is_other) {
         assert!(a_new_token_may_help(&[&field]), "{}", String::from_utf8_lossy(&field));
     }

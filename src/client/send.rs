@@ -9,13 +9,11 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Request, Response};
 use secrecy::zeroize::Zeroizing;
-use url::{Position, Url};
 
 use super::guarded_resolver::LeadsElsewhere;
 use super::http_client::{HttpClient, HttpError};
 use crate::clock::{self, Clock};
 use crate::error::{Error, Kind};
-use crate::redact::redact;
 use crate::wire::HttpResponse;
 
 /// Sends the request and reads the response up to the limit.
@@ -40,7 +38,7 @@ pub(super) async fn send(
     let retry_after = retry_after(response.headers(), sent_at);
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let content_type = header(CONTENT_TYPE).map(str::to_owned);
-    let location = header(LOCATION).and_then(|location| shown_location(&url, location));
+    let location = header(LOCATION).and_then(|to| url.join(to).ok());
     let body = read_body(response, endpoint, limit).await?;
     Ok(HttpResponse {
         endpoint,
@@ -52,13 +50,6 @@ pub(super) async fn send(
         sent_at,
         secrets: &[],
     })
-}
-
-/// Where a redirect leads. Its query and fragment may hold anything, its path may too.
-fn shown_location(from: &Url, location: &str) -> Option<String> {
-    let to = from.join(location).ok()?;
-    let host = &to[Position::BeforeHost..Position::BeforePath];
-    Some(format!("{}://{host}{}", to.scheme(), redact(to.path(), 120, &[])))
 }
 
 /// Reads the body up to the limit.

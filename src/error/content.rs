@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use crate::redact::redact;
+
 /// The media type and the length of a body. A body that nobody asked for may hold a token, so this is all
 /// that is ever shown of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Content {
-    /// Such as `text/html`; `None` where the header is missing, or is no media type.
+    /// Such as `text/html`; `None` where the header is missing, is no media type, or repeats a secret.
     pub(crate) media_type: Option<String>,
     /// In bytes.
     pub(crate) length: usize,
@@ -18,10 +20,12 @@ impl Content {
     /// The longest media type that is shown, in bytes.
     const LONGEST: usize = 64;
 
-    pub(crate) fn new(content_type: Option<&str>, body: &[u8]) -> Self {
+    /// `secrets`: what the request held.
+    pub(crate) fn new(content_type: Option<&str>, body: &[u8], secrets: &[&str]) -> Self {
         let media_type = content_type.and_then(media_type);
         let begins = body.iter().find(|byte| !byte.is_ascii_whitespace() && byte.is_ascii());
         let is_page = begins == Some(&b'<') || media_type.as_deref() == Some("text/html");
+        let media_type = media_type.filter(|text| redact(text, Self::LONGEST, secrets) == *text);
         Self { media_type, length: body.len(), is_page }
     }
 }
@@ -58,11 +62,12 @@ mod tests {
             (Some("TEXT/Plain"), " <html>", "text/plain, 7 bytes", true),
             (Some("application/problem+json"), "{}", "application/problem+json, 2 bytes", false),
             (Some("s3cret"), "x", "1 bytes of unknown type", false),
+            (Some("text/s3cReT+json"), "x", "1 bytes of unknown type", false),
             (Some("a/b c"), "x", "1 bytes of unknown type", false),
             (None, "xy", "2 bytes of unknown type", false),
             (Some("text/plain"), "", "an empty body", false),
         ] {
-            let content = Content::new(header, body.as_bytes());
+            let content = Content::new(header, body.as_bytes(), &["s3cREt"]);
             assert_eq!(content.to_string(), shown);
             assert_eq!(content.is_page, is_page, "{header:?} {body}");
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use secrecy::zeroize::Zeroizing;
+use url::Url;
 
 /// The response of an endpoint, read to its end.
 pub(crate) struct HttpResponse<'a> {
@@ -14,8 +15,8 @@ pub(crate) struct HttpResponse<'a> {
     pub(crate) retry_after: Option<Duration>,
     /// `Content-Type`, as sent.
     pub(crate) content_type: Option<String>,
-    /// Where a redirect leads: no query, no user info, nothing secret.
-    pub(crate) location: Option<String>,
+    /// Where a redirect leads, as sent: it may repeat a secret.
+    pub(crate) location: Option<Url>,
     pub(crate) body: Zeroizing<Vec<u8>>,
     /// The moment before the request was sent: `expires_in` counts from here.
     pub(crate) sent_at: DateTime<Utc>,

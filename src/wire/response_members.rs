@@ -1,10 +1,12 @@
 //! Reads a response as members, or as the error that it is.
 
 use serde_json::{Map, Value};
+use url::{Position, Url};
 
 use super::body::{self, Body};
 use super::{HttpResponse, ResponseRules, error_response};
 use crate::error::{Content, Error, Kind};
+use crate::redact::{redact, redact_secrets};
 
 /// Reads a response as the members of a JSON object or a form; an error response is an error.
 ///
@@ -47,15 +49,23 @@ pub(crate) fn read_members(
 /// The requests follow no redirect: it would lead a secret elsewhere.
 fn moved(response: &HttpResponse<'_>) -> String {
     match &response.location {
-        Some(location) => format!(
-            "it redirects to {location}, and no redirect is followed; if the endpoint has moved, configure that URL, else a proxy or a captive portal has answered in the provider's place"
+        Some(to) => format!(
+            "it redirects to {}, and no redirect is followed; if the endpoint has moved, configure that URL, else a proxy or a captive portal has answered in the provider's place",
+            shown_location(to, response.secrets)
         ),
         None => "no redirect is followed; configure the endpoint's final URL".to_owned(),
     }
 }
 
+/// Neither user info, query nor fragment: they may hold anything. The rest may repeat a secret.
+fn shown_location(to: &Url, secrets: &[&str]) -> String {
+    let host = &to[Position::BeforeHost..Position::BeforePath];
+    let origin = redact_secrets(&format!("{}://{host}", to.scheme()), secrets);
+    origin + &redact(to.path(), 120, secrets)
+}
+
 pub(super) fn content(response: &HttpResponse<'_>) -> Content {
-    Content::new(response.content_type.as_deref(), &response.body)
+    Content::new(response.content_type.as_deref(), &response.body, response.secrets)
 }
 
 pub(crate) fn malformed(response: &HttpResponse<'_>, reason: String) -> Error {

@@ -8,6 +8,7 @@ use http::StatusCode;
 use secrecy::ExposeSecret;
 use secrecy::zeroize::Zeroizing;
 use serde_json::json;
+use url::Url;
 
 const SENT: i64 = 1_700_000_000;
 const LATEST: i64 = 253_402_300_799;
@@ -609,7 +610,7 @@ fn a_description_is_found_where_providers_put_it() {
 
 #[test]
 fn a_redirect_names_where_it_leads() {
-    let location = Some("https://a.example/token/".to_owned());
+    let location = Some(Url::parse("https://a.example/token/").unwrap());
     let moved = HttpResponse { location, ..response(301, b"") };
     let error = read_token(&moved, &ResponseRules::default()).unwrap_err();
     assert!(error.is_malformed_response() && error.is_transient());
@@ -617,6 +618,27 @@ fn a_redirect_names_where_it_leads() {
         error.to_string(),
         "the token endpoint's response (status 301 Moved Permanently) cannot be used: it redirects to https://a.example/token/, and no redirect is followed; if the endpoint has moved, configure that URL, else a proxy or a captive portal has answered in the provider's place"
     );
+}
+
+#[test]
+fn headers_that_repeat_what_we_sent_are_redacted() {
+    let secrets: &[&str] = &["S3cret"];
+    let location = Url::parse("https://s3cret.a.example/S3cret%2F?S3cret#S3cret").unwrap();
+    let content_type = Some("text/S3cret; charset=S3cret".to_owned());
+    for (status, body, shown) in [
+        (302, "", "it redirects to https://[redacted].a.example/[redacted]%2F, and"),
+        (200, "[", "(1 bytes of unknown type)"),
+        (404, "<p>", "no error code (3 bytes of unknown type)"),
+    ] {
+        let location = Some(location.clone());
+        let content_type = content_type.clone();
+        let response =
+            HttpResponse { location, content_type, secrets, ..response(status, body.as_bytes()) };
+        let error = read_token(&response, &ResponseRules::default()).unwrap_err();
+        assert!(error.to_string().contains(shown), "{error}");
+        let all = format!("{error} {error:?}").to_lowercase();
+        assert!(!all.contains("s3cret"), "{all}");
+    }
 }
 
 #[test]
