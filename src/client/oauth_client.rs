@@ -34,7 +34,8 @@ use crate::wire::{HttpResponse, ResponseRules};
 pub struct OAuthClient(Arc<Settings>);
 
 impl OAuthClient {
-    /// A client with its id and the provider's token endpoint.
+    /// A client with its id and the provider's token endpoint. With an empty id, no `client_id` is sent:
+    /// for servers that register no clients.
     ///
     /// # Errors
     ///

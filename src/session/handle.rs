@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use http::HeaderValue;
 
 use super::driver::Driver;
@@ -50,6 +51,19 @@ impl Session {
     pub fn current_token(&self) -> Option<Token> {
         let snapshot = self.0.published.load();
         snapshot.header.as_ref().and(snapshot.token()).map(|token| Token::clone(token))
+    }
+
+    /// When the login ends by itself: when the refresh token of the present token expires, where the provider
+    /// says it (`refresh_token_expires_in`, `refresh_expires_in`, `x_refresh_token_expires_in`, or a date:
+    /// [`Token::refresh_token_expires_at`]); `None` where it does not. A provider may move it with each
+    /// renewal.
+    ///
+    /// From then on the session asks for reauthorization
+    /// ([`Error::is_reauthorization_required`]) once the access token has expired, without a request to the
+    /// provider. With a [grant](crate::SessionBuilder::grant) it asks that instead. Nothing is marked as
+    /// ended: this machine's clock may be wrong, and a session goes on when the clock is set right.
+    pub fn login_expires_at(&self) -> Option<DateTime<Utc>> {
+        self.0.published.load().token()?.refresh_token_expires_at()
     }
 
     /// Renews now, or joins the renewal under way, and returns the new token
@@ -107,7 +121,8 @@ impl Session {
     ///
     /// # Cancellation
     ///
-    /// Safe: saving goes on without the caller.
+    /// The login begins when the future is first polled; dropped before that, it changes nothing. From then
+    /// on it is safe to drop: the login has begun, and saving goes on without the caller.
     pub async fn set_token(&self, token: Token) -> Result<(), Error> {
         self.0.set_token(token).await
     }
@@ -158,7 +173,7 @@ impl Session {
     ///
     /// # Cancellation
     ///
-    /// Safe: the sign-out goes on without the caller.
+    /// The sign-out begins when the future is first polled. From then on it goes on without the caller.
     pub async fn sign_out(&self) -> Result<(), Error> {
         self.0.sign_out().await
     }
@@ -180,7 +195,7 @@ impl Session {
     ///
     /// # Cancellation
     ///
-    /// Safe: the sign-out goes on without the caller.
+    /// The sign-out begins when the future is first polled. From then on it goes on without the caller.
     pub async fn sign_out_locally(&self) -> Result<(), Error> {
         self.0.sign_out_locally().await
     }

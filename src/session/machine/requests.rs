@@ -86,8 +86,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             let state = self.known.as_ref().map(|known| &known.state);
             let reason = match state {
                 Some(State::Ended(_) | State::SignedOut) => {
-                    self.why_not(self.known.as_ref(), settings)
+                    self.why_not(self.known.as_ref(), settings, now)
                 }
+                _ if self.is_kept_by_expiry(settings, now) => Reason::LoginExpired,
                 _ => Reason::Expired,
             };
             return Poll::Failed(reason);
@@ -157,23 +158,30 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
         if let Some(failure) = &self.failure
             && failure.retry_at.is_none_or(|at| now.at < at)
+            // The clock may have been set right.
+            && (!matches!(failure.reason, Reason::LoginExpired) || self.is_kept_by_expiry(settings, now))
         {
             return Err(failure.reason.clone());
         }
         if let (Some(error), Some(at)) = (&self.store.error, self.store.retry_at)
             && now.at < at
-            && self.renewable_without_store(settings).is_none()
+            && self.renewable_without_store(settings, now).is_none()
         {
             return Err(Reason::Error(error.clone()));
         }
         if settings.home != Home::Store {
             let known = self.known.as_ref();
             let renewable = match known {
-                Some(known) => Self::way_to_renew(known, settings).is_some(),
+                Some(known) => Self::way_to_renew(known, settings, now).is_some(),
                 None => settings.has_grant,
             };
             if !renewable {
-                return Err(self.why_not(known, settings));
+                let reason = self.why_not(known, settings, now);
+                if matches!(reason, Reason::LoginExpired) {
+                    let retry_at = reason.retry_at(settings, now);
+                    self.fail(reason.clone(), retry_at, false, now);
+                }
+                return Err(reason);
             }
         }
         self.wanted = Some(now.at);

@@ -8,6 +8,7 @@ mod failures;
 mod foreground;
 mod freshness;
 mod grants;
+mod login_deadline;
 mod origins;
 mod placement;
 mod redirects;
