@@ -206,7 +206,8 @@ impl Api {
         Ok(self)
     }
 
-    /// One request, under any stack. Not an `async fn`: its future would hold the request twice.
+    /// One request, under any stack.
+    #[expect(clippy::manual_async_fn, reason = "its future would hold the request twice")]
     #[inline]
     pub(crate) fn run<'a, S, F>(
         &'a self,
