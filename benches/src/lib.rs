@@ -51,10 +51,15 @@ pub struct Answer;
 #[async_trait]
 impl Middleware for Answer {
     async fn handle(&self, request: Request, _: &mut Extensions, _: Next<'_>) -> Result<Response> {
-        assert_eq!(request.headers().len(), HEADERS + 1, "the layer has added one header");
-        let url = request.url().clone();
-        Ok(http::Response::builder().url(url).body(Bytes::new()).unwrap().into())
+        answer(request).await
     }
+}
+
+/// The same without a chain.
+pub async fn answer(request: Request) -> Result<Response> {
+    assert_eq!(request.headers().len(), HEADERS + 1, "the layer has added one header");
+    let url = request.url().clone();
+    Ok(http::Response::builder().url(url).body(Bytes::new()).unwrap().into())
 }
 
 /// How many headers a request has before the layer.
@@ -70,6 +75,11 @@ pub fn chain(layer: impl Middleware) -> ClientWithMiddleware {
 
 /// The layer under test, with an hour left.
 pub fn layer() -> impl Middleware {
+    session().middleware(["https://api.example"]).unwrap()
+}
+
+/// The session under test, with an hour left.
+pub fn session() -> Session {
     let app = OAuthClient::new("foo", "https://provider.example/token").unwrap().secret("potato");
     let token = Token::new(ACCESS_TOKEN)
         .unwrap()
@@ -77,7 +87,7 @@ pub fn layer() -> impl Middleware {
         .with_expires_at(
             (std::time::SystemTime::now() + std::time::Duration::from_secs(3600)).into(),
         );
-    Session::builder(app).token(token).build().middleware(["https://api.example"]).unwrap()
+    Session::builder(app).token(token).build()
 }
 
 /// What the chains without a network are asked.

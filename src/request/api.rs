@@ -207,50 +207,69 @@ impl Api {
     }
 
     /// One request, under any stack.
+    #[expect(clippy::manual_async_fn, reason = "its future would hold the request twice")]
     #[inline]
-    pub(crate) async fn run<S: SendRequest>(
-        &self,
+    pub(crate) fn run<'a, S, F>(
+        &'a self,
         mut request: Request,
-        extensions: &mut Extensions,
+        extensions: &'a mut Extensions,
         mut send: S,
-    ) -> Result<Response, RequestError<S::Error>> {
-        let handling = Handling::of(extensions);
-        if handling.token == TokenUse::Never || !self.allows(&request)? {
-            return send.send(request, extensions).await.map_err(RequestError::Send);
-        }
-        let deadline = Deadline::of(&request, &handling);
-        let names_no_user = || matches!(self.source, Source::Many(_)) && user(extensions).is_none();
-        if handling.token == TokenUse::IfAny && names_no_user() {
-            return Box::pin(send_bare(request, extensions, &mut send)).await;
-        }
-        let ready = match self.ready(extensions) {
-            Some(ready) => ready,
-            None => {
-                let timeouts = [request.timeout().copied(), handling.longest_wait];
-                let limit = timeouts.into_iter().flatten().min();
-                let ready = Box::pin(self.wait(extensions, limit)).await;
-                // None is left if a token that is good was waited for in vain: then it has its time anew.
-                if let Some(left) = deadline.left().filter(|left| !left.is_zero()) {
-                    *request.timeout_mut() = Some(left);
-                }
-                match ready {
-                    Ok(ready) => ready,
-                    Err(error) if handling.goes_bare_after(&error) => {
-                        return Box::pin(send_bare(request, extensions, &mut send)).await;
-                    }
-                    Err(error) => return Err(error.into()),
-                }
+    ) -> impl Future<Output = Result<Response, F>>
+    where
+        S: SendRequest + 'a,
+        F: From<RequestError<S::Error>>,
+    {
+        async move {
+            let handling = Handling::of(extensions);
+            if handling.token == TokenUse::Never
+                || !self.allows(&request).map_err(RequestError::Token)?
+            {
+                let sent = send.send(request, extensions).await;
+                return Ok(sent.map_err(RequestError::Send)?);
             }
-        };
-        let sent = Sent::of(&mut request, extensions, handling.is_sent_once);
-        self.placement.put(&mut request, &ready.snapshot);
-        let sending = send.send(request, extensions).await;
-        let response = self.placement.hide(sending).map_err(RequestError::Send)?;
-        if !self.verdict.is_refusal(&response) {
-            return Ok(annotate(response, &ready.snapshot, extensions, true));
+            let deadline = Deadline::of(&request, &handling);
+            let names_no_user =
+                || matches!(self.source, Source::Many(_)) && user(extensions).is_none();
+            if handling.token == TokenUse::IfAny && names_no_user() {
+                return Ok(Box::pin(send_bare(request, extensions, &mut send)).await?);
+            }
+            let ready = match self.ready(extensions) {
+                Some(ready) => ready,
+                None => {
+                    let timeouts = [request.timeout().copied(), handling.longest_wait];
+                    let limit = timeouts.into_iter().flatten().min();
+                    let ready = Box::pin(self.wait(extensions, limit)).await;
+                    // None is left if a token that is good was waited for in vain: then it has its time anew.
+                    if let Some(left) = deadline.left().filter(|left| !left.is_zero()) {
+                        *request.timeout_mut() = Some(left);
+                    }
+                    match ready {
+                        Ok(ready) => ready,
+                        Err(error) if handling.goes_bare_after(&error) => {
+                            return Ok(Box::pin(send_bare(request, extensions, &mut send)).await?);
+                        }
+                        Err(error) => return Err(RequestError::Token(error).into()),
+                    }
+                }
+            };
+            let sent = Sent::of(&mut request, extensions, handling.is_sent_once);
+            self.placement.put(&mut request, &ready.snapshot);
+            let sent_now = send.send(request, extensions).await;
+            let mut response = match sent_now {
+                Ok(response) => response,
+                Err(error) => {
+                    return Err(RequestError::Send(self.placement.hide_in_error(error)).into());
+                }
+            };
+            if self.placement.is_in_url() {
+                response = self.placement.hide(response);
+            }
+            if !self.verdict.is_refusal(&response) {
+                return Ok(annotate(response, &ready.snapshot, extensions, true));
+            }
+            let waits = (handling, deadline);
+            Ok(Box::pin(self.after_refusal(response, ready, sent, waits, extensions, send)).await?)
         }
-        let waits = (handling, deadline);
-        Box::pin(self.after_refusal(response, ready, sent, waits, extensions, send)).await
     }
 
     /// Whether the request gets a token.

@@ -131,8 +131,10 @@ impl<S: SendRequest> Exchange<'_, S> {
     async fn send(&mut self, mut request: Request) -> Result<Response, RequestError<S::Error>> {
         self.placement.put(&mut request, &self.snapshot);
         *request.timeout_mut() = self.deadline.left();
-        let sent = self.send.send(request, self.extensions).await;
-        self.placement.hide(sent).map_err(RequestError::Send)
+        match self.send.send(request, self.extensions).await {
+            Ok(response) => Ok(self.placement.hide(response)),
+            Err(error) => Err(RequestError::Send(self.placement.hide_in_error(error))),
+        }
     }
 }
 

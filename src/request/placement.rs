@@ -79,26 +79,30 @@ impl Placement {
         }
     }
 
-    /// Takes the token out of the URLs of what came back.
-    #[inline(always)]
-    pub(super) fn hide<E: 'static>(&self, sent: Result<Response, E>) -> Result<Response, E> {
+    /// Whether URLs show the token.
+    #[inline]
+    pub(super) fn is_in_url(&self) -> bool {
+        matches!(self, Self::Query(_))
+    }
+
+    /// Takes the token out of the response's URL.
+    #[cold]
+    pub(super) fn hide(&self, response: Response) -> Response {
         match self {
-            Self::Query(name) => hide(name, sent),
-            _ => sent,
+            Self::Query(name) => with_hidden_url(name, response),
+            _ => response,
         }
     }
-}
 
-#[cold]
-fn hide<E: 'static>(name: &str, sent: Result<Response, E>) -> Result<Response, E> {
-    match sent {
-        Ok(response) => Ok(with_hidden_url(name, response)),
-        Err(mut error) => {
-            if let Some(url) = url_of(&mut error) {
-                strip(url, name);
-            }
-            Err(error)
+    /// Takes the token out of the error's URL.
+    #[cold]
+    pub(super) fn hide_in_error<E: 'static>(&self, mut error: E) -> E {
+        if let Self::Query(name) = self
+            && let Some(url) = url_of(&mut error)
+        {
+            strip(url, name);
         }
+        error
     }
 }
 

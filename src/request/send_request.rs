@@ -19,10 +19,10 @@ pub trait SendRequest: Send {
     ///
     /// `extensions` are the request's: those that [`RequestOptions`](crate::RequestOptions) are put into,
     /// or those of the stack.
-    fn send(
-        &mut self,
+    fn send<'a>(
+        &'a mut self,
         request: Request,
-        extensions: &mut Extensions,
+        extensions: &'a mut Extensions,
     ) -> impl Future<Output = Result<Response, Self::Error>> + Send;
 }
 
@@ -30,10 +30,10 @@ impl SendRequest for &Client {
     type Error = reqwest::Error;
 
     #[inline]
-    fn send(
-        &mut self,
+    fn send<'a>(
+        &'a mut self,
         request: Request,
-        _: &mut Extensions,
+        _: &'a mut Extensions,
     ) -> impl Future<Output = Result<Response, Self::Error>> + Send {
         self.execute(request)
     }
@@ -48,10 +48,10 @@ where
     type Error = E;
 
     #[inline]
-    fn send(
-        &mut self,
+    fn send<'a>(
+        &'a mut self,
         request: Request,
-        _: &mut Extensions,
+        _: &'a mut Extensions,
     ) -> impl Future<Output = Result<Response, E>> + Send {
         self(request)
     }

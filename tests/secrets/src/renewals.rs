@@ -1,7 +1,7 @@
 //! Renewals that go well, fail in every way, and echo what they were sent.
 
 use reqwest_oauth2::testing::Fault;
-use reqwest_oauth2::{Origins, Session, Token};
+use reqwest_oauth2::{Origins, RequestOptions, Session, Token};
 
 use crate::log::Log;
 use crate::secrets::Secrets;
@@ -82,6 +82,16 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     log.show(&session.subscribe());
     log.show(&session.keep_fresh().unwrap());
     log.show(&session.middleware([world.provider.origin()]).unwrap());
+    let api = session.api([world.provider.origin()]).unwrap();
+    log.show(&api);
+    log.show(&RequestOptions::new().user("alice"));
+    // Of a request whose URL has the token, when nobody answers.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = format!("http://{nobody}");
+    let api = session.api([&nobody]).unwrap().query_parameter("access_token").unwrap();
+    let request = support::plain_http().get(&nobody).build().unwrap();
+    let options = RequestOptions::new();
+    log.show_error(&api.execute_with(&support::plain_http(), request, options).await.unwrap_err());
     log.show(&Origins::new([world.provider.origin()]).unwrap());
     let (code, assertion) = ("c0de-of-a-request", "ass3rtion-of-a-request");
     log.show(&app.token_request("x").param("code", code).extra_param("assertion", assertion));
