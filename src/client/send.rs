@@ -10,7 +10,6 @@ use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Request, Response};
 use reqwest_middleware::ClientWithMiddleware;
 use secrecy::zeroize::Zeroizing;
-use url::Url;
 
 use super::guarded_resolver::LeadsElsewhere;
 use crate::clock::{self, Clock};
