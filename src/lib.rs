@@ -91,6 +91,8 @@
 //! - `encryption`: encrypts what a store holds, with your key (`store::EncryptedStore`).
 //! - `file-store` (on by default): a store in files, `store::FileStore`.
 //! - `keyring`: a store in the keychain of macOS, Windows or the Secret Service, `store::KeyringStore`.
+//! - `middleware` (on by default): a layer for `reqwest_middleware` clients, [`OAuthMiddleware`]. Without it
+//!   [`Session::execute`] and [`Api::execute`] send requests with their token.
 //! - `metrics`: counters through the `metrics` facade. They, and the `tracing` events and spans, are
 //!   listed in [`guides::observability`].
 //! - `oauth2`: a token obtained with the `oauth2` or `openidconnect` crate becomes a [`Token`].
@@ -120,11 +122,13 @@ pub mod guides;
 mod jitter;
 mod login;
 mod loopback;
+#[cfg(feature = "middleware")]
 mod middleware;
 mod observe;
 mod origin;
 pub mod presets;
 mod redact;
+mod request;
 mod saver;
 mod secret;
 mod session;
@@ -136,9 +140,33 @@ pub mod testing;
 mod token;
 mod wire;
 
+// The crates whose types are in this API.
+#[doc(no_inline)]
+pub use chrono;
+#[doc(no_inline)]
+pub use http;
+#[cfg(feature = "oauth2")]
+#[doc(no_inline)]
+pub use oauth2;
+#[cfg(feature = "redis")]
+#[doc(no_inline)]
+pub use redis;
+#[doc(no_inline)]
+pub use reqwest;
+#[cfg(feature = "middleware")]
+#[doc(no_inline)]
+pub use reqwest_middleware;
+#[doc(no_inline)]
+pub use serde_json;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[doc(no_inline)]
+pub use sqlx;
+#[doc(no_inline)]
+pub use url;
+
 pub use client::{
-    BasicEncoding, ClientAuthentication, Introspection, OAuthClient, PublicResolver, TokenRequest,
-    TokenTypeHint,
+    BasicEncoding, ClientAuthentication, HttpClient, Introspection, OAuthClient, PublicResolver,
+    TokenRequest, TokenTypeHint,
 };
 pub use error::{BoxError, Error};
 pub use grant::{ClientCredentials, Grant, GrantContext, JwtBearer, TokenExchange, TypedToken};
@@ -146,11 +174,17 @@ pub use login::{
     AuthorizationRequest, DeviceAuthorization, ImplicitRequest, PendingDeviceLogin,
     PendingImplicitLogin, PendingLogin, Pkce,
 };
-pub use middleware::{OAuthMiddleware, ReplayBody, redirect_policy};
+#[cfg(feature = "middleware")]
+#[cfg_attr(docsrs, doc(cfg(feature = "middleware")))]
+pub use middleware::OAuthMiddleware;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use observe::describe_metrics;
 pub use origin::Origins;
+pub use request::{
+    Api, ReplayBody, RequestError, RequestOptions, SendRequest, SentWithoutToken, redirect_policy,
+    redirect_policy_within_origin,
+};
 pub use saver::TokenSaver;
 pub use session::{KeepFreshGuard, Session, SessionBuilder, TokenUpdated, TokenUpdates};
 pub use sessions::{UserId, UserSessions, UserSessionsBuilder};

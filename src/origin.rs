@@ -172,6 +172,12 @@ fn is_secure(url: &Url, plain_http: bool) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && (plain_http || is_loopback(url)))
 }
 
+/// Whether a URL that the application has chosen for this one request may carry a token.
+#[inline]
+pub(crate) fn may_carry_token(url: &Url) -> bool {
+    is_secure(url, false) && url.username().is_empty() && url.password().is_none()
+}
+
 fn parse(text: &str, plain_http: bool) -> Result<Url, Error> {
     let fault = |why: &str| fault(text, why);
     let url = Url::parse(text).map_err(|error| fault(&error.to_string()))?;

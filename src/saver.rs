@@ -1,7 +1,8 @@
 //! `TokenSaver`: where new tokens go before anyone uses them.
 
+use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 
@@ -43,6 +44,36 @@ pub trait TokenSaver: Send + Sync + 'static {
     /// [`SessionBuilder::on_sign_out`](crate::SessionBuilder::on_sign_out).
     async fn delete(&self) -> Result<(), BoxError> {
         Ok(())
+    }
+}
+
+/// A saver that the session does not keep alive.
+pub(crate) struct WeakSaver<S>(pub(crate) Weak<S>);
+
+/// The application has dropped the saver: no call of it will ever succeed.
+#[derive(Debug)]
+pub(crate) struct SaverGone;
+
+impl fmt::Display for SaverGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the application has dropped the saver that was set with weak_saver")
+    }
+}
+
+impl std::error::Error for SaverGone {}
+
+#[async_trait]
+impl<S: TokenSaver> TokenSaver for WeakSaver<S> {
+    async fn save(&self, token: Token) -> Result<(), BoxError> {
+        self.0.upgrade().ok_or(SaverGone)?.save(token).await
+    }
+
+    async fn check(&self) -> Result<(), BoxError> {
+        self.0.upgrade().ok_or(SaverGone)?.check().await
+    }
+
+    async fn delete(&self) -> Result<(), BoxError> {
+        self.0.upgrade().ok_or(SaverGone)?.delete().await
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// The lowest floor first. A module imports from itself and from lower floors.
-const FLOORS: [&[&str]; 9] = [
+const FLOORS: [&[&str]; 10] = [
     &["error", "secret", "clock", "jitter", "redact", "loopback"],
     &["token", "origin", "challenge"],
     &["wire"],
@@ -20,6 +20,7 @@ const FLOORS: [&[&str]; 9] = [
     &[MACHINE],
     &["session"],
     &["sessions"],
+    &["request"],
     &["middleware"],
 ];
 

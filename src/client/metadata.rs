@@ -10,11 +10,11 @@ use std::sync::Arc;
 use http::header::ACCEPT;
 use http::{HeaderValue, Method};
 use reqwest::Request;
-use reqwest_middleware::ClientWithMiddleware;
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::guarded_resolver::{Guard, GuardedResolver};
+use super::http_client::HttpClient;
 use super::send::send;
 use super::settings::{MAX_RESPONSE_BYTES, TIMEOUT, own_http};
 use super::{Endpoints, Issuer, OAuthClient, endpoint_url};
@@ -80,7 +80,7 @@ impl OAuthClient {
     pub async fn discover_with(
         issuer: impl AsRef<str>,
         client_id: impl Into<String>,
-        http: impl Into<ClientWithMiddleware>,
+        http: impl Into<HttpClient>,
     ) -> Result<Self, Error> {
         let issuer = issuer.as_ref();
         let url = parse_issuer(issuer)?;
@@ -92,7 +92,7 @@ async fn discover(
     issuer: &str,
     url: &Url,
     client_id: String,
-    http: ClientWithMiddleware,
+    http: HttpClient,
     guard: &Guard,
 ) -> Result<OAuthClient, Error> {
     let endpoints = tokio::time::timeout(TIMEOUT, find(&http, url, issuer, guard));
@@ -104,7 +104,7 @@ async fn discover(
 
 /// Asks one location after the other. The error tells of all of them.
 async fn find(
-    http: &ClientWithMiddleware,
+    http: &HttpClient,
     base: &Url,
     issuer: &str,
     guard: &Guard,
@@ -199,7 +199,7 @@ fn locations(base: &Url) -> Vec<Url> {
 }
 
 async fn fetch(
-    http: &ClientWithMiddleware,
+    http: &HttpClient,
     url: Url,
     issuer: &str,
     guard: &Guard,

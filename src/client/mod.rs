@@ -5,6 +5,7 @@ mod authentication;
 mod endpoint_url;
 mod form;
 mod guarded_resolver;
+mod http_client;
 mod introspection;
 mod metadata;
 mod network;
@@ -19,6 +20,7 @@ mod token_type_hint;
 
 pub use authentication::{BasicEncoding, ClientAuthentication};
 pub(crate) use form::{Form, check_parameter};
+pub use http_client::HttpClient;
 pub use introspection::Introspection;
 pub use oauth_client::OAuthClient;
 pub(crate) use post::Endpoint;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
-use reqwest_middleware::ClientWithMiddleware;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::http_client::HttpClient;
 use super::post::{Endpoint, post};
 use super::settings::{Endpoints, Issuer, Settings};
 use super::{BasicEncoding, ClientAuthentication, Form, TokenRequest, endpoint_url};
@@ -34,7 +34,8 @@ use crate::wire::{HttpResponse, ResponseRules};
 pub struct OAuthClient(Arc<Settings>);
 
 impl OAuthClient {
-    /// A client with its id and the provider's token endpoint.
+    /// A client with its id and the provider's token endpoint. With an empty id, no `client_id` is sent:
+    /// for servers that register no clients.
     ///
     /// # Errors
     ///
@@ -180,14 +181,14 @@ impl OAuthClient {
         self.with(|settings| settings.authorization_params.push(pair))
     }
 
-    /// The HTTP client for token requests: its proxy, TLS settings and middleware (tracing, say)
-    /// apply. Build it with [`reqwest::redirect::Policy::none`]: a response that came by way of a
+    /// The HTTP client for token requests, a [`reqwest::Client`] or, with the feature `middleware`, a
+    /// `ClientWithMiddleware`: its proxy, TLS settings and layers (tracing, say) apply. Build it with [`reqwest::redirect::Policy::none`]: a response that came by way of a
     /// redirect is refused, but only after the redirect was followed. By default one is built
     /// that follows none, waits at most 10 seconds for a connection, and uses the environment's
     /// proxy unless the token endpoint is on loopback. Whether the endpoints that metadata names lead
     /// to your own network is then this client's to see to:
     /// [`discover_with`](Self::discover_with), [`PublicResolver`](crate::PublicResolver).
-    pub fn http_client(self, http: impl Into<ClientWithMiddleware>) -> Self {
+    pub fn http_client(self, http: impl Into<HttpClient>) -> Self {
         let http = http.into();
         self.with(|settings| settings.http = Some(http))
     }

@@ -149,7 +149,9 @@ fn request(
         form.own.iter().map(|(name, value)| (*name, value.expose_secret())).collect();
     if matches!(method, ClientSecretPost | None) {
         own.retain(|(name, _)| *name != "client_id");
-        own.push(("client_id", &settings.id));
+        if !settings.id.is_empty() {
+            own.push(("client_id", &settings.id));
+        }
     }
     let mut authorization = Option::None;
     match (method, &settings.secret) {

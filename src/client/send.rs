@@ -8,17 +8,17 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Request, Response};
-use reqwest_middleware::ClientWithMiddleware;
 use secrecy::zeroize::Zeroizing;
 
 use super::guarded_resolver::LeadsElsewhere;
+use super::http_client::{HttpClient, HttpError};
 use crate::clock::{self, Clock};
-use crate::error::{BoxError, Error, Kind};
+use crate::error::{Error, Kind};
 use crate::wire::HttpResponse;
 
 /// Sends the request and reads the response up to the limit.
 pub(super) async fn send(
-    http: &ClientWithMiddleware,
+    http: &HttpClient,
     request: Request,
     endpoint: &'static str,
     limit: usize,
@@ -83,16 +83,9 @@ async fn read_body(
 }
 
 /// Tells a request that was never sent from one whose response was lost.
-fn send_error(error: reqwest_middleware::Error, endpoint: &'static str) -> Error {
-    let error = error.without_url();
-    let of_reqwest = match &error {
-        reqwest_middleware::Error::Reqwest(error) => Some(error),
-        reqwest_middleware::Error::Middleware(error) => {
-            error.chain().find_map(|cause| cause.downcast_ref())
-        }
-    };
-    let Some(of_reqwest) = of_reqwest else {
-        return Error::new(Kind::ResponseLost { endpoint, source: error.into() });
+fn send_error(error: HttpError, endpoint: &'static str) -> Error {
+    let Some(of_reqwest) = error.of_reqwest() else {
+        return Error::new(Kind::ResponseLost { endpoint, source: error.0 });
     };
     if of_reqwest.is_builder() || no_tls(of_reqwest) {
         return Error::config(format!(
@@ -103,7 +96,7 @@ fn send_error(error: reqwest_middleware::Error, endpoint: &'static str) -> Error
         return Error::config(format!("the {endpoint} is not used: {elsewhere}"));
     }
     let sent = !of_reqwest.is_connect();
-    let source: BoxError = error.into();
+    let source = error.0;
     Error::new(if sent {
         Kind::ResponseLost { endpoint, source }
     } else {

@@ -5,11 +5,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderValue;
-use reqwest_middleware::ClientWithMiddleware;
 use secrecy::SecretString;
 use url::Url;
 
 use super::guarded_resolver::GuardedResolver;
+use super::http_client::HttpClient;
 use super::{BasicEncoding, ClientAuthentication};
 use crate::clock::Clock;
 use crate::error::{BoxError, Error};
@@ -53,9 +53,9 @@ pub(super) struct Settings {
     pub(super) clock: Clock,
     /// Sent with every request to the provider; by default that of the HTTP client.
     pub(super) user_agent: Option<HeaderValue>,
-    pub(super) http: Option<ClientWithMiddleware>,
+    pub(super) http: Option<HttpClient>,
     /// Built at the first token request, where the application gave none.
-    pub(super) own_http: Arc<OnceLock<ClientWithMiddleware>>,
+    pub(super) own_http: Arc<OnceLock<HttpClient>>,
     /// `Detect` found that this endpoint wants the credentials in the body.
     pub(super) wants_post: Arc<AtomicBool>,
 }
@@ -95,7 +95,7 @@ impl Settings {
         }
     }
 
-    pub(super) fn http(&self) -> Result<&ClientWithMiddleware, Error> {
+    pub(super) fn http(&self) -> Result<&HttpClient, Error> {
         if let Some(http) = self.http.as_ref().or_else(|| self.own_http.get()) {
             return Ok(http);
         }
@@ -120,7 +120,7 @@ const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VE
 pub(super) fn own_http(
     endpoint: &Url,
     resolver: Option<Arc<GuardedResolver>>,
-) -> Result<ClientWithMiddleware, Error> {
+) -> Result<HttpClient, Error> {
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())

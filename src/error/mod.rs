@@ -72,6 +72,7 @@ impl Error {
             }
             // `reqwest_middleware::Error` is transparent: `source()` skips the inner error, so search
             // inside it.
+            #[cfg(feature = "middleware")]
             if let Some(reqwest_middleware::Error::Middleware(inner)) = error.downcast_ref()
                 && let Some(ours) = inner.chain().find_map(|cause| Self::find_in(cause))
             {
@@ -295,6 +296,8 @@ impl std::error::Error for Error {
     }
 }
 
+#[cfg(feature = "middleware")]
+#[cfg_attr(docsrs, doc(cfg(feature = "middleware")))]
 impl From<Error> for reqwest_middleware::Error {
     fn from(error: Error) -> Self {
         Self::middleware(error)

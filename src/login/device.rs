@@ -89,7 +89,9 @@ impl DeviceAuthorization {
         }
         // "client_id: REQUIRED if the client is not authenticating with the authorization server as
         // described in Section 3.2.1 of [RFC6749]." Servers ask for it beside HTTP Basic too.
-        form.own("client_id", self.client.client_id());
+        if !self.client.client_id().is_empty() {
+            form.own("client_id", self.client.client_id());
+        }
         if let Some(scope) = &self.scope {
             form.own("scope", scope);
         }

@@ -114,7 +114,9 @@ impl Choices {
             let mut query = url.query_pairs_mut();
             query.extend_pairs(params);
             query.append_pair("response_type", response_type);
-            query.append_pair("client_id", self.client.client_id());
+            if !self.client.client_id().is_empty() {
+                query.append_pair("client_id", self.client.client_id());
+            }
             query.append_pair("redirect_uri", &self.redirect_uri);
             if let Some(scope) = &self.scope {
                 query.append_pair("scope", scope);

@@ -64,6 +64,9 @@ events! {
     DEBUG reauthorization_still_required(error: &Error)
         "there is no login yet, or it had ended before"
         { code = error.error_code() };
+    WARN login_expires_soon(left: Duration)
+        "the refresh token expires soon; then only a new login helps"
+        { left_s = left.as_secs() };
     DEBUG renewal_discarded()
         "the application has set another token, or has signed out, meanwhile" {};
     DEBUG token_set(generation: u64, lifetime: Option<i64>)
@@ -100,6 +103,9 @@ events! {
     ERROR save_failed(error: &Error, attempt: u32)
         "the token could not be saved, or what was saved not deleted; it is tried again"
         { attempt = attempt, error = cause(error) }
+        => metrics::save("failed");
+    ERROR saver_gone()
+        "the application has dropped its saver: the new token, or the sign-out, is not saved" {}
         => metrics::save("failed");
     WARN save_slow(waited: Duration)
         "the saver is slow; saving goes on"

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use super::config::Config;
@@ -14,7 +14,7 @@ use crate::client::OAuthClient;
 use crate::clock::Clock;
 use crate::error::BoxError;
 use crate::grant::Grant;
-use crate::saver::{TokenSaver, WithDelete};
+use crate::saver::{TokenSaver, WeakSaver, WithDelete};
 use crate::store::TokenStore;
 use crate::token::Token;
 
@@ -128,6 +128,39 @@ impl SessionBuilder {
     /// As [`on_new_token`](Self::on_new_token), with a [`TokenSaver`] of the application's own.
     pub fn saver(mut self, saver: impl TokenSaver) -> Self {
         self.config.saver = Some(Arc::new(saver));
+        self
+    }
+
+    /// As [`saver`](Self::saver), for a saver that owns the session: the session does not keep it alive, so
+    /// that both are dropped with the saver's last owner.
+    ///
+    /// Once the saver is gone, no refresh token is presented any more, since a new one could not be saved. A
+    /// token that a renewal brings at that very time is lost: call [`Session::shutdown`] before.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Weak};
+    /// use reqwest_oauth2::{BoxError, OAuthClient, Session, Token, TokenSaver};
+    ///
+    /// struct Account {
+    ///     session: Session,
+    /// }
+    ///
+    /// #[async_trait::async_trait]
+    /// impl TokenSaver for Account {
+    ///     async fn save(&self, token: Token) -> Result<(), BoxError> {
+    ///         Ok(std::fs::write("token.json", serde_json::to_vec(&token)?)?)
+    ///     }
+    /// }
+    ///
+    /// let client = OAuthClient::new("id", "https://provider.com/token")?;
+    /// let account = Arc::new_cyclic(|account| Account {
+    ///     session: Session::builder(client).weak_saver(account.clone()).build(),
+    /// });
+    /// # drop(account.session.clone());
+    /// # Ok::<(), reqwest_oauth2::Error>(())
+    /// ```
+    pub fn weak_saver<S: TokenSaver>(mut self, saver: Weak<S>) -> Self {
+        self.config.saver = Some(Arc::new(WeakSaver(saver)));
         self
     }
 

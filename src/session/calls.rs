@@ -27,6 +27,7 @@ use crate::clock;
 use crate::error::{BoxError, Error, Kind, RetryClass};
 use crate::grant::{self, GrantContext};
 use crate::observe;
+use crate::saver::SaverGone;
 use crate::store::{StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 use crate::token::Token;
 
@@ -358,6 +359,11 @@ async fn save(config: &Config, snapshot: Option<&Arc<Snapshot>>) -> Result<(), E
                 Some(_) => observe::token_saved(began.elapsed()),
                 None => observe::token_deleted(began.elapsed()),
             }
+            Ok(())
+        }
+        Ok(Err(error)) if error.is::<SaverGone>() => {
+            // Another attempt would end the same way, and this task would never end.
+            observe::saver_gone();
             Ok(())
         }
         Ok(Err(error)) => Err(failure(error)),

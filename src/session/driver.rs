@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::config::Config;
-use super::machine::{Cause, Machine, Note, Now, Reason, Resting};
+use super::machine::{Cause, Credential, Machine, Note, Now, Reason, Resting};
 use super::snapshot::{Provenance, SessionMachine, Snapshot};
 use super::stored_record;
 use super::worker::Worker;
@@ -264,6 +264,9 @@ impl Driver {
             Reason::NotRenewable => reauthorization(
                 "the access token has expired and there is neither a refresh token nor a grant to renew it with",
             ),
+            Reason::LoginExpired => reauthorization(
+                "the refresh token has expired, by the deadline that the provider gave and this machine's clock",
+            ),
             Reason::SignedOut => reauthorization("the session has signed out"),
             Reason::Ended { error, lost } => {
                 let why = "the provider refused the refresh token";
@@ -284,6 +287,8 @@ impl Driver {
                 worker.inspect(|worker| worker.set_span(Some(span.clone())));
                 span
             }
+            // It follows the note that ends the renewal.
+            Note::LoginExpiresSoon => Span::none(),
             Note::TokenInUse { .. } | Note::RenewalFailed { .. } => {
                 let span = worker.and_then(Worker::span).unwrap_or_else(Span::none);
                 worker.inspect(|worker| worker.set_span(None));
@@ -306,7 +311,7 @@ impl Driver {
             }
             Note::TokenInUse { serial, took } => {
                 let snapshot = self.published.load();
-                let lifetime = snapshot.token().and_then(|token| token.lifetime());
+                let lifetime = snapshot.token().and_then(|token| token.lifetime_s());
                 match snapshot.provenance {
                     Provenance::Given => observe::token_set(serial, lifetime),
                     Provenance::Renewed => {
@@ -314,6 +319,12 @@ impl Driver {
                     }
                     Provenance::Adopted => observe::token_adopted(serial, lifetime, took),
                 }
+            }
+            Note::LoginExpiresSoon => {
+                let snapshot = self.published.load();
+                let deadline = snapshot.login_expires_at();
+                let left = deadline.and_then(|at| at.duration_since(self.config.clock.now()).ok());
+                observe::login_expires_soon(left.unwrap_or_default());
             }
             Note::RenewalFailed { reason, attempt, known_before, took } => {
                 let unknown = matches!(reason, Reason::NoStoredToken | Reason::NoToken);

@@ -32,6 +32,9 @@ fn never() -> SystemTime {
 /// Longer than any token lives; a jittered lead stays within a `Duration`.
 const LONGEST_LEAD: Duration = Duration::from_secs(10_000 * 366 * 24 * 3600);
 
+/// How long before a login expires that is told at the earliest.
+const LONGEST_WARNING: Duration = Duration::from_secs(24 * 3600);
+
 /// How lead and margin are chosen.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Policy {
@@ -101,6 +104,19 @@ impl Freshness {
             Stage::Expired
         }
     }
+}
+
+/// Whether a login expires soon: in its last tenth, and the last day; or before the access token is due, so
+/// that nothing renews it in time.
+pub(crate) fn is_soon(
+    deadline: SystemTime,
+    lifetime: Option<Duration>,
+    due: Option<SystemTime>,
+    now: SystemTime,
+) -> bool {
+    let Ok(left) = deadline.duration_since(now) else { return false };
+    let warning = lifetime.map_or(LONGEST_WARNING, |life| LONGEST_WARNING.min(life / 10));
+    !left.is_zero() && (left <= warning || due.is_some_and(|due| deadline <= due))
 }
 
 #[cfg(test)]
@@ -204,6 +220,29 @@ mod tests {
         assert_eq!(of(Some(at(0.0)), 60, 300, 0.0), (at(30.0), at(54.0)));
         let (due, expired) = of(None, 60, u64::MAX, 1.0);
         assert_eq!(Freshness { due, expired }.stage(UNIX_EPOCH), Stage::Due);
+    }
+
+    #[test]
+    fn a_login_expires_soon_from_the_nanosecond_on() {
+        let (ns, day, hour) = (Duration::from_nanos(1), 86_400.0, Duration::from_secs(3600));
+        let end = at(100.0 * day);
+        let left = |seconds: f64| end - Duration::from_secs_f64(seconds);
+        for (lifetime, due, since) in [
+            (None, None, left(day)),
+            (Some(hour), None, left(360.0)),
+            (Some(hour * 24 * 100), None, left(day)),
+            (Some(hour * 24 * 5), None, left(day / 2.0)),
+            (Some(hour), Some(end - ns), left(360.0)),
+        ] {
+            assert!(!is_soon(end, lifetime, due, since - ns), "{lifetime:?}");
+            assert!(is_soon(end, lifetime, due, since), "{lifetime:?}");
+            assert!(is_soon(end, lifetime, due, end - ns), "{lifetime:?}");
+            // Then it is over.
+            assert!(!is_soon(end, lifetime, due, end), "{lifetime:?}");
+            assert!(!is_soon(end, lifetime, due, end + ns), "{lifetime:?}");
+        }
+        // Nothing renews it before it ends.
+        assert!(is_soon(end, Some(hour), Some(end), left(day)));
     }
 
     #[test]

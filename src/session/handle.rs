@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use http::HeaderValue;
 
 use super::driver::Driver;
@@ -52,6 +53,19 @@ impl Session {
         snapshot.header.as_ref().and(snapshot.token()).map(|token| Token::clone(token))
     }
 
+    /// When the login ends by itself: when the refresh token of the present token expires, where the provider
+    /// says it (`refresh_token_expires_in`, `refresh_expires_in`, `x_refresh_token_expires_in`, or a date:
+    /// [`Token::refresh_token_expires_at`]); `None` where it does not. A provider may move it with each
+    /// renewal.
+    ///
+    /// From then on the session asks for reauthorization
+    /// ([`Error::is_reauthorization_required`]) once the access token has expired, without a request to the
+    /// provider. With a [grant](crate::SessionBuilder::grant) it asks that instead. Nothing is marked as
+    /// ended: this machine's clock may be wrong, and a session goes on when the clock is set right.
+    pub fn login_expires_at(&self) -> Option<DateTime<Utc>> {
+        self.0.published.load().token()?.refresh_token_expires_at()
+    }
+
     /// Renews now, or joins the renewal under way, and returns the new token
     /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). While an earlier failure
     /// forbids an attempt, returns that failure at once. With a [store](crate::SessionBuilder::store), takes
@@ -67,6 +81,28 @@ impl Session {
     pub async fn refresh(&self) -> Result<Token, Error> {
         let than = self.0.published.load_full();
         token_of(&*self.0.another(than, true, None).await?)
+    }
+
+    /// For those who hold a response themselves that rejects this token (a 401, or what the API says
+    /// instead): a token to try again with. It is renewed for the first call; the others for the same token,
+    /// however late, get what that one brought
+    /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
+    ///
+    /// `None` if no other token is to be had: this one came from a renewal after a rejection, within the
+    /// last minute (up to an hour if that goes on), so it is not the token that the API minds; or the
+    /// session renews only when told to
+    /// ([`manual_refresh`](crate::SessionBuilder::manual_refresh)).
+    ///
+    /// # Errors
+    ///
+    /// Those of the renewal.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: the renewal goes on without the caller.
+    pub async fn renew_rejected(&self, rejected: &Token) -> Result<Option<Token>, Error> {
+        let another = self.0.renew_rejected(rejected).await?;
+        another.map(|snapshot| token_of(&snapshot)).transpose()
     }
 
     /// Starts a new login with this token: saves it, then uses it
@@ -85,7 +121,8 @@ impl Session {
     ///
     /// # Cancellation
     ///
-    /// Safe: saving goes on without the caller.
+    /// The login begins when the future is first polled; dropped before that, it changes nothing. From then
+    /// on it is safe to drop: the login has begun, and saving goes on without the caller.
     pub async fn set_token(&self, token: Token) -> Result<(), Error> {
         self.0.set_token(token).await
     }
@@ -136,7 +173,7 @@ impl Session {
     ///
     /// # Cancellation
     ///
-    /// Safe: the sign-out goes on without the caller.
+    /// The sign-out begins when the future is first polled. From then on it goes on without the caller.
     pub async fn sign_out(&self) -> Result<(), Error> {
         self.0.sign_out().await
     }
@@ -158,7 +195,7 @@ impl Session {
     ///
     /// # Cancellation
     ///
-    /// Safe: the sign-out goes on without the caller.
+    /// The sign-out begins when the future is first polled. From then on it goes on without the caller.
     pub async fn sign_out_locally(&self) -> Result<(), Error> {
         self.0.sign_out_locally().await
     }

@@ -294,6 +294,23 @@ impl Driver {
         self.another(sent.clone(), false, limit).await.map(Some)
     }
 
+    /// As `rejected`, for a token that the application has used by itself: nothing is known of the path.
+    pub(super) async fn renew_rejected(
+        self: &Arc<Self>,
+        token: &Token,
+    ) -> Result<Option<Arc<Snapshot>>, Error> {
+        runtime()?;
+        let published = self.published.load_full();
+        let is_present =
+            published.token().is_some_and(|ours| ours.access_token() == token.access_token());
+        let sent = if is_present {
+            published
+        } else {
+            Arc::new(self.config.snapshot(token.clone(), Provenance::Given))
+        };
+        self.rejected(&sent, NonZeroU64::MIN, true, None).await
+    }
+
     /// A request that was sent again after a 401 has been answered.
     pub(crate) fn replayed(
         self: &Arc<Self>,

@@ -6,13 +6,13 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use http::HeaderValue;
 use sha2::{Digest, Sha256};
 
-use super::freshness::{Freshness, Policy};
+use super::freshness::{self, Freshness, Policy};
 use super::machine::{Credential, Machine, Stage};
 use crate::clock;
 use crate::error::Error;
@@ -165,6 +165,20 @@ impl Credential for Arc<Snapshot> {
         self.token.as_ref().is_some_and(|token| token.refresh_token().is_some())
     }
 
+    fn login_expires_at(&self) -> Option<SystemTime> {
+        self.token.as_ref()?.refresh_token_expires_at().map(clock::to_time)
+    }
+
+    fn login_expires_soon(&self, wall: SystemTime) -> bool {
+        let Some(token) = &self.token else { return false };
+        self.login_expires_at().is_some_and(|deadline| {
+            let lifetime = token.refresh_token_lifetime().and_then(|life| u64::try_from(life).ok());
+            // The next renewal comes when the access token is due; without a deadline after a 401.
+            let due = token.expires_at().map(|_| self.freshness.due);
+            freshness::is_soon(deadline, lifetime.map(Duration::from_secs), due, wall)
+        })
+    }
+
     fn is_same(&self, other: &Self) -> bool {
         match (&self.token, &other.token) {
             (Some(one), Some(other)) => {
@@ -206,6 +220,6 @@ fn jitter(token: &Token) -> f64 {
 
 /// The moment the token's lifetime counts from, where it is known.
 fn issued(token: &Token, deadline: DateTime<Utc>) -> Option<SystemTime> {
-    let lifetime = token.lifetime().filter(|seconds| *seconds > 0)?;
+    let lifetime = token.lifetime_s().filter(|seconds| *seconds > 0)?;
     Some(clock::to_time(clock::add_seconds(deadline, -lifetime)))
 }

@@ -85,7 +85,7 @@ impl Deadline {
     }
 
     /// An epoch, also as text, or a date of RFC 3339 or of HTTP.
-    fn of_date(value: &Value) -> Self {
+    pub(super) fn of_date(value: &Value) -> Self {
         let date = match value {
             Value::Number(number) => number.as_f64().map(epoch),
             Value::String(text) => {

@@ -4,13 +4,13 @@
 
 use std::borrow::Cow;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 use serde::de::Error as _;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::{AccessToken, BEARER, Deadline, Parts, Token, take_scope};
 use crate::clock::{self, Clock};
@@ -38,15 +38,7 @@ impl Serialize for Token {
             map.serialize_entry("scope", scope)?;
         }
         if let Some(date) = self.expires_at() {
-            // To the microsecond, so that a token of two seconds does not lose one of them; whole
-            // seconds as an integer, which every reader takes.
-            let micros = date.timestamp_micros();
-            if micros % 1_000_000 == 0 || date.timestamp() >= COARSE {
-                map.serialize_entry("expires_at", &(micros / 1_000_000))?;
-            } else {
-                #[allow(clippy::cast_precision_loss)]
-                map.serialize_entry("expires_at", &(micros as f64 / 1e6))?;
-            }
+            map.serialize_entry("expires_at", &epoch(date))?;
         }
         if let Some(lifetime) = parts.lifetime {
             map.serialize_entry("expires_in", &lifetime)?;
@@ -96,6 +88,16 @@ impl<'de> Deserialize<'de> for Token {
             extra: members,
         }))
     }
+}
+
+/// Seconds since 1970, to the microsecond, so that a token of two seconds does not lose one of them; whole
+/// seconds as an integer, which every reader takes.
+pub(super) fn epoch(date: DateTime<Utc>) -> Number {
+    let micros = date.timestamp_micros();
+    #[allow(clippy::cast_precision_loss)]
+    let fraction = Number::from_f64(micros as f64 / 1e6);
+    let is_coarse = micros % 1_000_000 == 0 || date.timestamp() >= COARSE;
+    fraction.filter(|_| !is_coarse).unwrap_or_else(|| Number::from(micros / 1_000_000))
 }
 
 fn is_known(name: &str) -> bool {
@@ -236,7 +238,7 @@ mod tests {
         }
         let zoho = json!({"access_token": "at", "expires_at": 1_700_000_000, "expires_in": 3_600_000,
                           "expires_in_sec": 3600});
-        assert_eq!(load(zoho).lifetime(), Some(3600));
+        assert_eq!(load(zoho).lifetime_s(), Some(3600));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod access_token;
 mod deadline;
 mod json;
 mod lifetime;
+mod login_deadline;
 mod scope;
 
 pub(crate) use access_token::AccessToken;
@@ -17,6 +18,7 @@ pub(crate) use scope::{is_scope, take_scope};
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::HeaderValue;
@@ -39,6 +41,9 @@ use crate::error::Error;
 /// `expires_in` counts from the moment it is loaded, as in requests-oauthlib. A stored token without
 /// `access_token`, but with a refresh token, is expired. Its type may be any: what is stored was
 /// accepted once.
+///
+/// Where the provider says how long the refresh token lives, the JSON has the date too, as
+/// `refresh_token_expires_at`, beside what the provider sent.
 ///
 /// ```
 /// use reqwest_oauth2::Token;
@@ -131,6 +136,9 @@ impl Token {
     /// and whether it was expired then. Such a deadline is dropped: a clock is wrong, its own or ours, and
     /// taken at its word the token would be renewed for every request.
     pub(crate) fn issued(mut self, at: DateTime<Utc>) -> (Self, bool) {
+        if self.refresh_token_expires_at().is_some_and(|deadline| deadline <= at) {
+            login_deadline::clear(&mut self.0.extra);
+        }
         let Some(expires_at) = self.0.expires_at else { return (self, false) };
         if expires_at <= at {
             self.0.expires_at = None;
@@ -141,10 +149,14 @@ impl Token {
         (self, false)
     }
 
-    /// The same token with a refresh token
+    /// The same token with a refresh token; with an empty text, without one. Another refresh token than
+    /// before has no deadline yet
     /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
     pub fn with_refresh_token(mut self, refresh_token: impl Into<String>) -> Self {
         let text = refresh_token.into();
+        if self.refresh_token().is_some_and(|old| old != text) {
+            login_deadline::clear(&mut self.0.extra);
+        }
         self.0.refresh_token = (!text.is_empty()).then(|| SecretString::from(text));
         self
     }
@@ -154,6 +166,43 @@ impl Token {
     pub fn with_expires_at(mut self, expires_at: DateTime<Utc>) -> Self {
         self.0.expires_at = Some(clock::clamp(expires_at));
         self.0.lifetime = None;
+        self
+    }
+
+    /// The same token with a deadline that is unknown: it is used until a 401
+    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
+    pub fn without_expires_at(mut self) -> Self {
+        // Without an access token there is nothing to use.
+        if self.header().is_some() {
+            self.0.expires_at = None;
+            self.0.lifetime = None;
+        }
+        self
+    }
+
+    /// The same token with a lifetime: the time from the token request to its deadline, in whole seconds,
+    /// at least one. It decides how long before the deadline the token is renewed. Zero: unknown.
+    ///
+    /// Set the deadline first ([`with_expires_at`](Self::with_expires_at) forgets the lifetime). A token
+    /// without a deadline has no lifetime
+    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
+    pub fn with_lifetime(mut self, lifetime: Duration) -> Self {
+        let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX).max(1);
+        let is_known = self.0.expires_at.is_some() && !lifetime.is_zero();
+        self.0.lifetime = is_known.then_some(seconds);
+        self
+    }
+
+    /// The same token with an absolute deadline of its refresh token (to the microsecond; between 2001 and
+    /// 9999). After it a session asks for reauthorization, without a request.
+    pub fn with_refresh_token_expires_at(mut self, expires_at: DateTime<Utc>) -> Self {
+        login_deadline::set(&mut self.0.extra, expires_at);
+        self
+    }
+
+    /// The same token with a refresh token whose deadline is unknown.
+    pub fn without_refresh_token_expires_at(mut self) -> Self {
+        login_deadline::clear(&mut self.0.extra);
         self
     }
 
@@ -195,7 +244,28 @@ impl Token {
         self.0.expires_at
     }
 
-    /// The members of the response that this crate does not know, such as `id_token`
+    /// The time from the token request to the deadline, in whole seconds; `None` where it is not known
+    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
+    pub fn lifetime(&self) -> Option<Duration> {
+        let seconds = self.0.lifetime.and_then(|seconds| u64::try_from(seconds).ok());
+        seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs)
+    }
+
+    /// When the refresh token expires; `None` where there is none, or where the provider did not say.
+    /// Providers say it as a lifetime that counts from the token request (`refresh_token_expires_in`,
+    /// `refresh_expires_in`, `x_refresh_token_expires_in`) or as a date (`refresh_token_expires_at`). A
+    /// stored token that has only a lifetime does not say what it counts from.
+    pub fn refresh_token_expires_at(&self) -> Option<DateTime<Utc>> {
+        self.refresh_token().and_then(|_| login_deadline::read(&self.0.extra))
+    }
+
+    /// How long the refresh token lives, as the provider said with it, in seconds.
+    pub(crate) fn refresh_token_lifetime(&self) -> Option<i64> {
+        login_deadline::lifetime(&self.0.extra)
+    }
+
+    /// The members of the response that this crate does not know, such as `id_token`; and
+    /// `refresh_token_expires_at`, where the provider said how long the refresh token lives
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn extra(&self) -> &Map<String, Value> {
         &self.0.extra
@@ -210,8 +280,15 @@ impl Token {
         &self.0
     }
 
-    pub(crate) fn lifetime(&self) -> Option<i64> {
+    /// Seconds from the token request to the deadline, where they are known.
+    pub(crate) fn lifetime_s(&self) -> Option<i64> {
         self.0.lifetime
+    }
+
+    /// Reads how long the refresh token lives that came with these members, in the response to a request
+    /// that was sent at that moment.
+    pub(crate) fn settle_login_deadline(members: &mut Map<String, Value>, sent_at: DateTime<Utc>) {
+        login_deadline::settle(members, sent_at);
     }
 
     /// Takes from `old` what the response to a refresh left out.
@@ -220,6 +297,9 @@ impl Token {
     /// discard the old refresh token and replace it with the new refresh token."
     /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6))
     pub(crate) fn fill_missing_from(mut self, old: &Token) -> Self {
+        // The deadline belongs to the refresh token: that of another one is not known.
+        let is_same = self.refresh_token().is_none_or(|new| old.refresh_token() == Some(new));
+        let keeps_deadline = is_same && !login_deadline::is_stated(&self.0.extra);
         if self.0.refresh_token.is_none() {
             self.0.refresh_token.clone_from(&old.0.refresh_token);
         }
@@ -228,7 +308,10 @@ impl Token {
         }
         // Such as Salesforce's `instance_url`, and the `id_token` of most providers.
         for (name, value) in &old.0.extra {
-            if !self.0.extra.contains_key(name) {
+            let is_deadline = login_deadline::is_date(name);
+            let is_null = self.0.extra.get(name).is_some_and(Value::is_null);
+            let is_missing = !self.0.extra.contains_key(name) || (is_deadline && is_null);
+            if is_missing && (keeps_deadline || !is_deadline) {
                 self.0.extra.insert(name.clone(), value.clone());
             }
         }
@@ -246,5 +329,58 @@ impl fmt::Debug for Token {
             .field("expires_at", &self.0.expires_at)
             .field("extra", &self.0.extra.keys().collect::<Vec<_>>())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn deadlines_and_lifetimes_are_set_unset_and_read() {
+        let token = Token::new("at").unwrap();
+        assert_eq!((token.expires_at(), token.lifetime()), (None, None));
+        // Without a deadline there is no lifetime.
+        assert_eq!(token.clone().with_lifetime(Duration::from_secs(60)).lifetime(), None);
+        let token = token.with_expires_at(at(1_800_000_060));
+        for (set, read) in [
+            (Duration::from_secs(60), Some(Duration::from_secs(60))),
+            (Duration::from_millis(1_999), Some(Duration::from_secs(1))),
+            (Duration::from_nanos(1), Some(Duration::from_secs(1))),
+            (Duration::ZERO, None),
+        ] {
+            let token = token.clone().with_lifetime(set);
+            assert_eq!((token.expires_at(), token.lifetime()), (Some(at(1_800_000_060)), read));
+            let stored = serde_json::to_string(&token).unwrap();
+            assert_eq!(serde_json::from_str::<Token>(&stored).unwrap().lifetime(), read);
+            assert_eq!(token.with_expires_at(at(1_800_000_000)).lifetime(), None);
+        }
+        let token = token.with_lifetime(Duration::MAX).without_expires_at();
+        assert_eq!((token.expires_at(), token.lifetime()), (None, None));
+        // Without an access token there is nothing to use.
+        let expired = Token::only_refresh_token("rt".to_owned());
+        assert_eq!(expired.without_expires_at().expires_at(), Some(DateTime::UNIX_EPOCH));
+    }
+
+    #[test]
+    fn the_deadline_of_the_refresh_token_is_set_unset_and_read() {
+        let token = Token::new("at").unwrap().with_refresh_token_expires_at(at(1_800_000_000));
+        assert_eq!(token.refresh_token_expires_at(), None, "there is no refresh token");
+        let token = token.with_refresh_token("rt");
+        assert_eq!(token.refresh_token_expires_at(), Some(at(1_800_000_000)));
+        let same = token.clone().with_refresh_token("rt");
+        assert_eq!(same.refresh_token_expires_at(), Some(at(1_800_000_000)));
+        let other = token.clone().with_refresh_token("other");
+        assert_eq!(other.refresh_token_expires_at(), None);
+        let unset = token.without_refresh_token_expires_at();
+        assert_eq!(unset.refresh_token_expires_at(), None);
+        assert_eq!(
+            serde_json::to_value(&unset).unwrap(),
+            serde_json::json!({"access_token": "at", "token_type": "Bearer", "refresh_token": "rt"})
+        );
     }
 }

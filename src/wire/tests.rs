@@ -192,7 +192,7 @@ fn a_deadline_that_a_response_names_has_a_lifetime() {
         (r#""expires_at":5"#, None),
         ("", None),
     ] {
-        assert_eq!(token_with(members).lifetime(), lifetime, "{members}");
+        assert_eq!(token_with(members).lifetime_s(), lifetime, "{members}");
     }
 }
 

@@ -57,6 +57,7 @@ pub(crate) fn token(
         members.remove(known);
     }
     members.retain(|name, _| !Deadline::is_member(name));
+    Token::settle_login_deadline(&mut members, response.sent_at);
     let token = Token::of(Parts {
         access_token,
         token_type,

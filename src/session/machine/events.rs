@@ -172,7 +172,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if self.wanted.is_none() || self.request.is_some() {
             return;
         }
-        if self.renewable_without_store(settings).is_some() {
+        if self.renewable_without_store(settings, now).is_some() {
             self.note(Note::RenewingWithoutStore(failure.error));
         } else {
             let known = match &self.outcome {
@@ -182,8 +182,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             let known = known.or(self.seen.as_ref().and_then(|s| s.record.as_ref()));
             // That the login had ended is what helps the reader more.
             let ended = known.is_some_and(|known| !matches!(known.state, State::Live(_)));
-            let reason =
-                if ended { self.why_not(known, settings) } else { Reason::Error(failure.error) };
+            let reason = if ended {
+                self.why_not(known, settings, now)
+            } else {
+                Reason::Error(failure.error)
+            };
             self.fail(reason, Some(retry_at), true, now);
         }
     }

@@ -90,6 +90,8 @@ pub(crate) struct Machine<T, E> {
     renewed: Option<(u64, u64)>,
     /// Counts what has been served.
     serial: u64,
+    /// It was noted that the login of the token in use expires soon.
+    is_login_expiry_noted: bool,
     /// An answer to the present refresh token was lost, or is still to come.
     response_lost: bool,
     failure: Option<Failure<E>>,
@@ -134,6 +136,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             served: None,
             renewed: None,
             serial: 0,
+            is_login_expiry_noted: false,
             response_lost: false,
             failure: None,
             failures: 0,
@@ -245,7 +248,6 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             || self.request.is_some()
             || self.abandoned > 0
             || self.revocation.as_ref().is_some_and(|r| r.under_way || r.error.is_none())
-            || self.attempt.is_some()
     }
 
     fn has_store_work(&self) -> bool {
@@ -348,6 +350,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                     let took =
                         self.began.take().map_or(Duration::ZERO, |at| now.at.saturating_sub(at));
                     self.note(Note::TokenInUse { serial: self.serial, took });
+                    self.note_login_expiry(same_login, now);
                 }
             }
             State::Live(Some(_)) => {
@@ -358,6 +361,17 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 }
             }
         }
+    }
+
+    /// Notes once for each login that it expires soon.
+    fn note_login_expiry(&mut self, same_login: bool, now: &Now) {
+        let served = self.served.as_ref();
+        let is_soon = served.is_some_and(|served| served.token.login_expires_soon(now.wall));
+        let is_noted = same_login && self.is_login_expiry_noted;
+        if is_soon && !is_noted {
+            self.note(Note::LoginExpiresSoon);
+        }
+        self.is_login_expiry_noted = is_noted || is_soon;
     }
 
     fn serve(&mut self, login: u64, generation: u64, token: T, rejected: bool) {
@@ -380,8 +394,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// How a record could be renewed: `Some(true)` with its refresh token, `Some(false)` by the grant.
-    fn way_to_renew(record: &Record<T, E>, settings: &Settings) -> Option<bool> {
-        let can_refresh = settings.has_client && record.token().is_some_and(T::can_refresh);
+    /// A refresh token that has expired is not presented.
+    fn way_to_renew(record: &Record<T, E>, settings: &Settings, now: &Now) -> Option<bool> {
+        let can_refresh = settings.has_client
+            && record.token().is_some_and(T::can_refresh)
+            && !Self::is_login_expired(record, now);
         match &record.state {
             State::SignedOut => None,
             _ if can_refresh => Some(true),
@@ -389,8 +406,24 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
     }
 
+    /// Whether the refresh token of the record has expired, by this machine's clock.
+    fn is_login_expired(record: &Record<T, E>, now: &Now) -> bool {
+        let deadline = record.token().and_then(T::login_expires_at);
+        deadline.is_some_and(|deadline| now.wall >= deadline)
+    }
+
+    /// Whether the only thing that keeps the newest known record from being renewed is that its refresh
+    /// token has expired.
+    fn is_kept_by_expiry(&self, settings: &Settings, now: &Now) -> bool {
+        let known = self.known.as_ref();
+        known.is_some_and(|known| {
+            Self::is_login_expired(known, now) && Self::way_to_renew(known, settings, now).is_none()
+        })
+    }
+
     /// Why nothing can renew the record.
-    fn why_not(&self, record: Option<&Record<T, E>>, settings: &Settings) -> Reason<E> {
+    fn why_not(&self, record: Option<&Record<T, E>>, settings: &Settings, now: &Now) -> Reason<E> {
+        let expired = settings.has_client && record.is_some_and(|r| Self::is_login_expired(r, now));
         match record.map(|record| &record.state) {
             None if settings.home == Home::Store => Reason::NoStoredToken,
             None => Reason::NoToken,
@@ -398,6 +431,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Some(State::Ended(error)) => {
                 Reason::Ended { error: error.clone(), lost: self.response_lost }
             }
+            Some(State::Live(_)) if expired => Reason::LoginExpired,
             Some(State::Live(_)) => Reason::NotRenewable,
         }
     }

@@ -16,6 +16,8 @@ pub(crate) enum Note<E> {
         serial: u64,
         took: Duration,
     },
+    /// The refresh token of the login in use has little left of its life.
+    LoginExpiresSoon,
     RenewalFailed {
         reason: Reason<E>,
         attempt: u32,

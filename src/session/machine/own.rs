@@ -31,9 +31,10 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             mark: None,
             pause: None,
         });
-        let Some(refresh) = Self::way_to_renew(&record, settings) else {
-            let reason = self.why_not(self.known.as_ref(), settings);
-            self.fail(reason, None, false, now);
+        let Some(refresh) = Self::way_to_renew(&record, settings, now) else {
+            let reason = self.why_not(self.known.as_ref(), settings, now);
+            let retry_at = reason.retry_at(settings, now);
+            self.fail(reason, retry_at, false, now);
             return None;
         };
         Some(self.present(&record, refresh, settings, now))

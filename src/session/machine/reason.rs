@@ -1,5 +1,9 @@
 //! `Reason`: why a request gets no token.
 
+use std::time::Duration;
+
+use super::{Now, Settings};
+
 /// Why a request gets no token.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Reason<E> {
@@ -17,6 +21,9 @@ pub(crate) enum Reason<E> {
         error: E,
         lost: bool,
     },
+    /// By this machine's clock the refresh token has expired, and there is no grant. No store is told:
+    /// the clock may be wrong.
+    LoginExpired,
     /// The token has expired in a session that renews only when told to.
     Expired,
     /// The newest token is not saved yet, since the store failed.
@@ -30,6 +37,12 @@ pub(crate) enum Reason<E> {
 }
 
 impl<E> Reason<E> {
+    /// When to look again at a session without a store that nothing can renew.
+    pub(super) fn retry_at(&self, settings: &Settings, now: &Now) -> Option<Duration> {
+        // The clock may be set right.
+        matches!(self, Self::LoginExpired).then(|| now.at + settings.backoff.longest)
+    }
+
     pub(crate) fn is_final(&self) -> bool {
         matches!(
             self,
@@ -38,6 +51,7 @@ impl<E> Reason<E> {
                 | Self::NotRenewable
                 | Self::SignedOut
                 | Self::Ended { .. }
+                | Self::LoginExpired
         )
     }
 }

@@ -86,8 +86,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             let state = self.known.as_ref().map(|known| &known.state);
             let reason = match state {
                 Some(State::Ended(_) | State::SignedOut) => {
-                    self.why_not(self.known.as_ref(), settings)
+                    self.why_not(self.known.as_ref(), settings, now)
                 }
+                _ if self.is_kept_by_expiry(settings, now) => Reason::LoginExpired,
                 _ => Reason::Expired,
             };
             return Poll::Failed(reason);
@@ -101,12 +102,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// Whether something is under way, or is to be done now, that the end of the runtime would cut off,
     /// and that takes no longer than it may.
     fn settles(&self, settings: &Settings, now: &Now) -> bool {
-        let store_work = self.outcome.is_some() || self.pending.is_some();
+        // A store that fails is not waited for: the call may have its token.
+        let store_work = self.outcome.is_some() || self.pending.is_some() || self.attempt.is_some();
+        let store_is_due = settings.home != Home::Store || self.store.retry_at.is_none();
         let saves = self.unsaved.as_ref().is_some_and(|unsaved| match self.saving {
             Some(_) => !unsaved.late,
             None => settings.home == Home::Saver && now.at >= unsaved.retry_at,
         });
-        self.is_active() || saves || (store_work && self.store.retry_at.is_none())
+        self.is_active() || saves || (store_work && store_is_due)
     }
 
     /// While the newest token waits to be saved.
@@ -155,23 +158,30 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
         if let Some(failure) = &self.failure
             && failure.retry_at.is_none_or(|at| now.at < at)
+            // The clock may have been set right.
+            && (!matches!(failure.reason, Reason::LoginExpired) || self.is_kept_by_expiry(settings, now))
         {
             return Err(failure.reason.clone());
         }
         if let (Some(error), Some(at)) = (&self.store.error, self.store.retry_at)
             && now.at < at
-            && self.renewable_without_store(settings).is_none()
+            && self.renewable_without_store(settings, now).is_none()
         {
             return Err(Reason::Error(error.clone()));
         }
         if settings.home != Home::Store {
             let known = self.known.as_ref();
             let renewable = match known {
-                Some(known) => Self::way_to_renew(known, settings).is_some(),
+                Some(known) => Self::way_to_renew(known, settings, now).is_some(),
                 None => settings.has_grant,
             };
             if !renewable {
-                return Err(self.why_not(known, settings));
+                let reason = self.why_not(known, settings, now);
+                if matches!(reason, Reason::LoginExpired) {
+                    let retry_at = reason.retry_at(settings, now);
+                    self.fail(reason.clone(), retry_at, false, now);
+                }
+                return Err(reason);
             }
         }
         self.wanted = Some(now.at);
@@ -293,7 +303,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         // Whoever waits for another session's mark loses nothing.
         let begins = self.wanted.is_some() && self.look.is_none();
         // Nor does whoever waits for a call of the saver that saves nothing new.
-        if self.is_active() || self.unsaved.is_some() || begins {
+        if self.is_active() || self.attempt.is_some() || self.unsaved.is_some() || begins {
             return Poll::Wait;
         }
         // That a mark could not be cleared costs others a wait, and no login.

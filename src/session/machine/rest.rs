@@ -21,6 +21,7 @@ pub(crate) struct Resting<T, E> {
     is_stored: bool,
     is_given: bool,
     after_rejection: bool,
+    is_login_expiry_noted: bool,
     rare: Option<Box<Rare<T, E>>>,
 }
 
@@ -72,6 +73,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             is_stored: version.is_some(),
             is_given: self.is_given,
             after_rejection: served.after_rejection,
+            is_login_expiry_noted: self.is_login_expiry_noted,
             rare: is_rare.then(|| Box::new(rare)),
         })
     }
@@ -108,6 +110,7 @@ impl<T: Credential, E: Clone> Resting<T, E> {
                 after_rejection: self.after_rejection,
             }),
             serial,
+            is_login_expiry_noted: self.is_login_expiry_noted,
             failure,
             failures: self.failures,
             paths,

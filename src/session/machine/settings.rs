@@ -31,6 +31,15 @@ pub(crate) trait Credential: Clone {
     fn stage(&self, wall: SystemTime) -> Stage;
     /// Whether it has a refresh token.
     fn can_refresh(&self) -> bool;
+    /// When the refresh token expires, as far as that is known.
+    fn login_expires_at(&self) -> Option<SystemTime> {
+        None
+    }
+    /// Whether the refresh token has little left of its life, or will have expired when the access token
+    /// is due.
+    fn login_expires_soon(&self, _wall: SystemTime) -> bool {
+        false
+    }
     /// Whether both are the same access token.
     fn is_same(&self, other: &Self) -> bool;
     /// Whether both are the same access token with the same refresh token.

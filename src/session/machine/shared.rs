@@ -178,7 +178,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.attempt = None;
             return None;
         };
-        let Some(refresh) = Self::way_to_renew(&record, settings).filter(|_| self.wanted.is_some())
+        let Some(refresh) =
+            Self::way_to_renew(&record, settings, now).filter(|_| self.wanted.is_some())
         else {
             // Nobody wants it any more: clear the mark.
             self.outcome = Some(Outcome::Nothing(None));
@@ -227,7 +228,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let seen = self.seen.clone()?;
         let record = seen.record.as_ref();
         let renewable = match record {
-            Some(record) => Self::way_to_renew(record, settings).is_some(),
+            Some(record) => Self::way_to_renew(record, settings, now).is_some(),
             None => settings.has_grant,
         };
         let paused = record.and_then(|record| {
@@ -244,7 +245,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             let (reason, wait) = match paused.filter(|_| renewable) {
                 // Not a moment later than it ends: one session would ask less often than several.
                 Some((error, left)) => (Reason::Error(error), left.min(settings.moment())),
-                None => (self.why_not(record, settings), settings.moment()),
+                None => (self.why_not(record, settings, now), settings.moment()),
             };
             self.fail(reason, Some(now.at + wait), false, now);
             return None;
@@ -315,7 +316,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if self.attempt.as_ref().is_some_and(|attempt| now.at < attempt.try_at) {
             return None;
         }
-        let (record, refresh) = self.renewable_without_store(settings)?;
+        let (record, refresh) = self.renewable_without_store(settings, now)?;
         Some(self.present(&record, refresh, settings, now))
     }
 
@@ -324,6 +325,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     pub(super) fn renewable_without_store(
         &self,
         settings: &Settings,
+        now: &Now,
     ) -> Option<(Record<T, E>, bool)> {
         let gained = match &self.outcome {
             Some(Outcome::Gained(record)) => Some(record),
@@ -338,7 +340,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             mark: None,
             pause: None,
         });
-        let refresh = Self::way_to_renew(&record, settings)?;
+        let refresh = Self::way_to_renew(&record, settings, now)?;
         (!refresh || settings.renew_without_store).then_some((record, refresh))
     }
 

@@ -79,7 +79,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             || match &self.known {
                 // Whoever sent it is told that the login has ended.
                 Some(known) if matches!(known.state, State::Ended(_)) => true,
-                Some(known) => Self::way_to_renew(known, settings).is_some(),
+                Some(_) if self.is_kept_by_expiry(settings, now) => true,
+                Some(known) => Self::way_to_renew(known, settings, now).is_some(),
                 None => settings.has_grant,
             };
         let may_renew = can_renew && !settings.manual_refresh;
@@ -143,16 +144,16 @@ impl Paths {
     fn renews(&mut self, path: u64, renewed: bool, now: &Now) -> Renews {
         let is_among_others = self.is_among_others(path, now);
         let quiet = self.of(path, now);
-        if now.at < quiet.until {
-            if quiet.is_futile {
-                return Renews::No;
-            }
-            if renewed {
-                quiet.is_futile = true;
-                quiet.begin(now);
-                return Renews::NoMore;
-            }
-        } else {
+        if quiet.is_futile && now.at < quiet.until {
+            return Renews::No;
+        }
+        // It has tried before, and rejects what that brought, however late.
+        if renewed && quiet.times > 0 && !quiet.is_futile {
+            quiet.is_futile = true;
+            quiet.begin(now);
+            return Renews::NoMore;
+        }
+        if now.at >= quiet.until {
             quiet.times = quiet.times.saturating_add(1);
         }
         quiet.is_futile = false;
@@ -298,6 +299,15 @@ mod tests {
         assert!(matches!(paths.renews(2, false, &at(0)), Renews::Yes));
         paths.accepted(2);
         assert!(matches!(paths.renews(2, true, &at(1)), Renews::Yes));
+    }
+
+    #[test]
+    fn a_path_that_rejects_the_renewed_token_is_quiet_however_late_it_does() {
+        let mut paths = Paths::default();
+        assert!(matches!(paths.renews(1, false, &at(0)), Renews::Yes));
+        assert!(matches!(paths.renews(1, true, &at(600)), Renews::NoMore));
+        assert!(matches!(paths.renews(1, true, &at(659)), Renews::No));
+        assert!(matches!(paths.renews(1, true, &at(660)), Renews::Yes));
     }
 
     #[test]

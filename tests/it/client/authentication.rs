@@ -294,3 +294,21 @@ async fn the_applications_own_http_client_and_its_middleware_carry_token_request
     session.refresh().await.unwrap();
     assert_eq!(seen.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test]
+async fn a_client_without_an_id_sends_none() {
+    let world = World::new().await;
+    let app = OAuthClient::new("", world.provider.token_url()).unwrap();
+    app.token_request("client_credentials").send().await.unwrap_err();
+    assert_eq!(pairs(&world.provider.token_requests()[0]), [("grant_type", "client_credentials")]);
+    let app = app
+        .secret("potato")
+        .authentication(ClientAuthentication::ClientSecretPost)
+        .authorization_endpoint(world.provider.authorize_url())
+        .unwrap();
+    app.token_request("client_credentials").send().await.unwrap_err();
+    assert_eq!(
+        pairs(&world.provider.token_requests()[1]),
+        [("grant_type", "client_credentials"), ("client_secret", "potato")]
+    );
+}

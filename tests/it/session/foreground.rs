@@ -229,3 +229,30 @@ async fn a_saver_that_hangs_delays_each_call_up_to_the_bound_only() {
     };
     assert_eq!(again.access_token(), token.access_token());
 }
+
+/// The token may be used once the store has failed; the next call stores it.
+#[tokio::test]
+async fn a_store_that_fails_after_the_answer_delays_no_call() {
+    let world = World::new().await;
+    let store = FaultyStore::default();
+    let session = world.session().store(store.clone(), "alice").foreground().build();
+    session.set_token(world.token()).await.unwrap();
+    world.clock.forward(3600.0);
+    let pause = world.provider.pause_token_requests();
+    let waiting = tokio::spawn({
+        let session = session.clone();
+        async move { session.token().await }
+    });
+    world.provider.wait_for_token_requests(1).await;
+    store.always(Calls::All, StoreFault::FailBefore);
+    drop(pause);
+    world.round_trips().await;
+    assert!(waiting.is_finished());
+    let token = waiting.await.unwrap().unwrap();
+    assert!(session.save_error().is_some());
+    store.heal();
+    session.shutdown().await.unwrap();
+    let key = TokenKey::new(&world.provider.token_url(), "foo", "alice");
+    assert!(store.stored(&key).unwrap().json().contains(token.access_token()));
+    assert_eq!(world.provider.counts().token_requests, 1);
+}

@@ -2,14 +2,18 @@
 
 mod callbacks;
 mod cancellation;
+mod execute;
 mod extreme_settings;
 mod failures;
 mod foreground;
 mod freshness;
 mod grants;
+mod login_deadline;
 mod origins;
+mod placement;
 mod redirects;
 mod refresh_modes;
+mod request_options;
 mod runtime_loss;
 mod saver_check;
 mod saving;
@@ -20,4 +24,5 @@ mod timeouts;
 mod token_updates;
 mod unauthorized;
 mod unusable_answers;
+mod verdicts;
 mod worker;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use reqwest_oauth2::{SessionBuilder, Token};
+use reqwest_oauth2::{BoxError, Session, SessionBuilder, Token, TokenSaver};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::support::{Saved, World, ours, pass};
+use crate::support::{Saved, World, ours, pass, polled};
 
 /// A saver whose calls each wait for a permit; `Err` where the text is not empty.
 #[derive(Clone)]
@@ -588,4 +588,80 @@ async fn a_token_saver_may_be_a_type_of_the_applications_own() {
     session.refresh().await.unwrap();
     notify.notified().await;
     assert_eq!(world.saved.count(), 1);
+}
+
+/// Owns the session that it saves for.
+struct Owner {
+    session: Session,
+    saved: Saved,
+}
+
+#[async_trait::async_trait]
+impl TokenSaver for Owner {
+    async fn save(&self, token: Token) -> Result<(), BoxError> {
+        self.saved.push(token);
+        Ok(())
+    }
+}
+
+fn owner(world: &World) -> Arc<Owner> {
+    Arc::new_cyclic(|owner| Owner {
+        session: world.session().token(world.expired_token()).weak_saver(owner.clone()).build(),
+        saved: world.saved.clone(),
+    })
+}
+
+#[tokio::test]
+async fn a_saver_that_owns_the_session_is_dropped_with_its_last_owner() {
+    let world = World::new().await;
+    let owner = owner(&world);
+    let token = owner.session.refresh().await.unwrap();
+    assert_eq!(world.saved.access_tokens(), [token.access_token()]);
+    let gone = Arc::downgrade(&owner);
+    drop(owner);
+    assert!(gone.upgrade().is_none());
+}
+
+#[tokio::test]
+async fn once_a_weak_saver_is_gone_no_refresh_token_is_presented() {
+    let world = World::new().await;
+    let owner = owner(&world);
+    let session = owner.session.clone();
+    drop(owner);
+    let error = session.refresh().await.unwrap_err();
+    assert!(error.is_save() || error.is_transient(), "{error}");
+    assert_eq!(world.provider.counts().token_requests, 0);
+}
+
+#[tokio::test]
+async fn a_weak_saver_that_goes_while_a_token_request_is_under_way_leaves_nothing_running() {
+    let world = World::new().await;
+    let owner = owner(&world);
+    let session = owner.session.clone();
+    let other = session.clone();
+    let hold = world.provider.pause_token_requests();
+    let refresh = tokio::spawn(async move { session.refresh().await });
+    world.provider.wait_for_token_requests(1).await;
+    drop(owner);
+    drop(hold);
+    refresh.await.unwrap().unwrap();
+    assert_eq!(world.saved.count(), 0);
+    // Nothing tries again.
+    assert!(other.save_error().is_none());
+    other.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sign_in_that_is_never_polled_changes_nothing_and_one_that_is_polled_goes_on() {
+    let world = World::new().await;
+    let (old, new) = (world.token(), world.token());
+    let session = world.saving().token(old.clone()).build();
+    drop(session.set_token(new.clone()));
+    session.shutdown().await.unwrap();
+    assert_eq!(session.token().await.unwrap().access_token(), old.access_token());
+    assert_eq!(world.saved.count(), 0);
+    assert!(polled(1, session.set_token(new.clone())).await.is_none());
+    session.shutdown().await.unwrap();
+    assert_eq!(session.token().await.unwrap().access_token(), new.access_token());
+    assert_eq!(world.saved.access_tokens(), [new.access_token()]);
 }

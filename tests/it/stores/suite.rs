@@ -242,7 +242,17 @@ async fn each_mistake_is_found() {
         (Mistake::WritesInParts, "was stored in part"),
         (Mistake::HappensLater, "a dropped swap came after a later one"),
     ] {
-        let message = check(mistake).await.expect_err(&format!("{mistake:?} was not found"));
+        let message = found(mistake).await.expect(&format!("{mistake:?} was not found"));
         assert!(message.contains(expected), "{mistake:?}: {message}");
     }
+}
+
+/// Two of them show only if a call is dropped in the right millisecond, which a busy machine may miss.
+async fn found(mistake: Mistake) -> Option<String> {
+    for _ in 0..20 {
+        if let Err(message) = check(mistake).await {
+            return Some(message);
+        }
+    }
+    None
 }

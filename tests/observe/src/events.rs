@@ -118,6 +118,51 @@ async fn a_login_that_has_ended_is_one_error() {
 }
 
 #[tokio::test]
+async fn a_login_that_expires_is_told_before_and_after() {
+    let world = World::new().await;
+    let deadline = world.clock.now() + std::time::Duration::from_secs(90_000);
+    let token = world.expired_token().with_refresh_token_expires_at(deadline.into());
+    let refresh_token = token.refresh_token().unwrap().to_owned();
+    let session = world.session().token(token).build();
+    let answer = |access_token: &str| Fault::Reply {
+        status: 200,
+        content_type: "application/json".to_owned(),
+        body: format!(
+            r#"{{"access_token": "{access_token}", "refresh_token": "{refresh_token}", "expires_in": 3600}}"#
+        ),
+    };
+    let capture = Capture::new();
+    let _on = capture.on();
+    for (access_token, later) in [("a", 3_599.0), ("b", 1.0), ("c", 80_000.0), ("d", 6_400.0)] {
+        world.provider.fail_next(answer(access_token));
+        session.refresh().await.unwrap();
+        world.clock.forward(later);
+    }
+    for _ in 0..3 {
+        assert!(session.refresh().await.unwrap_err().is_reauthorization_required());
+    }
+    let mut events = capture.events();
+    events.retain(|event| !event.contains("provider_") && !event.contains("DEBUG"));
+    let renewed = |generation: u8| {
+        format!(
+            "INFO renewal renewal_finished duration_ms=0 generation={generation} lifetime_s=3600"
+        )
+    };
+    let ended = "ERROR  reauthorization_required duration_ms=0 error=reauthorization required: the refresh token has expired, by the deadline that the provider gave and this machine's clock; log in again and pass the token to Session::set_token; for a custom grant, fix the grant response_lost=false";
+    assert_eq!(
+        events,
+        [
+            renewed(2),
+            renewed(3),
+            renewed(4),
+            "WARN  login_expires_soon left_s=86400".to_owned(),
+            renewed(5),
+            ended.to_owned(),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn with_a_store_an_ended_login_is_looked_into_again_and_reported_once() {
     let capture = Capture::new();
     let _on = capture.on();

@@ -13,22 +13,29 @@
 
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
-use http::{Extensions, Method, StatusCode};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::{Extensions, Method};
 use reqwest::{Request, Response};
-use reqwest_middleware::{Next, Result};
 use url::Url;
 
 use super::deadline::Deadline;
+use super::placement::Placement;
+use super::request_error::RequestError;
+use super::request_options::SentWithoutToken;
+use super::send_request::SendRequest;
 use super::sent::Replay;
+use super::verdict::Verdict;
 use crate::origin::Origins;
 use crate::session::Snapshot;
 
 /// How often a request is sent on. Each time reqwest may have followed ten redirects.
 const MOST_REDIRECTS: u8 = 5;
 
-pub(super) struct Exchange<'a> {
-    pub(super) origins: &'a Origins,
+pub(super) struct Exchange<'a, S> {
+    /// `None`: where the request was sent first, and nowhere else.
+    pub(super) origins: Option<&'a Origins>,
+    pub(super) verdict: &'a Verdict,
+    pub(super) placement: &'a Placement,
     /// Where the request was sent last.
     pub(super) asked: Url,
     pub(super) replay: Option<Replay>,
@@ -36,13 +43,16 @@ pub(super) struct Exchange<'a> {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) deadline: Deadline,
     pub(super) extensions: &'a mut Extensions,
-    pub(super) next: Next<'a>,
+    pub(super) send: S,
     pub(super) redirects: u8,
 }
 
-impl Exchange<'_> {
+impl<S: SendRequest> Exchange<'_, S> {
     /// Sends the request again, with the present token.
-    pub(super) async fn replay(&mut self, before: Response) -> Result<Response> {
+    pub(super) async fn replay(
+        &mut self,
+        before: Response,
+    ) -> Result<Response, RequestError<S::Error>> {
         let Some(request) = self.replay.as_ref().and_then(Replay::make) else { return Ok(before) };
         // The connection is free for the replay once the 401 is gone.
         drop(before);
@@ -51,7 +61,10 @@ impl Exchange<'_> {
     }
 
     /// Sends the request on to the listed origin that it was redirected to without its token.
-    pub(super) async fn follow(&mut self, mut response: Response) -> Result<Response> {
+    pub(super) async fn follow(
+        &mut self,
+        mut response: Response,
+    ) -> Result<Response, RequestError<S::Error>> {
         while let Some(url) = self.redirected_to(&response) {
             if !self.is_sent_on(&url).await {
                 break;
@@ -67,14 +80,21 @@ impl Exchange<'_> {
         Ok(response)
     }
 
+    /// Whether the response says that a new token may help.
+    pub(super) fn is_token_rejected(&self, response: &Response) -> bool {
+        // Redirects are followed below us. One that left the origin lost the token on the way, so what
+        // answered has not seen it, and its 401 says nothing of it.
+        self.asked.origin() == response.url().origin() && self.verdict.is_curable(response)
+    }
+
     /// The URL of a 401 that has not seen the token, and that may.
     fn redirected_to(&self, response: &Response) -> Option<Url> {
         let url = response.url();
-        let has_lost_token = response.status() == StatusCode::UNAUTHORIZED
+        let has_lost_token = self.verdict.is_refusal(response)
             && url.origin() != self.asked.origin()
             && self.redirects < MOST_REDIRECTS
             && self.replay.is_some();
-        let may_see_token = self.origins.allow(url)
+        let may_see_token = self.origins.is_some_and(|origins| origins.allow(url))
             && (url.scheme() == "https" || self.asked.scheme() != "https")
             && url.username().is_empty()
             && url.password().is_none();
@@ -95,16 +115,34 @@ impl Exchange<'_> {
         self.send(probe).await.is_ok_and(|response| response.url() == url)
     }
 
-    async fn send(&mut self, mut request: Request) -> Result<Response> {
-        authorize(&mut request, &self.snapshot);
+    /// Sends the request again without a token, since there is none any more.
+    pub(super) async fn replay_bare(
+        &mut self,
+        before: Response,
+    ) -> Result<Response, RequestError<S::Error>> {
+        let Some(mut request) = self.replay.as_ref().and_then(Replay::make) else {
+            return Ok(before);
+        };
+        drop(before);
         *request.timeout_mut() = self.deadline.left();
-        self.next.clone().run(request, self.extensions).await
+        send_bare(request, self.extensions, &mut self.send).await
+    }
+
+    async fn send(&mut self, mut request: Request) -> Result<Response, RequestError<S::Error>> {
+        self.placement.put(&mut request, &self.snapshot);
+        *request.timeout_mut() = self.deadline.left();
+        let sent = self.send.send(request, self.extensions).await;
+        self.placement.hide(sent).map_err(RequestError::Send)
     }
 }
 
-#[inline(always)]
-pub(super) fn authorize(request: &mut Request, snapshot: &Snapshot) {
-    if let Some(header) = &snapshot.header {
-        request.headers_mut().insert(AUTHORIZATION, header.clone());
-    }
+/// Sends a request without a token, and has the response say so.
+pub(super) async fn send_bare<S: SendRequest>(
+    request: Request,
+    extensions: &mut Extensions,
+    send: &mut S,
+) -> Result<Response, RequestError<S::Error>> {
+    let mut response = send.send(request, extensions).await.map_err(RequestError::Send)?;
+    response.extensions_mut().insert(SentWithoutToken);
+    Ok(response)
 }

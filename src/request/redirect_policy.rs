@@ -24,3 +24,15 @@ pub fn redirect_policy() -> Policy {
         if has_left && stays { attempt.stop() } else { Policy::default().redirect(attempt) }
     })
 }
+
+/// A redirect policy for the reqwest client below the layer that follows redirects within an origin only, at
+/// most ten: for APIs that take the token elsewhere than in `Authorization`
+/// ([`Api::header`](crate::Api::header), [`Api::query_parameter`](crate::Api::query_parameter)), which
+/// reqwest would send on to another origin. The response is then that redirect.
+pub fn redirect_policy_within_origin() -> Policy {
+    Policy::custom(|attempt: Attempt<'_>| {
+        let last = attempt.previous().last().map(Url::origin);
+        let stays = last == Some(attempt.url().origin());
+        if stays { Policy::default().redirect(attempt) } else { attempt.stop() }
+    })
+}

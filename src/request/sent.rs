@@ -5,13 +5,14 @@ use reqwest::Request;
 use url::Url;
 
 use super::replay_body::ReplayBody;
+use super::request_options::replay_body;
 
 /// A request that was sent.
 #[expect(clippy::large_enum_variant, reason = "a box would cost every request an allocation")]
 pub(super) enum Sent {
     /// It can be sent again.
     Buffered(Request),
-    /// Its body is a stream. Boxed, so that the future of every other request stays small: beyond a
+    /// Its body is a stream, or it must not be sent again. Boxed, so that the future of every other request stays small: beyond a
     /// kilobyte the allocator is slower.
     Stream(Box<Stream>),
 }
@@ -29,7 +30,11 @@ pub(super) struct Replay {
 }
 
 impl Sent {
-    pub(super) fn of(request: &mut Request, extensions: &Extensions) -> Self {
+    #[inline]
+    pub(super) fn of(request: &mut Request, extensions: &Extensions, is_sent_once: bool) -> Self {
+        if is_sent_once {
+            return Self::Stream(Box::new(Stream { url: request.url().clone(), replay: None }));
+        }
         match request.try_clone() {
             Some(replay) => Self::Buffered(replay),
             None => Self::Stream(Box::new(Stream::of(request, extensions))),
@@ -50,7 +55,7 @@ impl Sent {
 impl Stream {
     fn of(request: &mut Request, extensions: &Extensions) -> Self {
         let url = request.url().clone();
-        let replay = extensions.get::<ReplayBody>().cloned().and_then(|again| {
+        let replay = replay_body(extensions).cloned().and_then(|again| {
             // Without its body it can be cloned.
             let body = request.body_mut().take();
             let head = request.try_clone();

@@ -1,0 +1,104 @@
+//! `OAuthMiddleware`: the request path as a layer of a `reqwest_middleware` client.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::{Middleware, Next, Result};
+
+use crate::error::Error;
+use crate::origin::Origins;
+use crate::request::{Api, RequestError, SendRequest};
+use crate::session::Session;
+use crate::sessions::UserSessions;
+
+/// The layer that puts a session's token on requests; from
+/// [`Session::middleware`](crate::Session::middleware), or from
+/// [`UserSessions::middleware`](crate::UserSessions::middleware) for many users.
+///
+/// What it does for a request is said at [`Api`], of which it is a thin adapter:
+/// `OAuthMiddleware::from(api)`. Per request, extensions choose:
+/// [`RequestOptions`](crate::RequestOptions), [`UserId`](crate::UserId), [`ReplayBody`](crate::ReplayBody). Errors of the renewal come as
+/// [`reqwest_middleware::Error::Middleware`]; see [`Error::find_in`](crate::Error::find_in).
+///
+/// Put retrying layers outside this one (before it, in `ClientBuilder::with`), so that each attempt
+/// gets the present token.
+#[derive(Clone)]
+pub struct OAuthMiddleware(Api);
+
+impl From<Api> for OAuthMiddleware {
+    fn from(api: Api) -> Self {
+        Self(api)
+    }
+}
+
+impl Session {
+    /// The layer for a `reqwest_middleware` client: it puts this session's token on requests to
+    /// the listed origins (`"https://api.example"`), and on no others. See [`Origins`]
+    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    ///
+    /// A `&Url` stands for its origin, whatever its path.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
+    pub fn middleware<O>(&self, origins: O) -> std::result::Result<OAuthMiddleware, Error>
+    where
+        O: TryInto<Origins>,
+        Error: From<O::Error>,
+    {
+        self.api(origins).map(OAuthMiddleware)
+    }
+}
+
+impl UserSessions {
+    /// The layer for a `reqwest_middleware` client: it puts the token of the request's
+    /// [`UserId`](crate::UserId) (an extension) on requests to the listed origins, and on no others. A
+    /// request to them without a `UserId`, or for a user without a token, fails and is not sent
+    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
+    pub fn middleware<O>(&self, origins: O) -> std::result::Result<OAuthMiddleware, Error>
+    where
+        O: TryInto<Origins>,
+        Error: From<O::Error>,
+    {
+        self.api(origins).map(OAuthMiddleware)
+    }
+}
+
+#[async_trait]
+impl Middleware for OAuthMiddleware {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<Response> {
+        self.0.run(request, extensions, Below(next)).await.map_err(|error| match error {
+            RequestError::Token(error) => error.into(),
+            RequestError::Send(error) => error,
+        })
+    }
+}
+
+/// The rest of the client's layers.
+struct Below<'a>(Next<'a>);
+
+impl SendRequest for Below<'_> {
+    type Error = reqwest_middleware::Error;
+
+    #[inline]
+    async fn send(&mut self, request: Request, extensions: &mut Extensions) -> Result<Response> {
+        self.0.clone().run(request, extensions).await
+    }
+}
+
+impl fmt::Debug for OAuthMiddleware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OAuthMiddleware").field(&self.0).finish()
+    }
+}

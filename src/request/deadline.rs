@@ -1,0 +1,44 @@
+//! `Deadline`: when a request's own time is over.
+
+use std::time::Duration;
+
+use reqwest::Request;
+use tokio::time::Instant;
+
+use super::request_options::Handling;
+
+/// When the request's own timeout ends, if it has one. It bounds all that is done for the request: the wait
+/// for a token, each sending, and the renewal after a 401. The waits for a token may have a bound of their
+/// own.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline {
+    at: Option<Instant>,
+    wait_until: Option<Instant>,
+}
+
+impl Deadline {
+    /// Counts from now. A request without a bound costs no reading of a clock.
+    #[inline]
+    pub(super) fn of(request: &Request, handling: &Handling) -> Self {
+        let after = |time: Duration| Instant::now().checked_add(time);
+        Self {
+            at: request.timeout().copied().and_then(after),
+            wait_until: handling.longest_wait.and_then(after),
+        }
+    }
+
+    /// How much time is left.
+    pub(super) fn left(self) -> Option<Duration> {
+        self.at.map(left_until)
+    }
+
+    /// How much time is left to wait for a token.
+    pub(super) fn left_to_wait(self) -> Option<Duration> {
+        let until = [self.at, self.wait_until];
+        until.into_iter().flatten().min().map(left_until)
+    }
+}
+
+fn left_until(at: Instant) -> Duration {
+    at.saturating_duration_since(Instant::now())
+}

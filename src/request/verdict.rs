@@ -1,0 +1,54 @@
+//! `Verdict`: an application's own rule for which responses reject the token.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode};
+use reqwest::Response;
+
+use crate::challenge::may_new_token_help;
+
+type Rule = dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync;
+
+/// Which responses reject the token: a 401, and what the application says.
+#[derive(Clone, Default)]
+pub(super) struct Verdict(Option<Arc<Rule>>);
+
+impl Verdict {
+    pub(super) fn new(
+        rule: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self(Some(Arc::new(rule)))
+    }
+
+    /// Whether the response does not say that the token is good.
+    #[inline]
+    pub(super) fn is_refusal(&self, response: &Response) -> bool {
+        response.status() == StatusCode::UNAUTHORIZED || self.is_own(response)
+    }
+
+    /// Whether a new token may help.
+    pub(super) fn is_curable(&self, response: &Response) -> bool {
+        let is_401 = response.status() == StatusCode::UNAUTHORIZED;
+        (is_401 && may_new_token_help(response.headers())) || self.is_own(response)
+    }
+
+    #[inline]
+    fn is_own(&self, response: &Response) -> bool {
+        self.0.as_ref().is_some_and(|rule| ask(&**rule, response))
+    }
+}
+
+/// A rule that panics says nothing.
+#[cold]
+fn ask(rule: &Rule, response: &Response) -> bool {
+    let asked = || rule(response.status(), response.headers());
+    catch_unwind(AssertUnwindSafe(asked)).unwrap_or(false)
+}
+
+impl fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Verdict").field(&self.0.is_some()).finish()
+    }
+}

@@ -1,0 +1,167 @@
+//! An application's own verdict: which responses reject the token, and a token that the application holds.
+
+use http::StatusCode;
+use reqwest::{Method, Request, Response, ResponseBuilderExt};
+use reqwest_oauth2::{Api, RequestError, RequestOptions};
+
+use crate::support::{World, pass, plain_http};
+
+/// The provider's API, but for this response in place of a 401.
+async fn execute(
+    world: &World,
+    api: &Api,
+    status: u16,
+    options: RequestOptions,
+) -> Result<StatusCode, RequestError> {
+    let http = plain_http();
+    let send = |request: Request| {
+        let sent = http.execute(request);
+        async move {
+            let response = sent.await?;
+            if response.status() != StatusCode::UNAUTHORIZED {
+                return Ok(response);
+            }
+            let (url, builder) = (response.url().clone(), http::Response::builder());
+            let builder = builder.status(status).header("x-error", "expired").url(url);
+            Ok(Response::from(builder.body("").unwrap()))
+        }
+    };
+    let request = Request::new(Method::GET, world.provider.api_url().parse().unwrap());
+    Ok(api.execute_with(send, request, options).await?.status())
+}
+
+/// An API that says 403 to a token that is no longer good.
+fn saying_403(world: &World, session: &reqwest_oauth2::Session) -> Api {
+    session.api([world.provider.origin()]).unwrap().rejected_when(|status, headers| {
+        status == 403 && headers.get("x-error").is_some_and(|error| error == "expired")
+    })
+}
+
+#[tokio::test]
+async fn a_response_that_the_rule_names_renews_and_is_sent_again() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let api = saying_403(&world, &session);
+    world.provider.revoke_access_tokens();
+    assert_eq!(execute(&world, &api, 403, RequestOptions::new()).await.unwrap(), 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.api_requests), (1, 2));
+}
+
+#[tokio::test]
+async fn any_other_response_does_not() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let api = saying_403(&world, &session);
+    world.provider.revoke_access_tokens();
+    for status in [400, 404, 500] {
+        assert_eq!(execute(&world, &api, status, RequestOptions::new()).await.unwrap(), status);
+    }
+    let without_rule = session.api([world.provider.origin()]).unwrap();
+    assert_eq!(execute(&world, &without_rule, 403, RequestOptions::new()).await.unwrap(), 403);
+    assert_eq!(world.provider.counts().token_requests, 0);
+    // A 401 as ever.
+    assert_eq!(execute(&world, &api, 401, RequestOptions::new()).await.unwrap(), 200);
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn an_api_that_always_says_so_costs_one_renewal() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let api = saying_403(&world, &session);
+    world.provider.reject_all(true);
+    for _ in 0..20 {
+        assert_eq!(execute(&world, &api, 403, RequestOptions::new()).await.unwrap(), 403);
+    }
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn what_is_sent_once_gets_its_403_and_the_next_request_renews() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let api = saying_403(&world, &session);
+    world.provider.revoke_access_tokens();
+    let once = RequestOptions::new().send_once();
+    assert_eq!(execute(&world, &api, 403, once.clone()).await.unwrap(), 403);
+    assert_eq!(execute(&world, &api, 403, once).await.unwrap(), 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.api_requests), (1, 2));
+}
+
+#[tokio::test]
+async fn a_rule_that_panics_says_nothing() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let api = session.api([world.provider.origin()]).unwrap();
+    let api = api.rejected_when(|_, _| panic!("the rule's own"));
+    assert_eq!(execute(&world, &api, 403, RequestOptions::new()).await.unwrap(), 200);
+    world.provider.revoke_access_tokens();
+    assert_eq!(execute(&world, &api, 403, RequestOptions::new()).await.unwrap(), 403);
+    assert_eq!(world.provider.counts().token_requests, 0);
+    assert_eq!(execute(&world, &api, 401, RequestOptions::new()).await.unwrap(), 200);
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn five_late_calls_for_one_token_renew_once() {
+    let world = World::new().await;
+    let rejected = world.token();
+    let session = world.saving().token(rejected.clone()).build();
+    let hold = world.provider.pause_token_requests();
+    let calls: Vec<_> = (0..5)
+        .map(|_| {
+            let (session, rejected) = (session.clone(), rejected.clone());
+            tokio::spawn(async move { session.renew_rejected(&rejected).await })
+        })
+        .collect();
+    world.provider.wait_for_token_requests(1).await;
+    drop(hold);
+    let mut new = Vec::new();
+    for call in calls {
+        new.push(call.await.unwrap().unwrap().unwrap().access_token().to_owned());
+    }
+    for _ in 0..5 {
+        let late = session.renew_rejected(&rejected).await.unwrap().unwrap();
+        new.push(late.access_token().to_owned());
+    }
+    assert_eq!(new, vec![world.saved.last().access_token(); 10]);
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn a_renewed_token_that_is_rejected_too_renews_after_a_minute() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let first = session.current_token().unwrap();
+    let second = session.renew_rejected(&first).await.unwrap().unwrap();
+    assert!(session.renew_rejected(&second).await.unwrap().is_none());
+    pass(59).await;
+    assert!(session.renew_rejected(&second).await.unwrap().is_none());
+    pass(60).await;
+    assert!(session.renew_rejected(&second).await.unwrap().is_some());
+    assert_eq!(world.provider.counts().token_requests, 2);
+}
+
+#[tokio::test]
+async fn nothing_renews_where_only_the_application_does() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).manual_refresh().build();
+    let token = session.current_token().unwrap();
+    assert!(session.renew_rejected(&token).await.unwrap().is_none());
+    assert_eq!(world.provider.counts().token_requests, 0);
+}
+
+#[tokio::test]
+async fn a_login_that_has_ended_is_an_error() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    world.provider.revoke_families();
+    let token = session.current_token().unwrap();
+    for _ in 0..2 {
+        let error = session.renew_rejected(&token).await.unwrap_err();
+        assert!(error.is_reauthorization_required());
+    }
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
