@@ -2,7 +2,7 @@
 
 use super::{Endpoint, Form, OAuthClient, TokenTypeHint};
 use crate::error::Error;
-use crate::wire::{ResponseRules, malformed, read_members};
+use crate::wire::{ResponseRules, read_members};
 
 impl OAuthClient {
     /// Tells the provider that the token is no longer needed
@@ -34,13 +34,7 @@ impl OAuthClient {
             if response.status.is_success() {
                 return Ok(());
             }
-            match read_members(response, &ResponseRules::default()) {
-                Err(error) => Err(error),
-                Ok(_) => {
-                    let reason = "it is neither a success nor an error response";
-                    Err(malformed(response, reason.to_owned()))
-                }
-            }
+            read_members(response, &ResponseRules::default()).map(|_| ())
         })
         .await
     }

@@ -32,8 +32,12 @@ impl RetryClass {
         description: Option<&str>,
         ends_login: &[String],
     ) -> Self {
+        // "A client that receives a response with an invalid status code SHOULD process the response as if
+        // it had a 5xx (Server Error) status code": 600 and above.
+        // https://www.rfc-editor.org/rfc/rfc9110#section-15
         let later = status.is_some_and(|status| {
-            status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
+            status >= StatusCode::INTERNAL_SERVER_ERROR
+                || matches!(status.as_u16(), 408 | 425 | 429)
         });
         match code {
             Some(code) if ends_login.iter().any(|other| code.is(other)) || code.ends_login() => {

@@ -1,5 +1,6 @@
 //! Reads an error response: the code and the description, wherever the provider puts them.
 
+use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::response_members::content;
@@ -51,7 +52,7 @@ pub(crate) fn error_response(
     members: Option<&Map<String, Value>>,
     rules: &ResponseRules,
 ) -> Option<ErrorResponse> {
-    let is_error = response.status.is_client_error() || response.status.is_server_error();
+    let is_error = response.status >= StatusCode::BAD_REQUEST;
     let found = match members {
         Some(members) if is_error => Found::anywhere(members, response),
         Some(members) => Found::in_success(members, response)?,

@@ -28,6 +28,7 @@ pub(crate) fn read_members(
     }
     let reason = match body {
         _ if response.status.is_redirection() => moved(response),
+        _ if !response.status.is_success() => "its status ends no request".to_owned(),
         Body::Members(members) => return Ok(members),
         Body::Empty => "it is empty".to_owned(),
         Body::BrokenJson => {

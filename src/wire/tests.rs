@@ -461,6 +461,10 @@ fn what_each_refusal_means() {
         (429, r#"{"error":"who_knows"}"#, Some("who_knows"), Transient),
         (500, "", None, Transient),
         (502, html, None, Transient),
+        // No status of HTTP: as 5xx.
+        (600, r#"{"access_token":"at"}"#, None, Transient),
+        (999, html, None, Transient),
+        (865, r#"{"error":"who_knows"}"#, Some("who_knows"), Transient),
         (503, r#"{"error":"temporarily_unavailable"}"#, Some("temporarily_unavailable"), Transient),
         (500, r#"{"error":"who_knows"}"#, Some("who_knows"), Transient),
         (503, r#"{"error":"Service Unavailable"}"#, None, Transient),
@@ -753,6 +757,7 @@ fn unusable_answers() {
             r#"{"access_token":"é"}"#,
             "access_token has characters that cannot stand in a header",
         ),
+        (101, r#"{"access_token":"at"}"#, "its status ends no request"),
         (302, "", "no redirect is followed; configure the endpoint's final URL"),
         (
             307,

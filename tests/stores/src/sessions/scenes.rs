@@ -153,24 +153,15 @@ pub(super) async fn dead_holder<S: TokenStore>(
     assert_eq!(fleet.counts().token_requests, 1);
 }
 
-/// Once it has stored something it does not answer again.
+/// Once it has stored something it does not answer, so the session sends no request.
 struct Stuck<S> {
     store: S,
     leased: watch::Sender<bool>,
 }
 
-impl<S> Stuck<S> {
-    async fn unless_leased(&self) {
-        if *self.leased.borrow() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
 #[async_trait]
 impl<S: TokenStore> TokenStore for Stuck<S> {
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
-        self.unless_leased().await;
         self.store.load(key).await
     }
 
@@ -180,9 +171,11 @@ impl<S: TokenStore> TokenStore for Stuck<S> {
         expected: Option<Version>,
         record: &Record,
     ) -> Result<SwapOutcome, StoreError> {
-        self.unless_leased().await;
         let swapped = self.store.compare_and_swap(key, expected, record).await?;
-        self.leased.send_replace(matches!(swapped, SwapOutcome::Stored(_)));
+        if matches!(swapped, SwapOutcome::Stored(_)) {
+            self.leased.send_replace(true);
+            std::future::pending::<()>().await;
+        }
         Ok(swapped)
     }
 }
