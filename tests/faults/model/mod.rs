@@ -40,6 +40,8 @@ const RENEWAL: Duration = Duration::from_secs(30 + 5);
 const BACKOFF: Duration = Duration::from_secs(1);
 /// A minute without renewals after one that did not help.
 const QUIET: Duration = Duration::from_secs(60);
+/// After that long without a 401 that renews, nothing is known of a path.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
 
 pub struct Model {
     clock: Clock,

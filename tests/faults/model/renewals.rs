@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::token::Facts;
-use super::{BACKOFF, Model, QUIET, TOKEN_REQUESTS};
+use super::{BACKOFF, FORGOTTEN, Model, QUIET, TOKEN_REQUESTS};
 use crate::provider::Issued;
 use crate::token_serial::TokenSerial;
 
@@ -16,8 +16,8 @@ pub(super) struct Flight {
     presented: TokenSerial,
     sent: SystemTime,
     began: Duration,
-    /// Nothing but a 401 has led to it.
-    only_401: bool,
+    /// When the 401 came, if nothing else has led to it.
+    only_401: Option<Duration>,
     is_second: bool,
 }
 
@@ -50,7 +50,7 @@ impl Model {
         self.token_requests += 1;
         self.expected = None;
         let is_second = self.check_use(presented, now);
-        let mut only_401 = false;
+        let mut only_401 = None;
         if let Some(other) =
             self.flights.iter().find(|other| other.presented.login == presented.login)
         {
@@ -102,29 +102,35 @@ impl Model {
         is_second
     }
 
-    /// Whether nothing but a 401 is the cause.
-    fn check_cause(&mut self, presented: TokenSerial, is_second: bool, now: Duration) -> bool {
-        let Some(live) = self.live else { return false };
+    /// When the 401 came that is the only cause.
+    fn check_cause(
+        &mut self,
+        presented: TokenSerial,
+        is_second: bool,
+        now: Duration,
+    ) -> Option<Duration> {
+        let live = self.live?;
         if self.newest() != Some(live) {
             let newest = self.newest();
             self.violation(format!("{presented} is presented with {newest:?} not in use yet"));
         }
-        let Some(facts) = self.tokens.get(&live) else { return false };
+        let facts = self.tokens.get(&live)?;
         if facts.was_due || facts.asked_by_hand {
-            return false;
+            return None;
         }
         let Some(first_401) = facts.first_401 else {
             self.violation(format!("{presented} is presented without a cause: {live} is good"));
-            return false;
+            return None;
         };
         self.coverage.count("state: renewal for a 401 alone");
-        if facts.after_401 && !facts.accepted && !is_second {
+        if let Some(before) = facts.after_401.filter(|_| !facts.accepted && !is_second) {
             self.coverage.count("state: renewal after one that did not help");
-            if now < first_401 + QUIET {
+            // What is known of a path that has asked nothing for so long is forgotten.
+            if now < first_401 + QUIET && first_401 < before + QUIET + FORGOTTEN {
                 self.violation(format!("{presented} is presented although renewals do not help"));
             }
         }
-        true
+        Some(first_401)
     }
 
     /// The answer is on its way to the session, and arrives at once.

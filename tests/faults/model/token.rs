@@ -20,8 +20,8 @@ pub(super) struct Facts {
     /// It needs no saving: the session began with it.
     pub(super) is_first: bool,
     pub(super) is_renewal: bool,
-    /// A renewal brought it that had no cause but a 401.
-    pub(super) after_401: bool,
+    /// When the 401 came, if a renewal brought it that had no other cause.
+    pub(super) after_401: Option<Duration>,
     /// Causes for a renewal.
     pub(super) was_due: bool,
     pub(super) asked_by_hand: bool,
@@ -50,7 +50,7 @@ impl Facts {
             refresh: serial,
             is_first,
             is_renewal: false,
-            after_401: false,
+            after_401: None,
             was_due: life <= 0,
             asked_by_hand: false,
             first_401: None,
