@@ -19,7 +19,9 @@
 //! }
 //!
 //! async fn run(session: &Session) -> Result<()> {
-//!     let http = reqwest_middleware::ClientBuilder::new(reqwest::Client::new())
+//!     let redirects = reqwest_oauth2::redirect_policy(); // no token for a server that redirects twice
+//!     let http = reqwest::Client::builder().redirect(redirects).build()?;
+//!     let http = reqwest_middleware::ClientBuilder::new(http)
 //!         .with(session.middleware(["https://api.example"])?) // only these origins receive the token
 //!         .build();
 //!     let response = http.get("https://api.example/me").send().await?;
