@@ -1,7 +1,10 @@
 //! Renewals that go well, fail in every way, and echo what they were sent.
 
 use reqwest_oauth2::testing::Fault;
-use reqwest_oauth2::{Origins, RequestOptions, Session, Token};
+use reqwest_oauth2::{
+    HttpClient, Origins, PublicResolver, ReplayBody, RequestOptions, SentWithoutToken, Session,
+    Token,
+};
 
 use crate::log::Log;
 use crate::secrets::Secrets;
@@ -78,6 +81,14 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     world.provider.revoke_families();
     log.show_error(&session.refresh().await.unwrap_err());
     log.show(&app);
+    log.show(&HttpClient::from(support::plain_http()));
+    log.show(&PublicResolver::default());
+    let bare = world.http(&Session::builder(world.app()).build());
+    let options = RequestOptions::new().token_if_any();
+    let response = bare.get(world.provider.api_url()).with_extension(options).send().await.unwrap();
+    log.show(response.extensions().get::<SentWithoutToken>().unwrap());
+    let body = secrets.plant("request body", "b0dy-of-a-request");
+    log.show(&ReplayBody::new(move || body.clone().into()));
     log.show(&session);
     log.show(&session.subscribe());
     log.show(&session.keep_fresh().unwrap());

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use reqwest_oauth2::store::{
-    EncryptedStore, EncryptionKey, FileStore, MemoryStore, PostgresStore, Record, SqliteStore,
-    StoreError, SwapOutcome, TokenKey, TokenStore,
+    EncryptedStore, EncryptionKey, FileStore, KeyringStore, MemoryStore, PostgresStore, Record,
+    SqliteStore, StoreError, SwapOutcome, TokenKey, TokenStore,
 };
 use reqwest_oauth2::{UserId, UserSessions};
 use sqlx::postgres::PgPoolOptions;
@@ -28,6 +28,7 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     log.show(&*memory);
     log.show(&file);
     log.show(&sqlite);
+    log.show(&KeyringStore::new("service"));
     log.show(&encrypted);
     log.show(&encryption_key());
     log.show(&UserId::from("alice"));
