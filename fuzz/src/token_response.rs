@@ -83,7 +83,7 @@ fn deadline_is_what_the_answer_says(token: &Token, members: &Value) {
     let deadline = token.expires_at().map(|date| date.timestamp());
     let is_said = |name: &&str| !members[name].is_null();
     let others = ["expires_in_sec", "expires", "expires_at", "expires_on", "expiry", "expiry_date"];
-    let is_alone = !others.iter().any(|name| is_said(&name));
+    let is_alone = !others.iter().any(is_said);
     let number = &members["expires_in"];
     let Some(number) = number.as_i64().or(number.as_u64().map(|_| i64::MAX)) else {
         assert!(deadline.is_none() || !is_alone || is_said(&"expires_in"));

@@ -1,9 +1,9 @@
 //! What the library's own benches count and check with.
 #![allow(dead_code)]
 
-#[path = "../../support/callgrind.rs"]
+#[path = "../../src/callgrind.rs"]
 pub mod callgrind;
-#[path = "../../support/targets.rs"]
+#[path = "../../src/targets.rs"]
 mod targets;
 
 pub use targets::{Targets, median};
