@@ -242,7 +242,7 @@ async fn each_mistake_is_found() {
         (Mistake::WritesInParts, "was stored in part"),
         (Mistake::HappensLater, "a dropped swap came after a later one"),
     ] {
-        let message = found(mistake).await.expect(&format!("{mistake:?} was not found"));
+        let message = found(mistake).await.unwrap_or_else(|| panic!("{mistake:?} was not found"));
         assert!(message.contains(expected), "{mistake:?}: {message}");
     }
 }
