@@ -57,6 +57,8 @@ const page = (body) => `<!doctype html><meta charset="utf-8"><title>Test server<
 const escape = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
 const server = createServer();
+// By default it closes a connection after five idle seconds, maybe as the next request goes out.
+server.keepAliveTimeout = 0;
 server.listen(Number(process.env.PORT || 0), '127.0.0.1');
 await once(server, 'listening');
 const issuer = `http://127.0.0.1:${server.address().port}`;
