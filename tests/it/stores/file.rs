@@ -313,6 +313,7 @@ mod unix {
             fs::set_permissions(disk.path(name), fs::Permissions::from_mode(0o644)).unwrap();
         }
         let loaded = disk.load().await.unwrap().unwrap().version();
+        assert_eq!(mode(&disk.path("token.json")), 0o600, "at loading");
         stored(disk.swap(Some(loaded), r#"{"n":1}"#).await);
         assert_eq!(mode(&disk.path("token.json")), 0o600);
         disk.holds(r#"{"n":1}"#);
