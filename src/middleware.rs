@@ -19,7 +19,8 @@ use crate::sessions::UserSessions;
 ///
 /// What it does for a request is said at [`Api`], of which it is a thin adapter:
 /// `OAuthMiddleware::from(api)`. Per request, extensions choose:
-/// [`RequestOptions`](crate::RequestOptions), [`UserId`](crate::UserId), [`ReplayBody`](crate::ReplayBody). Errors of the renewal come as
+/// [`RequestOptions`](crate::RequestOptions), [`UserId`](crate::UserId),
+/// [`ReplayBody`](crate::ReplayBody). Errors of the renewal come as
 /// [`reqwest_middleware::Error::Middleware`]; see [`Error::find_in`](crate::Error::find_in).
 ///
 /// Put retrying layers outside this one (before it, in `ClientBuilder::with`), so that each attempt

@@ -282,14 +282,7 @@ mod tests {
         // Over plain http, since tests have no TLS: the connection is what matters.
         let token = url(&format!("http://api.example:{port}/token"));
         guard.check(&token).unwrap();
-        let endpoints = Endpoints {
-            token,
-            authorization: None,
-            device_authorization: None,
-            revocation: None,
-            introspection: None,
-            issuer: None,
-        };
+        let endpoints = Endpoints::of_token(token);
         let app = OAuthClient::with_endpoints("foo".to_owned(), endpoints).secret("potato");
         let request = app.http_client(http);
         let error = request.token_request("client_credentials").send().await.unwrap_err();

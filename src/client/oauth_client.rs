@@ -65,15 +65,7 @@ impl OAuthClient {
     }
 
     fn with_url(id: String, token: Url) -> Self {
-        let endpoints = Endpoints {
-            token,
-            authorization: None,
-            device_authorization: None,
-            revocation: None,
-            introspection: None,
-            issuer: None,
-        };
-        Self::with_endpoints(id, endpoints)
+        Self::with_endpoints(id, Endpoints::of_token(token))
     }
 
     pub(super) fn with_endpoints(id: String, endpoints: Endpoints) -> Self {

@@ -27,6 +27,20 @@ pub(crate) struct Endpoints {
     pub(crate) issuer: Option<Issuer>,
 }
 
+impl Endpoints {
+    /// The token endpoint alone.
+    pub(crate) fn of_token(token: Url) -> Self {
+        Self {
+            token,
+            authorization: None,
+            device_authorization: None,
+            revocation: None,
+            introspection: None,
+            issuer: None,
+        }
+    }
+}
+
 /// Who the provider says it is ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
 #[derive(Clone)]
 pub(crate) struct Issuer {

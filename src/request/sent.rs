@@ -12,8 +12,8 @@ use super::request_options::replay_body;
 pub(super) enum Sent {
     /// It can be sent again.
     Buffered(Request),
-    /// Its body is a stream, or it must not be sent again. Boxed, so that the future of every other request stays small: beyond a
-    /// kilobyte the allocator is slower.
+    /// Its body is a stream, or it must not be sent again. Boxed, so that the future of every other request
+    /// stays small: beyond a kilobyte the allocator is slower.
     Stream(Box<Stream>),
 }
 

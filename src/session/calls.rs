@@ -402,7 +402,7 @@ async fn revoke(config: &Config, snapshot: &Arc<Snapshot>) -> Result<(), Error> 
     match client.revoke(token.access_token(), TokenTypeHint::AccessToken).await {
         // "the authorization server does not support the revocation of the presented token type"
         // (RFC 7009 §2.2.1): it ends by itself.
-        Err(error) if error.error_code() == Some("unsupported_token_type") => refresh_token,
+        Err(error) if error.has_code("unsupported_token_type") => refresh_token,
         access_token => refresh_token.and(access_token),
     }
 }
