@@ -1,10 +1,16 @@
 //! One request, whatever sends it: add the token, send, on a 401 renew and replay.
 //!
-//! From the top, each importing only from those below it: [`api`] is the request path; [`exchange`] is a
-//! request that was answered with a 401, and what is sent after that; [`send_request`] is what is below
-//! the layer, [`request_error`] why there is no response, [`verdict`] which responses reject the token; [`sent`] is what of a request can be sent again,
-//! [`placement`] is where its token goes, [`deadline`] how long it may take, [`request_options`] what is different for one request,
-//! [`replay_body`] its body. [`redirect_policy`] is for the client below.
+//! From the top, each importing only from those below it:
+//!
+//! - [`request_path`]: what happens to a request;
+//! - [`api`]: which origins get the token, and how;
+//! - [`exchange`]: a request that was answered with a 401, and what is sent after that;
+//! - [`send_request`]: what is below the layer; [`request_error`]: why there is no response;
+//! - [`verdict`]: which responses reject the token; [`placement`]: where in a request it goes;
+//! - [`sent`]: what of a request can be sent again; [`replay_body`]: its body;
+//! - [`deadline`]: how long it may take; [`request_options`]: what is different for one request.
+//!
+//! [`redirect_policy`] is for the client below.
 
 mod api;
 mod deadline;
@@ -14,6 +20,7 @@ mod redirect_policy;
 mod replay_body;
 mod request_error;
 mod request_options;
+mod request_path;
 mod send_request;
 mod sent;
 mod verdict;
