@@ -7,6 +7,7 @@ mod listener;
 use std::io::ErrorKind;
 
 use reqwest::{Method, StatusCode};
+use reqwest_oauth2::Token;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -126,19 +127,36 @@ async fn silent_and_endless_requests_keep_nobody_out() {
     assert_eq!(outcome.await.unwrap(), Ok("/cb?code=a".to_owned()));
 }
 
+/// A login that waits for its callback.
+struct Waiting {
+    world: World,
+    redirect_uri: String,
+    address: String,
+    url: String,
+    state: String,
+    outcome: JoinHandle<Result<Token, String>>,
+}
+
+impl Waiting {
+    async fn new() -> Self {
+        let loopback = Loopback::bind(0).await.unwrap();
+        let redirect_uri = loopback.redirect_uri();
+        let world = World::with(|p| p.redirect_uri(&redirect_uri)).await;
+        let address = redirect_uri["http://".len()..redirect_uri.len() - "/cb".len()].to_owned();
+        let app = super::app(&world);
+        let login = app.authorization_code(&redirect_uri).unwrap().begin().unwrap();
+        let (url, state) = (login.url().to_owned(), login.state().to_owned());
+        let outcome = tokio::spawn(async move {
+            let finish = async |callback| Ok(login.clone().finish(&app, callback).await?);
+            loopback.answer(finish).await.map_err(|error| error.to_string())
+        });
+        Self { world, redirect_uri, address, url, state, outcome }
+    }
+}
+
 #[tokio::test]
 async fn a_forged_callback_does_not_end_the_login() {
-    let loopback = Loopback::bind(0).await.unwrap();
-    let redirect_uri = loopback.redirect_uri();
-    let world = World::with(|p| p.redirect_uri(&redirect_uri)).await;
-    let address = redirect_uri["http://".len()..redirect_uri.len() - "/cb".len()].to_owned();
-    let app = super::app(&world);
-    let login = app.authorization_code(&redirect_uri).unwrap().begin().unwrap();
-    let (url, state) = (login.url().to_owned(), login.state().to_owned());
-    let outcome = tokio::spawn(async move {
-        let finish = async |callback| Ok(login.clone().finish(&app, callback).await?);
-        loopback.answer(finish).await.map_err(|error| error.to_string())
-    });
+    let Waiting { world, redirect_uri, address, url, state, outcome } = Waiting::new().await;
     for forged in ["/cb?code=x&state=forged", "/cb?code=x", "/cb", "/cb?error=access_denied"] {
         let answer = send(&address, &get(forged, &address)).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{forged}: {answer}");
@@ -159,16 +177,7 @@ async fn a_forged_callback_does_not_end_the_login() {
 
 #[tokio::test]
 async fn forged_callbacks_are_bounded() {
-    let loopback = Loopback::bind(0).await.unwrap();
-    let redirect_uri = loopback.redirect_uri();
-    let world = World::with(|p| p.redirect_uri(&redirect_uri)).await;
-    let address = redirect_uri["http://".len()..redirect_uri.len() - "/cb".len()].to_owned();
-    let app = super::app(&world);
-    let login = app.authorization_code(&redirect_uri).unwrap().begin().unwrap();
-    let outcome = tokio::spawn(async move {
-        let finish = async |callback| Ok(login.clone().finish(&app, callback).await?);
-        loopback.answer(finish).await.map_err(|error| error.to_string())
-    });
+    let Waiting { world, address, outcome, .. } = Waiting::new().await;
     for count in 1..=20 {
         assert!(!outcome.is_finished(), "{count}");
         let answer = send(&address, &get("/cb?code=x&state=forged", &address)).await;

@@ -51,7 +51,7 @@ async fn authorization_code(log: &Log, secrets: &mut Secrets, app: &OAuthClient,
     let token = login.finish(app, &callback).await.unwrap();
     secrets.plant_token(&token);
     log.show(&token);
-    // The code was used; the answer says so, and the error shows neither it nor the state.
+    // A clone sends the code no second time; the error shows neither it nor the state.
     log.show_error(&again.finish(app, &callback).await.unwrap_err());
     let login = begin(secrets);
     log.show_error(&login.finish(app, &callback).await.unwrap_err());
