@@ -133,7 +133,7 @@ impl Api {
     ) -> Result<SelectedToken, Error> {
         let sessions = match &self.source {
             Source::One(session) => {
-                let snapshot = session.0.usable(limit).await?;
+                let snapshot = session.0.usable(&session.1, limit).await?;
                 return Ok(SelectedToken { snapshot, session: None });
             }
             Source::Many(sessions) => sessions,

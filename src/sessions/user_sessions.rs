@@ -10,7 +10,7 @@ use super::cache::Cache;
 use super::{UserId, UserSessionsBuilder};
 use crate::client::OAuthClient;
 use crate::error::Error;
-use crate::session::{Config, Driver, Session, Snapshot};
+use crate::session::{Config, Driver, Session, Snapshot, Target};
 use crate::token::Token;
 
 /// Many users behind one client: a session for each, loaded from a [store](crate::store) when a request
@@ -57,7 +57,7 @@ impl UserSessions {
         let user = user.into();
         let session = self.session(&user);
         self.0.cache.keep(&user, &session);
-        Session(session)
+        Session(session, Target::OWN)
     }
 
     /// The `Authorization` header of a user who is in memory with a token that is neither expired nor
@@ -165,7 +165,7 @@ impl UserSessions {
         limit: Option<Duration>,
     ) -> Result<(Arc<Driver>, Arc<Snapshot>), Error> {
         let session = self.session(user);
-        let outcome = session.usable(limit).await;
+        let outcome = session.usable(&Target::OWN, limit).await;
         self.0.cache.settle(user, &session);
         Ok((session, outcome?))
     }
