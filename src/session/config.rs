@@ -43,7 +43,12 @@ impl Config {
     }
 
     /// What requests need of a token that a renewal brought.
-    pub(super) fn renewed(&self, old: Option<&Snapshot>, token: Token, target: &Target) -> Snapshot {
+    pub(super) fn renewed(
+        &self,
+        old: Option<&Snapshot>,
+        token: Token,
+        target: &Target,
+    ) -> Snapshot {
         match old {
             Some(old) => old.renewed(token, target, &self.freshness_inputs()),
             None => self.snapshot(token, Provenance::Renewed),

@@ -42,8 +42,7 @@ impl Driver {
         target: &Target,
         limit: Option<Duration>,
     ) -> Result<Arc<Snapshot>, Error> {
-        if let Some(snapshot) =
-            self.fresh_for(target).filter(|_| !self.config.settings.foreground)
+        if let Some(snapshot) = self.fresh_for(target).filter(|_| !self.config.settings.foreground)
         {
             return Ok(snapshot);
         }

@@ -106,6 +106,7 @@ impl Snapshot {
             freshness: freshness(&token, can_renew, inputs),
             token: Some(token),
             provenance,
+            is_update_taken: AtomicBool::new(false),
             ..Self::empty()
         }
     }
@@ -133,27 +134,26 @@ impl Snapshot {
             others,
             accepted_by: AtomicU64::new(self.accepted_by.load(Ordering::Relaxed)),
             is_update_over: AtomicBool::new(false),
+            is_update_taken: AtomicBool::new(false),
             ..Self::empty()
         }
     }
 
     /// The same tokens; those that are rejected are not to be used again.
-    pub(crate) fn marked(self: &Arc<Self>, is_rejected: impl Fn(&Target) -> bool) -> Arc<Self> {
-        let others = self.others.as_deref().unwrap_or_default();
-        let of_others: Vec<bool> = others.iter().map(|other| is_rejected(&other.target)).collect();
-        if !is_rejected(&self.target) && !of_others.contains(&true) {
+    pub(crate) fn marked(self: &Arc<Self>, rejected: &dyn Fn(&Target) -> bool) -> Arc<Self> {
+        if self.is_marked(rejected) {
             return self.clone();
         }
-        let others = others.iter().zip(of_others);
-        let others = others.map(|(other, rejected)| other.marked(|_| rejected)).collect();
-        let is_rejected = is_rejected(&self.target);
+        let others =
+            self.others.iter().map(|others| others.iter().map(|other| other.marked(rejected)));
+        let is_rejected = rejected(&self.target);
         Arc::new(Self {
             header: self.header.clone(),
             token: self.token.clone(),
             freshness: if is_rejected { Freshness::expired() } else { self.freshness },
             provenance: self.provenance,
             target: self.target.clone(),
-            others: self.others.as_ref().map(|_| others),
+            others: others.map(Iterator::collect).next(),
             is_rejected,
             accepted_by: AtomicU64::new(0),
             is_update_over: AtomicBool::new(self.is_update_over.load(Ordering::Relaxed)),
@@ -191,7 +191,7 @@ impl Snapshot {
     }
 
     /// Whether each is rejected that is to be.
-    pub(crate) fn is_marked(&self, is_rejected: impl Fn(&Target) -> bool) -> bool {
+    pub(crate) fn is_marked(&self, is_rejected: &dyn Fn(&Target) -> bool) -> bool {
         let mut others = self.others.iter().flat_map(|others| others.iter());
         self.is_rejected == is_rejected(&self.target)
             && others.all(|other| other.is_rejected == is_rejected(&other.target))

@@ -83,7 +83,8 @@ impl Target {
         &self,
         resources: impl IntoIterator<Item = R>,
     ) -> Result<Self, Error> {
-        TokenTarget::with_resources(self.key(), resources).map(|target| Self::other(target.into_key()))
+        TokenTarget::with_resources(self.key(), resources)
+            .map(|target| Self::other(target.into_key()))
     }
 
     pub(crate) fn with_scope(&self, scope: &str) -> Result<Self, Error> {

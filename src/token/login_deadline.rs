@@ -54,7 +54,9 @@ pub(super) fn transfer(answer: &mut Map<String, Value>, login: &mut Map<String, 
     let is_ours = |name: &str| is_date(name) || LIFETIMES.contains(&name);
     if is_stated(answer) {
         login.retain(|name, _| !is_ours(name));
-        login.extend(answer.iter().filter(|(name, _)| is_ours(name)).map(|(n, v)| (n.clone(), v.clone())));
+        login.extend(
+            answer.iter().filter(|(name, _)| is_ours(name)).map(|(n, v)| (n.clone(), v.clone())),
+        );
     }
     answer.retain(|name, _| !is_ours(name));
 }

@@ -115,7 +115,7 @@ mod tests {
             stored,
             json!({"access_token": "at", "token_type": "Bearer", "refresh_token": "rt",
                    "other_access_tokens": {
-                       "of": "a0978b0ba1a6ae3a",
+                       "of": "cdffd5dd8ca8126c",
                        "tokens": {"scope=b": {"access_token": "at-b", "token_type": "Bearer",
                                               "scope": "b", "expires_at": 1_800_000_060}}}})
         );
@@ -144,7 +144,8 @@ mod tests {
         let mut stored = good.clone();
         stored[MEMBER]["tokens"]["scope=c"] = json!({"access_token": "a\nb"});
         stored[MEMBER]["tokens"]["scope=d"] = json!({"refresh_token": "stray"});
-        stored[MEMBER]["tokens"]["scope=e"] = json!({"access_token": "y", "refresh_token": "stray"});
+        stored[MEMBER]["tokens"]["scope=e"] =
+            json!({"access_token": "y", "refresh_token": "stray"});
         let loaded = load(stored);
         let kept = [("scope=b", "x"), ("scope=e", "y")];
         assert_eq!(shown(&loaded), kept.map(|(k, t)| (k.to_owned(), t.to_owned())));
@@ -173,11 +174,12 @@ mod tests {
 
     #[test]
     fn the_refresh_token_of_an_answer_and_its_deadline_are_the_logins() {
-        let login = token("at")
-            .with_refresh_token("rt-1")
-            .with_refresh_token_expires_at(at(1_800_000_000));
+        let login =
+            token("at").with_refresh_token("rt-1").with_refresh_token_expires_at(at(1_800_000_000));
         let answer = |refresh_token: &str| {
-            token("at-b").with_refresh_token(refresh_token).with_refresh_token_expires_at(at(1_900_000_000))
+            token("at-b")
+                .with_refresh_token(refresh_token)
+                .with_refresh_token_expires_at(at(1_900_000_000))
         };
         for (answer, refresh_token, deadline) in [
             (token("at-b"), "rt-1", Some(1_800_000_000)),

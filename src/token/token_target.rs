@@ -38,7 +38,9 @@ impl TokenTarget {
             all.push(resource.to_owned());
         }
         if all.is_empty() {
-            return Err(Error::config("no resource is named; name one, or use the login's session"));
+            return Err(Error::config(
+                "no resource is named; name one, or use the login's session",
+            ));
         }
         Self::with(before, "resource", all)
     }

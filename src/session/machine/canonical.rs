@@ -24,7 +24,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// Forgets how long ago things were, and how often they happened, where that decides nothing.
-    pub(crate) fn settle(&mut self, ticket: Option<&mut Ticket>, settings: &Settings, now: &Now) {
+    pub(crate) fn settle(
+        &mut self,
+        tickets: &mut [Option<Ticket>],
+        settings: &Settings,
+        now: &Now,
+    ) {
         let raise = |instant: &mut Duration, by: Duration| *instant = (*instant).max(now.at - by);
         let passed = Duration::ZERO;
         let young = settings.lease / 2;
@@ -52,7 +57,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             }
             if let Some(refusal) = &mut access.refusal {
                 refusal.attempts = refusal.attempts.min(2);
-                refusal.retry_at.iter_mut().for_each(|at| raise(at, passed));
+                // It is longer than a lease, and over when the model says so.
+                let is_over = refusal.retry_at == Some(passed);
+                refusal.retry_at = Some(if is_over { passed } else { now.at * 2 });
             }
         }
         let wanted = self.wanted();
@@ -85,20 +92,29 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
         self.serial = 2;
         let failures = std::mem::take(&mut self.failures);
-        let mut ticket = ticket;
         for access in once(&mut self.own).chain(&mut self.others) {
             let old = access.serial;
             access.serial = old.min(2);
             let new = |serial| if serial == old { old.min(2) } else { 0 };
             let refusals = std::mem::take(&mut access.refusals);
-            let Some(ticket) = ticket.as_mut().filter(|ticket| ticket.target == access.target)
-            else {
+            let mut tickets = tickets.iter_mut().flatten();
+            let Some(ticket) = tickets.find(|ticket| ticket.target == access.target) else {
                 continue;
             };
             ticket.in_use = new(ticket.in_use);
             ticket.not = ticket.not.map(new);
             access.refusals = refusals.wrapping_sub(std::mem::take(&mut ticket.refusals)).min(1);
-            self.failures = failures.wrapping_sub(std::mem::take(&mut ticket.failures)).min(1);
+            // Whether it has failed since then: the ticket keeps the difference.
+            let has_failed = failures != std::mem::take(&mut ticket.failures);
+            ticket.failures = u32::from(!has_failed);
+            self.failures = 1;
+        }
+    }
+
+    /// The provider's refusals of targets are long ago.
+    pub(crate) fn end_refusals(&mut self) {
+        for access in self.each_access_mut() {
+            access.refusal.iter_mut().for_each(|refusal| refusal.retry_at = Some(Duration::ZERO));
         }
     }
 

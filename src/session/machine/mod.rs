@@ -336,8 +336,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                     .served
                     .as_ref()
                     .is_none_or(|served| (served.login, served.generation) != (login, generation));
-                let new =
-                    if is_new { self.serve(login, generation, token) } else { Vec::new() };
+                let new = if is_new { self.serve(login, generation, token) } else { Vec::new() };
                 if !new.is_empty() {
                     let took = self.took(now);
                     for (target, serial) in new {

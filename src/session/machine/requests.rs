@@ -75,8 +75,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let may_renew = ticket.by_hand || !settings.manual_refresh;
         let has_failed = self.failures != ticket.failures;
         let is_refused = refusals != ticket.refusals;
-        let served =
-            self.served.as_ref().filter(|_| serial != 0 && ticket.not != Some(serial));
+        let served = self.served.as_ref().filter(|_| serial != 0 && ticket.not != Some(serial));
         let token = served.map(|served| served.token.clone());
         if let Some(token) = token.as_ref().filter(|_| stage != Stage::Expired) {
             // In the foreground one attempt a call.
@@ -178,12 +177,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// Wants a renewal, unless something forbids it now.
-    fn want(
-        &mut self,
-        target: &Target,
-        settings: &Settings,
-        now: &Now,
-    ) -> Result<(), Reason<E>> {
+    fn want(&mut self, target: &Target, settings: &Settings, now: &Now) -> Result<(), Reason<E>> {
         let is_under_way = self.request.as_ref().is_some_and(|request| request.target == *target);
         if is_under_way || self.access_mut(target).wanted.is_some() {
             return Ok(());

@@ -425,12 +425,16 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let mut is_good = false;
         for access in once(&mut self.own).chain(&mut self.others) {
             let target = &access.target;
-            let served = self.served.as_ref().filter(|_| access.rejected);
-            let is_rejected = served.is_some_and(|served| served.token.is_same(target, token));
-            if !is_rejected && token.stage(target, now.wall) != super::Stage::Expired {
+            let served = self.served.as_ref();
+            let is_same = served.is_some_and(|served| served.token.is_same(target, token));
+            let is_expired = token.stage(target, now.wall) == super::Stage::Expired;
+            if is_expired || (is_same && access.rejected) {
+                continue;
+            }
+            is_good = true;
+            if !is_same {
                 access.wanted = None;
                 access.refusal = None;
-                is_good = true;
             }
         }
         if self.wanted().is_none() {

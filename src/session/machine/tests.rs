@@ -87,7 +87,11 @@ fn save(machine: &mut Tested, settings: &Settings, now: &Now) -> u32 {
     }
 }
 
-fn wants(machine: &mut Tested, settings: &Settings, now: &Now) -> Poll<Numbered, &'static str> {
+fn wants<T: Credential>(
+    machine: &mut Machine<T, &'static str>,
+    settings: &Settings,
+    now: &Now,
+) -> Poll<T, &'static str> {
     let ticket = machine.ticket(&Target::OWN);
     machine.poll(&ticket, settings, now)
 }
@@ -365,8 +369,8 @@ fn nothing_but_a_sign_in_replaces_what_cannot_be_read() {
 struct Ending(Numbered, u64);
 
 impl Credential for Ending {
-    fn stage(&self, wall: SystemTime) -> Stage {
-        self.0.stage(wall)
+    fn stage(&self, target: &Target, wall: SystemTime) -> Stage {
+        self.0.stage(target, wall)
     }
 
     fn can_refresh(&self) -> bool {
@@ -381,8 +385,8 @@ impl Credential for Ending {
         wall + Duration::from_secs(10) >= UNIX_EPOCH + Duration::from_secs(self.1)
     }
 
-    fn is_same(&self, _: &Target, other: &Self) -> bool {
-        self.0.is_same(&other.0)
+    fn is_same(&self, target: &Target, other: &Self) -> bool {
+        self.0.is_same(target, &other.0)
     }
 }
 

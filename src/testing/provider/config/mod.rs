@@ -6,6 +6,7 @@ mod client;
 mod device;
 mod metadata;
 mod redirect_uris;
+mod targets;
 
 pub(crate) use assertions::Assertions;
 pub(crate) use authorization::AuthorizationConfig;
@@ -14,6 +15,7 @@ pub(crate) use client::Client;
 pub(crate) use device::{DEFAULT_INTERVAL, DeviceFlow};
 pub(crate) use metadata::MetadataConfig;
 pub use metadata::MetadataDocument;
+pub(crate) use targets::Targets;
 
 use std::time::Duration;
 
@@ -38,6 +40,7 @@ pub(crate) struct Config {
     pub(crate) metadata: MetadataConfig,
     /// `None` if the builder has not said which.
     pub(crate) assertions: Option<Assertions>,
+    pub(crate) targets: Targets,
     pub(crate) token_delay: Duration,
     pub(crate) api_delay: Duration,
     pub(crate) clock: Clock,
@@ -57,6 +60,7 @@ impl Default for Config {
             device: DeviceFlow::default(),
             metadata: MetadataConfig::default(),
             assertions: None,
+            targets: Targets::default(),
             token_delay: Duration::ZERO,
             api_delay: Duration::ZERO,
             clock: Clock::default(),
