@@ -109,6 +109,7 @@ impl Error {
         matches!(
             *self.0,
             Kind::Timeout { .. }
+                | Kind::ClosureTimeout { .. }
                 | Kind::SaveTimeout(_)
                 | Kind::GrantTimeout(_)
                 | Kind::WaitTimeout(_)
