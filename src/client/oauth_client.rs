@@ -11,7 +11,7 @@ use url::Url;
 use super::http_client::HttpClient;
 use super::post::{Endpoint, post};
 use super::settings::{Endpoints, Settings};
-use super::{BasicEncoding, ClientAuthentication, Form, TokenRequest, endpoint_url};
+use super::{BasicEncoding, ClientAuthentication, Form, Provider, TokenRequest, endpoint_url};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::observe::ClientFields;
@@ -221,6 +221,15 @@ impl OAuthClient {
     /// The authentication method of a client with a secret, unless the application sets one.
     pub(crate) fn default_authentication(self, method: ClientAuthentication) -> Self {
         self.with(|settings| settings.default_authentication = method)
+    }
+
+    /// The provider, as its metadata describes it; `None` where the application named the endpoints.
+    pub fn provider(&self) -> Option<&Provider> {
+        self.0.provider.as_ref()
+    }
+
+    pub(super) fn of_provider(self, provider: Provider) -> Self {
+        self.with(|settings| settings.provider = Some(provider))
     }
 }
 

@@ -7,7 +7,8 @@
 use std::fmt;
 
 use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING, USER_AGENT,
+    ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName,
+    TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method};
 use reqwest::Request;
@@ -19,6 +20,9 @@ use super::renames::Renames;
 use super::{Form, RequestKind};
 use crate::error::Error;
 use crate::secret;
+
+/// Headers whose values are no secrets.
+const PUBLIC: [HeaderName; 3] = [ACCEPT, ACCEPT_LANGUAGE, USER_AGENT];
 
 /// A request to the provider as it will be sent, for
 /// [`OAuthClient::shape_requests`](crate::OAuthClient::shape_requests). Its client authentication is in it.
@@ -184,14 +188,17 @@ impl ProviderRequest {
     /// What nobody may see: the response may repeat it.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         let shown = |value| HeaderValue::to_str(value).ok();
-        let of_headers = self.headers.values().filter_map(shown);
+        let of_headers = || {
+            let headers = self.headers.iter().filter(|(name, _)| !PUBLIC.contains(name));
+            headers.map(|(_, value)| value)
+        };
         // Behind a scheme there is a credential, which may come back alone; Basic also without its padding.
-        let schemes = self.headers.values().chain(&self.basic).filter_map(shown);
+        let schemes = of_headers().chain(&self.basic).filter_map(shown);
         let credentials = schemes.filter_map(|text| {
             let (_, credential) = text.split_once(' ')?;
             Some(credential.trim_end_matches('='))
         });
-        self.form.secrets().chain(of_headers).chain(credentials)
+        self.form.secrets().chain(of_headers().filter_map(shown)).chain(credentials)
     }
 }
 
