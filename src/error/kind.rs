@@ -75,6 +75,16 @@ pub(crate) enum Kind {
     },
     #[error("the grant did not return a token within {0:?}")]
     GrantTimeout(Duration),
+    #[cfg(feature = "keys")]
+    #[error("{why}")]
+    Signing {
+        why: &'static str,
+        #[source]
+        source: Option<BoxError>,
+    },
+    #[cfg(feature = "keys")]
+    #[error("the signer returned no signature within {0:?}; nothing was sent")]
+    SignTimeout(Duration),
     #[error("{0} panicked; see the panic message on stderr")]
     Panicked(&'static str),
     #[error(

@@ -106,6 +106,10 @@ impl Error {
 
     /// A time limit ran out.
     pub fn is_timeout(&self) -> bool {
+        #[cfg(feature = "keys")]
+        if matches!(*self.0, Kind::SignTimeout(_)) {
+            return true;
+        }
         matches!(
             *self.0,
             Kind::Timeout { .. }
@@ -157,6 +161,17 @@ impl Error {
     /// the provider.
     pub fn is_store(&self) -> bool {
         matches!(*self.0, Kind::Store(_))
+    }
+
+    /// A signature could not be made: the signer failed, took too long or returned something else, or the
+    /// operating system has no random bytes. Nothing was sent, and the login stays.
+    #[cfg(feature = "keys")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn is_signing(&self) -> bool {
+        matches!(
+            *self.0,
+            Kind::Signing { .. } | Kind::SignTimeout(_) | Kind::Panicked("the signer")
+        )
     }
 
     /// The `error` code of the provider's response, such as `invalid_grant`
