@@ -75,16 +75,14 @@ pub(crate) enum Kind {
     },
     #[error("the grant did not return a token within {0:?}")]
     GrantTimeout(Duration),
-    #[cfg(feature = "keys")]
-    #[error("{why}")]
+    #[error("no signature could be made, and nothing was sent: {why}")]
+    #[cfg_attr(not(feature = "keys"), allow(dead_code))]
     Signing {
-        why: &'static str,
+        why: Cow<'static, str>,
+        is_timeout: bool,
         #[source]
         source: Option<BoxError>,
     },
-    #[cfg(feature = "keys")]
-    #[error("the signer returned no signature within {0:?}; nothing was sent")]
-    SignTimeout(Duration),
     #[error("{0} panicked; see the panic message on stderr")]
     Panicked(&'static str),
     #[error(

@@ -3,7 +3,6 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 use serde_json::{Map, Value};
 
@@ -12,7 +11,7 @@ use crate::error::Error;
 
 impl SigningKey {
     /// Signs the claims as a JWT, with `alg` and, where the key has one, `kid` in its header: an assertion
-    /// for [`JwtBearer`](crate::JwtBearer), say. Give it a new `jti` and a short life
+    /// for [`JwtBearer`](crate::JwtBearer), say. Give it a new `jti` and a short life. A secret
     /// ([RFC 7519 §7.1](https://www.rfc-editor.org/rfc/rfc7519#section-7.1)).
     ///
     /// # Errors
@@ -22,10 +21,10 @@ impl SigningKey {
     /// # Cancellation
     ///
     /// A call of the signer ends with it.
-    pub async fn sign_jwt(&self, claims: Map<String, Value>) -> Result<SecretString, Error> {
+    pub async fn sign_jwt(&self, claims: Map<String, Value>) -> Result<String, Error> {
         let key_id = self.key_id().map(|key_id| ("kid", key_id.into()));
         let claims = Zeroizing::new(Value::Object(claims).to_string());
-        Ok(self.sign_jws(&self.jws_header(key_id), claims.as_bytes()).await?.into())
+        self.sign_jws(&self.jws_header(key_id), claims.as_bytes()).await
     }
 
     /// The encoded header of a JWS by this key: `alg`, and these members. It may be used any number of times.

@@ -8,13 +8,11 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
     RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
 };
-use secrecy::SecretString;
 
 use super::SigningAlgorithm;
 use super::pem::{self, Der};
 use super::private_jwk::PrivateJwk;
 use super::public_key::PublicKey;
-use super::signature::Signature;
 use crate::error::Error;
 
 pub(super) enum KeyPair {
@@ -121,11 +119,11 @@ impl KeyPair {
         &self,
         algorithm: SigningAlgorithm,
         message: &[u8],
-    ) -> Result<Signature, Unspecified> {
+    ) -> Result<Vec<u8>, Unspecified> {
         let random = SystemRandom::new();
         match self {
-            Self::P256(key) => Ok(Signature::Short(key.sign(&random, message)?)),
-            Self::Ed25519(key) => Ok(Signature::Short(key.try_sign(message)?)),
+            Self::P256(key) => Ok(key.sign(&random, message)?.as_ref().to_vec()),
+            Self::Ed25519(key) => Ok(key.try_sign(message)?.as_ref().to_vec()),
             Self::Rsa(key) => {
                 let padding: &dyn RsaEncoding = match algorithm {
                     SigningAlgorithm::Ps256 => &RSA_PSS_SHA256,
@@ -133,12 +131,12 @@ impl KeyPair {
                 };
                 let mut signature = vec![0; key.public_modulus_len()];
                 key.sign(padding, &random, message, &mut signature)?;
-                Ok(Signature::Long(signature))
+                Ok(signature)
             }
         }
     }
 
-    pub(super) fn to_pem(&self) -> Result<SecretString, Unspecified> {
+    pub(super) fn to_pem(&self) -> Result<String, Unspecified> {
         Ok(match self {
             Self::P256(key) => pem::write(key.to_pkcs8v1()?.as_ref()),
             Self::Ed25519(key) => pem::write(key.to_pkcs8v1()?.as_ref()),

@@ -2,7 +2,6 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -85,14 +84,15 @@ fn blocks(text: &str) -> Result<Vec<(&str, &str)>, Error> {
 }
 
 /// The key as a block `PRIVATE KEY`.
-pub(super) fn write(pkcs8: &[u8]) -> SecretString {
+pub(super) fn write(pkcs8: &[u8]) -> String {
     let base64 = Zeroizing::new(BASE64_STANDARD.encode(pkcs8));
-    let mut pem = Zeroizing::new(String::with_capacity(base64.len() * 66 / 64 + 100));
+    // With room for all of it: a text that grows leaves copies behind that are not wiped.
+    let mut pem = String::with_capacity(base64.len() * 66 / 64 + 100);
     pem.push_str("-----BEGIN PRIVATE KEY-----\n");
     for line in base64.as_bytes().chunks(64) {
         pem.extend(line.iter().map(|byte| char::from(*byte)));
         pem.push('\n');
     }
     pem.push_str("-----END PRIVATE KEY-----\n");
-    SecretString::from(pem.as_str())
+    pem
 }

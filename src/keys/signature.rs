@@ -1,19 +1,4 @@
-//! `Signature`.
-
-pub(super) enum Signature {
-    /// Of an elliptic curve: without memory of its own.
-    Short(aws_lc_rs::signature::Signature),
-    Long(Vec<u8>),
-}
-
-impl AsRef<[u8]> for Signature {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Short(signature) => signature.as_ref(),
-            Self::Long(signature) => signature,
-        }
-    }
-}
+//! The forms of an ECDSA signature.
 
 /// The signature as R and S, 32 bytes each
 /// ([RFC 7518 §3.4](https://www.rfc-editor.org/rfc/rfc7518#section-3.4)), from the DER form:

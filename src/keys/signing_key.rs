@@ -1,20 +1,20 @@
 //! `SigningKey`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::key_pair::KeyPair;
 use super::private_jwk::PrivateJwk;
 use super::public_key::PublicKey;
-use super::signature::{Signature, es256_from_der};
+use super::signature::es256_from_der;
 use super::{Signer, SigningAlgorithm};
-use crate::error::{Error, Kind};
+use crate::error::{BoxError, Error, Kind};
 
 /// How long a signer elsewhere may take, unless the application says otherwise.
 const SIGN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,12 +67,8 @@ impl SigningKey {
     ///
     /// As [`generate`](Self::generate).
     pub fn generate_for(algorithm: SigningAlgorithm) -> Result<Self, Error> {
-        let pair = KeyPair::generate(algorithm).map_err(|_| {
-            Error::new(Kind::Signing {
-                why: "no key could be generated; the operating system has no random bytes",
-                source: None,
-            })
-        })?;
+        let pair = KeyPair::generate(algorithm)
+            .map_err(|_| Error::signing("the operating system has no random bytes"))?;
         Self::of_pair(pair, Some(algorithm), None)
     }
 
@@ -212,20 +208,18 @@ impl SigningKey {
         serde_json::from_str(&self.0.public_key.canonical_jwk()).unwrap_or_default()
     }
 
-    /// The private key as PEM (PKCS#8), to be kept where secrets are kept; `None` where the key is
+    /// The private key as PEM (PKCS#8). A secret. `None` where the key is
     /// elsewhere ([RFC 7468 §10](https://www.rfc-editor.org/rfc/rfc7468#section-10)).
     ///
     /// # Errors
     ///
     /// [`Error::is_signing`] where the library cannot write it.
-    pub fn to_pem(&self) -> Result<Option<SecretString>, Error> {
+    pub fn to_pem(&self) -> Result<Option<String>, Error> {
         match &self.0.source {
-            Source::Here(pair) => pair.to_pem().map(Some).map_err(|_| {
-                Error::new(Kind::Signing {
-                    why: "the library could not write the key",
-                    source: None,
-                })
-            }),
+            Source::Here(pair) => {
+                let pem = pair.to_pem();
+                pem.map(Some).map_err(|_| Error::signing("the library could not write the key"))
+            }
             Source::Elsewhere(_) => Ok(None),
         }
     }
@@ -239,43 +233,41 @@ impl SigningKey {
     }
 
     /// Signs the message. Here that takes no wait.
-    pub(super) async fn sign(&self, message: &[u8]) -> Result<Signature, Error> {
+    pub(super) async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         match &self.0.source {
-            Source::Here(pair) => pair.sign(self.0.algorithm, message).map_err(|_| {
-                Error::new(Kind::Signing {
-                    why: "the library could not sign; nothing was sent",
-                    source: None,
-                })
-            }),
+            Source::Here(pair) => {
+                let signed = pair.sign(self.0.algorithm, message);
+                signed.map_err(|_| Error::signing("the library could not sign"))
+            }
             Source::Elsewhere(signer) => self.ask(&**signer, message).await,
         }
     }
 
     /// The signer is the application's: it may fail, hang, panic or return anything.
-    async fn ask(&self, signer: &dyn Signer, message: &[u8]) -> Result<Signature, Error> {
+    async fn ask(&self, signer: &dyn Signer, message: &[u8]) -> Result<Vec<u8>, Error> {
         let limit = self.0.sign_timeout;
         let signed = async { signer.sign(message).await };
         let signed = tokio::time::timeout(limit, AssertUnwindSafe(signed).catch_unwind()).await;
         let mut signature = signed
-            .map_err(|_| Error::new(Kind::SignTimeout(limit)))?
-            .map_err(|_| Error::new(Kind::Panicked("the signer")))?
-            .map_err(|source| {
-                Error::new(Kind::Signing {
-                    why: "the signer failed; nothing was sent",
-                    source: Some(source),
-                })
-            })?;
+            .map_err(|_| failed(format!("the signer took longer than {limit:?}"), true, None))?
+            .map_err(|_| Error::signing("the signer panicked; see the panic message on stderr"))?
+            .map_err(|source| failed("the signer failed", false, Some(source)))?;
         if self.0.algorithm == SigningAlgorithm::Es256
             && let Some(fixed) = es256_from_der(&signature)
         {
             signature = fixed;
         }
         if !self.0.public_key.verifies(self.0.algorithm, message, &signature) {
-            let why = "the signature that the signer returned does not belong to its public key; nothing was sent";
-            return Err(Error::new(Kind::Signing { why, source: None }));
+            return Err(Error::signing(
+                "what the signer returned does not belong to its public key",
+            ));
         }
-        Ok(Signature::Long(signature))
+        Ok(signature)
     }
+}
+
+fn failed(why: impl Into<Cow<'static, str>>, is_timeout: bool, source: Option<BoxError>) -> Error {
+    Error::new(Kind::Signing { why: why.into(), is_timeout, source })
 }
 
 fn check(public_key: &PublicKey, algorithm: SigningAlgorithm) -> Result<(), Error> {
