@@ -167,8 +167,8 @@ pub use sqlx;
 pub use url;
 
 pub use client::{
-    BasicEncoding, ClientAuthentication, HttpClient, Introspection, OAuthClient, PublicResolver,
-    TokenRequest, TokenTypeHint,
+    BasicEncoding, ClientAuthentication, HttpClient, Introspection, OAuthClient, Provider,
+    PublicResolver, TokenRequest, TokenTypeHint,
 };
 pub use error::{BoxError, Error};
 pub use grant::{ClientCredentials, Grant, GrantContext, JwtBearer, TokenExchange, TypedToken};

@@ -12,7 +12,7 @@ use url::Url;
 use super::http_client::HttpClient;
 use super::post::{Endpoint, post};
 use super::settings::{Endpoints, Issuer, Settings};
-use super::{BasicEncoding, ClientAuthentication, Form, TokenRequest, endpoint_url};
+use super::{BasicEncoding, ClientAuthentication, Form, Provider, TokenRequest, endpoint_url};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::observe::ClientFields;
@@ -322,6 +322,15 @@ impl OAuthClient {
     /// The authentication method of a client with a secret, unless the application sets one.
     pub(crate) fn default_authentication(self, method: ClientAuthentication) -> Self {
         self.with(|settings| settings.default_authentication = method)
+    }
+
+    /// The provider, as its metadata describes it; `None` where the application named the endpoints.
+    pub fn provider(&self) -> Option<&Provider> {
+        self.0.provider.as_ref()
+    }
+
+    pub(super) fn of_provider(self, provider: Provider) -> Self {
+        self.with(|settings| settings.provider = Some(provider))
     }
 
     pub(crate) fn authorization_params(&self) -> &[(String, String)] {

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::guarded_resolver::GuardedResolver;
 use super::http_client::HttpClient;
-use super::{BasicEncoding, ClientAuthentication};
+use super::{BasicEncoding, ClientAuthentication, Provider};
 use crate::clock::Clock;
 use crate::error::{BoxError, Error};
 use crate::loopback::is_loopback;
@@ -55,6 +55,8 @@ pub(super) struct Settings {
     pub(super) id: String,
     pub(super) secret: Option<SecretString>,
     pub(super) endpoints: Endpoints,
+    /// What the provider's metadata says, where it was asked for.
+    pub(super) provider: Option<Provider>,
     pub(super) authentication: Option<ClientAuthentication>,
     /// The method of a client with a secret, unless the application sets one.
     pub(super) default_authentication: ClientAuthentication,
@@ -85,6 +87,7 @@ impl Settings {
             id,
             secret: None,
             endpoints,
+            provider: None,
             authentication: None,
             default_authentication: ClientAuthentication::ClientSecretBasic,
             basic_encoding: BasicEncoding::default(),

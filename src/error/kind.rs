@@ -27,8 +27,15 @@ pub(crate) enum Kind {
         /// one before with it. A session takes it out before it passes the error on.
         refresh_token: Option<SecretString>,
     },
-    #[error("no metadata of this issuer can be used: {answers}")]
-    Discovery { answers: String, transient: bool, decisive: Error },
+    #[error("no metadata of {of} can be used: {answers}")]
+    Discovery {
+        of: &'static str,
+        answers: String,
+        /// There is none at all.
+        absent: bool,
+        transient: bool,
+        decisive: Error,
+    },
     #[error("the {endpoint} cannot be reached; the request was not sent and may be made again")]
     Unreachable { endpoint: &'static str, source: BoxError },
     #[error("the connection to the {endpoint} failed before its response was complete")]

@@ -7,6 +7,8 @@ mod content;
 mod error_code;
 mod error_response;
 mod kind;
+#[cfg(test)]
+mod page_test;
 mod recorded_error;
 mod retry_class;
 mod store_error;

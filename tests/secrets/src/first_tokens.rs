@@ -17,6 +17,7 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     let app = OAuthClient::discover(world.provider.issuer(), "foo").await.unwrap();
     let app = app.secret("potato").clock(world.clock.reader());
     log.show(&app);
+    log.show(app.provider().unwrap());
     authorization_code(log, secrets, &app, &world).await;
     implicit(log, secrets, &app).await;
     password(log, secrets, &app, &world).await;
