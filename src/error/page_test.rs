@@ -35,6 +35,8 @@ fn samples() -> Vec<Error> {
         refused,
         unusable(),
         Kind::Discovery {
+            of: "this issuer",
+            absent: false,
             answers: "at /: nothing".to_owned(),
             transient: false,
             decisive: Error::new(unusable()),
