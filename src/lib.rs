@@ -166,9 +166,10 @@ pub use sqlx;
 #[doc(no_inline)]
 pub use url;
 
+pub use challenge::Challenge;
 pub use client::{
-    BasicEncoding, ClientAuthentication, HttpClient, Introspection, OAuthClient, Provider,
-    PublicResolver, TokenRequest, TokenTypeHint,
+    BasicEncoding, ClientAuthentication, ClientMetadata, HttpClient, Introspection, OAuthClient,
+    ProtectedResource, Provider, PublicResolver, Registration, TokenRequest, TokenTypeHint,
 };
 pub use error::{BoxError, Error};
 pub use grant::{ClientCredentials, Grant, GrantContext, JwtBearer, TokenExchange, TypedToken};
@@ -185,7 +186,7 @@ pub use observe::describe_metrics;
 pub use origin::Origins;
 pub use request::{
     Api, ReplayBody, RequestError, RequestOptions, SendRequest, SentWithoutToken, redirect_policy,
-    redirect_policy_within_origin,
+    redirect_policy_within, redirect_policy_within_origin,
 };
 pub use saver::TokenSaver;
 pub use session::{KeepFreshGuard, Session, SessionBuilder, TokenUpdated, TokenUpdates};

@@ -30,6 +30,14 @@ impl Form {
         self.extra.push((name.into(), value.into()));
     }
 
+    /// What the client's tokens are for, unless the request says by itself what it is for
+    /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
+    pub(crate) fn add_resources(&mut self, resources: &[String]) {
+        if !self.has("resource") {
+            self.extra.extend(resources.iter().map(|uri| ("resource".to_owned(), uri.clone())));
+        }
+    }
+
     /// Whether there is a parameter of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.parameters().any(|(own, _)| own == name)
@@ -85,7 +93,8 @@ pub(crate) fn check_parameter(endpoint: &Url, name: &str, value: &str) -> Result
 /// "Its value MUST be an absolute URI […]. The URI MUST NOT include a fragment component." Azure AD
 /// also takes the bare id of an application.
 fn is_resource(text: &str) -> bool {
-    let bare_id = || text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let bare_id =
+        || !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     Url::parse(text).map_or_else(|_| bare_id(), |url| url.fragment().is_none())
 }
 

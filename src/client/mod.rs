@@ -2,6 +2,7 @@
 //! there.
 
 mod authentication;
+mod client_metadata;
 mod endpoint_url;
 mod form;
 mod guarded_resolver;
@@ -11,8 +12,10 @@ mod metadata;
 mod network;
 mod oauth_client;
 mod post;
+mod protected_resource;
 mod provider;
 mod public_resolver;
+mod registration;
 mod revocation;
 mod send;
 mod settings;
@@ -20,13 +23,16 @@ mod token_request;
 mod token_type_hint;
 
 pub use authentication::{BasicEncoding, ClientAuthentication};
+pub use client_metadata::ClientMetadata;
 pub(crate) use form::{Form, check_parameter};
 pub use http_client::HttpClient;
 pub use introspection::Introspection;
 pub use oauth_client::OAuthClient;
 pub(crate) use post::Endpoint;
+pub use protected_resource::ProtectedResource;
 pub use provider::Provider;
 pub use public_resolver::PublicResolver;
+pub use registration::Registration;
 pub(crate) use settings::{Endpoints, Issuer};
 pub use token_request::TokenRequest;
 pub use token_type_hint::TokenTypeHint;

@@ -154,6 +154,18 @@ impl OAuthClient {
         self.with(|settings| settings.basic_encoding = encoding)
     }
 
+    /// An API that the tokens are for: `resource` in each authorization and device authorization request and
+    /// in each token request, refreshes included
+    /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)). May be called again. A request
+    /// that has a parameter `resource` of its own sends that one instead.
+    ///
+    /// A [store](crate::store) keeps logins for different resources apart. The URI is absolute and has no
+    /// fragment, else requests are an error ([`Error::is_config`]) before they are sent.
+    pub fn resource(self, uri: impl Into<String>) -> Self {
+        let uri = uri.into();
+        self.with(|settings| settings.resources.push(uri))
+    }
+
     /// An extra parameter of every refresh request (requests-oauthlib's `auto_refresh_kwargs`),
     /// such as `scope` or `resource`; may be called again, also with the same name. It goes to the
     /// token endpoint and nowhere else, and never overrides a parameter of the protocol. A `scope`
@@ -331,6 +343,11 @@ impl OAuthClient {
 
     pub(super) fn of_provider(self, provider: Provider) -> Self {
         self.with(|settings| settings.provider = Some(provider))
+    }
+
+    /// What [`resource`](Self::resource) was called with.
+    pub(crate) fn resources(&self) -> &[String] {
+        &self.0.resources
     }
 
     pub(crate) fn authorization_params(&self) -> &[(String, String)] {

@@ -61,6 +61,8 @@ pub(super) struct Settings {
     /// The method of a client with a secret, unless the application sets one.
     pub(super) default_authentication: ClientAuthentication,
     pub(super) basic_encoding: BasicEncoding,
+    /// What its tokens are for.
+    pub(super) resources: Vec<String>,
     pub(super) refresh_params: Vec<(String, String)>,
     pub(super) authorization_params: Vec<(String, String)>,
     pub(super) timeout: Duration,
@@ -91,6 +93,7 @@ impl Settings {
             authentication: None,
             default_authentication: ClientAuthentication::ClientSecretBasic,
             basic_encoding: BasicEncoding::default(),
+            resources: Vec::new(),
             refresh_params: Vec::new(),
             authorization_params: Vec::new(),
             timeout: TIMEOUT,

@@ -63,7 +63,8 @@ impl<'a> TokenRequest<'a> {
     /// Dropping the future drops the request. If the provider has replaced the refresh token, the new
     /// one is lost. A [`Session`](crate::Session) never does that: its renewals finish, even if every
     /// caller goes away.
-    pub async fn send(self) -> Result<Token, Error> {
+    pub async fn send(mut self) -> Result<Token, Error> {
+        self.form.add_resources(&self.settings.resources);
         let endpoint = Endpoint { name: "token endpoint", url: &self.settings.endpoints.token };
         post(self.settings, endpoint, &self.form, |response| {
             read_token(response, &self.settings.rules)

@@ -87,6 +87,7 @@ impl DeviceAuthorization {
         for (name, value) in &self.params {
             form.extra(name, value);
         }
+        form.add_resources(self.client.resources());
         // "client_id: REQUIRED if the client is not authenticating with the authorization server as
         // described in Section 3.2.1 of [RFC6749]." Servers ask for it beside HTTP Basic too.
         if !self.client.client_id().is_empty() {

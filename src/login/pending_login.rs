@@ -66,11 +66,16 @@ impl Choices {
     fn params(&self) -> Vec<(&str, &str)> {
         let of_client = self.client.authorization_params().iter();
         let replaced = |name: &str| self.params.iter().any(|(own, _)| own == name);
-        of_client
+        let mut params: Vec<(&str, &str)> = of_client
             .filter(|(name, _)| !replaced(name))
             .chain(&self.params)
             .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect()
+            .collect();
+        // https://www.rfc-editor.org/rfc/rfc8707#section-2.1
+        if !params.iter().any(|(name, _)| *name == "resource") {
+            params.extend(self.client.resources().iter().map(|uri| ("resource", uri.as_str())));
+        }
+        params
     }
 
     /// No parameter of the protocol's own, and none twice but `resource`

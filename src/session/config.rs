@@ -57,7 +57,9 @@ impl Config {
         let of_grant = self.grant.iter().flat_map(|grant| grant.issued_for());
         let of_client =
             self.client.iter().flat_map(|client| client.refresh_params().iter().cloned());
-        for (name, value) in of_grant.chain(of_client) {
+        let resources = self.client.iter().flat_map(|client| client.resources());
+        let resources = resources.map(|uri| ("resource".to_owned(), uri.clone()));
+        for (name, value) in of_grant.chain(of_client).chain(resources) {
             key = match name.as_str() {
                 "scope" => key.scope(&value),
                 "resource" => key.resource(&value),
