@@ -9,6 +9,7 @@
 //! | run several replicas | [`replicas`], [`sharing`] |
 //! | write my own store | [`own_store`] |
 //! | migrate from requests-oauthlib, `oauth2`, or my own mutex | [`from_requests_oauthlib`], [`from_oauth2`], [`from_a_mutex`] |
+//! | handle errors | [`errors`] |
 //! | set up alerts | [`observability`] |
 //! | review the security | [`threat_model`] |
 //! | know how it works | [`architecture`] |
@@ -28,6 +29,10 @@ pub mod background_service {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/command-line.md")]
 pub mod command_line {}
+#[cfg(any(not(doctest), feature = "middleware"))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/errors.md")]
+pub mod errors {}
 #[cfg(any(not(doctest), feature = "testing"))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/existing-client.md")]
