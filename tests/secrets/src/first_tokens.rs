@@ -55,7 +55,7 @@ async fn resource(log: &Log, secrets: &mut Secrets) {
     let secret = secrets.plant("secret of another's registration", "reg-s3cret-of-another");
     let answer = move |members: &mut Map<String, Value>| {
         members.insert("redirect_uris".into(), serde_json::json!(["https://else.example"]));
-        members.insert("client_secret".into(), secret.into());
+        members.insert("client_secret".into(), secret.clone().into());
     };
     let world = World::with(|provider| open(provider).registration_response(answer)).await;
     let provider = Provider::discover(world.provider.issuer()).await.unwrap().unwrap();

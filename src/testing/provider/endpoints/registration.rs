@@ -4,7 +4,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
-use crate::testing::provider::config::{AuthMethod, Client, KnownClient, RedirectUris};
+use crate::testing::provider::config::{AuthMethod, KnownClient, RedirectUris};
 use crate::testing::provider::http::{CloseConnection, MAX_FORM, ResponseBody, drain, response};
 use crate::testing::provider::state::Shared;
 
@@ -64,8 +64,9 @@ fn register(
         let seconds = ends.map_or(0, |ends| ends.as_secs());
         members.insert("client_secret_expires_at".into(), json!(seconds));
     }
-    let client =
-        Client { id, secret, auth_methods: method.into_iter().collect(), ..Client::default() };
+    let mut client = shared.config.client.clone();
+    (client.id, client.secret) = (id, secret);
+    client.auth_methods = method.into_iter().collect();
     state.clients.push(KnownClient { client, redirect_uris });
     drop(state);
     if let Some(edit) = &shared.config.registration.edit {
