@@ -129,7 +129,12 @@ impl Driver {
     }
 
     /// As `fresh`, for a target.
+    #[inline(always)]
     pub(crate) fn fresh_for(&self, target: &Target) -> Option<Arc<Snapshot>> {
+        if target.is_own() { self.fresh() } else { self.fresh_for_other(target) }
+    }
+
+    fn fresh_for_other(&self, target: &Target) -> Option<Arc<Snapshot>> {
         let snapshot = self.published.load();
         let snapshot = snapshot.of(target)?;
         (self.config.clock.now() < snapshot.freshness.due).then(|| snapshot.clone())

@@ -18,7 +18,7 @@ pub(crate) use json::BOOKKEEPING;
 pub(crate) use lifetime::Lifetime;
 pub(crate) use other_tokens::OtherTokens;
 pub(crate) use scope::{is_scope, take_scope};
-pub(crate) use token_target::TokenTarget;
+pub(crate) use token_target::{TokenTarget, is_resource};
 
 use std::borrow::Cow;
 use std::fmt;

@@ -29,8 +29,7 @@ impl TokenTarget {
         let mut all = Vec::new();
         for resource in resources {
             let resource = resource.as_ref();
-            // "Its value MUST be an absolute URI … The URI MUST NOT include a fragment component."
-            if Url::parse(resource).is_err() || resource.contains('#') {
+            if !is_resource(resource) {
                 return Err(Error::config(
                     "a resource is no absolute URI, or has a fragment (#…); pass it as the provider's documentation has it, such as https://api.example",
                 ));
@@ -85,6 +84,14 @@ impl TokenTarget {
     }
 }
 
+/// "Its value MUST be an absolute URI […]. The URI MUST NOT include a fragment component." Azure AD
+/// also takes the bare id of an application.
+pub(crate) fn is_resource(text: &str) -> bool {
+    let bare_id =
+        || !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    Url::parse(text).map_or_else(|_| bare_id(), |url| url.fragment().is_none())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_no_provider_takes_is_refused_before_it_is_asked() {
-        for resource in ["", "api", "/api", "https://a.example/#x", "https://a.example#"] {
+        for resource in ["", "an api", "/api", "https://a.example/#x", "https://a.example#"] {
             assert!(TokenTarget::with_resources(None, [resource]).unwrap_err().is_config());
         }
         assert!(TokenTarget::with_resources::<&str>(None, []).unwrap_err().is_config());

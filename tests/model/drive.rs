@@ -79,7 +79,8 @@ impl State {
                     }
                 }
                 Poll::Failed(reason) => {
-                    if world.kinds == TARGET_REFUSED && target.is_own() {
+                    let is_refusal = matches!(reason, Reason::Error(_));
+                    if world.kinds == TARGET_REFUSED && target.is_own() && is_refusal {
                         wrong = Some(Property::FailedForAnother);
                     }
                     failed = Some(reason);

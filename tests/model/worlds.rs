@@ -350,7 +350,13 @@ pub fn all() -> Vec<World> {
         )),
         // Two targets of one login.
         world("two targets: no faults", TARGETS),
-        faults("two targets: refused x1", 1, TARGET_REFUSED, TARGETS),
+        faults(
+            "two targets: refused x2, 1 session",
+            2,
+            TARGET_REFUSED,
+            World { sessions: 1, ..TARGETS },
+        ),
+        large(faults("two targets: refused x1", 1, TARGET_REFUSED, TARGETS)),
         world("two targets: saver", World { outs: 0, logins: 1, ..SAVED_TARGETS }),
         large(world("two targets: from the start", World { start: Start::Stored, ..TARGETS })),
         large(world("two targets: 401s", World { wants: Wants::Rejected, ..TARGETS })),

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use reqwest_middleware::ClientBuilder;
 use reqwest_oauth2::store::MemoryStore;
 use reqwest_oauth2::testing::{Fault, RecordedTokenRequest};
-use reqwest_oauth2::{ClientCredentials, Error, Session, Token};
+use reqwest_oauth2::{
+    ClientCredentials, Error, RequestError, RequestOptions, Session, Token, UserId, UserSessions,
+};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -15,12 +18,14 @@ use crate::support::{World, ours};
 const A: &str = "https://a.example/";
 const B: &str = "https://b.example/";
 
-/// Which resource or scope each token request asked for; empty: none.
+/// Which resource and scope each token request asked for; empty: none.
 fn asked(world: &World) -> Vec<String> {
     let of = |request: &RecordedTokenRequest| {
         let named = |(name, _): &&(String, String)| name == "resource" || name == "scope";
         let values = request.params.iter().filter(named).map(|(_, value)| &**value);
-        values.collect::<Vec<_>>().join("+")
+        let mut values: Vec<_> = values.collect();
+        values.sort_unstable();
+        values.join("+")
     };
     world.provider.token_requests().iter().map(of).collect()
 }
@@ -133,7 +138,7 @@ async fn they_replace_the_clients_parameters_and_no_scope_is_too_wide_to_ask_for
     let [of_scope, of_resource, own] = &asked(&world)[..] else { panic!() };
     assert_eq!(
         [of_scope, of_resource, own],
-        [&format!("{B}+{graph}"), &format!("read+{A}"), &format!("read+{B}")]
+        [&format!("{B}+{graph}"), &format!("{A}+read"), &format!("{B}+read")]
     );
 }
 
@@ -302,13 +307,17 @@ async fn a_401_renews_the_token_that_it_is_about_and_no_other() {
     assert_eq!(asked(&world), [A, A]);
     // By hand, too, and late ones cost nothing.
     let rejected = a.current_token().unwrap();
-    let third = a.renew_rejected(&rejected).await.unwrap();
-    assert!(third.is_none(), "one that a rejection has renewed is not renewed again at once");
+    let third = a.renew_rejected(&rejected).await.unwrap().unwrap();
+    assert_eq!(third.access_token(), token_of(&a).await);
+    assert_ne!(third.access_token(), second);
     let late: Token = serde_json::from_value(json!({"access_token": first})).unwrap();
-    assert_eq!(a.renew_rejected(&late).await.unwrap().unwrap().access_token(), second);
+    assert_eq!(
+        a.renew_rejected(&late).await.unwrap().unwrap().access_token(),
+        third.access_token()
+    );
     // The login's own token of that text is none of this one's.
     assert_eq!(session.renew_rejected(&late).await.unwrap().unwrap().access_token(), own);
-    assert_eq!(world.provider.counts().token_requests, 2);
+    assert_eq!(asked(&world), [A, A, A]);
 }
 
 #[tokio::test]
@@ -402,4 +411,81 @@ async fn a_request_through_a_handle_carries_its_token() {
     session.sign_out().await.unwrap();
     let error = ours(&world.get(&world.http(&a)).await.unwrap_err());
     assert!(error.is_reauthorization_required());
+}
+
+#[tokio::test]
+async fn a_request_may_choose_its_own_target() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let plain = crate::support::plain_http();
+    let request = || plain.get(world.provider.api_url()).build().unwrap();
+    let options = |resource| RequestOptions::new().resource(resource).unwrap();
+    session.execute_with(&plain, request(), options(A)).await.unwrap();
+    // In place of what the handle is for.
+    let b = session.for_resource(B).unwrap();
+    b.execute_with(&plain, request(), options(A)).await.unwrap();
+    let narrow = RequestOptions::new().scope("read").unwrap();
+    b.execute_with(&plain, request(), narrow).await.unwrap();
+    let http = world.http(&session);
+    http.get(world.provider.api_url()).with_extension(options(A)).send().await.unwrap();
+    let a = token_of(&session.for_resource(A).unwrap()).await;
+    let read = token_of(&session.with_scope("read").unwrap()).await;
+    assert_eq!(world.shown(), [a.clone(), a.clone(), read, a]);
+    assert_eq!(asked(&world), [A, "read"]);
+    assert!(RequestOptions::new().resource("a b").unwrap_err().is_config());
+    assert!(RequestOptions::new().scope("").unwrap_err().is_config());
+    // A session that cannot have one says so, and sends nothing.
+    let session = world.session().grant(ClientCredentials::new()).build();
+    let error = session.execute_with(&plain, request(), options(A)).await.unwrap_err();
+    let RequestError::Token(error) = error else { panic!("{error:?}") };
+    assert!(error.is_config(), "{error}");
+    assert_eq!(world.provider.counts().token_requests, 2);
+    assert_eq!(world.shown().len(), 4);
+}
+
+#[tokio::test]
+async fn each_of_many_users_has_tokens_for_each_target() {
+    let world = World::new().await;
+    let store = Arc::new(MemoryStore::new());
+    let open = || {
+        let clock = world.clock.reader();
+        let sessions = UserSessions::builder(world.app()).store(store.clone());
+        sessions.configure_sessions(|session| session.clock(clock)).max_sessions(1).build()
+    };
+    let sessions = open();
+    for user in ["alice", "bob"] {
+        sessions.sign_in(user, world.token()).await.unwrap();
+    }
+    let a = sessions.for_resource(A).unwrap();
+    let http = ClientBuilder::new(crate::support::plain_http())
+        .with(a.middleware([world.provider.origin()]).unwrap())
+        .build();
+    let get = |user: &'static str| {
+        http.get(world.provider.api_url()).with_extension(UserId::from(user)).send()
+    };
+    // One session is in memory at a time, and what it has learned is in the store.
+    for _ in 0..2 {
+        for user in ["alice", "bob"] {
+            assert_eq!(get(user).await.unwrap().status(), 200);
+        }
+    }
+    let shown = world.shown();
+    assert_eq!(shown[..2], shown[2..]);
+    assert_ne!(shown[0], shown[1]);
+    assert!(shown.iter().all(|token| world.provider.resources_of(token) == [A]));
+    let bob = a.for_user("bob").token().await.unwrap();
+    assert_eq!(bob.access_token(), shown[1]);
+    assert_eq!(a.header(&UserId::from("bob")).unwrap(), format!("Bearer {}", shown[1]));
+    // Through the plain handle a request may choose.
+    let plain = sessions.api([world.provider.origin()]).unwrap();
+    let options = RequestOptions::new().user("bob").resource(A).unwrap();
+    let client = crate::support::plain_http();
+    let request = client.get(world.provider.api_url()).build().unwrap();
+    plain.execute_with(&client, request, options).await.unwrap();
+    assert_eq!(world.shown()[4], shown[1]);
+    assert_eq!(asked(&world), [A, A]);
+    // Another process.
+    assert_eq!(token_of(&open().for_resource(A).unwrap().for_user("alice")).await, shown[0]);
+    assert_eq!(world.provider.counts().token_requests, 2);
+    sessions.shutdown().await.unwrap();
 }
