@@ -83,9 +83,9 @@ pub(crate) fn check_parameter(endpoint: &Url, name: &str, value: &str) -> Result
 }
 
 /// "Its value MUST be an absolute URI […]. The URI MUST NOT include a fragment component." Azure AD
-/// also takes the bare id of an application.
+/// also takes the bare id of an application, and others take a name.
 fn is_resource(text: &str) -> bool {
-    let bare_id = || text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let bare_id = || text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
     Url::parse(text).map_or_else(|_| bare_id(), |url| url.fragment().is_none())
 }
 
