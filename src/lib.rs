@@ -93,6 +93,7 @@
 //! - `encryption`: encrypts what a store holds, with your key (`store::EncryptedStore`).
 //! - `file-store` (on by default): a store in files, `store::FileStore`.
 //! - `keyring`: a store in the keychain of macOS, Windows or the Secret Service, `store::KeyringStore`.
+//! - `keys`: keys that sign, `SigningKey`. It needs a C compiler.
 //! - `middleware` (on by default): a layer for `reqwest_middleware` clients, [`OAuthMiddleware`]. Without it
 //!   [`Session::execute`] and [`Api::execute`] send requests with their token.
 //! - `metrics`: counters through the `metrics` facade. They, and the `tracing` events and spans, are
@@ -122,6 +123,8 @@ mod grant;
 #[cfg_attr(docsrs, doc(auto_cfg = false))] // their conditions are those of their tests
 pub mod guides;
 mod jitter;
+#[cfg(feature = "keys")]
+mod keys;
 mod login;
 mod loopback;
 #[cfg(feature = "middleware")]
@@ -172,6 +175,9 @@ pub use client::{
 };
 pub use error::{BoxError, Error};
 pub use grant::{ClientCredentials, Grant, GrantContext, JwtBearer, TokenExchange, TypedToken};
+#[cfg(feature = "keys")]
+#[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+pub use keys::{Signer, SigningAlgorithm, SigningKey};
 pub use login::{
     AuthorizationRequest, DeviceAuthorization, ImplicitRequest, PendingDeviceLogin,
     PendingImplicitLogin, PendingLogin, Pkce,

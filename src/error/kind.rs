@@ -82,6 +82,14 @@ pub(crate) enum Kind {
     },
     #[error("the grant did not return a token within {0:?}")]
     GrantTimeout(Duration),
+    #[error("no signature could be made, and nothing was sent: {why}")]
+    #[cfg_attr(not(feature = "keys"), allow(dead_code))]
+    Signing {
+        why: Cow<'static, str>,
+        is_timeout: bool,
+        #[source]
+        source: Option<BoxError>,
+    },
     #[error("{0} panicked; see the panic message on stderr")]
     Panicked(&'static str),
     #[error(

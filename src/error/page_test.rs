@@ -56,6 +56,7 @@ fn samples() -> Vec<Error> {
         Kind::Busy(Duration::from_secs(30)),
         Kind::Grant { permanent: false, source: source() },
         Kind::GrantTimeout(Duration::from_secs(30)),
+        Kind::Signing { why: "".into(), is_timeout: false, source: None },
         Kind::Panicked("the saver"),
         Kind::Runtime,
     ];
@@ -85,6 +86,7 @@ fn name(kind: &Kind) -> &'static str {
         Kind::Busy(_) => "Busy",
         Kind::Grant { .. } => "Grant",
         Kind::GrantTimeout(_) => "GrantTimeout",
+        Kind::Signing { .. } => "Signing",
         Kind::Panicked(_) => "Panicked",
         Kind::Runtime => "Runtime",
     }

@@ -49,8 +49,8 @@ impl UserSessionsBuilder {
     }
 
     /// How many users' sessions are in memory at most; beyond that the ones that are used least make
-    /// room. A session with a renewal under way, or with a token that is not saved yet, stays. 100,000
-    /// by default; at least 1.
+    /// room. A session with a renewal under way, or with a token that is not saved yet, stays, and so does
+    /// one that the application holds. 100,000 by default; at least 1.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.capacity = sessions.max(1);
         self

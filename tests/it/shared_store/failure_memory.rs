@@ -109,14 +109,29 @@ async fn answers_that_are_cut_off_cost_one_second_try() {
 async fn ten_thousand_requests_for_a_user_who_does_not_exist_cost_one_load_a_second() {
     let service = Service::new().await;
     let sessions = service.builder().build();
+    let http = service.http(&sessions);
+    for seconds in 1..=10 {
+        let requests = join_all((0..1000).map(|_| service.get(&http, "nobody"))).await;
+        assert!(
+            requests
+                .into_iter()
+                .all(|outcome| { ours(&outcome.unwrap_err()).is_reauthorization_required() })
+        );
+        assert_eq!((service.store.loads(), service.store.swaps()), (seconds, 0));
+        assert_eq!(sessions.loaded_sessions(), 0);
+        pass(1).await;
+    }
+    // The same through a session that the application holds.
+    let before = service.store.loads();
     for seconds in 1..=10 {
         let tokens = join_all(
             (0..1000).map(|_| async { sessions.for_user("nobody").token().await.unwrap_err() }),
         );
         assert!(tokens.await.iter().all(Error::is_reauthorization_required));
-        assert_eq!((service.store.loads(), service.store.swaps()), (seconds, 0));
+        assert_eq!((service.store.loads() - before, service.store.swaps()), (seconds, 0));
         pass(1).await;
     }
+    assert_eq!(service.world.provider.counts().api_requests, 0);
     assert_eq!(service.world.provider.counts().token_requests, 0);
 }
 

@@ -1,0 +1,17 @@
+//! Keys that sign: of the application itself, and elsewhere.
+
+mod algorithm;
+mod jws;
+mod key_pair;
+mod pem;
+mod private_jwk;
+mod public_key;
+mod signature;
+mod signer;
+mod signing_key;
+#[cfg(test)]
+mod tests;
+
+pub use algorithm::SigningAlgorithm;
+pub use signer::Signer;
+pub use signing_key::SigningKey;
