@@ -18,7 +18,7 @@ use sse_stream::{Error as SseError, Sse, SseStream};
 type Failure = StreamableHttpError<HttpError>;
 
 /// The most that an answer may have.
-const MAX_ANSWER: u64 = 1024 * 1024;
+const MAX_ANSWER: usize = 1024 * 1024;
 const SESSION_ID: &str = "Mcp-Session-Id";
 const EVENT_STREAM: &str = "text/event-stream";
 const JSON: &str = "application/json";
@@ -155,8 +155,8 @@ async fn body(response: Response) -> Result<Vec<u8>, Failure> {
     let (mut stream, mut body) = (response.bytes_stream(), Vec::new());
     while let Some(chunk) = stream.next().await {
         body.extend_from_slice(&chunk.map_err(|error| StreamableHttpError::Client(error.into()))?);
-        if body.len() as u64 > MAX_ANSWER {
-            return Err(StreamableHttpError::ResponseBodyTooLarge { max_size: MAX_ANSWER as usize });
+        if body.len() > MAX_ANSWER {
+            return Err(StreamableHttpError::ResponseBodyTooLarge { max_size: MAX_ANSWER });
         }
     }
     Ok(body)
