@@ -26,6 +26,8 @@ const JSON: &str = "application/json";
 #[derive(Clone)]
 pub(crate) struct Http {
     http: reqwest::Client,
+    tokens: crate::tokens::Tokens,
+    handed_over: Arc<crate::handed_over::HandedOver>,
 }
 
 /// Why there is no answer.
@@ -33,15 +35,21 @@ pub(crate) struct Http {
 pub(crate) enum HttpError {
     #[error(transparent)]
     Send(#[from] reqwest::Error),
+    #[error(transparent)]
+    Token(#[from] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Http {
-    pub(crate) fn new() -> Result<Self, HttpError> {
-        Ok(Self { http: reqwest::Client::builder().no_proxy().build()? })
+    pub(crate) fn new(handed_over: crate::handed_over::HandedOver) -> Result<Self, HttpError> {
+        Ok(Self {
+            http: reqwest::Client::builder().no_proxy().build()?,
+            tokens: Default::default(),
+            handed_over: Arc::new(handed_over),
+        })
     }
 
     async fn send(&self, request: Request) -> Result<Response, HttpError> {
-        Ok(self.http.execute(request).await?)
+        Ok(self.tokens.send(&self.http, request, &self.handed_over).await?)
     }
 
     fn request(
