@@ -3,6 +3,7 @@
 
 mod authenticate;
 mod authentication;
+mod client_assertion;
 mod endpoint_setters;
 mod endpoint_url;
 mod form;
@@ -11,6 +12,7 @@ mod http_client;
 mod introspection;
 mod limit;
 mod metadata;
+mod method;
 mod network;
 mod oauth_client;
 mod post;
