@@ -109,7 +109,8 @@ pub(crate) fn check_parameter(
 /// "Its value MUST be an absolute URI […]. The URI MUST NOT include a fragment component." Azure AD
 /// also takes the bare id of an application.
 fn is_resource(text: &str) -> bool {
-    let bare_id = || text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let bare_id =
+        || !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     Url::parse(text).map_or_else(|_| bare_id(), |url| url.fragment().is_none())
 }
 

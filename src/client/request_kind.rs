@@ -97,6 +97,11 @@ impl RequestKinds {
             | RequestKind::OtherGrant.bit(),
     );
 
+    /// These and the others.
+    pub(super) fn and(self, others: impl Into<Self>) -> Self {
+        Self(self.0 | others.into().0)
+    }
+
     /// Whether this kind is among them.
     pub fn contains(self, kind: RequestKind) -> bool {
         self.0 & kind.bit() != 0
