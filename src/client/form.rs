@@ -9,11 +9,12 @@ use crate::error::Error;
 use crate::token::{is_resource, is_scope};
 
 /// Parameters whose values are no secrets.
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 9] = [
     "grant_type",
     "scope",
     "resource",
     "audience",
+    "client_assertion_type",
     "client_id",
     "token_type_hint",
     "redirect_uri",
@@ -46,9 +47,9 @@ impl Form {
         self.extra.push((name.into(), SecretString::from(value.into())));
     }
 
-    /// Whether there is a parameter of this name.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.iter().any(|(own, _)| own == name)
+    /// Whether the application gives a parameter of this name.
+    pub(super) fn has_extra(&self, name: &str) -> bool {
+        self.extras().any(|(extra, _)| extra == name)
     }
 
     /// The protocol's parameter of this name.
