@@ -107,10 +107,10 @@ pub(crate) fn check_parameter(
 }
 
 /// "Its value MUST be an absolute URI […]. The URI MUST NOT include a fragment component." Azure AD
-/// also takes the bare id of an application.
+/// also takes the bare id of an application, and others take a name.
 fn is_resource(text: &str) -> bool {
-    let bare_id =
-        || !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let is_of_name = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    let bare_id = || !text.is_empty() && text.bytes().all(is_of_name);
     Url::parse(text).map_or_else(|_| bare_id(), |url| url.fragment().is_none())
 }
 
