@@ -1,11 +1,14 @@
 //! Clients that are known by their certificate ([RFC 8705](https://www.rfc-editor.org/rfc/rfc8705)). The
 //! embedded provider has no TLS: a header of the HTTP client stands for its certificate.
 
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{
     ClientAuthentication, ClientCredentials, OAuthClient, Session, TokenTypeHint,
 };
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::support::World;
 
@@ -133,4 +136,19 @@ async fn one_client_with_a_certificate_serves_the_provider_and_the_api() {
     let token_request = world.provider.token_requests().pop().unwrap();
     assert_eq!(token_request.headers["x-certificate"], "ours");
     assert_eq!(world.provider.counts().api_ok, 1);
+}
+
+/// V10 and RFC 8705 §3.2: the certificate of its appendix A, and its thumbprint in an introspection.
+#[tokio::test]
+async fn an_introspection_names_the_certificate_that_the_token_is_bound_to() {
+    const CERTIFICATE: &str = "MIIBBjCBrAIBAjAKBggqhkjOPQQDAjAPMQ0wCwYDVQQDDARtdGxzMB4XDTE4MTAxODEyMzcwOVoXDTIyMDUwMjEyMzcwOVowDzENMAsGA1UEAwwEbXRsczBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNcnyxwqV6hY8QnhxxzFQ03C7HKW9OylMbnQZjjJ/Au08/coZwxS7LfA4vOLS9WuneIXhbGGWvsDSb0tH6IxLm8wCgYIKoZIzj0EAwIDSQAwRgIhAP0RC1E+vwJD/D1AGHGzuri+hlV/PpQEKTWUVeORWz83AiEA5x2eXZOVbUlJSGQgjwD5vaUaKlLR50Q2DmFfQj1L+SY=";
+    let world = World::new().await;
+    let app = world.app().introspection_endpoint(world.provider.introspection_url()).unwrap();
+    let bound =
+        r#"{"active":true,"cnf":{"x5t#S256":"A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0"}}"#;
+    world.provider.answer_next_introspection(bound.to_owned());
+    let said = app.introspect("t0ken", TokenTypeHint::AccessToken).await.unwrap();
+    let certificate = BASE64_STANDARD.decode(CERTIFICATE).unwrap();
+    let thumbprint = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(certificate));
+    assert_eq!(said.members["cnf"]["x5t#S256"], thumbprint);
 }
