@@ -93,6 +93,7 @@
 //! - `encryption`: encrypts what a store holds, with your key (`store::EncryptedStore`).
 //! - `file-store` (on by default): a store in files, `store::FileStore`.
 //! - `keyring`: a store in the keychain of macOS, Windows or the Secret Service, `store::KeyringStore`.
+//! - `keys`: keys that sign, `SigningKey`. It needs a C compiler.
 //! - `middleware` (on by default): a layer for `reqwest_middleware` clients, [`OAuthMiddleware`]. Without it
 //!   [`Session::execute`] and [`Api::execute`] send requests with their token.
 //! - `metrics`: counters through the `metrics` facade. They, and the `tracing` events and spans, are
@@ -124,6 +125,8 @@ mod grant;
 #[cfg_attr(docsrs, doc(auto_cfg = false))] // their conditions are those of their tests
 pub mod guides;
 mod jitter;
+#[cfg(feature = "keys")]
+mod keys;
 mod login;
 mod loopback;
 #[cfg(feature = "middleware")]
@@ -171,12 +174,17 @@ pub use sqlx;
 #[doc(no_inline)]
 pub use url;
 
+pub use challenge::Challenge;
 pub use client::{
-    BasicEncoding, ClientAuthentication, HttpClient, Introspection, OAuthClient, PublicResolver,
-    TokenRequest, TokenTypeHint,
+    BasicEncoding, ClientAuthentication, ClientMetadata, HttpClient, Introspection, OAuthClient,
+    ProtectedResource, Provider, ProviderRequest, PublicResolver, Registration, RequestKind,
+    RequestKinds, TokenRequest, TokenTypeHint,
 };
 pub use error::{BoxError, Error};
 pub use grant::{ClientCredentials, Grant, GrantContext, JwtBearer, TokenExchange, TypedToken};
+#[cfg(feature = "keys")]
+#[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+pub use keys::{Signer, SigningAlgorithm, SigningKey};
 pub use login::{
     AuthorizationRequest, DeviceAuthorization, ImplicitRequest, PendingDeviceLogin,
     PendingImplicitLogin, PendingLogin, Pkce,
@@ -190,7 +198,7 @@ pub use observe::describe_metrics;
 pub use origin::Origins;
 pub use request::{
     Api, ReplayBody, RequestError, RequestOptions, SendRequest, SentWithoutToken, redirect_policy,
-    redirect_policy_within_origin,
+    redirect_policy_within, redirect_policy_within_origin,
 };
 pub use saver::TokenSaver;
 pub use session::{KeepFreshGuard, Session, SessionBuilder, TokenUpdated, TokenUpdates};

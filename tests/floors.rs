@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 /// The lowest floor first. A module imports from itself and from lower floors.
 const FLOORS: [&[&str]; 10] = [
     &["error", "secret", "clock", "jitter", "redact", "loopback"],
-    &["token", "origin", "challenge"],
+    &["token", "origin", "challenge", "keys"],
     &["wire"],
     &["client"],
     &["login", "grant", "store", "saver"],

@@ -7,6 +7,8 @@ mod content;
 mod error_code;
 mod error_response;
 mod kind;
+#[cfg(test)]
+mod page_test;
 mod recorded_error;
 mod retry_class;
 mod store_error;
@@ -43,6 +45,11 @@ impl Error {
 
     pub(crate) fn config(message: impl Into<String>) -> Self {
         Self::new(Kind::Config(message.into()))
+    }
+
+    #[cfg(feature = "keys")]
+    pub(crate) fn signing(why: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+        Self::new(Kind::Signing { why: why.into(), is_timeout: false, source: None })
     }
 
     pub(crate) fn kind(&self) -> &Kind {
@@ -109,6 +116,8 @@ impl Error {
         matches!(
             *self.0,
             Kind::Timeout { .. }
+                | Kind::ClosureTimeout { .. }
+                | Kind::Signing { is_timeout: true, .. }
                 | Kind::SaveTimeout(_)
                 | Kind::GrantTimeout(_)
                 | Kind::WaitTimeout(_)
@@ -157,6 +166,12 @@ impl Error {
     /// the provider.
     pub fn is_store(&self) -> bool {
         matches!(*self.0, Kind::Store(_))
+    }
+
+    /// A signature could not be made: a signer elsewhere failed, took too long or returned something else, or
+    /// the operating system has no random bytes. Nothing was sent, and the login stays.
+    pub fn is_signing(&self) -> bool {
+        matches!(*self.0, Kind::Signing { .. })
     }
 
     /// The `error` code of the provider's response, such as `invalid_grant`

@@ -8,7 +8,9 @@
 //! | serve many users | [`web_application`] |
 //! | run several replicas | [`replicas`], [`sharing`] |
 //! | write my own store | [`own_store`] |
+//! | replace what a project does by hand | [`adopting`] |
 //! | migrate from requests-oauthlib, `oauth2`, or my own mutex | [`from_requests_oauthlib`], [`from_oauth2`], [`from_a_mutex`] |
+//! | handle errors | [`errors`] |
 //! | set up alerts | [`observability`] |
 //! | review the security | [`threat_model`] |
 //! | know how it works | [`architecture`] |
@@ -17,6 +19,10 @@
 // modules in links.md: of two definitions the first one counts. The code of a page is a test here if the
 // library is all that it needs. tests/published runs the code of every page.
 
+#[cfg(any(not(doctest), feature = "keyring"))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/adopting.md")]
+pub mod adopting {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/architecture.md")]
 pub mod architecture {}
@@ -28,6 +34,10 @@ pub mod background_service {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/command-line.md")]
 pub mod command_line {}
+#[cfg(any(not(doctest), feature = "middleware"))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/errors.md")]
+pub mod errors {}
 #[cfg(any(not(doctest), feature = "testing"))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/existing-client.md")]

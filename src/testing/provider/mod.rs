@@ -20,7 +20,7 @@ mod server;
 mod state;
 
 pub use builder::ProviderBuilder;
-pub use config::{AuthMethod, MetadataDocument};
+pub use config::{AuthMethod, MetadataDocument, ResourceDocument};
 pub use counts::Counts;
 pub use faults::{Fault, PauseGuard};
 pub use handle::Provider;

@@ -1,9 +1,11 @@
 //! Runtimes that go away, or were never there.
 
 use futures_util::FutureExt;
-use reqwest_oauth2::{Session, Token};
+use reqwest_oauth2::store::TokenKey;
+use reqwest_oauth2::{Session, Token, UserSessions};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::faulty_store::FaultyStore;
 use crate::support::{World, pass, polled};
 
 fn runtime() -> Runtime {
@@ -198,6 +200,80 @@ fn a_waiter_takes_over_from_a_runtime_that_nobody_drives() {
         second.block_on(world.round_trips());
         let counts = world.provider.counts();
         assert_eq!((counts.token_requests, counts.reuse_detected), (1, 0));
+    }
+}
+
+/// What an application may wait for while the work is on a runtime that nobody drives.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Call {
+    Refresh,
+    SetToken,
+    SignOut,
+    SignOutLocally,
+    /// Of all users.
+    Shutdown,
+}
+
+#[test]
+fn no_call_waits_for_a_runtime_that_nobody_drives() {
+    for call in [Call::Refresh, Call::SetToken, Call::SignOut, Call::SignOutLocally, Call::Shutdown]
+    {
+        let (first, second) = (runtime(), runtime());
+        let world = second.block_on(World::new());
+        let (store, clock) = (FaultyStore::default(), world.clock.reader());
+        let sessions = UserSessions::builder(world.app())
+            .configure_sessions(|session| session.clock(clock))
+            .store(store.clone())
+            .build();
+        let session = sessions.for_user("alice");
+        second.block_on(session.set_token(world.expired_token())).unwrap();
+        // The mark is to be swapped in, and nobody does it.
+        first.block_on(async { assert!(polled(1, session.token()).await.is_none()) });
+        let new = world.token();
+        second.block_on(async {
+            let waiting = tokio::spawn({
+                let (session, sessions, new) = (session.clone(), sessions.clone(), new.clone());
+                async move {
+                    match call {
+                        Call::Refresh => session.refresh().await.map(drop),
+                        Call::SetToken => session.set_token(new).await,
+                        Call::SignOut => session.sign_out().await,
+                        Call::SignOutLocally => session.sign_out_locally().await,
+                        Call::Shutdown => sessions.shutdown().await,
+                    }
+                }
+            });
+            let (seconds, outcome) = seconds_until(&world, waiting).await;
+            // As above.
+            assert!((5..=6).contains(&seconds), "{call:?}: {seconds}");
+            let signs_out = matches!(call, Call::SignOut | Call::SignOutLocally);
+            if signs_out {
+                // The store has had the time that a save may take, and goes on.
+                let error = outcome.unwrap_err().to_string();
+                assert_eq!(error, "what was saved could not be deleted; it is tried again");
+                session.shutdown().await.unwrap();
+            } else {
+                outcome.unwrap();
+            }
+            let now = session.token().await;
+            assert_eq!(now.is_err(), signs_out, "{call:?}");
+            if call == Call::SetToken {
+                assert_eq!(now.unwrap().access_token(), new.access_token());
+            }
+        });
+        // When the first runtime is driven again, nothing is presented, and nothing is stored.
+        let key = TokenKey::new(&world.provider.token_url(), "foo", "alice");
+        let stored = store.history(&key).len();
+        first.block_on(async {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        });
+        second.block_on(world.round_trips());
+        assert_eq!(store.history(&key).len(), stored, "{call:?}");
+        let renewals = u64::from(matches!(call, Call::Refresh | Call::Shutdown));
+        let counts = world.provider.counts();
+        assert_eq!((counts.token_requests, counts.reuse_detected), (renewals, 0), "{call:?}");
     }
 }
 

@@ -29,11 +29,16 @@ pub(crate) async fn endpoint(
 /// Serves a token request and counts the outcome.
 fn issue(shared: &Shared, request: &RecordedTokenRequest) -> Result<Issued, OAuthError> {
     let now = shared.config.clock.now();
-    let grant = Grant::read(request, &shared.config)?;
+    let client = shared.admit(request)?;
+    shared.check_resource(request)?;
+    let grant = Grant::read(request, &client, &shared.config)?;
     let is_refresh = matches!(grant, Grant::RefreshToken { .. });
     let mut state = shared.lock();
-    let State { credentials, faults, .. } = &mut *state;
+    let State { credentials, faults, log_ins, .. } = &mut *state;
     let outcome = grant.serve(credentials, &mut faults.slow_downs, &shared.config, now);
+    if let (Ok(issued), Some(code)) = (&outcome, request.given("code")) {
+        log_ins.redeemed(code, issued.family);
+    }
     shared.count(&state, |counts| match outcome {
         Ok(_) => {
             counts.tokens_issued += 1;

@@ -11,7 +11,8 @@ use crate::testing::provider::recorded::RecordedTokenRequest;
 impl Client {
     /// Checks the form of `request`, then who sent it.
     pub(crate) fn admit(&self, request: &RecordedTokenRequest) -> Result<(), OAuthError> {
-        if !request.is_form() || request.has_repeated_param() {
+        let is_readable = request.is_form() || (self.takes_json && request.is_json());
+        if !is_readable || request.has_repeated_param() {
             return Err(OAuthError::InvalidRequest);
         }
         self.authenticate(request)
@@ -42,6 +43,12 @@ impl Client {
             None => known && secret.is_none(),
         })
     }
+}
+
+/// The client that the request says it is of.
+pub(crate) fn named_client(request: &RecordedTokenRequest) -> Option<String> {
+    let of_header = request.authorization.as_deref().and_then(basic).map(|(id, _)| id);
+    of_header.or_else(|| request.given("client_id").map(str::to_owned))
 }
 
 fn accept(ok: bool) -> Result<(), OAuthError> {

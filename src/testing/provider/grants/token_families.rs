@@ -30,6 +30,7 @@ pub(crate) struct Issued {
 /// A token that is accepted now.
 pub(crate) struct Live<'a> {
     pub(crate) is_access: bool,
+    pub(crate) family: usize,
     pub(crate) scope: &'a str,
     pub(crate) owner: Owner,
     pub(crate) expires: Option<SystemTime>,
@@ -149,7 +150,7 @@ impl TokenFamilies {
             return None;
         }
         let owner = self.live_family(*family)?.owner;
-        Some(Live { is_access: true, scope, owner, expires: *expires })
+        Some(Live { is_access: true, family: *family, scope, owner, expires: *expires })
     }
 
     /// Revokes a refresh token with its family, or an access token alone
@@ -181,7 +182,8 @@ impl TokenFamilies {
     fn live_refresh(&self, token: &str) -> Option<Live<'_>> {
         let entry = self.refresh.get(token).filter(|entry| entry.retired.is_none())?;
         let family = self.live_family(entry.family)?;
-        Some(Live { is_access: false, scope: &family.scope, owner: family.owner, expires: None })
+        let (scope, owner) = (&family.scope, family.owner);
+        Some(Live { is_access: false, family: entry.family, scope, owner, expires: None })
     }
 
     fn live_family(&self, family: usize) -> Option<&Family> {
