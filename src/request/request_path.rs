@@ -7,109 +7,111 @@
 //! reference count), clone the header value (another), insert it. No lock, no allocation of our
 //! own, no formatting. Everything rarer is in futures that are boxed when they are needed.
 
-use std::hash::{BuildHasher, RandomState};
+use std::borrow::{Borrow, BorrowMut};
 use std::num::NonZeroU64;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Extensions;
-use reqwest::{Request, Response};
-use url::{Position, Url};
 
 use super::api::{Api, Source};
 use super::deadline::Deadline;
 use super::exchange::{Exchange, send_bare};
 use super::request_error::RequestError;
 use super::request_options::{Handling, TokenUse, target, user};
-use super::send_request::SendRequest;
 use super::sent::Sent;
+use super::stack::{Stack, StackRequest, StackResponse, path_of_url};
 use crate::error::Error;
-use crate::origin::may_carry_token;
 use crate::session::{Driver, Provenance, Snapshot, Target, offer_update};
 
 impl Api {
     /// One request, under any stack.
     #[expect(clippy::manual_async_fn, reason = "its future would hold the request twice")]
     #[inline]
-    pub(crate) fn run<'a, S, F>(
-        &'a self,
-        mut request: Request,
-        extensions: &'a mut Extensions,
+    pub(crate) fn run<S, E>(
+        api: impl Borrow<Self>,
+        mut request: S::Request,
+        mut extensions: impl BorrowMut<Extensions>,
         mut send: S,
-    ) -> impl Future<Output = Result<Response, F>>
+        into_error: impl Fn(RequestError<S::Error>) -> E,
+    ) -> impl Future<Output = Result<S::Response, E>>
     where
-        S: SendRequest + 'a,
-        F: From<RequestError<S::Error>>,
+        S: Stack,
     {
         async move {
+            let (api, extensions) = (api.borrow(), extensions.borrow_mut());
             let handling = Handling::of(extensions);
-            if handling.token == TokenUse::Never
-                || !self.allows(&request).map_err(RequestError::Token)?
-            {
+            let gets_token = handling.token != TokenUse::Never
+                && match api.allows(&send, &request) {
+                    Ok(allows) => allows,
+                    Err(error) => return Err(into_error(RequestError::Token(error))),
+                };
+            if !gets_token {
                 let sent = send.send(request, extensions).await;
-                return Ok(sent.map_err(RequestError::Send)?);
+                return sent.map_err(|error| into_error(RequestError::Send(error)));
             }
             let deadline = Deadline::of(&request, &handling);
             let names_no_user =
-                || matches!(self.source, Source::Many(_)) && user(extensions).is_none();
+                || matches!(api.source, Source::Many(_)) && user(extensions).is_none();
             if handling.token == TokenUse::IfAny && names_no_user() {
-                return Ok(Box::pin(send_bare(request, extensions, &mut send)).await?);
+                return Box::pin(send_bare(request, extensions, &mut send))
+                    .await
+                    .map_err(into_error);
             }
-            let ready = match self.ready(extensions, &handling) {
+            let ready = match api.ready(extensions, &handling) {
                 Some(ready) => ready,
                 None => {
-                    let timeouts = [request.timeout().copied(), handling.longest_wait];
+                    let timeouts = [request.timeout(), handling.longest_wait];
                     let limit = timeouts.into_iter().flatten().min();
-                    let ready = Box::pin(self.wait(extensions, &handling, limit)).await;
+                    let ready = Box::pin(api.wait(extensions, &handling, limit)).await;
                     // None is left if a token that is good was waited for in vain: then it has its time anew.
                     if let Some(left) = deadline.left().filter(|left| !left.is_zero()) {
-                        *request.timeout_mut() = Some(left);
+                        request.set_timeout(Some(left));
                     }
                     match ready {
                         Ok(ready) => ready,
                         Err(error) if handling.goes_bare_after(&error) => {
-                            return Ok(Box::pin(send_bare(request, extensions, &mut send)).await?);
+                            return Box::pin(send_bare(request, extensions, &mut send))
+                                .await
+                                .map_err(into_error);
                         }
-                        Err(error) => return Err(RequestError::Token(error).into()),
+                        Err(error) => return Err(into_error(RequestError::Token(error))),
                     }
                 }
             };
-            let sent = Sent::of(&mut request, extensions, handling.is_sent_once);
-            self.placement.put(&mut request, &ready.snapshot);
-            let sent_now = send.send(request, extensions).await;
-            let mut response = match sent_now {
-                Ok(response) => response,
-                Err(error) => {
-                    return Err(RequestError::Send(self.placement.hide_in_error(error)).into());
+            let sent = Sent::of(&mut request, &send, extensions, handling.is_sent_once);
+            api.placement.put(&mut request, &ready.snapshot);
+            // The future is smaller if no response is alive where it waits.
+            let after_refusal = {
+                let mut response = match send.send(request, extensions).await {
+                    Ok(response) => response,
+                    Err(error) => {
+                        let error = api.placement.hide_in_error(error);
+                        return Err(into_error(RequestError::Send(error)));
+                    }
+                };
+                if api.placement.is_in_url() {
+                    response = api.placement.hide(response);
                 }
+                if !api.verdict.is_refusal(&response) {
+                    mark_accepted(&response, &ready.snapshot, || sent.path(&send));
+                    return Ok(with_update(response, &ready.snapshot, extensions));
+                }
+                let waits = (handling, deadline);
+                Box::pin(api.after_refusal(response, ready, sent, waits, extensions, send))
             };
-            if self.placement.is_in_url() {
-                response = self.placement.hide(response);
-            }
-            if !self.verdict.is_refusal(&response) {
-                return Ok(annotate(response, &ready.snapshot, extensions, true));
-            }
-            let waits = (handling, deadline);
-            Ok(Box::pin(self.after_refusal(response, ready, sent, waits, extensions, send)).await?)
+            after_refusal.await.map_err(into_error)
         }
     }
 
     /// Whether the request gets a token.
     #[inline]
-    fn allows(&self, request: &Request) -> Result<bool, Error> {
-        let has_own = || self.placement.is_taken(request);
-        match &self.origins {
-            Some(origins) => Ok(origins.allow(request.url()) && !has_own()),
-            None if has_own() => Ok(false),
-            None if may_carry_token(request.url()) => Ok(true),
-            None => Err(Error::config(
-                "the request's URL must not carry a token: it is not https (or http to loopback), or it has user info",
-            )),
-        }
+    fn allows<S: Stack>(&self, stack: &S, request: &S::Request) -> Result<bool, Error> {
+        Ok(!self.placement.is_taken(request) && stack.is_for(request, self.origins.as_ref())?)
     }
 
     /// The hot path: a fresh token, at once.
-    #[inline]
+    #[inline(always)]
     fn ready(&self, extensions: &Extensions, handling: &Handling) -> Option<SelectedToken> {
         if self.is_foreground {
             return None;
@@ -162,27 +164,31 @@ impl Api {
     }
 
     /// After a response that does not say that the token is good: sends the request again where that may help.
-    async fn after_refusal<S: SendRequest>(
+    async fn after_refusal<S: Stack>(
         &self,
-        response: Response,
+        response: S::Response,
         SelectedToken { snapshot, session }: SelectedToken,
-        sent: Sent,
+        sent: Sent<S>,
         (handling, deadline): (Handling, Deadline),
         extensions: &mut Extensions,
         send: S,
-    ) -> Result<Response, RequestError<S::Error>> {
+    ) -> Result<S::Response, RequestError<S::Error>> {
         let driver = match (&session, &self.source) {
             (Some(driver), _) => driver,
             (None, Source::One(session)) => &session.0,
-            (None, Source::Many(_)) => return Ok(annotate(response, &snapshot, extensions, false)),
+            (None, Source::Many(_)) => {
+                return Ok(with_update(response, &snapshot, extensions));
+            }
         };
-        let (asked, replay) = sent.into_parts();
+        let (address, replay) = sent.into_parts();
+        let (path, asked) = (send.path(&address), S::url(address));
         let (origins, verdict, redirects) = (self.origins.as_ref(), &self.verdict, 0);
         let mut exchange = Exchange {
             origins,
             verdict,
             placement: &self.placement,
             asked,
+            path,
             replay,
             snapshot,
             deadline,
@@ -197,7 +203,7 @@ impl Api {
             if is_last {
                 break;
             }
-            let path = path_of(response.url());
+            let path = exchange.path(&response);
             let (sent, can_replay) = (&exchange.snapshot, exchange.replay.is_some());
             let limit = deadline.left_to_wait();
             let another = match driver.rejected(sent, path, can_replay, limit).await {
@@ -212,11 +218,13 @@ impl Api {
             response = exchange.replay(response).await?;
             let is_rejected = exchange.is_token_rejected(&response);
             if is_rejected || !self.verdict.is_refusal(&response) {
-                driver.replayed(&exchange.snapshot, path_of(response.url()), is_rejected);
+                driver.replayed(&exchange.snapshot, exchange.path(&response), is_rejected);
             }
         }
-        let is_accepted = !self.verdict.is_refusal(&response);
-        Ok(annotate(response, &exchange.snapshot, exchange.extensions, is_accepted))
+        if !self.verdict.is_refusal(&response) {
+            mark_accepted(&response, &exchange.snapshot, || exchange.path);
+        }
+        Ok(with_update(response, &exchange.snapshot, exchange.extensions))
     }
 }
 
@@ -227,27 +235,26 @@ struct SelectedToken {
     session: Option<Arc<Driver>>,
 }
 
-/// Leaves the marks of an answer: the token was accepted, its update is offered.
+/// Leaves the mark of an answer: the token was accepted. `asked`: the path that was asked, which answered
+/// unless redirects were followed.
 #[inline(always)]
-fn annotate(
-    mut response: Response,
-    snapshot: &Arc<Snapshot>,
-    extensions: &mut Extensions,
-    is_accepted: bool,
-) -> Response {
-    if is_accepted {
-        snapshot.mark_accepted(|| path_of(response.url()));
-    }
-    if snapshot.has_update() {
-        offer_update(&mut response, snapshot, extensions);
-    }
-    response
+fn mark_accepted(
+    response: &impl StackResponse,
+    snapshot: &Snapshot,
+    asked: impl FnOnce() -> NonZeroU64,
+) {
+    snapshot.mark_accepted(|| response.url().map_or_else(asked, path_of_url));
 }
 
-/// What a session remembers of a path: a hash of origin and path. Nobody can choose paths that collide.
-#[cold]
-fn path_of(url: &Url) -> NonZeroU64 {
-    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    let hash = KEYS.hash_one(&url[..Position::AfterPath]);
-    NonZeroU64::new(hash).unwrap_or(NonZeroU64::MIN)
+/// Offers the token's update with the response.
+#[inline(always)]
+fn with_update<R: StackResponse>(
+    mut response: R,
+    snapshot: &Arc<Snapshot>,
+    extensions: &mut Extensions,
+) -> R {
+    if snapshot.has_update() {
+        offer_update(response.extensions_mut(), snapshot, extensions);
+    }
+    response
 }
