@@ -11,7 +11,9 @@ use url::Url;
 use super::http_client::HttpClient;
 use super::post::{Endpoint, post};
 use super::settings::{Endpoints, Settings};
-use super::{BasicEncoding, ClientAuthentication, Form, Provider, TokenRequest, endpoint_url};
+use super::{
+    BasicEncoding, ClientAuthentication, Form, Provider, Registration, TokenRequest, endpoint_url,
+};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::observe::ClientFields;
@@ -226,6 +228,15 @@ impl OAuthClient {
     /// The provider, as its metadata describes it; `None` where the application named the endpoints.
     pub fn provider(&self) -> Option<&Provider> {
         self.0.provider.as_ref()
+    }
+
+    /// The registration that it was made of.
+    pub(crate) fn registration(&self) -> Option<&Registration> {
+        self.0.registration.as_ref()
+    }
+
+    pub(super) fn of_registration(self, registration: Registration) -> Self {
+        self.with(|settings| settings.registration = Some(registration))
     }
 
     pub(super) fn of_provider(self, provider: Provider) -> Self {
