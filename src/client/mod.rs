@@ -3,6 +3,7 @@
 
 mod authenticate;
 mod authentication;
+mod client_assertion;
 mod client_metadata;
 mod endpoint_setters;
 mod endpoint_url;
@@ -12,6 +13,7 @@ mod http_client;
 mod introspection;
 mod limit;
 mod metadata;
+mod method;
 mod network;
 mod oauth_client;
 mod post;

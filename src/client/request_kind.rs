@@ -50,6 +50,20 @@ impl RequestKind {
         }
     }
 
+    /// The member of the metadata that names the endpoint
+    /// ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
+    pub(super) fn member(self) -> &'static str {
+        match self {
+            Self::Authorization => "authorization_endpoint",
+            Self::AuthorizationCode | Self::DeviceToken | Self::Refresh | Self::OtherGrant => {
+                "token_endpoint"
+            }
+            Self::DeviceAuthorization => "device_authorization_endpoint",
+            Self::Revocation => "revocation_endpoint",
+            Self::Introspection => "introspection_endpoint",
+        }
+    }
+
     const fn bit(self) -> u16 {
         1 << self as u16
     }

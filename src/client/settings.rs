@@ -1,6 +1,5 @@
 //! `Settings`: all that an [`OAuthClient`](super::OAuthClient) knows.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use http::{HeaderValue, Response};
 use secrecy::SecretString;
 use url::Url;
 
+use super::client_assertion::AssertionSettings;
 use super::guarded_resolver::GuardedResolver;
 use super::http_client::HttpClient;
 use super::shape::Shape;
@@ -79,8 +79,11 @@ pub(super) struct Settings {
     pub(super) http: Option<HttpClient>,
     /// Built at the first token request, where the application gave none.
     pub(super) own_http: Arc<OnceLock<HttpClient>>,
-    /// `Detect` found that this endpoint wants the credentials in the body.
-    pub(super) wants_post: Arc<AtomicBool>,
+    pub(super) assertions: AssertionSettings,
+    /// The endpoints are those for clients with a certificate, where the provider has such.
+    pub(super) mtls_endpoints: bool,
+    /// The method that `Detect` has found.
+    pub(super) found_method: Arc<OnceLock<ClientAuthentication>>,
 }
 
 /// The default limits.
@@ -108,15 +111,9 @@ impl Settings {
             user_agent: None,
             http: None,
             own_http: Arc::default(),
-            wants_post: Arc::default(),
-        }
-    }
-
-    pub(super) fn method(&self) -> ClientAuthentication {
-        match (self.authentication, &self.secret) {
-            (Some(method), _) => method,
-            (None, Some(_)) => self.default_authentication,
-            (None, None) => ClientAuthentication::None,
+            assertions: AssertionSettings::default(),
+            mtls_endpoints: false,
+            found_method: Arc::default(),
         }
     }
 
@@ -126,14 +123,6 @@ impl Settings {
         }
         let built = own_http(&self.endpoints.token, None)?;
         Ok(self.own_http.get_or_init(|| built))
-    }
-
-    pub(super) fn wants_post(&self) -> bool {
-        self.wants_post.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn remember_post(&self) {
-        self.wants_post.store(true, Ordering::Relaxed);
     }
 }
 

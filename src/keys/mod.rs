@@ -1,6 +1,7 @@
 //! Keys that sign: of the application itself, and elsewhere.
 
 mod algorithm;
+mod hs256;
 mod jws;
 mod key_pair;
 mod pem;
@@ -13,5 +14,8 @@ mod signing_key;
 mod tests;
 
 pub use algorithm::SigningAlgorithm;
+#[cfg(feature = "testing")]
+pub(crate) use hs256::verifies_hs256;
+pub(crate) use hs256::{LEAST_SECRET, sign_hs256};
 pub use signer::Signer;
 pub use signing_key::SigningKey;
