@@ -102,6 +102,8 @@
 //! - `postgres`, `redis`, `sqlite`: stores that processes share (`store::PostgresStore`,
 //!   `store::RedisStore`, `store::SqliteStore`), on a pool or connection of yours.
 //! - `testing`: an OAuth 2 provider on loopback (the module `testing`), for your tests as for ours.
+//! - `tower`: a layer for `tower` services over the `http` crate's requests, such as hyper's client and
+//!   tonic's channel (the module `tower`).
 //!
 //! TLS is the application's choice: enable one of reqwest's TLS features, such as `rustls`, in your
 //! own `Cargo.toml`.
@@ -145,6 +147,9 @@ pub mod store;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod token;
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub mod tower;
 mod wire;
 
 // The crates whose types are in this API.

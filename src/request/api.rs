@@ -66,6 +66,11 @@ pub(super) enum Source {
 }
 
 impl Api {
+    #[cfg(feature = "tower")]
+    pub(crate) fn origins(&self) -> Option<&Origins> {
+        self.origins.as_ref()
+    }
+
     /// Sends the request. `http` is a `&reqwest::Client`, or another [`SendRequest`].
     ///
     /// # Errors
@@ -80,7 +85,7 @@ impl Api {
         http: S,
         request: Request,
     ) -> Result<Response, RequestError<S::Error>> {
-        self.run(request, &mut Extensions::new(), http).await
+        Self::run(self, request, Extensions::new(), http, |error| error).await
     }
 
     /// As [`execute`](Self::execute), for a request that is different.
@@ -100,7 +105,7 @@ impl Api {
     ) -> Result<Response, RequestError<S::Error>> {
         let mut extensions = Extensions::new();
         extensions.insert(options);
-        self.run(request, &mut extensions, http).await
+        Self::run(self, request, extensions, http, |error| error).await
     }
 
     /// An application's own rule for which responses reject the token, for an API that says 403 or 400 to

@@ -22,7 +22,7 @@ use super::placement::Placement;
 use super::request_error::RequestError;
 use super::request_options::SentWithoutToken;
 use super::sent::Replay;
-use super::stack::{Address, Stack, StackRequest, StackResponse};
+use super::stack::{Stack, StackRequest, StackResponse, path_of_url};
 use super::verdict::Verdict;
 use crate::origin::Origins;
 use crate::session::Snapshot;
@@ -40,7 +40,7 @@ pub(super) struct Exchange<'a, S: Stack> {
     pub(super) asked: Option<Url>,
     /// What a session remembers of where it was sent first.
     pub(super) path: NonZeroU64,
-    pub(super) replay: Option<Replay<S::Request>>,
+    pub(super) replay: Option<Replay<S>>,
     /// The token that was sent last.
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) deadline: Deadline,
@@ -55,11 +55,16 @@ impl<S: Stack> Exchange<'_, S> {
         &mut self,
         before: S::Response,
     ) -> Result<S::Response, RequestError<S::Error>> {
-        let Some(request) = self.replay.as_ref().and_then(Replay::make) else { return Ok(before) };
+        let Some(request) = self.made_again() else { return Ok(before) };
         // The connection is free for the replay once the 401 is gone.
         drop(before);
         let response = self.send(request).await?;
         self.follow(response).await
+    }
+
+    /// The request, to be sent again.
+    fn made_again(&self) -> Option<S::Request> {
+        self.replay.as_ref()?.make(&self.send)
     }
 
     /// Sends the request on to the listed origin that it was redirected to without its token.
@@ -75,7 +80,7 @@ impl<S: Stack> Exchange<'_, S> {
             if !replay.request.redirect(&url) {
                 break;
             }
-            let Some(request) = replay.make() else { break };
+            let Some(request) = replay.make(&self.send) else { break };
             drop(response);
             self.redirects += 1;
             self.asked = Some(url);
@@ -104,7 +109,7 @@ impl<S: Stack> Exchange<'_, S> {
 
     /// What a session remembers of the path that answered.
     pub(super) fn path(&self, response: &S::Response) -> NonZeroU64 {
-        response.url().map_or(self.path, Address::path)
+        response.url().map_or(self.path, path_of_url)
     }
 
     /// The URL of a 401 that has not seen the token, and that may.
@@ -136,10 +141,9 @@ impl<S: Stack> Exchange<'_, S> {
         &mut self,
         before: S::Response,
     ) -> Result<S::Response, RequestError<S::Error>> {
-        let Some(mut request) = self.replay.as_ref().and_then(Replay::make) else {
-            return Ok(before);
-        };
+        let Some(mut request) = self.made_again() else { return Ok(before) };
         drop(before);
+        self.send.ready_again().await.map_err(RequestError::Send)?;
         request.set_timeout(self.deadline.left());
         send_bare(request, self.extensions, &mut self.send).await
     }
@@ -148,6 +152,7 @@ impl<S: Stack> Exchange<'_, S> {
         &mut self,
         mut request: S::Request,
     ) -> Result<S::Response, RequestError<S::Error>> {
+        self.send.ready_again().await.map_err(RequestError::Send)?;
         self.placement.put(&mut request, &self.snapshot);
         request.set_timeout(self.deadline.left());
         match self.send.send(request, self.extensions).await {

@@ -7,6 +7,7 @@
 //! reference count), clone the header value (another), insert it. No lock, no allocation of our
 //! own, no formatting. Everything rarer is in futures that are boxed when they are needed.
 
+use std::borrow::{Borrow, BorrowMut};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::exchange::{Exchange, send_bare};
 use super::request_error::RequestError;
 use super::request_options::{Handling, TokenUse, user};
 use super::sent::Sent;
-use super::stack::{Address, Stack, StackRequest, StackResponse};
+use super::stack::{Stack, StackRequest, StackResponse, path_of_url};
 use crate::error::{Error, Kind};
 use crate::resource::ResourceSession;
 use crate::session::{Driver, Provenance, Snapshot, offer_update};
@@ -31,36 +32,42 @@ impl Api {
     /// One request, under any stack.
     #[expect(clippy::manual_async_fn, reason = "its future would hold the request twice")]
     #[inline]
-    pub(crate) fn run<'a, S, F>(
-        &'a self,
+    pub(crate) fn run<S, E>(
+        api: impl Borrow<Self>,
         mut request: S::Request,
-        extensions: &'a mut Extensions,
+        mut extensions: impl BorrowMut<Extensions>,
         mut send: S,
-    ) -> impl Future<Output = Result<S::Response, F>>
+        into_error: impl Fn(RequestError<S::Error>) -> E,
+    ) -> impl Future<Output = Result<S::Response, E>>
     where
-        S: Stack + 'a,
-        F: From<RequestError<S::Error>>,
+        S: Stack,
     {
         async move {
+            let (api, extensions) = (api.borrow(), extensions.borrow_mut());
             let handling = Handling::of(extensions);
-            if handling.token == TokenUse::Never
-                || !self.allows(&request).map_err(RequestError::Token)?
-            {
+            let gets_token = handling.token != TokenUse::Never
+                && match api.allows(&send, &request) {
+                    Ok(allows) => allows,
+                    Err(error) => return Err(into_error(RequestError::Token(error))),
+                };
+            if !gets_token {
                 let sent = send.send(request, extensions).await;
-                return Ok(sent.map_err(RequestError::Send)?);
+                return sent.map_err(|error| into_error(RequestError::Send(error)));
             }
             let deadline = Deadline::of(&request, &handling);
             let names_no_user =
-                || matches!(self.source, Source::Many(_)) && user(extensions).is_none();
+                || matches!(api.source, Source::Many(_)) && user(extensions).is_none();
             if handling.token == TokenUse::IfAny && names_no_user() {
-                return Ok(Box::pin(send_bare(request, extensions, &mut send)).await?);
+                return Box::pin(send_bare(request, extensions, &mut send))
+                    .await
+                    .map_err(into_error);
             }
-            let ready = match self.ready(extensions) {
+            let ready = match api.ready(extensions) {
                 Some(ready) => ready,
                 None => {
                     let timeouts = [request.timeout(), handling.longest_wait];
                     let limit = timeouts.into_iter().flatten().min();
-                    let ready = Box::pin(self.wait(extensions, limit)).await;
+                    let ready = Box::pin(api.wait(extensions, limit)).await;
                     // None is left if a token that is good was waited for in vain: then it has its time anew.
                     if let Some(left) = deadline.left().filter(|left| !left.is_zero()) {
                         request.set_timeout(Some(left));
@@ -69,46 +76,51 @@ impl Api {
                         Ok(Some(ready)) => ready,
                         Ok(None) => {
                             let waits = (handling, deadline);
-                            let challenged =
-                                self.until_challenged(request, waits, extensions, send);
-                            return Ok(Box::pin(challenged).await?);
+                            let challenged = api.until_challenged(request, waits, extensions, send);
+                            return Box::pin(challenged).await.map_err(into_error);
                         }
                         Err(error) if handling.goes_bare_after(&error) => {
-                            return Ok(Box::pin(send_bare(request, extensions, &mut send)).await?);
+                            return Box::pin(send_bare(request, extensions, &mut send))
+                                .await
+                                .map_err(into_error);
                         }
-                        Err(error) => return Err(RequestError::Token(error).into()),
+                        Err(error) => return Err(into_error(RequestError::Token(error))),
                     }
                 }
             };
-            let sent = Sent::of(&mut request, extensions, handling.is_sent_once);
-            self.placement.put(&mut request, &ready.snapshot);
-            let sent_now = send.send(request, extensions).await;
-            let mut response = match sent_now {
-                Ok(response) => response,
-                Err(error) => {
-                    return Err(RequestError::Send(self.placement.hide_in_error(error)).into());
+            let sent = Sent::of(&mut request, &send, extensions, handling.is_sent_once);
+            api.placement.put(&mut request, &ready.snapshot);
+            // The future is smaller if no response is alive where it waits.
+            let after_asking = {
+                let mut response = match send.send(request, extensions).await {
+                    Ok(response) => response,
+                    Err(error) => {
+                        let error = api.placement.hide_in_error(error);
+                        return Err(into_error(RequestError::Send(error)));
+                    }
+                };
+                if api.placement.is_in_url() {
+                    response = api.placement.hide(response);
                 }
+                if !api.verdict.may_ask(&response) {
+                    mark_accepted(&response, &ready.snapshot, || sent.path(&send));
+                    return Ok(with_update(response, &ready.snapshot, extensions));
+                }
+                let waits = (handling, deadline);
+                Box::pin(api.after_asking(response, ready, sent, waits, extensions, send))
             };
-            if self.placement.is_in_url() {
-                response = self.placement.hide(response);
-            }
-            if !self.verdict.may_ask(&response) {
-                mark_accepted(&response, &ready.snapshot, || sent.path());
-                return Ok(with_update(response, &ready.snapshot, extensions));
-            }
-            let waits = (handling, deadline);
-            Ok(Box::pin(self.after_asking(response, ready, sent, waits, extensions, send)).await?)
+            after_asking.await.map_err(into_error)
         }
     }
 
     /// Whether the request gets a token.
     #[inline]
-    fn allows(&self, request: &impl StackRequest) -> Result<bool, Error> {
-        Ok(!self.placement.is_taken(request) && request.is_for(self.origins.as_ref())?)
+    fn allows<S: Stack>(&self, stack: &S, request: &S::Request) -> Result<bool, Error> {
+        Ok(!self.placement.is_taken(request) && stack.is_for(request, self.origins.as_ref())?)
     }
 
     /// The hot path: a fresh token, at once.
-    #[inline]
+    #[inline(always)]
     fn ready(&self, extensions: &Extensions) -> Option<SelectedToken> {
         if self.is_foreground {
             return None;
@@ -166,7 +178,7 @@ impl Api {
         extensions: &mut Extensions,
         mut send: S,
     ) -> Result<S::Response, RequestError<S::Error>> {
-        let sent = Sent::of(&mut request, extensions, waits.0.is_sent_once);
+        let sent = Sent::of(&mut request, &send, extensions, waits.0.is_sent_once);
         let response = send_bare(request, extensions, &mut send).await?;
         if !self.verdict.may_ask(&response) {
             return Ok(response);
@@ -181,13 +193,13 @@ impl Api {
         &self,
         response: S::Response,
         SelectedToken { snapshot, session }: SelectedToken,
-        sent: Sent<S::Request>,
+        sent: Sent<S>,
         (handling, deadline): (Handling, Deadline),
         extensions: &mut Extensions,
         send: S,
     ) -> Result<S::Response, RequestError<S::Error>> {
-        let path = sent.path();
-        let (asked, replay) = sent.into_parts();
+        let (address, replay) = sent.into_parts();
+        let (path, asked) = (send.path(&address), S::url(address));
         let (origins, verdict, redirects) = (self.origins.as_ref(), &self.verdict, 0);
         let mut exchange = Exchange {
             origins,
@@ -327,7 +339,7 @@ fn mark_accepted(
     snapshot: &Snapshot,
     asked: impl FnOnce() -> NonZeroU64,
 ) {
-    snapshot.mark_accepted(|| response.url().map_or_else(asked, Address::path));
+    snapshot.mark_accepted(|| response.url().map_or_else(asked, path_of_url));
 }
 
 /// Offers the token's update with the response.
