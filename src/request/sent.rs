@@ -8,8 +8,7 @@ use super::replay_body::ReplayBody;
 use super::request_options::replay_body;
 use super::stack::{Address, Stack, StackRequest};
 
-/// A request that was sent.
-#[expect(clippy::large_enum_variant, reason = "a box would cost every request an allocation")]
+/// A request that was sent. Not boxed if it can be sent again: that would cost every request an allocation.
 pub(super) enum Sent<S: Stack> {
     /// It can be sent again.
     Buffered(S::Request),

@@ -72,24 +72,19 @@ async fn from_a_bare_401_to_an_answered_request() {
 async fn from_a_bare_401_on_another_device() {
     let world = world(|p| p).await;
     let provider = world.provider.clone();
-    let login = OAuthClient::for_resource(world.provider.api_url())
-        .on_device(move |login| assert!(provider.approve_device(login.user_code())));
+    let shown = Arc::new(Semaphore::new(0));
+    let shown_now = shown.clone();
+    let login = OAuthClient::for_resource(world.provider.api_url()).on_device(move |login| {
+        assert!(provider.approve_device(login.user_code()));
+        shown_now.add_permits(1);
+    });
     let session = session(&world, login);
-    let waiting = get(&world, &session, "");
-    tokio::pin!(waiting);
-    while world.provider.counts().registrations == 0 || world.provider.device_requests().is_empty()
-    {
-        tokio::select! {
-            biased;
-            _ = &mut waiting => panic!("nobody waited"),
-            () = tokio::task::yield_now() => {}
-        }
-    }
-    for _ in 0..50 {
-        tokio::select! { biased; _ = &mut waiting => panic!("nobody waited"), () = world.round_trips() => break }
-    }
+    let request = plain_http().get(world.provider.api_url()).build().unwrap();
+    let waiting = tokio::spawn(async move { session.execute(&plain_http(), request).await });
+    shown.acquire().await.unwrap().forget();
+    world.plain_turns().await;
     pass(5).await;
-    assert_eq!(waiting.await, 200);
+    assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
     let request = &world.provider.device_requests()[0];
     assert_eq!(request.param("resource"), Some(&*world.provider.api_url()));
     assert_eq!(world.provider.counts().authorizations, 0);
