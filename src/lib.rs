@@ -136,10 +136,12 @@ mod origin;
 pub mod presets;
 mod redact;
 mod request;
+mod resource;
 mod saver;
 mod secret;
 mod session;
 mod sessions;
+mod step_up;
 pub mod store;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -200,7 +202,12 @@ pub use request::{
     Api, ReplayBody, RequestError, RequestOptions, SendRequest, SentWithoutToken, redirect_policy,
     redirect_policy_within, redirect_policy_within_origin,
 };
+pub use resource::{
+    Asked, Authorize, Authorized, Discovered, ResourceLogin, ResourceSession,
+    ResourceSessionBuilder,
+};
 pub use saver::TokenSaver;
 pub use session::{KeepFreshGuard, Session, SessionBuilder, TokenUpdated, TokenUpdates};
 pub use sessions::{UserId, UserSessions, UserSessionsBuilder};
+pub use step_up::StepUp;
 pub use token::Token;

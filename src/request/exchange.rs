@@ -26,6 +26,7 @@ use super::stack::{Stack, StackRequest, StackResponse, path_of_url};
 use super::verdict::Verdict;
 use crate::origin::Origins;
 use crate::session::Snapshot;
+use crate::step_up::StepUp;
 
 /// How often a request is sent on. Each time reqwest may have followed ten redirects.
 const MOST_REDIRECTS: u8 = 5;
@@ -90,10 +91,20 @@ impl<S: Stack> Exchange<'_, S> {
 
     /// Whether the response says that a new token may help.
     pub(super) fn is_token_rejected(&self, response: &S::Response) -> bool {
-        // Redirects are followed below us. One that left the origin lost the token on the way, so what
-        // answered has not seen it, and its 401 says nothing of it.
-        let asked = self.asked.as_ref().map(Url::origin);
-        asked == response.url().map(Url::origin) && self.verdict.is_curable(response)
+        self.has_seen_token(response) && self.verdict.is_curable(response)
+    }
+
+    /// What the API wants beyond the token, if it says so.
+    pub(super) fn step_up(&self, response: &S::Response) -> Option<StepUp> {
+        let granted = self.snapshot.token().and_then(|token| token.scope());
+        let asked = StepUp::asked_by(response.status(), response.headers(), granted)?;
+        self.has_seen_token(response).then_some(asked)
+    }
+
+    /// Redirects are followed below us. One that left the origin lost the token on the way, so what answered
+    /// has not seen it, and says nothing of it.
+    pub(super) fn has_seen_token(&self, response: &S::Response) -> bool {
+        self.asked.as_ref().map(Url::origin) == response.url().map(Url::origin)
     }
 
     /// What a session remembers of the path that answered.
