@@ -4,7 +4,7 @@ use std::iter::once;
 use std::time::Duration;
 
 use super::{
-    Attempt, Credential, LONGEST_SAVE, Machine, Now, Outcome, Pause, Record, Settings, Ticket,
+    Attempt, Credential, FOLLOW_UPS, LONGEST_SAVE, Machine, Now, Outcome, Pause, Record, Settings, Ticket,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -41,7 +41,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.store.retry_at.iter_mut().for_each(|at| raise(at, passed));
         self.store.failures = self.store.failures.min(4);
         if let Some(failure) = &mut self.failure {
-            failure.attempts = failure.attempts.min(2);
+            failure.attempts = failure.attempts.min(FOLLOW_UPS + 1);
             failure.retry_at.iter_mut().for_each(|at| raise(at, passed));
         }
         if let Some(unsaved) = &mut self.unsaved {

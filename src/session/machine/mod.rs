@@ -75,6 +75,8 @@ pub(crate) const UNNUMBERED: u64 = u64::MAX;
 const SECOND_TRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_millis(750));
 /// A call of the saver that takes longer is set aside, and another one is made: it may hang for ever.
 pub(crate) const LONGEST_SAVE: Duration = Duration::from_secs(60);
+/// After an answer was lost, so many attempts follow that nobody asks for.
+const FOLLOW_UPS: u32 = 3;
 /// Calls of the saver that may be set aside; with more, the session waits for one to end.
 const MAX_SET_ASIDE: u8 = 2;
 
@@ -102,6 +104,8 @@ pub(crate) struct Machine<T, E> {
     is_login_expiry_noted: bool,
     /// An answer to the present refresh token was lost, or is still to come.
     response_lost: bool,
+    /// After that the session asks again by itself.
+    follows_up: bool,
     failure: Option<Failure<E>>,
     /// Counts failed renewals, so that whoever waits for one notices that it failed.
     failures: u32,
@@ -144,6 +148,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             serial: 0,
             is_login_expiry_noted: false,
             response_lost: false,
+            follows_up: false,
             failure: None,
             failures: 0,
             pending: None,
@@ -193,6 +198,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// What to do next. To be asked again until it says `None`.
     pub(crate) fn next(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
+        self.follow_up(settings, now);
         let action = match settings.home {
             Home::Store => self.next_shared(settings, now),
             Home::Memory | Home::Saver => self.next_own(settings, now),
@@ -231,13 +237,15 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some(attempt) = self.attempt.as_ref().filter(|_| self.request.is_none() && idle) {
             times.push(attempt.try_at.max(self.store.retry_at.unwrap_or_default()));
         }
+        times.extend(self.follow_up_at());
         times.into_iter().min()
     }
 
     /// Whether something is under way, or waits to be done.
     pub(crate) fn is_busy(&self) -> bool {
         let revokes = self.revocation.as_ref().is_some_and(|revocation| revocation.error.is_none());
-        self.is_active()
+        self.follow_up_at().is_some()
+            || self.is_active()
             || self.saving.is_some()
             || self.set_aside > 0
             || self.unsaved.is_some()
@@ -252,6 +260,31 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             || self.request.is_some()
             || self.abandoned > 0
             || self.revocation.as_ref().is_some_and(|r| r.under_way || r.error.is_none())
+    }
+
+    /// After an answer was lost, when to present the refresh token again although nobody asks: providers with
+    /// a grace period accept it again for a short time, and the next request may come too late.
+    fn follow_up_at(&self) -> Option<Duration> {
+        let is_idle = self.request.is_none() && self.pending.is_none() && self.outcome.is_none();
+        if !self.response_lost || !self.follows_up || !is_idle || self.wanted().is_some() {
+            return None;
+        }
+        let failure = self.failure.as_ref().filter(|failure| {
+            matches!(failure.reason, Reason::Error(_)) && failure.attempts <= FOLLOW_UPS
+        })?;
+        let record = self.seen.as_ref().and_then(|seen| seen.record.as_ref().map(|r| (seen, r)));
+        let paused = record.and_then(|(seen, r)| Some(seen.since + r.pause.as_ref()?.wait));
+        let times = [failure.retry_at, paused, self.store.retry_at];
+        times.into_iter().flatten().max()
+    }
+
+    fn follow_up(&mut self, settings: &Settings, now: &Now) {
+        if self.follow_up_at().is_some_and(|at| now.at >= at)
+            && self.want(&Target::OWN, settings, now).is_err()
+        {
+            // What stands in the way is told to the next request.
+            self.failure.iter_mut().for_each(|failure| failure.attempts = FOLLOW_UPS + 1);
+        }
     }
 
     fn has_store_work(&self) -> bool {
