@@ -4,7 +4,8 @@ use std::iter::once;
 use std::time::Duration;
 
 use super::{
-    Attempt, Credential, FOLLOW_UPS, LONGEST_SAVE, Machine, Now, Outcome, Pause, Record, Settings, Ticket,
+    Attempt, Credential, FOLLOW_UPS, LONGEST_SAVE, Machine, Now, Outcome, Pause, Record, Settings,
+    Ticket,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {

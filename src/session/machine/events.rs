@@ -235,9 +235,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             }
             Answer::Failed(error, class) if is_current => {
                 let in_doubt = matches!(class, FailureClass::Foreign { in_doubt: true, .. });
-                if request.refresh && in_doubt {
-                    self.lose_response(settings);
-                }
+                self.response_lost |= request.refresh && in_doubt;
                 self.gained_nothing(error, class, settings, now);
             }
             Answer::Lost(error) if is_current => self.lost(error, request.refresh, settings, now),
@@ -337,15 +335,10 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         true
     }
 
-    /// The provider may have replaced the refresh token.
-    fn lose_response(&mut self, settings: &Settings) {
-        self.response_lost = true;
-        self.follows_up = !settings.foreground && !settings.manual_refresh;
-    }
-
     fn lost(&mut self, error: E, refresh: bool, settings: &Settings, now: &Now) {
         if refresh {
-            self.lose_response(settings);
+            self.response_lost = true;
+            self.follows_up = !settings.foreground && !settings.manual_refresh;
         }
         let try_at = now.at + between(SECOND_TRY.0, SECOND_TRY.1, now.jitter);
         let is_wanted = self.wanted().is_some();

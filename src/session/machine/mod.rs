@@ -104,7 +104,7 @@ pub(crate) struct Machine<T, E> {
     is_login_expiry_noted: bool,
     /// An answer to the present refresh token was lost, or is still to come.
     response_lost: bool,
-    /// After that the session asks again by itself.
+    /// There was no answer at all, or half of one: the session asks again by itself.
     follows_up: bool,
     failure: Option<Failure<E>>,
     /// Counts failed renewals, so that whoever waits for one notices that it failed.
