@@ -55,8 +55,8 @@ pub(crate) use action::{Action, Answer, Found, Presented, Purpose, StoreFailure,
 pub(crate) use backoff::{Backoff, FailureClass};
 pub(crate) use memory::Served;
 use memory::{
-    Attempt, Failure, Look, Outcome, Pending, Revocation, SaveCall, Seen, StoreCall, StoreHealth,
-    TokenRequest, Unsaved,
+    Attempt, Failure, FollowUp, Look, Outcome, Pending, Revocation, SaveCall, Seen, StoreCall,
+    StoreHealth, TokenRequest, Unsaved,
 };
 pub(crate) use note::{Cause, Note};
 pub(crate) use reason::Reason;
@@ -75,8 +75,6 @@ pub(crate) const UNNUMBERED: u64 = u64::MAX;
 const SECOND_TRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_millis(750));
 /// A call of the saver that takes longer is set aside, and another one is made: it may hang for ever.
 pub(crate) const LONGEST_SAVE: Duration = Duration::from_secs(60);
-/// After an answer was lost, so many attempts follow that nobody asks for.
-const FOLLOW_UPS: u32 = 3;
 /// Calls of the saver that may be set aside; with more, the session waits for one to end.
 const MAX_SET_ASIDE: u8 = 2;
 
@@ -105,7 +103,7 @@ pub(crate) struct Machine<T, E> {
     /// An answer to the present refresh token was lost, or is still to come.
     response_lost: bool,
     /// There was no answer at all, or half of one: the session asks again by itself.
-    follows_up: bool,
+    follow_up: Option<FollowUp>,
     failure: Option<Failure<E>>,
     /// Counts failed renewals, so that whoever waits for one notices that it failed.
     failures: u32,
@@ -148,7 +146,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             serial: 0,
             is_login_expiry_noted: false,
             response_lost: false,
-            follows_up: false,
+            follow_up: None,
             failure: None,
             failures: 0,
             pending: None,
@@ -262,29 +260,27 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             || self.revocation.as_ref().is_some_and(|r| r.under_way || r.error.is_none())
     }
 
-    /// After an answer was lost, when to present the refresh token again although nobody asks: providers with
-    /// a grace period accept it again for a short time, and the next request may come too late.
-    fn follow_up_at(&self) -> Option<Duration> {
-        let is_idle = self.request.is_none() && self.pending.is_none() && self.outcome.is_none();
-        if !self.response_lost || !self.follows_up || !is_idle || self.wanted().is_some() {
-            return None;
+    /// After an answer was lost, presents the refresh token again although nobody asks: providers with a
+    /// grace period accept it again for a short time, and the next request may come too late.
+    fn follow_up(&mut self, settings: &Settings, now: &Now) {
+        if self.follow_up_at().is_none_or(|at| now.at < at) {
+            return;
         }
-        let failure = self.failure.as_ref().filter(|failure| {
-            matches!(failure.reason, Reason::Error(_)) && failure.attempts <= FOLLOW_UPS
-        })?;
-        let record = self.seen.as_ref().and_then(|seen| seen.record.as_ref().map(|r| (seen, r)));
-        let paused = record.and_then(|(seen, r)| Some(seen.since + r.pause.as_ref()?.wait));
-        let times = [failure.retry_at, paused, self.store.retry_at];
-        times.into_iter().flatten().max()
+        let paused = self.seen.as_ref().and_then(|seen| seen.paused(now));
+        let at =
+            paused.map(|(_, left)| now.at + left).or(self.store.retry_at.filter(|at| now.at < *at));
+        if let Some(follow_up) = &mut self.follow_up {
+            follow_up.at = at;
+        }
+        if at.is_none() {
+            // What stands in the way is told to the next request.
+            self.want(&Target::OWN, settings, now).ok();
+        }
     }
 
-    fn follow_up(&mut self, settings: &Settings, now: &Now) {
-        if self.follow_up_at().is_some_and(|at| now.at >= at)
-            && self.want(&Target::OWN, settings, now).is_err()
-        {
-            // What stands in the way is told to the next request.
-            self.failure.iter_mut().for_each(|failure| failure.attempts = FOLLOW_UPS + 1);
-        }
+    fn follow_up_at(&self) -> Option<Duration> {
+        let is_idle = self.request.is_none() && self.pending.is_none() && self.outcome.is_none();
+        self.follow_up.as_ref()?.at.filter(|_| is_idle && self.wanted().is_none())
     }
 
     fn has_store_work(&self) -> bool {
