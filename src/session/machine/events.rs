@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::backoff::between;
 use super::unauthorized::Paths;
 use super::{
-    Answer, Credential, Failure, FailureClass, Found, Home, Machine, Note, Now, Outcome, Pause,
-    Pending, Presented, Purpose, Reason, Record, Revocation, SECOND_TRY, SaveCall, Settings, State,
-    StoreCall, StoreFailure, StoreHealth, Swapped, Target, Unsaved,
+    Answer, Credential, Failure, FailureClass, FollowUp, Found, Home, Machine, Note, Now, Outcome,
+    Pause, Pending, Presented, Purpose, Reason, Record, Revocation, SECOND_TRY, SaveCall, Settings,
+    State, StoreCall, StoreFailure, StoreHealth, Swapped, Target, Unsaved,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -323,7 +323,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.want_others(target, now);
             self.access_mut(target).refusal = None;
             self.failure = None;
-            self.response_lost = false;
+            (self.response_lost, self.follow_up) = (false, None);
             return true;
         }
         self.unsaved = None;
@@ -337,6 +337,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     fn lost(&mut self, error: E, refresh: bool, settings: &Settings, now: &Now) {
         if refresh {
+            if !self.response_lost && !settings.foreground && !settings.manual_refresh {
+                self.follow_up = Some(FollowUp::new());
+            }
             self.response_lost = true;
         }
         let try_at = now.at + between(SECOND_TRY.0, SECOND_TRY.1, now.jitter);
@@ -357,6 +360,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     fn gained_nothing(&mut self, error: E, class: FailureClass, settings: &Settings, now: &Now) {
         let (attempts, wait) = self.backoff(class, settings, now);
+        self.follow_up = self.follow_up.take().and_then(|follow_up| follow_up.after(now.at + wait));
         let pause = Pause::new(now.wall, wait, error.clone(), attempts);
         let is_recorded = self.release(Some(pause), settings);
         self.fail_for(error, (attempts, wait), is_recorded, settings, now);
@@ -513,7 +517,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             access.paths = Paths::default();
             access.refusal = None;
         }
-        self.response_lost = false;
+        (self.response_lost, self.follow_up) = (false, None);
         self.renewed = None;
         self.unsaved = None;
         // Whoever waits for the old login's token now waits for this one.
