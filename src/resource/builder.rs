@@ -13,7 +13,7 @@ use crate::client::HttpClient;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::origin::Origins;
-use crate::session::{Session, SessionBuilder};
+use crate::session::{Session, SessionBuilder, Target};
 use crate::store::TokenStore;
 
 impl Session {
@@ -127,6 +127,7 @@ impl ResourceSessionBuilder {
             http: self.http,
             clock: self.clock,
             is_foreground: self.is_foreground,
+            target: Target::default(),
             keeper,
             present: Default::default(),
             restored: Default::default(),

@@ -30,7 +30,7 @@ use crate::client::{HttpClient, OAuthClient, Provider};
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::origin::Origins;
-use crate::session::{Driver, Session, Snapshot};
+use crate::session::{Driver, Session, Snapshot, Target};
 use crate::step_up::{StepUp, scope_union};
 use crate::store::TokenStore;
 
@@ -64,6 +64,7 @@ pub(super) struct Inner {
     pub(super) http: Option<HttpClient>,
     pub(super) clock: Clock,
     pub(super) is_foreground: bool,
+    pub(super) target: Target,
     pub(super) keeper: Keeper,
     pub(super) present: ArcSwapOption<Login>,
     /// Whether it was looked for in the store. Held while somebody looks.
@@ -140,7 +141,7 @@ impl ResourceSession {
     ///
     /// Safe: the login goes on without the caller.
     pub async fn log_in(&self) -> Result<Session, Error> {
-        if self.usable(None).await?.is_none() {
+        if self.usable(self.target(), None).await?.is_none() {
             let need = Need { aim: Aim::Login, challenge: None, scope: None };
             self.authorize(&need, &Arc::new(Snapshot::empty()), None).await?;
         }
@@ -186,9 +187,18 @@ impl ResourceSession {
     }
 
     /// A token that may be used; `None` if only a new login brings one.
-    pub(crate) async fn usable(&self, limit: Option<Duration>) -> Result<Option<Usable>, Error> {
+    pub(crate) async fn usable(
+        &self,
+        target: &Target,
+        limit: Option<Duration>,
+    ) -> Result<Option<Usable>, Error> {
         let Some(login) = self.0.login().await? else { return Ok(None) };
-        usable(&login, limit).await
+        usable(&login, target, limit).await
+    }
+
+    /// What tokens are for, unless a request says otherwise: what the login is for.
+    pub(crate) fn target(&self) -> &Target {
+        &self.0.target
     }
 
     /// What a response to this token asks for that somebody could log in for.
@@ -249,7 +259,7 @@ impl ResourceSession {
             // What another request wanted may have failed for reasons of its own.
             if flight.aim == need.aim {
                 outcome?;
-                return self.usable(None).await;
+                return self.usable(self.target(), None).await;
             }
         }
     }
@@ -259,7 +269,7 @@ impl ResourceSession {
         let present = self.0.present.load_full();
         let Some(login) = present else { return Ok(None) };
         let text = |snapshot: &Snapshot| snapshot.token().map(|one| one.access_token().to_owned());
-        let usable = usable(&login, None).await?;
+        let usable = usable(&login, self.target(), None).await?;
         Ok(usable.filter(|(_, snapshot)| text(snapshot) != text(sent)))
     }
 
@@ -329,9 +339,13 @@ impl State {
     }
 }
 
-async fn usable(login: &Login, limit: Option<Duration>) -> Result<Option<Usable>, Error> {
+async fn usable(
+    login: &Login,
+    target: &Target,
+    limit: Option<Duration>,
+) -> Result<Option<Usable>, Error> {
     let driver = &login.session.0;
-    match driver.usable(limit).await {
+    match driver.usable(target, limit).await {
         Ok(snapshot) => Ok(Some((driver.clone(), snapshot))),
         Err(error) if error.is_reauthorization_required() => Ok(None),
         Err(error) => Err(error),

@@ -61,7 +61,9 @@ impl<C> Settings<C> {
             // That of a CONNECT request.
             _ => return Ok(false),
         };
-        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        // That of an OPTIONS request may be a star.
+        let path = uri.path_and_query().map(PathAndQuery::as_str);
+        let path = path.filter(|path| path.starts_with('/')).unwrap_or("/");
         let url = format!("{scheme}://{authority}{path}").parse::<Url>().ok();
         let url = url.filter(|url| {
             let has_host =
@@ -216,5 +218,130 @@ impl<R: Send> StackResponse for http::Response<R> {
 
     fn extensions_mut(&mut self) -> &mut Extensions {
         self.extensions_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::OAuthClient;
+    use crate::session::Session;
+    use crate::tower::{CloneBodies, OAuthLayer};
+
+    fn api(origins: Origins) -> Api {
+        let app = OAuthClient::new("foo", "https://provider.example/token").unwrap();
+        Session::builder(app).build().api(origins).unwrap()
+    }
+
+    /// Whether the URI's request gets a token; `None`: an error.
+    fn gets_token(origins: Origins, server: Option<&str>, uri: &str) -> Option<bool> {
+        let server = server.and_then(Server::of);
+        let settings = Arc::new(Settings::new(api(origins.clone()), server, CloneBodies));
+        let below = Below::<_, String, _>::ready(NoService, settings);
+        let request = http::Request::builder().uri(uri).body(String::new()).unwrap();
+        below.is_for(&request, Some(&origins)).ok()
+    }
+
+    struct NoService;
+
+    impl Service<http::Request<String>> for NoService {
+        type Response = http::Response<()>;
+        type Error = std::convert::Infallible;
+        type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
+
+        fn poll_ready(
+            &mut self,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Result<(), Self::Error>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: http::Request<String>) -> Self::Future {
+            std::future::ready(Ok(http::Response::new(())))
+        }
+    }
+
+    #[test]
+    fn uris_of_the_listed_origins_get_the_token_however_they_are_written() {
+        for (uri, expected) in [
+            ("https://api.example", true),
+            ("https://api.example/x?y", true),
+            ("HTTPS://API.example/x", true),
+            ("https://api.example:443/x", true),
+            ("https://api.example:8443/x", false),
+            ("http://api.example/x", false),
+            ("https://api.example.evil/x", false),
+            ("https://evil.example/https://api.example/", false),
+            ("https://api.example@evil.example/x", false),
+            ("https://user:pw@api.example/x", false),
+            ("https://user:pw@127.0.0.1:8080/x", false),
+            ("http://127.0.0.1:8080/x", true),
+            ("http://127.0.0.1/x", false),
+            // Which the URL takes for 127.0.0.1, and the service below for another.
+            ("http://2130706433:8080/x", false),
+            ("http://0x7f.1:8080/x", false),
+            // Of a CONNECT request.
+            ("api.example:443", false),
+        ] {
+            let origins = Origins::new(["https://api.example", "http://127.0.0.1:8080"]).unwrap();
+            assert_eq!(gets_token(origins, None, uri), Some(expected), "{uri}");
+        }
+    }
+
+    #[test]
+    fn rules_see_the_url_that_the_uri_becomes() {
+        let wildcard = || Origins::new(["https://*.example.com"]).unwrap();
+        assert_eq!(gets_token(wildcard(), None, "https://A.example.com/x"), Some(true));
+        assert_eq!(gets_token(wildcard(), None, "https://example.com/x"), Some(false));
+        let public = || Origins::matching(|url| url.path().starts_with("/public/"));
+        assert_eq!(gets_token(public(), None, "https://a.example/public/x"), Some(true));
+        assert_eq!(gets_token(public(), None, "https://a.example/public/../x"), Some(false));
+        assert_eq!(gets_token(public(), None, "http://a.example/public/x"), Some(false));
+    }
+
+    #[test]
+    fn a_path_alone_is_of_the_server_that_was_named() {
+        let origins = || Origins::new(["https://api.example"]).unwrap();
+        assert_eq!(gets_token(origins(), None, "/x"), None);
+        assert_eq!(gets_token(origins(), Some("https://api.example/"), "/x"), Some(true));
+        assert_eq!(gets_token(origins(), Some("https://api.example/"), "*"), Some(true));
+        let absolute = "https://evil.example/x";
+        assert_eq!(gets_token(origins(), Some("https://api.example/"), absolute), Some(false));
+        let public = Origins::matching(|url| url.path().starts_with("/public/"));
+        assert_eq!(gets_token(public, Some("https://api.example/"), "/x"), Some(false));
+    }
+
+    #[test]
+    fn the_server_that_is_named_is_one_of_the_origins() {
+        let origins = Origins::new(["https://api.example", "http://127.0.0.1:8080"]).unwrap();
+        for (server, is_good) in [
+            ("https://api.example", true),
+            ("https://API.example/", true),
+            ("http://127.0.0.1:8080", true),
+            ("https://api.example/x", false),
+            ("https://api.example?x", false),
+            ("https://user@api.example", false),
+            ("https://other.example", false),
+            ("http://api.example", false),
+            ("api.example", false),
+            ("", false),
+        ] {
+            let layer = OAuthLayer::from(api(origins.clone())).connected_to(server);
+            assert_eq!(layer.is_ok(), is_good, "{server}");
+        }
+    }
+
+    #[test]
+    fn a_query_parameter_goes_behind_what_is_there() {
+        for (before, after) in [
+            ("https://a.example", "https://a.example/?t=a%2Bb"),
+            ("https://a.example/x", "https://a.example/x?t=a%2Bb"),
+            ("https://a.example/x?", "https://a.example/x?t=a%2Bb"),
+            ("https://a.example/x?y=%20", "https://a.example/x?y=%20&t=a%2Bb"),
+            ("/x?y", "/x?y&t=a%2Bb"),
+        ] {
+            let uri = with_query_pair(&before.parse().unwrap(), "t", "a+b").unwrap();
+            assert_eq!(uri.to_string(), after);
+        }
     }
 }
