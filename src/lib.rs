@@ -115,6 +115,8 @@ mod readme {}
 mod challenge;
 mod client;
 mod clock;
+#[cfg(feature = "keys")]
+mod dpop;
 mod error;
 #[cfg(feature = "oauth2")]
 mod from_oauth2;

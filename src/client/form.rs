@@ -4,11 +4,15 @@
 //! application can send a parameter twice, and none that the endpoint's URL has already.
 
 use std::fmt;
+#[cfg(feature = "keys")]
+use std::sync::Arc;
 
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+#[cfg(feature = "keys")]
+use crate::dpop::Prover;
 use crate::error::Error;
 use crate::token::is_scope;
 
@@ -17,6 +21,9 @@ use crate::token::is_scope;
 pub(crate) struct Form {
     pub(super) extra: Vec<(String, String)>,
     pub(super) own: Vec<(&'static str, SecretString)>,
+    /// Makes a proof for each sending.
+    #[cfg(feature = "keys")]
+    pub(super) prover: Option<Arc<Prover>>,
 }
 
 impl Form {

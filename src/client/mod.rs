@@ -2,6 +2,8 @@
 //! there.
 
 mod authentication;
+#[cfg(feature = "keys")]
+mod dpop;
 mod endpoint_url;
 mod form;
 mod guarded_resolver;
@@ -20,6 +22,8 @@ mod token_request;
 mod token_type_hint;
 
 pub use authentication::{BasicEncoding, ClientAuthentication};
+#[cfg(feature = "keys")]
+pub(crate) use dpop::key_missing;
 pub(crate) use form::{Form, check_parameter};
 pub use http_client::HttpClient;
 pub use introspection::Introspection;

@@ -4,7 +4,7 @@
 //! Invariant: one total time limit from connecting to the last byte.
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use reqwest::Request;
 use secrecy::ExposeSecret;
 use secrecy::zeroize::Zeroizing;
@@ -12,7 +12,9 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use url::Url;
 
-use super::send::send;
+#[cfg(feature = "keys")]
+use super::dpop;
+use super::send::send_and;
 use super::settings::Settings;
 use super::{ClientAuthentication, Form};
 use crate::error::{Error, Kind};
@@ -116,10 +118,32 @@ async fn attempt<T>(
     method: ClientAuthentication,
     read: &impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let request = request(settings, endpoint.url, form, method)?;
+    let attempt = || send_once(settings, endpoint, form, method, read);
+    #[cfg(feature = "keys")]
+    return dpop::with_second_proof(settings, form, endpoint.url, attempt).await;
+    #[cfg(not(feature = "keys"))]
+    attempt().await
+}
+
+async fn send_once<T>(
+    settings: &Settings,
+    endpoint: Endpoint<'_>,
+    form: &Form,
+    method: ClientAuthentication,
+    read: &impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    #[cfg_attr(not(feature = "keys"), expect(unused_mut))]
+    let mut request = request(settings, endpoint.url, form, method)?;
     let basic = request.headers().get(AUTHORIZATION).map(basic_credentials);
+    #[cfg(feature = "keys")]
+    dpop::prove(settings, form, &mut request).await?;
     let limit = settings.max_response_bytes;
-    let response = send(settings.http()?, request, endpoint.name, limit, &settings.clock).await?;
+    let hear = |_status, _headers: &HeaderMap| {
+        #[cfg(feature = "keys")]
+        dpop::hear(settings, form, endpoint.url, _status, _headers);
+    };
+    let http = settings.http()?;
+    let response = send_and(http, request, endpoint.name, limit, &settings.clock, hear).await?;
     let own = form.own.iter().filter(|(name, _)| !PUBLIC.contains(name)).map(|(_, value)| value);
     let extra = form.extra.iter().filter(|(name, _)| !PUBLIC.contains(&name.as_str()));
     let secrets: Vec<&str> = (settings.secret.iter().chain(own))
@@ -127,6 +151,8 @@ async fn attempt<T>(
         .chain(extra.map(|(_, value)| value.as_str()))
         .chain(basic.as_ref().map(|basic| basic.as_str()))
         .collect();
+    #[cfg(feature = "keys")]
+    let response = HttpResponse { may_be_bound: form.prover.is_some(), ..response };
     read(&HttpResponse { secrets: &secrets, ..response })
 }
 

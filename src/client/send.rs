@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
 use reqwest::{Request, Response};
 use secrecy::zeroize::Zeroizing;
 
@@ -24,6 +24,18 @@ pub(super) async fn send(
     limit: usize,
     clock: &Clock,
 ) -> Result<HttpResponse<'static>, Error> {
+    send_and(http, request, endpoint, limit, clock, |_, _| {}).await
+}
+
+/// As [`send`], and hands on status and headers of the endpoint's response before it reads the body.
+pub(super) async fn send_and(
+    http: &HttpClient,
+    request: Request,
+    endpoint: &'static str,
+    limit: usize,
+    clock: &Clock,
+    hear: impl FnOnce(StatusCode, &HeaderMap),
+) -> Result<HttpResponse<'static>, Error> {
     let url = request.url().clone();
     let sent_at = clock::to_date(clock.now());
     let response = http.execute(request).await.map_err(|error| send_error(error, endpoint))?;
@@ -35,6 +47,7 @@ pub(super) async fn send(
         let reason = reason.to_owned();
         return Err(Error::new(Kind::Malformed { endpoint, status, reason, refresh_token: None }));
     }
+    hear(status, response.headers());
     let retry_after = retry_after(response.headers(), sent_at);
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let content_type = header(CONTENT_TYPE).map(str::to_owned);
@@ -48,6 +61,7 @@ pub(super) async fn send(
         location,
         body,
         sent_at,
+        may_be_bound: false,
         secrets: &[],
     })
 }

@@ -8,6 +8,8 @@ use http::HeaderValue;
 use secrecy::SecretString;
 use url::Url;
 
+#[cfg(feature = "keys")]
+use super::dpop::Dpop;
 use super::guarded_resolver::GuardedResolver;
 use super::http_client::HttpClient;
 use super::{BasicEncoding, ClientAuthentication, Provider};
@@ -72,6 +74,8 @@ pub(super) struct Settings {
     pub(super) http: Option<HttpClient>,
     /// Built at the first token request, where the application gave none.
     pub(super) own_http: Arc<OnceLock<HttpClient>>,
+    #[cfg(feature = "keys")]
+    pub(super) dpop: Dpop,
     /// `Detect` found that this endpoint wants the credentials in the body.
     pub(super) wants_post: Arc<AtomicBool>,
 }
@@ -100,6 +104,8 @@ impl Settings {
             user_agent: None,
             http: None,
             own_http: Arc::default(),
+            #[cfg(feature = "keys")]
+            dpop: Dpop::default(),
             wants_post: Arc::default(),
         }
     }

@@ -20,6 +20,11 @@ pub(crate) async fn refresh(
 ) -> Result<Token, Error> {
     check_scope(client.refresh_params(), old.scope())?;
     let mut request = client.token_request("refresh_token").param("refresh_token", refresh_token);
+    #[cfg(feature = "keys")]
+    if let Some(key) = client.key_of(old)? {
+        client.get_nonce(&key).await?;
+        request = request.bound_to(Some(key));
+    }
     for (name, value) in client.refresh_params() {
         request = request.extra_param(name, value);
     }

@@ -109,6 +109,12 @@ impl Choices {
         for (name, value) in params.iter().copied().chain(scope) {
             check_parameter(&url, name, value)?;
         }
+        let mut names = more.iter().map(|(name, _)| *name);
+        if let Some(twice) = names.find(|name| params.iter().any(|(given, _)| given == name)) {
+            return Err(Error::config(format!(
+                "the parameter {twice} of an authorization request is the protocol's own; leave it out"
+            )));
+        }
         let state = random();
         {
             let mut query = url.query_pairs_mut();
