@@ -13,5 +13,7 @@ mod signing_key;
 mod tests;
 
 pub use algorithm::SigningAlgorithm;
+#[cfg(feature = "testing")]
+pub(crate) use public_key::PublicKey;
 pub use signer::Signer;
 pub use signing_key::SigningKey;

@@ -5,6 +5,9 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
 use http::request::Parts;
 use url::form_urlencoded;
 
+/// The header that has a proof (RFC 9449 §4.1).
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+
 /// How many entries a log keeps.
 const KEPT: usize = 10_000;
 
@@ -21,6 +24,8 @@ pub struct RecordedTokenRequest {
     pub content_type: Option<String>,
     /// The `User-Agent` header, as it was sent.
     pub user_agent: Option<String>,
+    /// The `DPoP` header, as it was sent.
+    pub dpop: Option<String>,
     /// The decoded parameters of the body, in order; empty if it was not a form.
     pub params: Vec<(String, String)>,
     /// The query of the URL, as it was sent.
@@ -33,6 +38,7 @@ impl RecordedTokenRequest {
             authorization: header(head, &AUTHORIZATION),
             content_type: header(head, &CONTENT_TYPE),
             user_agent: header(head, &USER_AGENT),
+            dpop: header(head, &DPOP),
             params: Vec::new(),
             query: head.uri.query().map(str::to_owned),
         };
@@ -94,6 +100,8 @@ pub struct RecordedApiRequest {
     pub path_and_query: String,
     /// The `Authorization` header, as it was sent.
     pub authorization: Option<String>,
+    /// The `DPoP` header, as it was sent.
+    pub dpop: Option<String>,
     /// The body: the first 64 KiB of it.
     pub body: Vec<u8>,
 }
@@ -105,14 +113,14 @@ impl RecordedApiRequest {
             method: head.method.to_string(),
             path_and_query: path_and_query.map_or_else(String::new, ToString::to_string),
             authorization: header(head, &AUTHORIZATION),
+            dpop: header(head, &DPOP),
             body,
         }
     }
 
-    /// The bearer token (RFC 6750 §2.1).
-    pub(crate) fn bearer(&self) -> Option<&str> {
-        let (scheme, token) = self.authorization.as_deref()?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    /// Scheme and token.
+    pub(crate) fn credentials(&self) -> Option<(&str, &str)> {
+        self.authorization.as_deref()?.split_once(' ')
     }
 
     pub(crate) fn path(&self) -> &str {

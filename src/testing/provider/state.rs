@@ -1,12 +1,13 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use tokio::sync::watch;
 
 use super::config::Config;
 use super::counts::Counts;
 use super::faults::{Fault, FaultQueue, Gate, RevocationFault};
-use super::grants::Credentials;
+use super::grants::{Credentials, Live};
+use super::proofs::ApiProof;
 use super::recorded::{RecordedApiRequest, RecordedTokenRequest, RequestLog};
 
 /// What the handles and the serving tasks share.
@@ -31,6 +32,8 @@ pub(crate) struct State {
     pub(crate) token_requests: RequestLog<RecordedTokenRequest>,
     pub(crate) revocation_requests: RequestLog<RecordedTokenRequest>,
     pub(crate) api_requests: RequestLog<RecordedApiRequest>,
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    pub(crate) judge: super::dpop::Judge,
     pub(crate) reject_all: bool,
     pub(crate) challenge: Challenge,
 }
@@ -52,7 +55,12 @@ pub(crate) enum ApiDecision {
 
 impl Shared {
     pub(crate) fn new(config: Config, origin: String) -> Self {
-        Self { config, origin, ..Self::default() }
+        #[cfg(all(feature = "keys", feature = "testing"))]
+        let state =
+            State { judge: super::dpop::Judge::new(config.dpop.clone()), ..State::default() };
+        #[cfg(not(all(feature = "keys", feature = "testing")))]
+        let state = State::default();
+        Self { config, origin, state: Mutex::new(state), ..Self::default() }
     }
 
     /// The issuer identifier (RFC 8414 §2).
@@ -105,14 +113,22 @@ impl Shared {
         state.faults.metadata.clone()
     }
 
-    /// Records an API request and judges its access token.
-    pub(crate) fn api_arrived(&self, request: RecordedApiRequest) -> ApiDecision {
+    /// Records an API request and judges its access token and its proof. Also what the response says
+    /// beside its body.
+    pub(crate) fn api_arrived(&self, request: RecordedApiRequest) -> (ApiDecision, HeaderMap) {
         let now = self.config.clock.now();
         let mut state = self.lock();
-        let live = request
-            .bearer()
-            .is_some_and(|token| state.credentials.families.accepts_access(token, now));
-        let accepted = live && !state.reject_all;
+        let ApiProof { outcome, headers } = self.judge_api_request(&mut state, &request);
+        let (jkt, refused) = outcome.map_or_else(|why| (None, Some(why)), |jkt| (jkt, None));
+        let live = request.credentials().is_some_and(|(scheme, token)| {
+            let live = state.credentials.families.live(token, now).filter(|live| live.is_access);
+            let is_right = |live: &Live<'_>| match live.jkt {
+                Some(key) => scheme.eq_ignore_ascii_case("dpop") && jkt.as_deref() == Some(key),
+                None => scheme.eq_ignore_ascii_case("bearer"),
+            };
+            live.as_ref().is_some_and(is_right)
+        });
+        let accepted = live && refused.is_none() && !state.reject_all;
         let without_token = request.authorization.is_none();
         state.api_requests.push(request);
         self.counts.send_modify(|counts| {
@@ -121,10 +137,11 @@ impl Shared {
             counts.api_unauthorized += u64::from(!accepted);
             counts.api_without_token += u64::from(without_token);
         });
-        if accepted {
+        let decision = if accepted {
             ApiDecision::Accepted
         } else {
-            ApiDecision::Rejected(state.challenge.clone())
-        }
+            ApiDecision::Rejected(refused.unwrap_or_else(|| state.challenge.clone()))
+        };
+        (decision, headers)
     }
 }

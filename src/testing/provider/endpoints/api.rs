@@ -20,10 +20,10 @@ pub(crate) async fn endpoint(
     let body = drain(body, KEPT_BODY).await.map_err(|_| CloseConnection)?;
     let request = RecordedApiRequest::new(&head, body);
     let members = json!({ "ok": true, "path": request.path() });
-    let decision = shared.api_arrived(request);
+    let (decision, headers) = shared.api_arrived(request);
     delay(shared.config.api_delay).await;
     shared.api_gate.pass().await;
-    Ok(match decision {
+    let mut response = match decision {
         ApiDecision::Rejected(challenge) => reject(challenge),
         ApiDecision::Accepted => match head.headers.remove("x-redirect-to") {
             Some(location) => {
@@ -33,7 +33,9 @@ pub(crate) async fn endpoint(
             }
             None => response::json(StatusCode::OK, &members),
         },
-    })
+    };
+    response.headers_mut().extend(headers);
+    Ok(response)
 }
 
 fn reject(challenge: Challenge) -> Response<ResponseBody> {

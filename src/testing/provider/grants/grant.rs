@@ -24,6 +24,18 @@ pub(crate) enum Grant<'a> {
 }
 
 impl<'a> Grant<'a> {
+    /// The thumbprint of the key that what is presented is bound to.
+    pub(crate) fn key<'b>(&self, credentials: &'b Credentials, config: &Config) -> Option<&'b str> {
+        match self {
+            Self::AuthorizationCode(presented) => credentials.codes.key_of(presented.code),
+            // RFC 9449 §5: the refresh tokens of confidential clients are bound to the client already.
+            Self::RefreshToken { token, .. } if config.client.is_public() => {
+                credentials.families.key_of_refresh(token)
+            }
+            _ => None,
+        }
+    }
+
     /// Reads a token request: checks its form, then the client, then what can be
     /// told of the grant without the state.
     pub(crate) fn read(
