@@ -173,7 +173,7 @@ pub use url;
 
 pub use client::{
     BasicEncoding, ClientAuthentication, HttpClient, Introspection, OAuthClient, Provider,
-    PublicResolver, TokenRequest, TokenTypeHint,
+    ProviderRequest, PublicResolver, RequestKind, RequestKinds, TokenRequest, TokenTypeHint,
 };
 pub use error::{BoxError, Error};
 pub use grant::{ClientCredentials, Grant, GrantContext, JwtBearer, TokenExchange, TypedToken};

@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use reqwest::Request;
@@ -15,7 +16,7 @@ use url::Url;
 
 use super::post::{Endpoint, post};
 use super::settings::Settings;
-use super::{Form, OAuthClient};
+use super::{Form, OAuthClient, RequestKind};
 use crate::dpop::{PROOF, Prover, Servers};
 use crate::error::{Error, Kind};
 use crate::keys::SigningKey;
@@ -134,7 +135,7 @@ impl OAuthClient {
     /// # Errors
     ///
     /// Where the provider does not answer: then nothing was presented.
-    pub(crate) async fn get_nonce(&self, key: &SigningKey) -> Result<(), Error> {
+    pub(crate) async fn get_nonce(&self, key: &SigningKey, left: Duration) -> Result<(), Error> {
         let settings = self.settings();
         let url = &settings.endpoints.token;
         if !settings.dpop.servers.should_ask(url, settings.clock.now()) {
@@ -143,8 +144,8 @@ impl OAuthClient {
         let mut form = Form::default();
         form.own("grant_type", "refresh_token");
         form.bind_to(key.clone());
-        let endpoint = Endpoint { name: "token endpoint", url };
-        let answered = post(settings, endpoint, &form, |_| Ok(())).await;
+        let endpoint = Endpoint { kind: RequestKind::Refresh, url };
+        let answered = post(settings, endpoint, &form, left, |_| Ok(())).await;
         answered.map_err(|error| match error.kind() {
             Kind::ResponseLost { endpoint, .. } | Kind::Timeout { endpoint, .. } => {
                 Error::new(Kind::Unreachable { endpoint, source: error.clone().into() })

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Endpoint, Form, OAuthClient, TokenTypeHint};
+use super::{Endpoint, Form, OAuthClient, RequestKind, TokenTypeHint};
 use crate::error::Error;
 use crate::wire::{ResponseRules, malformed, read_members};
 
@@ -53,7 +53,7 @@ impl OAuthClient {
         let mut form = Form::default();
         form.own("token", token);
         form.own("token_type_hint", kind.hint());
-        let endpoint = Endpoint { name: "introspection endpoint", url };
+        let endpoint = Endpoint { kind: RequestKind::Introspection, url };
         self.post(endpoint, &form, |response| {
             let mut members = read_members(response, &ResponseRules::default())?;
             match members.remove("active") {

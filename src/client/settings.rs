@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderValue, Response};
 use secrecy::SecretString;
 use url::Url;
 
@@ -12,7 +12,8 @@ use url::Url;
 use super::dpop::Dpop;
 use super::guarded_resolver::GuardedResolver;
 use super::http_client::HttpClient;
-use super::{BasicEncoding, ClientAuthentication, Provider};
+use super::shape::Shape;
+use super::{BasicEncoding, ClientAuthentication, Provider, RequestKind};
 use crate::clock::Clock;
 use crate::error::{BoxError, Error};
 use crate::loopback::is_loopback;
@@ -52,6 +53,9 @@ pub(crate) struct Issuer {
     pub(crate) in_callback: bool,
 }
 
+pub(super) type MapHttpResponse =
+    dyn Fn(RequestKind, Response<Vec<u8>>) -> Response<Vec<u8>> + Send + Sync;
+
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) id: String,
@@ -63,8 +67,9 @@ pub(super) struct Settings {
     /// The method of a client with a secret, unless the application sets one.
     pub(super) default_authentication: ClientAuthentication,
     pub(super) basic_encoding: BasicEncoding,
-    pub(super) refresh_params: Vec<(String, String)>,
-    pub(super) authorization_params: Vec<(String, String)>,
+    /// In the order in which they apply.
+    pub(super) shapes: Vec<Shape>,
+    pub(super) map_http_response: Option<Arc<MapHttpResponse>>,
     pub(super) timeout: Duration,
     pub(super) max_response_bytes: usize,
     pub(super) rules: ResponseRules,
@@ -95,8 +100,8 @@ impl Settings {
             authentication: None,
             default_authentication: ClientAuthentication::ClientSecretBasic,
             basic_encoding: BasicEncoding::default(),
-            refresh_params: Vec::new(),
-            authorization_params: Vec::new(),
+            shapes: Vec::new(),
+            map_http_response: None,
             timeout: TIMEOUT,
             max_response_bytes: MAX_RESPONSE_BYTES,
             rules: ResponseRules::default(),

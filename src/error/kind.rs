@@ -42,6 +42,11 @@ pub(crate) enum Kind {
     ResponseLost { endpoint: &'static str, source: BoxError },
     #[error("no complete response from the {endpoint} within {limit:?}")]
     Timeout { endpoint: &'static str, limit: Duration },
+    /// A closure that is asked before a request to the provider.
+    #[error("{name} failed, so nothing was sent to the provider")]
+    Closure { name: &'static str, source: BoxError },
+    #[error("{name} did not finish within {limit:?}, so nothing was sent to the provider")]
+    ClosureTimeout { name: &'static str, limit: Duration },
     #[error("the callback does not belong to this login: {0}; begin the login again")]
     Callback(Cow<'static, str>),
     #[error(

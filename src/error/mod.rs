@@ -116,6 +116,7 @@ impl Error {
         matches!(
             *self.0,
             Kind::Timeout { .. }
+                | Kind::ClosureTimeout { .. }
                 | Kind::Signing { is_timeout: true, .. }
                 | Kind::SaveTimeout(_)
                 | Kind::GrantTimeout(_)

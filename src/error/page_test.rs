@@ -8,6 +8,7 @@ use super::recorded_error::RecordedError;
 use super::{Error, ErrorCode, ErrorResponse, Kind, RetryClass, StoreError};
 
 const PAGE: &str = include_str!("../../docs/errors.md");
+const SHAPER: &str = "the closure of OAuthClient::shape_requests";
 
 /// An error of each kind.
 fn samples() -> Vec<Error> {
@@ -44,6 +45,8 @@ fn samples() -> Vec<Error> {
         Kind::Unreachable { endpoint, source: source() },
         Kind::ResponseLost { endpoint, source: source() },
         Kind::Timeout { endpoint, limit: Duration::from_secs(30) },
+        Kind::Closure { name: SHAPER, source: source() },
+        Kind::ClosureTimeout { name: SHAPER, limit: Duration::from_secs(30) },
         Kind::Callback("its state is another".into()),
         Kind::Reauthorization { why: "signed out", lost: false, cause: None },
         Kind::Expired,
@@ -75,6 +78,8 @@ fn name(kind: &Kind) -> &'static str {
         Kind::Unreachable { .. } => "Unreachable",
         Kind::ResponseLost { .. } => "ResponseLost",
         Kind::Timeout { .. } => "Timeout",
+        Kind::Closure { .. } => "Closure",
+        Kind::ClosureTimeout { .. } => "ClosureTimeout",
         Kind::Callback(_) => "Callback",
         Kind::Reauthorization { .. } => "Reauthorization",
         Kind::Expired => "Expired",

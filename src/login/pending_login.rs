@@ -17,7 +17,7 @@ use url::Url;
 use super::callback::Callback;
 use super::pkce::random;
 use super::redirect_uri;
-use crate::client::{OAuthClient, check_parameter};
+use crate::client::{OAuthClient, RequestKind, check_parameter};
 use crate::clock;
 use crate::error::{Error, ErrorCode, ErrorResponse, Kind, RetryClass};
 use crate::redact::{redact, redact_words};
@@ -64,21 +64,23 @@ impl Choices {
 
     /// The extra parameters: the client's, but for those that this request has too, and the request's.
     fn params(&self) -> Vec<(&str, &str)> {
-        let of_client = self.client.authorization_params().iter();
+        let of_client = self.client.params_of(RequestKind::Authorization);
         let replaced = |name: &str| self.params.iter().any(|(own, _)| own == name);
-        of_client
-            .filter(|(name, _)| !replaced(name))
-            .chain(&self.params)
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect()
+        let own = self.params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        of_client.filter(|(name, _)| !replaced(name)).chain(own).collect()
     }
 
     /// No parameter of the protocol's own, and none twice but `resource`
     /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
     fn check_names(&self) -> Result<(), Error> {
         let params = self.params();
+        let renames = self.client.renames_of(RequestKind::Authorization);
+        let is_reserved = |name: &str| {
+            let sent_as = renames.sent_as(name);
+            RESERVED.iter().any(|own| *own == sent_as || renames.sent_as(own) == sent_as)
+        };
         for (index, (name, _)) in params.iter().enumerate() {
-            if RESERVED.contains(name) {
+            if is_reserved(name) {
                 return Err(Error::config(format!(
                     "the parameter {name} of an authorization request is the protocol's own; leave it out"
                 )));
@@ -104,32 +106,30 @@ impl Choices {
         let Some(mut url) = endpoints.authorization.clone() else {
             return Err(Error::config("no authorization endpoint is known"));
         };
-        let params = self.params();
-        let scope = self.scope.iter().map(|scope| ("scope", scope.as_str()));
-        for (name, value) in params.iter().copied().chain(scope) {
-            check_parameter(&url, name, value)?;
-        }
+        let given = self.params();
         let mut names = more.iter().map(|(name, _)| *name);
-        if let Some(twice) = names.find(|name| params.iter().any(|(given, _)| given == name)) {
+        if let Some(twice) = names.find(|name| given.iter().any(|(given, _)| given == name)) {
             return Err(Error::config(format!(
                 "the parameter {twice} of an authorization request is the protocol's own; leave it out"
             )));
         }
         let state = random();
-        {
-            let mut query = url.query_pairs_mut();
-            query.extend_pairs(params);
-            query.append_pair("response_type", response_type);
-            if !self.client.client_id().is_empty() {
-                query.append_pair("client_id", self.client.client_id());
-            }
-            query.append_pair("redirect_uri", &self.redirect_uri);
-            if let Some(scope) = &self.scope {
-                query.append_pair("scope", scope);
-            }
-            query.append_pair("state", state.expose_secret());
-            query.extend_pairs(more);
+        let id = self.client.client_id();
+        let of_protocol = [("response_type", response_type)]
+            .into_iter()
+            .chain((!id.is_empty()).then_some(("client_id", id)))
+            .chain([("redirect_uri", &*self.redirect_uri)])
+            .chain(self.scope.iter().map(|scope| ("scope", scope.as_str())))
+            .chain([("state", state.expose_secret())])
+            .chain(more.iter().copied());
+        let renames = self.client.renames_of(RequestKind::Authorization);
+        let mut sent: Vec<(&str, &str)> = Vec::new();
+        for (name, value) in self.params().into_iter().chain(of_protocol) {
+            let sent_as = renames.sent_as(name);
+            check_parameter(&url, name, sent_as, value)?;
+            sent.push((sent_as, value));
         }
+        url.query_pairs_mut().extend_pairs(sent);
         let issuer = endpoints.issuer.as_ref();
         let now = clock::to_date(self.client.clock_ref().now());
         let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);

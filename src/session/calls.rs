@@ -245,19 +245,13 @@ async fn present(
     let token = token.map(|token| &**token);
     let refresh = match (&config.client, token, token.and_then(Token::refresh_token)) {
         (Some(client), Some(token), Some(refresh_token)) if request.refresh => {
-            Some(grant::refresh(client, token, refresh_token))
+            Some(grant::refresh(client, token, refresh_token, limit))
         }
         _ => None,
     };
     let is_refresh = refresh.is_some();
     let outcome = match refresh {
-        Some(refresh) => {
-            // What the application chose, however little of it was left for this request.
-            let chosen = config.settings.refresh_limit;
-            let timeout =
-                || Error::new(Kind::Timeout { endpoint: "token endpoint", limit: chosen });
-            tokio::time::timeout(limit, refresh).await.unwrap_or_else(|_| Err(timeout()))
-        }
+        Some(refresh) => refresh.await,
         None => ask_grant(config, token, limit).await,
     };
     let error = match outcome {

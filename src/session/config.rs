@@ -93,19 +93,17 @@ impl Config {
             Some(client) => (client.identity(), client.client_id()),
             None => ("", ""),
         };
-        let mut key = TokenKey::new(issuer, client_id, user);
+        let key = TokenKey::new(issuer, client_id, user);
         let of_grant = self.grant.iter().flat_map(|grant| grant.issued_for());
-        let of_client =
-            self.client.iter().flat_map(|client| client.refresh_params().iter().cloned());
-        for (name, value) in of_grant.chain(of_client) {
-            key = match name.as_str() {
-                "scope" => key.scope(&value),
-                "resource" => key.resource(&value),
-                "audience" => key.audience(&value),
-                _ => key,
-            };
-        }
-        key
+        let add = |key: TokenKey, name: &str, value: &str| match name {
+            "scope" => key.scope(value),
+            "resource" => key.resource(value),
+            "audience" => key.audience(value),
+            _ => key,
+        };
+        let key = of_grant.fold(key, |key, (name, value)| add(key, &name, &value));
+        let of_client = self.client.iter().flat_map(OAuthClient::issued_for);
+        of_client.fold(key, |key, (name, value)| add(key, name, value))
     }
 
     pub(super) fn span_fields(&self) -> Option<ClientFields<'_>> {

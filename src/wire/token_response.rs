@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
+use super::body::{self, Body};
 use super::{HttpResponse, ResponseRules, read_members};
 use crate::error::{Error, Kind};
 use crate::observe;
@@ -27,14 +28,7 @@ pub(crate) fn token(
     rules: &ResponseRules,
     mut members: Map<String, Value>,
 ) -> Result<Token, Error> {
-    let refresh_token = match members.get("refresh_token") {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if text.is_empty() => Ok(None),
-        Some(Value::String(text)) if !text.contains(['\u{fffd}', '\0']) => {
-            Ok(Some(SecretString::from(text.as_str())))
-        }
-        Some(_) => Err("refresh_token is not a valid string".to_owned()),
-    };
+    let refresh_token = refresh_token(&members);
     let unusable = |reason, refresh_token| {
         let HttpResponse { endpoint, status, .. } = *response;
         Error::new(Kind::Malformed { endpoint, status, reason, refresh_token })
@@ -74,6 +68,31 @@ pub(crate) fn token(
         observe::token_already_expired();
     }
     Ok(token)
+}
+
+/// A closure of the application's panicked over a response, so it cannot be used; a refresh token in it is
+/// kept.
+pub(crate) fn panicked(response: &HttpResponse<'_>, closure: &'static str) -> Error {
+    let HttpResponse { endpoint, status, .. } = *response;
+    let refresh_token = match body::read(&response.body) {
+        Body::Members(members) if status.is_success() => {
+            refresh_token(&members).unwrap_or_default()
+        }
+        _ => None,
+    };
+    let reason = format!("{closure} panicked; see the panic message on stderr");
+    Error::new(Kind::Malformed { endpoint, status, reason, refresh_token })
+}
+
+fn refresh_token(members: &Map<String, Value>) -> Result<Option<SecretString>, String> {
+    match members.get("refresh_token") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) if !text.contains(['\u{fffd}', '\0']) => {
+            Ok(Some(SecretString::from(text.as_str())))
+        }
+        Some(_) => Err("refresh_token is not a valid string".to_owned()),
+    }
 }
 
 fn access_token(members: &Map<String, Value>) -> Result<AccessToken, String> {

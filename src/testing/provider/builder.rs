@@ -111,6 +111,12 @@ impl ProviderBuilder {
         self
     }
 
+    /// Whether requests may be JSON objects in place of forms; off by default.
+    pub fn take_json(mut self, on: bool) -> Self {
+        self.config.client.takes_json = on;
+        self
+    }
+
     /// Whether the `client_credentials` grant issues a refresh token as well;
     /// off by default (RFC 6749 §4.4.3).
     pub fn issue_refresh_token_for_client_credentials(mut self, on: bool) -> Self {

@@ -1,8 +1,10 @@
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 
+use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
 use http::request::Parts;
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 /// The header that has a proof (RFC 9449 §4.1).
@@ -26,8 +28,13 @@ pub struct RecordedTokenRequest {
     pub user_agent: Option<String>,
     /// The `DPoP` header, as it was sent.
     pub dpop: Option<String>,
-    /// The decoded parameters of the body, in order; empty if it was not a form.
+    /// All headers, as they were sent.
+    pub headers: HeaderMap,
+    /// The decoded parameters of the body, in order; empty if it was neither a form
+    /// nor a JSON object.
     pub params: Vec<(String, String)>,
+    /// The body, as it was sent.
+    pub body: Vec<u8>,
     /// The query of the URL, as it was sent.
     pub query: Option<String>,
 }
@@ -39,11 +46,15 @@ impl RecordedTokenRequest {
             content_type: header(head, &CONTENT_TYPE),
             user_agent: header(head, &USER_AGENT),
             dpop: header(head, &DPOP),
+            headers: head.headers.clone(),
             params: Vec::new(),
+            body: body.to_vec(),
             query: head.uri.query().map(str::to_owned),
         };
         if request.is_form() {
             request.params = form_urlencoded::parse(body).into_owned().collect();
+        } else if request.is_json() {
+            request.params = json_params(body);
         }
         request
     }
@@ -61,9 +72,17 @@ impl RecordedTokenRequest {
     }
 
     pub(crate) fn is_form(&self) -> bool {
+        self.is_of_type("application/x-www-form-urlencoded")
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.is_of_type("application/json")
+    }
+
+    fn is_of_type(&self, expected: &str) -> bool {
         self.content_type.as_deref().is_some_and(|value| {
             let media_type = value.split(';').next().unwrap_or_default().trim();
-            media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+            media_type.eq_ignore_ascii_case(expected)
         })
     }
 
@@ -137,6 +156,21 @@ impl fmt::Debug for RecordedApiRequest {
             .field("body_len", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The texts of a JSON object; those of a list one by one.
+fn json_params(body: &[u8]) -> Vec<(String, String)> {
+    let members: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
+    let mut params = Vec::new();
+    for (name, value) in members {
+        let values = match value {
+            Value::Array(values) => values,
+            value => vec![value],
+        };
+        let texts = values.iter().filter_map(Value::as_str);
+        params.extend(texts.map(|text| (name.clone(), text.to_owned())));
+    }
+    params
 }
 
 /// A header's value; several headers of one name are joined with commas.

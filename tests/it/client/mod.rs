@@ -4,5 +4,8 @@ mod authentication;
 mod discovery;
 mod limits;
 mod lokalise;
+mod mapped_responses;
 mod parameters;
 mod rfc_examples;
+mod shaping;
+mod shaping_trouble;

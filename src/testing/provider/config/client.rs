@@ -27,6 +27,8 @@ pub(crate) struct Client {
     /// `None` for a public client.
     pub(crate) secret: Option<String>,
     pub(crate) auth_methods: Vec<AuthMethod>,
+    /// In place of a form too.
+    pub(crate) takes_json: bool,
 }
 
 impl Client {
@@ -41,6 +43,7 @@ impl Default for Client {
             id: "foo".to_owned(),
             secret: Some("potato".to_owned()),
             auth_methods: vec![AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost],
+            takes_json: false,
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::testing::provider::recorded::RecordedTokenRequest;
 impl Client {
     /// Checks the form of `request`, then who sent it.
     pub(crate) fn admit(&self, request: &RecordedTokenRequest) -> Result<(), OAuthError> {
-        if !request.is_form() || request.has_repeated_param() {
+        let is_readable = request.is_form() || (self.takes_json && request.is_json());
+        if !is_readable || request.has_repeated_param() {
             return Err(OAuthError::InvalidRequest);
         }
         self.authenticate(request)
