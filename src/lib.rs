@@ -192,8 +192,8 @@ pub use middleware::OAuthMiddleware;
 pub use observe::describe_metrics;
 pub use origin::Origins;
 pub use request::{
-    Api, ReplayBody, RequestError, RequestOptions, SendRequest, SentWithoutToken, redirect_policy,
-    redirect_policy_within_origin,
+    Api, AuthorizableRequest, ReplayBody, RequestError, RequestOptions, SendRequest,
+    SentWithoutToken, redirect_policy, redirect_policy_within_origin,
 };
 pub use saver::TokenSaver;
 pub use session::{KeepFreshGuard, Session, SessionBuilder, TokenUpdated, TokenUpdates};

@@ -29,7 +29,9 @@ use crate::wire::HttpResponse;
 pub(super) struct Dpop {
     keys: Keys,
     accepts_bearer: bool,
+    /// What is known of the token endpoint. One server may have other nonces for its API.
     servers: Arc<Servers>,
+    apis: Arc<Servers>,
 }
 
 #[derive(Clone, Default)]
@@ -124,9 +126,9 @@ impl OAuthClient {
         }
     }
 
-    /// What is known of servers, for proofs.
-    pub(crate) fn servers(&self) -> &Arc<Servers> {
-        &self.settings().dpop.servers
+    /// What is known of APIs, for proofs.
+    pub(crate) fn known_apis(&self) -> &Arc<Servers> {
+        &self.settings().dpop.apis
     }
 
     /// Gets a nonce of the token endpoint, where there is none or it is old. Some servers consume a refresh

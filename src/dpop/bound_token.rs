@@ -34,9 +34,14 @@ impl BoundToken {
     /// # Errors
     ///
     /// [`Error::is_config`] where the key is not there; [`Error::is_signing`].
-    pub(crate) async fn prove(&self, method: &Method, url: &Url) -> Result<HeaderValue, Error> {
+    pub(crate) async fn prove(
+        &self,
+        method: &Method,
+        url: &Url,
+        known: &Known,
+    ) -> Result<HeaderValue, Error> {
         let prover = self.prover.as_ref().map_err(Error::clone)?;
-        prover.prove(method, url, Some(&self.ath), &self.servers.known(url), self.clock.now()).await
+        prover.prove(method, url, Some(&self.ath), known, self.clock.now()).await
     }
 
     /// What the next proof for this URL depends on.

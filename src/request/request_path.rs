@@ -16,6 +16,8 @@ use http::Extensions;
 use super::api::{Api, Source};
 use super::deadline::Deadline;
 use super::exchange::{Exchange, send_bare};
+#[cfg(feature = "keys")]
+use super::proofs::{Proved, prove};
 use super::request_error::RequestError;
 use super::request_options::{Handling, TokenUse, user};
 use super::sent::Sent;
@@ -72,6 +74,14 @@ impl Api {
             };
             let sent = Sent::of(&mut request, extensions, handling.is_sent_once);
             self.placement.put(&mut request, &ready.snapshot);
+            #[cfg(feature = "keys")]
+            let proved = match &ready.snapshot.bound {
+                None => None,
+                Some(bound) => match Box::pin(prove(bound, &mut request, deadline)).await {
+                    Ok(proved) => Some(proved),
+                    Err(error) => return Err(RequestError::Token(error).into()),
+                },
+            };
             let sent_now = send.send(request, extensions).await;
             let mut response = match sent_now {
                 Ok(response) => response,
@@ -79,6 +89,10 @@ impl Api {
                     return Err(RequestError::Send(self.placement.hide_in_error(error)).into());
                 }
             };
+            #[cfg(feature = "keys")]
+            if let (Some(bound), Some(proved)) = (&ready.snapshot.bound, &proved) {
+                proved.hear(bound, &response);
+            }
             if self.placement.is_in_url() {
                 response = self.placement.hide(response);
             }
@@ -87,6 +101,10 @@ impl Api {
                 return Ok(with_update(response, &ready.snapshot, extensions));
             }
             let waits = (handling, deadline);
+            #[cfg(feature = "keys")]
+            let sent = (sent, proved);
+            #[cfg(not(feature = "keys"))]
+            let sent = (sent, ());
             Ok(Box::pin(self.after_refusal(response, ready, sent, waits, extensions, send)).await?)
         }
     }
@@ -141,7 +159,7 @@ impl Api {
         &self,
         response: S::Response,
         SelectedToken { snapshot, session }: SelectedToken,
-        sent: Sent<S::Request>,
+        (sent, _proved): (Sent<S::Request>, LastProof),
         (handling, deadline): (Handling, Deadline),
         extensions: &mut Extensions,
         send: S,
@@ -168,6 +186,10 @@ impl Api {
             extensions,
             send,
             redirects,
+            #[cfg(feature = "keys")]
+            proved: _proved,
+            #[cfg(feature = "keys")]
+            has_second_proof: false,
         };
         let mut response = exchange.follow(response).await?;
         // What the store brings may have been rejected before; what a renewal brings is tried once.
@@ -200,6 +222,12 @@ impl Api {
         Ok(with_update(response, &exchange.snapshot, exchange.extensions))
     }
 }
+
+/// What the last proof was made of, where there was one.
+#[cfg(feature = "keys")]
+type LastProof = Option<Box<Proved>>;
+#[cfg(not(feature = "keys"))]
+type LastProof = ();
 
 /// A token to send.
 struct SelectedToken {

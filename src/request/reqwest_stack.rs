@@ -53,6 +53,11 @@ impl StackRequest for Request {
         self.url().query()
     }
 
+    #[cfg(feature = "keys")]
+    fn target(&self) -> Option<Url> {
+        Some(self.url().clone())
+    }
+
     fn append_query_pair(&mut self, name: &str, value: &str) {
         self.url_mut().query_pairs_mut().append_pair(name, value);
     }

@@ -64,9 +64,9 @@ impl<R: StackRequest> Sent<R> {
 
 impl<R: StackRequest> Stream<R> {
     fn of(request: &mut R, extensions: &Extensions) -> Self {
-        let replay = replay_body(extensions).cloned().and_then(|again| {
-            Some(Replay { request: request.clone_head()?, body: Some(again) })
-        });
+        let replay = replay_body(extensions)
+            .cloned()
+            .and_then(|again| Some(Replay { request: request.clone_head()?, body: Some(again) }));
         Self { address: request.address(), replay }
     }
 }

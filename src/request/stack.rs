@@ -36,6 +36,10 @@ pub(crate) trait StackRequest: Sized + Send {
     fn headers_mut(&mut self) -> &mut HeaderMap;
     fn address(&self) -> Self::Address;
     fn query(&self) -> Option<&str>;
+
+    /// Its URL, for a proof; `None` where it has no scheme and host.
+    #[cfg(feature = "keys")]
+    fn target(&self) -> Option<Url>;
     fn append_query_pair(&mut self, name: &str, value: &str);
 
     /// Whether these origins have it; `None`: its own, if that may see a token.

@@ -77,7 +77,7 @@ impl Config {
                 "the token's type is DPoP, and its key is not known; set it with Token::with_dpop_key",
             )),
         };
-        let servers = self.client.as_ref().map(OAuthClient::servers).unwrap_or(&self.servers);
+        let servers = self.client.as_ref().map(OAuthClient::known_apis).unwrap_or(&self.servers);
         let token = token.access_token();
         Some(Arc::new(BoundToken::new(
             token,

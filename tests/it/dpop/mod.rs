@@ -1,6 +1,7 @@
 //! Tokens that are bound to a key (RFC 9449). Names that begin with `r9449` are rows of the RFC's
 //! requirements.
 
+mod api;
 mod keys;
 mod logins;
 mod nonces;
