@@ -171,9 +171,11 @@ pub use sqlx;
 #[doc(no_inline)]
 pub use url;
 
+pub use challenge::Challenge;
 pub use client::{
-    BasicEncoding, ClientAuthentication, HttpClient, Introspection, OAuthClient, Provider,
-    ProviderRequest, PublicResolver, RequestKind, RequestKinds, TokenRequest, TokenTypeHint,
+    BasicEncoding, ClientAuthentication, ClientMetadata, HttpClient, Introspection, OAuthClient,
+    ProtectedResource, Provider, ProviderRequest, PublicResolver, Registration, RequestKind,
+    RequestKinds, TokenRequest, TokenTypeHint,
 };
 pub use error::{BoxError, Error};
 pub use grant::{ClientCredentials, Grant, GrantContext, JwtBearer, TokenExchange, TypedToken};
@@ -193,7 +195,7 @@ pub use observe::describe_metrics;
 pub use origin::Origins;
 pub use request::{
     Api, AuthorizableRequest, ReplayBody, RequestError, RequestOptions, SendRequest,
-    SentWithoutToken, redirect_policy, redirect_policy_within_origin,
+    SentWithoutToken, redirect_policy, redirect_policy_within, redirect_policy_within_origin,
 };
 pub use saver::TokenSaver;
 pub use session::{KeepFreshGuard, Session, SessionBuilder, TokenUpdated, TokenUpdates};

@@ -4,35 +4,54 @@
 use http::header::AUTHORIZATION;
 use secrecy::ExposeSecret;
 
+use super::client_assertion::assertion;
+use super::limit::Limit;
 use super::settings::Settings;
 use super::{ClientAuthentication, ProviderRequest};
 use crate::error::Error;
 
 /// Authenticates the request as this client.
-pub(super) fn authenticate(
+pub(super) async fn authenticate(
     request: &mut ProviderRequest,
     settings: &Settings,
     method: ClientAuthentication,
+    limit: Limit,
 ) -> Result<(), Error> {
-    use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, Detect, None};
-    if matches!(method, ClientSecretPost | None) && !settings.id.is_empty() {
+    use ClientAuthentication::{
+        ClientSecretBasic, ClientSecretPost, Detect, None, SelfSignedTlsClientAuth, TlsClientAuth,
+    };
+    let secret = || settings.secret.as_ref().ok_or_else(needs_secret);
+    if matches!(method, ClientSecretBasic | Detect) {
+        request.basic = settings.basic_encoding.header(&settings.id, secret()?);
+        return Ok(());
+    }
+    // Also beside an assertion, and a certificate: "the client MUST include the "client_id" parameter"
+    // (RFC 8705 §2).
+    if !settings.id.is_empty() {
         request.form.own_once("client_id", &settings.id);
     }
-    match (method, &settings.secret) {
-        (ClientSecretBasic | Detect, Some(secret)) => {
-            request.basic = settings.basic_encoding.header(&settings.id, secret);
-        }
-        (ClientSecretPost, Some(secret)) => {
-            request.form.own("client_secret", secret.expose_secret());
-        }
-        (None, _) => {}
-        (_, Option::None) => {
+    match method {
+        None => {}
+        TlsClientAuth | SelfSignedTlsClientAuth if settings.http.is_none() => {
             return Err(Error::config(
-                "the client authentication method needs a secret; set one with OAuthClient::secret",
+                "authentication with a certificate needs an HTTP client that has one; give it to OAuthClient::http_client",
             ));
+        }
+        TlsClientAuth | SelfSignedTlsClientAuth => {}
+        ClientSecretPost => request.form.own("client_secret", secret()?.expose_secret()),
+        _ => {
+            let (assertion, kind) = assertion(settings, method, limit).await?;
+            request.form.own("client_assertion_type", kind);
+            request.form.own("client_assertion", assertion.expose_secret());
         }
     }
     Ok(())
+}
+
+pub(super) fn needs_secret() -> Error {
+    Error::config(
+        "the client authentication method needs a secret; set one with OAuthClient::secret",
+    )
 }
 
 /// "The client MUST NOT use more than one authentication method in each request."
@@ -45,33 +64,40 @@ pub(super) fn check_one_method(
 ) -> Result<(), Error> {
     use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, Detect, None};
     let form = &request.form;
-    let asserted = form.has("client_assertion");
+    let has_secret = form.has_extra("client_secret") && method != ClientSecretPost;
+    let has_assertion = form.has_extra("client_assertion");
     let has_header = request.headers.contains_key(AUTHORIZATION);
-    match method {
-        ClientSecretBasic | Detect if form.has("client_secret") => Err(Error::config(
-            "client_secret is given as an extra parameter and with HTTP Basic; one way of client authentication is allowed: OAuthClient::secret, with ClientAuthentication::ClientSecretPost if the provider wants it in the body",
-        )),
-        ClientSecretBasic | ClientSecretPost | Detect if asserted => Err(Error::config(
-            "client_assertion is given as a parameter, and the client has a secret; one way of client authentication is allowed: leave OAuthClient::secret out",
-        )),
-        ClientSecretBasic | ClientSecretPost | Detect if has_header => Err(Error::config(
-            "the header authorization is given, and the client has a secret; one way of client authentication is allowed: leave OAuthClient::secret out",
-        )),
-        None if asserted && form.has("client_secret") => Err(Error::config(
-            "client_assertion and client_secret are given as parameters; one way of client authentication is allowed: leave one of them out",
-        )),
-        None if has_header && (asserted || form.has("client_secret")) => Err(Error::config(
-            "the header authorization is given, and so is client_assertion or client_secret; one way of client authentication is allowed: leave one of them out",
-        )),
-        None if form.needs_authentication
-            && !asserted
-            && !form.has("client_secret")
-            && request.headers.is_empty() =>
-        {
+    let given: Vec<&str> = [
+        (has_secret, "client_secret"),
+        (has_assertion, "client_assertion"),
+        (has_header, "the header authorization"),
+    ]
+    .into_iter()
+    .filter_map(|(is_given, name)| is_given.then_some(name))
+    .collect();
+    match (method, &*given) {
+        (None, [_, _, ..]) => Err(Error::config(format!(
+            "{} are given; one way of client authentication is allowed: leave one of them out",
+            given.join(" and ")
+        ))),
+        // "The client credentials grant type MUST only be used by confidential clients."
+        // https://www.rfc-editor.org/rfc/rfc6749#section-4.4
+        (None, []) if form.needs_authentication && request.headers.is_empty() => {
             Err(Error::config(
                 "this grant needs a client that authenticates itself; set OAuthClient::secret",
             ))
         }
-        _ => Ok(()),
+        (None, _) | (_, []) => Ok(()),
+        (ClientSecretBasic | Detect, ["client_secret", ..]) => Err(Error::config(
+            "client_secret is given as an extra parameter and with HTTP Basic; one way of client authentication is allowed: OAuthClient::secret, with ClientAuthentication::ClientSecretPost if the provider wants it in the body",
+        )),
+        (ClientSecretBasic | ClientSecretPost | Detect, [given, ..]) => {
+            Err(Error::config(format!(
+                "{given} is given, and the client has a secret; one way of client authentication is allowed: leave OAuthClient::secret out"
+            )))
+        }
+        (_, [given, ..]) => Err(Error::config(format!(
+            "{given} is given, and the client authenticates by itself; one way of client authentication is allowed: leave one of them out"
+        ))),
     }
 }

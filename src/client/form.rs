@@ -13,11 +13,12 @@ use crate::error::Error;
 use crate::token::is_scope;
 
 /// Parameters whose values are no secrets.
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 9] = [
     "grant_type",
     "scope",
     "resource",
     "audience",
+    "client_assertion_type",
     "client_id",
     "token_type_hint",
     "redirect_uri",
@@ -53,9 +54,9 @@ impl Form {
         self.extra.push((name.into(), SecretString::from(value.into())));
     }
 
-    /// Whether there is a parameter of this name.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.iter().any(|(own, _)| own == name)
+    /// Whether the application gives a parameter of this name.
+    pub(super) fn has_extra(&self, name: &str) -> bool {
+        self.extras().any(|(extra, _)| extra == name)
     }
 
     /// The protocol's parameter of this name.
@@ -113,9 +114,10 @@ pub(crate) fn check_parameter(
 }
 
 /// "Its value MUST be an absolute URI […]. The URI MUST NOT include a fragment component." Azure AD
-/// also takes the bare id of an application.
+/// also takes the bare id of an application, and others take a name.
 fn is_resource(text: &str) -> bool {
-    let bare_id = || text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let is_of_name = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    let bare_id = || !text.is_empty() && text.bytes().all(is_of_name);
     Url::parse(text).map_or_else(|_| bare_id(), |url| url.fragment().is_none())
 }
 

@@ -3,6 +3,8 @@
 
 mod authenticate;
 mod authentication;
+mod client_assertion;
+mod client_metadata;
 #[cfg(feature = "keys")]
 mod dpop;
 mod endpoint_setters;
@@ -13,12 +15,15 @@ mod http_client;
 mod introspection;
 mod limit;
 mod metadata;
+mod method;
 mod network;
 mod oauth_client;
 mod post;
+mod protected_resource;
 mod provider;
 mod provider_request;
 mod public_resolver;
+mod registration;
 mod renames;
 mod request_kind;
 mod revocation;
@@ -30,6 +35,7 @@ mod token_request;
 mod token_type_hint;
 
 pub use authentication::{BasicEncoding, ClientAuthentication};
+pub use client_metadata::ClientMetadata;
 #[cfg(feature = "keys")]
 pub(crate) use dpop::key_missing;
 pub(crate) use form::{Form, check_parameter};
@@ -37,9 +43,11 @@ pub use http_client::HttpClient;
 pub use introspection::Introspection;
 pub use oauth_client::OAuthClient;
 pub(crate) use post::Endpoint;
+pub use protected_resource::ProtectedResource;
 pub use provider::Provider;
 pub use provider_request::ProviderRequest;
 pub use public_resolver::PublicResolver;
+pub use registration::Registration;
 pub(crate) use request_kind::DEVICE_GRANT_TYPE;
 pub use request_kind::{RequestKind, RequestKinds};
 pub(crate) use settings::{Endpoints, Issuer};

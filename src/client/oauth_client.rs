@@ -11,7 +11,9 @@ use url::Url;
 use super::http_client::HttpClient;
 use super::post::{Endpoint, post};
 use super::settings::{Endpoints, Settings};
-use super::{BasicEncoding, ClientAuthentication, Form, Provider, TokenRequest, endpoint_url};
+use super::{
+    BasicEncoding, ClientAuthentication, Form, Provider, TokenRequest, endpoint_url, method,
+};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::observe::ClientFields;
@@ -90,13 +92,12 @@ impl OAuthClient {
     }
 
     /// How the client authenticates
-    /// ([RFC 6749 §2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)). By default
-    /// [`ClientSecretBasic`](ClientAuthentication::ClientSecretBasic) with a secret,
-    /// [`None`](ClientAuthentication::None) without.
+    /// ([RFC 6749 §2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)). By default it follows from what
+    /// the client was given, and from the provider's metadata: see [`ClientAuthentication`].
     pub fn authentication(self, method: ClientAuthentication) -> Self {
         self.with(|settings| {
             settings.authentication = Some(method);
-            settings.wants_post = Arc::default();
+            settings.found_method = Arc::default();
         })
     }
 
@@ -116,6 +117,16 @@ impl OAuthClient {
     pub fn http_client(self, http: impl Into<HttpClient>) -> Self {
         let http = http.into();
         self.with(|settings| settings.http = Some(http))
+    }
+
+    /// Sends requests to the provider's endpoints for clients with a certificate, where its metadata names such:
+    /// for tokens that are bound to the certificate of the [`http_client`](Self::http_client). The methods
+    /// [`TlsClientAuth`](ClientAuthentication::TlsClientAuth) and
+    /// [`SelfSignedTlsClientAuth`](ClientAuthentication::SelfSignedTlsClientAuth) do so by themselves
+    /// ([RFC 8705 §5](https://www.rfc-editor.org/rfc/rfc8705#section-5)). Give the client for the API the same
+    /// certificate ([§3](https://www.rfc-editor.org/rfc/rfc8705#section-3)).
+    pub fn mtls_endpoints(self) -> Self {
+        self.with(|settings| settings.mtls_endpoints = true)
     }
 
     /// The `User-Agent` of every request to the provider
@@ -247,7 +258,7 @@ impl fmt::Debug for OAuthClient {
                 "token_endpoint",
                 &format_args!("{}", settings.endpoints.token.origin().ascii_serialization()),
             )
-            .field("authentication", &settings.method())
+            .field("authentication", &method::chosen(settings).ok())
             .field("secret", &settings.secret.as_ref().map(|_| "[redacted]"))
             .field("timeout", &settings.timeout)
             .field("max_response_bytes", &settings.max_response_bytes)

@@ -19,7 +19,7 @@ use super::dpop;
 use super::limit::Limit;
 use super::send::{self, exchange};
 use super::settings::Settings;
-use super::{ClientAuthentication, Form, ProviderRequest, RequestKind, shape};
+use super::{ClientAuthentication, Form, ProviderRequest, RequestKind, method, shape};
 use crate::error::Error;
 use crate::observe;
 use crate::wire::{HttpResponse, panicked};
@@ -60,8 +60,8 @@ pub(super) async fn post<T>(
     work.instrument(span).await
 }
 
-/// Where the server did not accept the client, tries again with the secret in the body. This is safe: it has
-/// not consumed the code or refresh token.
+/// Where the server did not accept the client, tries the next method. This is safe: it has not consumed the
+/// code or refresh token.
 async fn detect<T>(
     settings: &Settings,
     endpoint: Endpoint<'_>,
@@ -69,26 +69,27 @@ async fn detect<T>(
     limit: Limit,
     read: impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, Detect};
-    let attempt = |method| attempt(settings, endpoint, form, method, limit, &read);
-    match settings.method() {
-        Detect if settings.wants_post() => attempt(ClientSecretPost).await,
-        Detect => match attempt(ClientSecretBasic).await {
-            Err(error) if error.rejects_client() => {
-                let second = attempt(ClientSecretPost).await;
-                // Any other code means that the server has accepted the client.
-                let accepted = match &second {
-                    Ok(_) => true,
-                    Err(error) => error.error_code().is_some() && !error.rejects_client(),
-                };
-                if accepted {
-                    settings.remember_post();
-                }
-                second
-            }
-            result => result,
-        },
-        method => attempt(method).await,
+    let mut methods = method::candidates(settings)?.into_iter().peekable();
+    let mut is_first = true;
+    loop {
+        let Some(method) = methods.next() else {
+            return Err(Error::config("no method of client authentication is left"));
+        };
+        let outcome = attempt(settings, endpoint, form, method, limit, &read).await;
+        let rejects_client = outcome.as_ref().is_err_and(Error::rejects_client);
+        if rejects_client && methods.peek().is_some() {
+            is_first = false;
+            continue;
+        }
+        // Any other code means that the server has accepted the client.
+        let accepts_client = match &outcome {
+            Ok(_) => true,
+            Err(error) => error.error_code().is_some() && !rejects_client,
+        };
+        if accepts_client && !is_first {
+            let _ = settings.found_method.set(method);
+        }
+        return outcome;
     }
 }
 
@@ -115,8 +116,9 @@ async fn send_once<T>(
     limit: Limit,
     read: &impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let mut request = ProviderRequest::new(endpoint.kind, endpoint.url.clone(), form.clone());
-    authenticate(&mut request, settings, method)?;
+    let url = settings.url(endpoint, method);
+    let mut request = ProviderRequest::new(endpoint.kind, url.clone(), form.clone());
+    authenticate(&mut request, settings, method, limit).await?;
     let request = shape::apply(&settings.shapes, request, limit).await?;
     request.check()?;
     check_one_method(&request, method)?;
@@ -134,9 +136,9 @@ async fn send_once<T>(
     let work = exchange(http, sent, name, settings.max_response_bytes, &settings.clock);
     let (response, sent_at) = limit.exchange(name, work).await?;
     #[cfg(feature = "keys")]
-    dpop::hear(settings, form, endpoint.url, response.status(), response.headers());
+    dpop::hear(settings, form, url, response.status(), response.headers());
     let (response, has_panicked) = mapped(settings, endpoint.kind, response);
-    let response = send::read(response, name, endpoint.url, sent_at);
+    let response = send::read(response, name, url, sent_at);
     #[cfg(feature = "keys")]
     let response = HttpResponse { may_be_bound: form.prover.is_some(), ..response };
     let response = HttpResponse { secrets: &secrets, ..response };
@@ -144,6 +146,21 @@ async fn send_once<T>(
         return Err(panicked(&response, "the closure of OAuthClient::map_http_response"));
     }
     read(&response)
+}
+
+impl Settings {
+    /// Where the request goes: a client that shows a certificate uses the endpoint for such clients, where the
+    /// metadata names one ([RFC 8705 §5](https://www.rfc-editor.org/rfc/rfc8705#section-5)). An endpoint that
+    /// the application has set is its own.
+    fn url<'a>(&'a self, endpoint: Endpoint<'a>, method: ClientAuthentication) -> &'a Url {
+        let member = endpoint.kind.member();
+        self.provider
+            .as_ref()
+            .filter(|_| self.mtls_endpoints || method.is_mtls())
+            .filter(|provider| provider.endpoint(member) == Some(endpoint.url))
+            .and_then(|provider| provider.mtls_endpoint(member))
+            .unwrap_or(endpoint.url)
+    }
 }
 
 /// The response as the application sees it; as it came, where its closure panicked.

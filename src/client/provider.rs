@@ -111,17 +111,38 @@ impl Provider {
     }
 
     /// As `discover`, or `discover_with`; an error where there is no document.
-    pub(super) async fn found(issuer: &str, http: Option<HttpClient>) -> Result<Self, Error> {
+    async fn found(issuer: &str, http: Option<HttpClient>) -> Result<Self, Error> {
         let url = parse_issuer(issuer)?;
         let guard = Guard::new(&url);
-        let http = match http {
-            Some(http) => http,
-            None => own_http(&url, Some(Arc::new(GuardedResolver::new(guard.clone()))))?,
-        };
-        Self::read_at(issuer, &url, http, &guard).await
+        Self::guarded(issuer, &url, http, &guard).await
     }
 
-    pub(super) async fn read_at(
+    /// As `found`, for an issuer that a resource names.
+    pub(super) async fn found_within(
+        issuer: &str,
+        http: Option<HttpClient>,
+        resource: &Guard,
+    ) -> Result<Self, Error> {
+        let url = parse_issuer(issuer)?;
+        let guard = resource.of_named(&url);
+        let guard = guard.map_err(|why| Error::config(format!("the issuer is not used: {why}")))?;
+        Self::guarded(issuer, &url, http, &guard).await
+    }
+
+    async fn guarded(
+        issuer: &str,
+        url: &Url,
+        http: Option<HttpClient>,
+        guard: &Guard,
+    ) -> Result<Self, Error> {
+        let http = match http {
+            Some(http) => http,
+            None => own_http(url, Some(Arc::new(GuardedResolver::new(guard.clone()))))?,
+        };
+        Self::read_at(issuer, url, http, guard).await
+    }
+
+    async fn read_at(
         issuer: &str,
         url: &Url,
         http: HttpClient,
@@ -160,6 +181,10 @@ impl Provider {
     /// (`mtls_endpoint_aliases`, [RFC 8705 §5](https://www.rfc-editor.org/rfc/rfc8705#section-5)).
     pub fn mtls_endpoint(&self, name: &str) -> Option<&Url> {
         self.0.mtls_endpoints.get(name)
+    }
+
+    pub(super) fn http(&self) -> &HttpClient {
+        &self.0.http
     }
 
     /// A client of this provider, with all endpoints that the metadata names. A login with it checks the

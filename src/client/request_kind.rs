@@ -50,6 +50,20 @@ impl RequestKind {
         }
     }
 
+    /// The member of the metadata that names the endpoint
+    /// ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
+    pub(super) fn member(self) -> &'static str {
+        match self {
+            Self::Authorization => "authorization_endpoint",
+            Self::AuthorizationCode | Self::DeviceToken | Self::Refresh | Self::OtherGrant => {
+                "token_endpoint"
+            }
+            Self::DeviceAuthorization => "device_authorization_endpoint",
+            Self::Revocation => "revocation_endpoint",
+            Self::Introspection => "introspection_endpoint",
+        }
+    }
+
     const fn bit(self) -> u16 {
         1 << self as u16
     }
@@ -82,6 +96,11 @@ impl RequestKinds {
             | RequestKind::Refresh.bit()
             | RequestKind::OtherGrant.bit(),
     );
+
+    /// These and the others.
+    pub(super) fn and(self, others: impl Into<Self>) -> Self {
+        Self(self.0 | others.into().0)
+    }
 
     /// Whether this kind is among them.
     pub fn contains(self, kind: RequestKind) -> bool {

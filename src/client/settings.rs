@@ -1,6 +1,5 @@
 //! `Settings`: all that an [`OAuthClient`](super::OAuthClient) knows.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use http::{HeaderValue, Response};
 use secrecy::SecretString;
 use url::Url;
 
+use super::client_assertion::AssertionSettings;
 #[cfg(feature = "keys")]
 use super::dpop::Dpop;
 use super::guarded_resolver::GuardedResolver;
@@ -81,8 +81,11 @@ pub(super) struct Settings {
     pub(super) own_http: Arc<OnceLock<HttpClient>>,
     #[cfg(feature = "keys")]
     pub(super) dpop: Dpop,
-    /// `Detect` found that this endpoint wants the credentials in the body.
-    pub(super) wants_post: Arc<AtomicBool>,
+    pub(super) assertions: AssertionSettings,
+    /// The endpoints are those for clients with a certificate, where the provider has such.
+    pub(super) mtls_endpoints: bool,
+    /// The method that `Detect` has found.
+    pub(super) found_method: Arc<OnceLock<ClientAuthentication>>,
 }
 
 /// The default limits.
@@ -111,15 +114,9 @@ impl Settings {
             own_http: Arc::default(),
             #[cfg(feature = "keys")]
             dpop: Dpop::default(),
-            wants_post: Arc::default(),
-        }
-    }
-
-    pub(super) fn method(&self) -> ClientAuthentication {
-        match (self.authentication, &self.secret) {
-            (Some(method), _) => method,
-            (None, Some(_)) => self.default_authentication,
-            (None, None) => ClientAuthentication::None,
+            assertions: AssertionSettings::default(),
+            mtls_endpoints: false,
+            found_method: Arc::default(),
         }
     }
 
@@ -129,14 +126,6 @@ impl Settings {
         }
         let built = own_http(&self.endpoints.token, None)?;
         Ok(self.own_http.get_or_init(|| built))
-    }
-
-    pub(super) fn wants_post(&self) -> bool {
-        self.wants_post.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn remember_post(&self) {
-        self.wants_post.store(true, Ordering::Relaxed);
     }
 }
 

@@ -46,6 +46,19 @@ impl OAuthClient {
         self.request_param(RequestKind::Authorization, name, value)
     }
 
+    /// An API that the tokens are for: `resource` in each authorization and device authorization request and
+    /// in each token request, refreshes included: a [`request_param`](Self::request_param) of these
+    /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)). May be called again. A request
+    /// that has a parameter `resource` of its own sends that one instead.
+    ///
+    /// A [store](crate::store) keeps logins for different resources apart. The URI is absolute and has no
+    /// fragment, else requests are an error ([`Error::is_config`]) before they are sent.
+    pub fn resource(self, uri: impl Into<String>) -> Self {
+        use RequestKind::{Authorization, DeviceAuthorization};
+        let kinds = RequestKinds::TOKEN.and([Authorization, DeviceAuthorization]);
+        self.request_param(kinds, "resource", uri)
+    }
+
     /// A header of every request of these kinds, in place of one of that name; those that the request sets
     /// for its body, and HTTP Basic, are not replaced. Its value is a secret: no error shows it. A browser
     /// sends the authorization request, so that one gets none.

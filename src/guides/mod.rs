@@ -8,6 +8,7 @@
 //! | serve many users | [`web_application`] |
 //! | run several replicas | [`replicas`], [`sharing`] |
 //! | write my own store | [`own_store`] |
+//! | replace what a project does by hand | [`adopting`] |
 //! | migrate from requests-oauthlib, `oauth2`, or my own mutex | [`from_requests_oauthlib`], [`from_oauth2`], [`from_a_mutex`] |
 //! | handle errors | [`errors`] |
 //! | set up alerts | [`observability`] |
@@ -18,6 +19,10 @@
 // modules in links.md: of two definitions the first one counts. The code of a page is a test here if the
 // library is all that it needs. tests/published runs the code of every page.
 
+#[cfg(any(not(doctest), feature = "keyring"))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/adopting.md")]
+pub mod adopting {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/architecture.md")]
 pub mod architecture {}

@@ -1,6 +1,7 @@
 //! Keys that sign: of the application itself, and elsewhere.
 
 mod algorithm;
+mod hs256;
 mod jws;
 mod key_pair;
 mod pem;
@@ -13,6 +14,9 @@ mod signing_key;
 mod tests;
 
 pub use algorithm::SigningAlgorithm;
+#[cfg(feature = "testing")]
+pub(crate) use hs256::verifies_hs256;
+pub(crate) use hs256::{LEAST_SECRET, sign_hs256};
 #[cfg(feature = "testing")]
 pub(crate) use public_key::PublicKey;
 pub use signer::Signer;

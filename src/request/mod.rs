@@ -34,7 +34,7 @@ mod verdict;
 
 pub use api::Api;
 pub use authorize::AuthorizableRequest;
-pub use redirect_policy::{redirect_policy, redirect_policy_within_origin};
+pub use redirect_policy::{redirect_policy, redirect_policy_within, redirect_policy_within_origin};
 pub use replay_body::ReplayBody;
 pub use request_error::RequestError;
 pub use request_options::{RequestOptions, SentWithoutToken};

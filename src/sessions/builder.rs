@@ -56,8 +56,8 @@ impl UserSessionsBuilder {
         self
     }
 
-    /// How long a session that nobody uses stays in memory: at least this, and until a user comes who
-    /// is not in memory after twice that. An hour by default.
+    /// An unused session is dropped from memory after one to two times this duration, when another user is
+    /// loaded. An hour by default.
     pub fn idle_timeout(mut self, time: Duration) -> Self {
         self.idle = time;
         self

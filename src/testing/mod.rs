@@ -14,7 +14,8 @@
 //! | `/token` | the token endpoint |
 //! | `/revoke` | the revocation endpoint (RFC 7009) |
 //! | `/introspect` | the introspection endpoint (RFC 7662) |
-//! | `/.well-known/…` | the metadata (RFC 8414), that of OpenID Connect Discovery included |
+//! | `/register` | the registration endpoint (RFC 7591), if it is switched on |
+//! | `/.well-known/…` | the metadata (RFC 8414), that of OpenID Connect Discovery included; that of the API (RFC 9728), if it is switched on |
 //! | `/api` and everything below | the protected API, any method |
 //!
 //! The grants are `authorization_code`, `refresh_token`, `client_credentials`,
@@ -41,7 +42,7 @@ mod store_suite;
 pub use jitter::seed_jitter;
 pub use provider::{
     AuthMethod, Counts, Fault, MetadataDocument, PauseGuard, Provider, ProviderBuilder,
-    RecordedApiRequest, RecordedTokenRequest,
+    RecordedApiRequest, RecordedTokenRequest, ResourceDocument,
 };
 #[cfg(feature = "keys")]
 #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]

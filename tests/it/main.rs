@@ -9,6 +9,7 @@ mod faulty_store;
 mod login;
 mod provider;
 mod refusals;
+mod resource;
 mod session;
 mod shared_store;
 mod stores;

@@ -28,6 +28,12 @@ impl Provider {
         self.shared.lock().faults.metadata = Some(fault);
     }
 
+    /// Makes every request for metadata of the API suffer this, until
+    /// [`clear_faults`](Self::clear_faults).
+    pub fn fail_resource_metadata(&self, fault: Fault) {
+        self.shared.lock().faults.resource_metadata = Some(fault);
+    }
+
     /// Clears the faults, those queued and those set for every request, and
     /// everything else that is queued for a next request.
     pub fn clear_faults(&self) {

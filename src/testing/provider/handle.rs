@@ -76,6 +76,25 @@ impl Provider {
         self.shared.lock().api_requests.to_vec()
     }
 
+    /// The last 10,000 requests to the device authorization endpoint, in order of arrival.
+    #[must_use]
+    pub fn device_requests(&self) -> Vec<RecordedTokenRequest> {
+        self.shared.lock().device_requests.to_vec()
+    }
+
+    /// The queries of the last 10,000 requests to the authorization endpoint, in order of
+    /// arrival.
+    #[must_use]
+    pub fn authorization_requests(&self) -> Vec<String> {
+        self.shared.lock().authorization_requests.to_vec()
+    }
+
+    /// What clients said of themselves to be registered, in order of arrival (RFC 7591 §3.1).
+    #[must_use]
+    pub fn registrations(&self) -> Vec<Value> {
+        self.shared.lock().registrations.clone()
+    }
+
     /// Waits until [`Counts::token_requests`] is at least `n`.
     pub async fn wait_for_token_requests(&self, n: u64) {
         let reached = |counts: &Counts| counts.token_requests >= n;
@@ -152,7 +171,7 @@ impl Provider {
     /// The URL of the protected API; every path below it belongs to it too.
     #[must_use]
     pub fn api_url(&self) -> String {
-        self.origin() + "/api"
+        self.shared.api_url()
     }
 }
 

@@ -23,7 +23,7 @@ mod server;
 mod state;
 
 pub use builder::ProviderBuilder;
-pub use config::{AuthMethod, MetadataDocument};
+pub use config::{AuthMethod, MetadataDocument, ResourceDocument};
 pub use counts::Counts;
 #[cfg(all(feature = "keys", feature = "testing"))]
 pub use dpop::{DpopNonces, DpopRules};

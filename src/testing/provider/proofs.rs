@@ -84,8 +84,8 @@ mod judged {
         }
 
         /// Whether the refresh token is consumed before the proof is looked at.
-        pub(crate) fn consumes_first(&self, state: &State) -> bool {
-            state.judge.rules.consumes_before_nonce
+        pub(crate) fn consumes_first(&self) -> bool {
+            self.lock().judge.rules.consumes_before_nonce
         }
 
         /// The thumbprint that a token is bound to, for a proof with that one.
@@ -131,7 +131,7 @@ impl Shared {
         ApiProof { outcome: Ok(None), headers: HeaderMap::new() }
     }
 
-    pub(crate) fn consumes_first(&self, _: &State) -> bool {
+    pub(crate) fn consumes_first(&self) -> bool {
         false
     }
 

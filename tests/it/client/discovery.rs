@@ -1,14 +1,10 @@
 //! Discovery: RFC 8414 and OpenID Connect.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, LazyLock, Mutex};
-
-use reqwest::{Request, Response, ResponseBuilderExt as _};
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use reqwest_oauth2::testing::{Fault, MetadataDocument, ProviderBuilder};
 use reqwest_oauth2::{Error, OAuthClient, Provider};
 use serde_json::{Map, Value, json};
 
+use crate::support::site::Site;
 use crate::support::{World, pass};
 
 async fn discover(
@@ -170,50 +166,6 @@ async fn an_issuer_that_is_none_is_refused_before_anything_is_asked() {
     ] {
         let error = OAuthClient::discover(issuer, "foo").await.unwrap_err();
         assert!(error.is_config() && error.to_string().contains("issuer"), "{issuer}: {error}");
-    }
-}
-
-/// Answers requests in the place of the network, in order, and remembers their paths.
-#[derive(Clone, Default)]
-struct Site {
-    answers: Arc<Mutex<VecDeque<(u16, String)>>>,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-#[async_trait::async_trait]
-impl Middleware for Site {
-    async fn handle(
-        &self,
-        request: Request,
-        _: &mut http::Extensions,
-        _: Next<'_>,
-    ) -> reqwest_middleware::Result<Response> {
-        self.asked.lock().unwrap().push(request.url().path().to_owned());
-        let answer = self.answers.lock().unwrap().pop_front();
-        let (status, body) = answer.expect("nothing more was to be asked");
-        let response = http::Response::builder().status(status).url(request.url().clone());
-        Ok(response.body(body).unwrap().into())
-    }
-}
-
-impl Site {
-    fn new(answers: impl IntoIterator<Item = (u16, String)>) -> Self {
-        let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
-        Self { answers, asked: Arc::default() }
-    }
-
-    fn http(&self) -> ClientWithMiddleware {
-        // It sends nothing, so one is enough for all.
-        static UNUSED: LazyLock<reqwest::Client> = LazyLock::new(crate::support::plain_http);
-        ClientBuilder::new(UNUSED.clone()).with(self.clone()).build()
-    }
-
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
-    }
-
-    async fn discover(&self, issuer: &str) -> Result<OAuthClient, Error> {
-        OAuthClient::discover_with(issuer, "foo", self.http()).await
     }
 }
 

@@ -87,7 +87,12 @@ async fn scopes_and_resources_that_none_may_be_are_not_sent() {
         assert!(error.is_config(), "{resource}: {error}");
     }
     assert_eq!(world.provider.counts().token_requests, 0);
-    for resource in ["https://a.example/?a=b", "urn:x:y", "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"] {
+    for resource in [
+        "https://a.example/?a=b",
+        "urn:x:y",
+        "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d",
+        "custom_resource",
+    ] {
         let request = app.token_request("client_credentials");
         request.extra_param("resource", resource).send().await.unwrap();
     }

@@ -1,13 +1,17 @@
 //! Each way to the first token, and what goes wrong on it.
 
 use reqwest::header::LOCATION;
-use reqwest_oauth2::testing::Fault;
-use reqwest_oauth2::{Error, OAuthClient, PendingImplicitLogin, PendingLogin, Pkce};
+use reqwest_oauth2::testing::{Fault, ProviderBuilder, ResourceDocument};
+use reqwest_oauth2::{
+    Challenge, ClientMetadata, Error, OAuthClient, PendingImplicitLogin, PendingLogin, Pkce,
+    ProtectedResource, Provider,
+};
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::log::Log;
 use crate::secrets::Secrets;
-use crate::support::World;
+use crate::support::{World, plain_http};
 
 const REDIRECT_URI: &str = "https://me.example/cb";
 
@@ -23,6 +27,39 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     password(log, secrets, &app, &world).await;
     device(log, secrets, &world).await;
     discovery(log, secrets, &world).await;
+    resource(log, secrets).await;
+}
+
+/// From an API to a registered client.
+async fn resource(log: &Log, secrets: &mut Secrets) {
+    let open = |provider: ProviderBuilder| {
+        provider.protected_resource([ResourceDocument::InChallenge]).registration(true)
+    };
+    let world = World::with(open).await;
+    let response = plain_http().get(world.provider.api_url()).send().await.unwrap();
+    let challenge = Challenge::all(response.headers()).swap_remove(0);
+    log.show(&challenge);
+    let found = ProtectedResource::discover(response.url(), Some(&challenge)).await;
+    let resource = found.unwrap().unwrap();
+    log.show(&resource);
+    let provider = resource.provider(&world.provider.issuer()).await.unwrap().unwrap();
+    let metadata = ClientMetadata::new("My service").redirect_uri(REDIRECT_URI);
+    log.show(&metadata);
+    let registration = provider.register(&metadata).await.unwrap();
+    log.show(&registration);
+    let kept = serde_json::to_value(&registration).unwrap();
+    secrets.plant("secret of a registration", kept["client_secret"].as_str().unwrap());
+    let client = provider.registered_client(&registration).unwrap();
+    log.show(&client);
+    // The answer with the secret is no registration of this client.
+    let secret = secrets.plant("secret of another's registration", "reg-s3cret-of-another");
+    let answer = move |members: &mut Map<String, Value>| {
+        members.insert("redirect_uris".into(), serde_json::json!(["https://else.example"]));
+        members.insert("client_secret".into(), secret.clone().into());
+    };
+    let world = World::with(|provider| open(provider).registration_response(answer)).await;
+    let provider = Provider::discover(world.provider.issuer()).await.unwrap().unwrap();
+    log.show_error(&provider.register(&metadata).await.unwrap_err());
 }
 
 /// What is in a login that only the process which began it may know.

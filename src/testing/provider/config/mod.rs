@@ -6,6 +6,8 @@ mod client;
 mod device;
 mod metadata;
 mod redirect_uris;
+mod registration;
+mod resource;
 
 pub(crate) use assertions::Assertions;
 pub(crate) use authorization::AuthorizationConfig;
@@ -14,6 +16,10 @@ pub(crate) use client::Client;
 pub(crate) use device::{DEFAULT_INTERVAL, DeviceFlow};
 pub(crate) use metadata::MetadataConfig;
 pub use metadata::MetadataDocument;
+pub(crate) use redirect_uris::RedirectUris;
+pub(crate) use registration::{KnownClient, RegistrationConfig};
+pub use resource::ResourceDocument;
+pub(crate) use resource::{Need, NeedKind, ResourceConfig};
 
 use std::time::Duration;
 
@@ -38,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) authorization: AuthorizationConfig,
     pub(crate) device: DeviceFlow,
     pub(crate) metadata: MetadataConfig,
+    pub(crate) resource: ResourceConfig,
+    pub(crate) registration: RegistrationConfig,
     /// `None` if the builder has not said which.
     pub(crate) assertions: Option<Assertions>,
     #[cfg(all(feature = "keys", feature = "testing"))]
@@ -60,6 +68,8 @@ impl Default for Config {
             authorization: AuthorizationConfig::default(),
             device: DeviceFlow::default(),
             metadata: MetadataConfig::default(),
+            resource: ResourceConfig::default(),
+            registration: RegistrationConfig::default(),
             assertions: None,
             #[cfg(all(feature = "keys", feature = "testing"))]
             dpop: DpopRules::default(),

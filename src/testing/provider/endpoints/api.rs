@@ -1,12 +1,12 @@
 use http::header::{LOCATION, WWW_AUTHENTICATE};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 
 use crate::testing::provider::faults::delay;
 use crate::testing::provider::http::{CloseConnection, ResponseBody, drain, response};
 use crate::testing::provider::recorded::RecordedApiRequest;
-use crate::testing::provider::state::{ApiDecision, Challenge, Shared};
+use crate::testing::provider::state::{ApiDecision, Shared};
 
 /// How much of an API request's body is recorded.
 const KEPT_BODY: usize = 64 * 1024;
@@ -24,7 +24,11 @@ pub(crate) async fn endpoint(
     delay(shared.config.api_delay).await;
     shared.api_gate.pass().await;
     let mut response = match decision {
-        ApiDecision::Rejected(challenge) => reject(challenge),
+        ApiDecision::Rejected(status, challenge) => {
+            let mut response = response::empty(status);
+            response.headers_mut().extend(challenge.map(|value| (WWW_AUTHENTICATE, value)));
+            response
+        }
         ApiDecision::Accepted => match head.headers.remove("x-redirect-to") {
             Some(location) => {
                 let mut response = response::empty(StatusCode::TEMPORARY_REDIRECT);
@@ -36,15 +40,4 @@ pub(crate) async fn endpoint(
     };
     response.headers_mut().extend(headers);
     Ok(response)
-}
-
-fn reject(challenge: Challenge) -> Response<ResponseBody> {
-    let mut response = response::empty(StatusCode::UNAUTHORIZED);
-    let value = match challenge {
-        Challenge::InvalidToken => HeaderValue::from_static(r#"Bearer error="invalid_token""#),
-        Challenge::Custom(value) => value,
-        Challenge::Absent => return response,
-    };
-    response.headers_mut().insert(WWW_AUTHENTICATE, value);
-    response
 }

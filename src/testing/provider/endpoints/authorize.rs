@@ -41,7 +41,15 @@ enum Outcome {
 fn decide(shared: &Shared, query: &str, decision: UserDecision) -> Outcome {
     let denied =
         |callback, error: AuthorizationError| Outcome::Callback(callback, error.into_params());
-    let request = match AuthorizationRequest::read(query, &shared.config) {
+    {
+        let mut state = shared.lock();
+        state.authorization_requests.push(query.to_owned());
+        shared.count(&state, |counts| counts.authorizations += 1);
+    }
+    let client = shared.client(&AuthorizationRequest::client_id(query));
+    let resource = shared.config.resource.required.then(|| shared.api_url());
+    let request = AuthorizationRequest::read(query, &client, resource.as_deref(), &shared.config);
+    let request = match request {
         Ok(request) => request,
         Err(RequestError::Untrusted(why)) => return Outcome::Page(html::error(why)),
         Err(RequestError::Denied(callback, error)) => return denied(callback, error),
@@ -53,12 +61,16 @@ fn decide(shared: &Shared, query: &str, decision: UserDecision) -> Outcome {
             denied(request.callback, AuthorizationError::new("access_denied", None))
         }
         (None, UserDecision::Open(message)) => {
-            Outcome::Page(html::log_in(query, &shared.config.client.id, &request.scope, message))
+            Outcome::Page(html::log_in(query, &client.client.id, &request.scope, message))
         }
         (None, UserDecision::Allow) => {
             let now = shared.config.clock.now();
-            let credentials = &mut shared.lock().credentials;
-            let (callback, params) = request.grant(credentials, &shared.config, now);
+            let mut state = shared.lock();
+            let log_in = request.log_in(now);
+            let (callback, params) = request.grant(&mut state.credentials, &shared.config, now);
+            if let Some((_, code)) = params.iter().find(|(name, _)| name == "code") {
+                state.log_ins.began(code, log_in);
+            }
             Outcome::Callback(callback, params)
         }
     }

@@ -31,7 +31,7 @@ pub(crate) async fn endpoint(
 }
 
 fn introspect(shared: &Shared, request: &RecordedTokenRequest) -> Result<Value, OAuthError> {
-    shared.config.client.admit(request)?;
+    shared.admit(request)?;
     let token = request.required("token")?;
     let now = shared.config.clock.now();
     let state = shared.lock();

@@ -35,16 +35,17 @@ pub(crate) async fn endpoint(
 /// Serves a token request and counts the outcome.
 fn issue(shared: &Shared, request: &RecordedTokenRequest) -> Result<Issued, OAuthError> {
     let now = shared.config.clock.now();
-    let mut state = shared.lock();
-    let is_judged_last = request.given("refresh_token").is_some() && shared.consumes_first(&state);
+    let is_judged_last = request.given("refresh_token").is_some() && shared.consumes_first();
     let mut jkt = None;
     if !is_judged_last {
-        jkt = shared.judge_token_request(&mut state, request)?;
+        jkt = shared.judge_token_request(&mut shared.lock(), request)?;
     }
-    let grant = Grant::read(request, &shared.config)?;
+    let client = shared.admit(request)?;
+    shared.check_resource(request)?;
+    let grant = Grant::read(request, &client, &shared.config)?;
     let is_refresh = matches!(grant, Grant::RefreshToken { .. });
-    if grant.key(&state.credentials, &shared.config).is_some_and(|key| Some(key) != jkt.as_deref())
-    {
+    let mut state = shared.lock();
+    if grant.key(&state.credentials, &client).is_some_and(|key| Some(key) != jkt.as_deref()) {
         return Err(OAuthError::InvalidGrant);
     }
     let State { credentials, faults, .. } = &mut *state;
@@ -53,6 +54,9 @@ fn issue(shared: &Shared, request: &RecordedTokenRequest) -> Result<Issued, OAut
         jkt = shared.judge_token_request(&mut state, request)?;
     }
     if let Ok(issued) = &mut outcome {
+        if let Some(code) = request.given("code") {
+            state.log_ins.redeemed(code, issued.family);
+        }
         let jkt = shared.bound_to(&state, jkt);
         issued.shows_key = shared.shows_key(&state);
         state.credentials.families.bind(issued, jkt);

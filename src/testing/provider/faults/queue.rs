@@ -18,6 +18,7 @@ pub(crate) struct FaultQueue {
     pub(crate) revocations: VecDeque<RevocationFault>,
     pub(crate) introspections: VecDeque<String>,
     pub(crate) metadata: Option<Fault>,
+    pub(crate) resource_metadata: Option<Fault>,
 }
 
 /// How the revocation endpoint fails for one request (RFC 7009 §2.2.1).

@@ -45,6 +45,12 @@ impl Client {
     }
 }
 
+/// The client that the request says it is of.
+pub(crate) fn named_client(request: &RecordedTokenRequest) -> Option<String> {
+    let of_header = request.authorization.as_deref().and_then(basic).map(|(id, _)| id);
+    of_header.or_else(|| request.given("client_id").map(str::to_owned))
+}
+
 fn accept(ok: bool) -> Result<(), OAuthError> {
     if ok { Ok(()) } else { Err(OAuthError::InvalidClient) }
 }

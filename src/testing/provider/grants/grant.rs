@@ -3,7 +3,7 @@ use std::time::SystemTime;
 use super::{
     Credentials, Issued, OAuthError, Owner, PresentedCode, TokenExchange, grant_type, user,
 };
-use crate::testing::provider::config::{Config, DEFAULT_SCOPE};
+use crate::testing::provider::config::{Client, Config, DEFAULT_SCOPE};
 use crate::testing::provider::recorded::RecordedTokenRequest;
 
 /// What a token request presents.
@@ -25,24 +25,23 @@ pub(crate) enum Grant<'a> {
 
 impl<'a> Grant<'a> {
     /// The thumbprint of the key that what is presented is bound to.
-    pub(crate) fn key<'b>(&self, credentials: &'b Credentials, config: &Config) -> Option<&'b str> {
+    pub(crate) fn key<'b>(&self, credentials: &'b Credentials, client: &Client) -> Option<&'b str> {
         match self {
             Self::AuthorizationCode(presented) => credentials.codes.key_of(presented.code),
             // RFC 9449 §5: the refresh tokens of confidential clients are bound to the client already.
-            Self::RefreshToken { token, .. } if config.client.is_public() => {
+            Self::RefreshToken { token, .. } if client.is_public() => {
                 credentials.families.key_of_refresh(token)
             }
             _ => None,
         }
     }
 
-    /// Reads a token request: checks its form, then the client, then what can be
-    /// told of the grant without the state.
+    /// Reads what can be told of a token request of this client without the state.
     pub(crate) fn read(
         request: &'a RecordedTokenRequest,
+        client: &Client,
         config: &Config,
     ) -> Result<Self, OAuthError> {
-        config.client.admit(request)?;
         let scope = request.given("scope");
         let new = |owner, with_refresh| {
             Ok(Self::New { scope: scope.unwrap_or(DEFAULT_SCOPE), owner, with_refresh })
@@ -58,7 +57,7 @@ impl<'a> Grant<'a> {
                 Ok(Self::RefreshToken { token: request.required("refresh_token")?, scope })
             }
             // RFC 6749 §4.4: only for confidential clients.
-            grant_type::CLIENT_CREDENTIALS if config.client.is_public() => {
+            grant_type::CLIENT_CREDENTIALS if client.is_public() => {
                 Err(OAuthError::UnauthorizedClient)
             }
             grant_type::CLIENT_CREDENTIALS => new(Owner::Client, config.client_credentials_refresh),

@@ -34,6 +34,7 @@ pub(crate) struct Issued {
 /// A token that is accepted now.
 pub(crate) struct Live<'a> {
     pub(crate) is_access: bool,
+    pub(crate) family: usize,
     pub(crate) scope: &'a str,
     pub(crate) owner: Owner,
     pub(crate) expires: Option<SystemTime>,
@@ -185,8 +186,8 @@ impl TokenFamilies {
             return None;
         }
         let owner = self.live_family(*family)?.owner;
-        let jkt = jkt.as_deref();
-        Some(Live { is_access: true, scope, owner, expires: *expires, jkt })
+        let (family, jkt) = (*family, jkt.as_deref());
+        Some(Live { is_access: true, family, scope, owner, expires: *expires, jkt })
     }
 
     /// Revokes a refresh token with its family, or an access token alone
@@ -219,8 +220,8 @@ impl TokenFamilies {
         let entry = self.refresh.get(token).filter(|entry| entry.retired.is_none())?;
         let family = self.live_family(entry.family)?;
         let Family { scope, owner, jkt, .. } = family;
-        let (owner, jkt) = (*owner, jkt.as_deref());
-        Some(Live { is_access: false, scope, owner, expires: None, jkt })
+        let (family, owner, jkt) = (entry.family, *owner, jkt.as_deref());
+        Some(Live { is_access: false, family, scope, owner, expires: None, jkt })
     }
 
     fn live_family(&self, family: usize) -> Option<&Family> {
