@@ -105,6 +105,7 @@ impl Session {
     ///
     /// Safe: a renewal goes on without the caller.
     pub async fn authorize(&self, request: &mut impl AuthorizableRequest) -> Result<(), Error> {
+        #[cfg_attr(not(feature = "keys"), expect(unused_variables))]
         let url = request.url().filter(may_carry_token).ok_or_else(|| {
             Error::config(
                 "the request's URL must not carry a token: it has no host, is neither TLS nor to loopback, or it has user info",

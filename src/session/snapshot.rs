@@ -68,7 +68,7 @@ pub(crate) struct FreshnessInputs {
     pub(crate) now: SystemTime,
     /// For tokens that are bound to a key.
     #[cfg(feature = "keys")]
-    pub(crate) binder: Binder,
+    pub(super) binder: Binder,
 }
 
 impl Snapshot {

@@ -479,3 +479,29 @@ async fn the_requests_own_timeout_bounds_a_signer_that_hangs() {
     assert!(error.is_signing(), "{error}");
     assert_eq!(api_requests(&world), (0, 0));
 }
+
+#[tokio::test]
+async fn tokens_for_other_resources_are_bound_to_the_key_of_the_login() {
+    let world = World::with(|p| p.more_scopes(["mail"])).await;
+    let token = client(&world).dpop().password("johndoe", "A3ddj3w").send().await.unwrap();
+    let session = Session::builder(client(&world).dpop()).token(token.clone()).build();
+    let other = session.with_scope("mail").unwrap();
+    let http = plain_http();
+    for session in [&session, &other] {
+        let response = session.execute(&http, get(world.provider.api_url())).await.unwrap();
+        assert_eq!(response.status(), 200);
+    }
+    let proofs = proofs(&world);
+    assert_eq!(proofs[0].key(), proofs[1].key());
+    assert_ne!(proofs[0].claim("ath"), proofs[1].claim("ath"));
+    // One key is stored, and another process uses it for both.
+    let stored = serde_json::to_string(&session.token().await.unwrap()).unwrap();
+    assert_eq!(stored.matches("BEGIN PRIVATE KEY").count(), 1);
+    let token = serde_json::from_str(&stored).unwrap();
+    let session = Session::builder(client(&world)).token(token).build();
+    let other = session.with_scope("mail").unwrap();
+    let before = world.provider.counts().token_requests;
+    let response = other.execute(&http, get(world.provider.api_url())).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(world.provider.counts().token_requests, before);
+}
