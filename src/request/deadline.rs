@@ -18,7 +18,7 @@ pub(super) struct Deadline {
 
 impl Deadline {
     /// Counts from now. A request without a bound costs no reading of a clock.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(request: &impl StackRequest, handling: &Handling) -> Self {
         let after = |time: Duration| Instant::now().checked_add(time);
         Self {

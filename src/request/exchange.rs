@@ -24,10 +24,11 @@ use super::proofs::{Proved, prove};
 use super::request_error::RequestError;
 use super::request_options::SentWithoutToken;
 use super::sent::Replay;
-use super::stack::{Address, Stack, StackRequest, StackResponse};
+use super::stack::{Stack, StackRequest, StackResponse, path_of_url};
 use super::verdict::Verdict;
 use crate::origin::Origins;
 use crate::session::Snapshot;
+use crate::step_up::StepUp;
 
 /// How often a request is sent on. Each time reqwest may have followed ten redirects.
 const MOST_REDIRECTS: u8 = 5;
@@ -41,7 +42,7 @@ pub(super) struct Exchange<'a, S: Stack> {
     pub(super) asked: Option<Url>,
     /// What a session remembers of where it was sent first.
     pub(super) path: NonZeroU64,
-    pub(super) replay: Option<Replay<S::Request>>,
+    pub(super) replay: Option<Replay<S>>,
     /// The token that was sent last.
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) deadline: Deadline,
@@ -62,11 +63,16 @@ impl<S: Stack> Exchange<'_, S> {
         &mut self,
         before: S::Response,
     ) -> Result<S::Response, RequestError<S::Error>> {
-        let Some(request) = self.replay.as_ref().and_then(Replay::make) else { return Ok(before) };
+        let Some(request) = self.made_again() else { return Ok(before) };
         // The connection is free for the replay once the 401 is gone.
         drop(before);
         let response = self.send(request).await?;
         self.follow(response).await
+    }
+
+    /// The request, to be sent again.
+    fn made_again(&self) -> Option<S::Request> {
+        self.replay.as_ref()?.make(&self.send)
     }
 
     /// Sends the request on to the listed origin that it was redirected to without its token.
@@ -82,7 +88,7 @@ impl<S: Stack> Exchange<'_, S> {
             if !replay.request.redirect(&url) {
                 break;
             }
-            let Some(request) = replay.make() else { break };
+            let Some(request) = replay.make(&self.send) else { break };
             drop(response);
             self.redirects += 1;
             self.asked = Some(url);
@@ -90,7 +96,7 @@ impl<S: Stack> Exchange<'_, S> {
         }
         #[cfg(feature = "keys")]
         if self.may_second_proof_help(&response)
-            && let Some(request) = self.replay.as_ref().and_then(Replay::make)
+            && let Some(request) = self.made_again()
         {
             self.has_second_proof = true;
             drop(response);
@@ -123,15 +129,25 @@ impl<S: Stack> Exchange<'_, S> {
 
     /// Whether the response says that a new token may help.
     pub(super) fn is_token_rejected(&self, response: &S::Response) -> bool {
-        // Redirects are followed below us. One that left the origin lost the token on the way, so what
-        // answered has not seen it, and its 401 says nothing of it.
-        let asked = self.asked.as_ref().map(Url::origin);
-        asked == response.url().map(Url::origin) && self.verdict.is_curable(response)
+        self.has_seen_token(response) && self.verdict.is_curable(response)
+    }
+
+    /// What the API wants beyond the token, if it says so.
+    pub(super) fn step_up(&self, response: &S::Response) -> Option<StepUp> {
+        let granted = self.snapshot.token().and_then(|token| token.scope());
+        let asked = StepUp::asked_by(response.status(), response.headers(), granted)?;
+        self.has_seen_token(response).then_some(asked)
+    }
+
+    /// Redirects are followed below us. One that left the origin lost the token on the way, so what answered
+    /// has not seen it, and says nothing of it.
+    pub(super) fn has_seen_token(&self, response: &S::Response) -> bool {
+        self.asked.as_ref().map(Url::origin) == response.url().map(Url::origin)
     }
 
     /// What a session remembers of the path that answered.
     pub(super) fn path(&self, response: &S::Response) -> NonZeroU64 {
-        response.url().map_or(self.path, Address::path)
+        response.url().map_or(self.path, path_of_url)
     }
 
     /// The URL of a 401 that has not seen the token, and that may.
@@ -165,10 +181,9 @@ impl<S: Stack> Exchange<'_, S> {
         &mut self,
         before: S::Response,
     ) -> Result<S::Response, RequestError<S::Error>> {
-        let Some(mut request) = self.replay.as_ref().and_then(Replay::make) else {
-            return Ok(before);
-        };
+        let Some(mut request) = self.made_again() else { return Ok(before) };
         drop(before);
+        self.send.ready_again().await.map_err(RequestError::Send)?;
         request.set_timeout(self.deadline.left());
         send_bare(request, self.extensions, &mut self.send).await
     }
@@ -177,11 +192,13 @@ impl<S: Stack> Exchange<'_, S> {
         &mut self,
         mut request: S::Request,
     ) -> Result<S::Response, RequestError<S::Error>> {
+        self.send.ready_again().await.map_err(RequestError::Send)?;
         self.placement.put(&mut request, &self.snapshot);
         request.set_timeout(self.deadline.left());
         #[cfg(feature = "keys")]
         if let Some(bound) = &self.snapshot.bound {
-            let proved = prove(bound, &mut request, self.deadline).await;
+            let proved =
+                prove(bound, self.send.target(&request), &mut request, self.deadline).await;
             self.proved = Some(proved.map_err(RequestError::Token)?);
         }
         match self.send.send(request, self.extensions).await {

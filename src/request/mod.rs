@@ -39,3 +39,5 @@ pub use replay_body::ReplayBody;
 pub use request_error::RequestError;
 pub use request_options::{RequestOptions, SentWithoutToken};
 pub use send_request::SendRequest;
+#[cfg(feature = "tower")]
+pub(crate) use stack::{Stack, StackRequest, StackResponse, path_of};

@@ -39,7 +39,7 @@ impl Placement {
     #[inline]
     pub(super) fn is_taken(&self, request: &impl StackRequest) -> bool {
         match self {
-            Self::Bearer => request.headers().contains_key(AUTHORIZATION),
+            Self::Bearer => request.headers().keys().any(|name| *name == AUTHORIZATION),
             Self::Header { name, .. } => request.headers().contains_key(name),
             Self::Query(name) => pieces(request.query()).any(|piece| is_named(piece, name)),
         }
@@ -59,7 +59,7 @@ impl Placement {
 
     #[cold]
     fn put_elsewhere(&self, request: &mut impl StackRequest, snapshot: &Snapshot) {
-        let token = snapshot.token().map(|token| token.access_token()).unwrap_or_default();
+        let Some(token) = snapshot.token().map(|token| token.access_token()) else { return };
         match self {
             Self::Bearer => {}
             Self::Header { name, scheme } => {

@@ -20,17 +20,18 @@ pub(super) struct Proved {
     known: Known,
 }
 
-/// Gives the request a new proof.
+/// Gives the request, which goes to this URL, a new proof.
 ///
 /// # Errors
 ///
 /// [`Error::is_signing`]; [`Error::is_config`] where the key is not there.
 pub(super) async fn prove(
     bound: &BoundToken,
+    url: Option<Url>,
     request: &mut impl StackRequest,
     deadline: Deadline,
 ) -> Result<Box<Proved>, Error> {
-    let url = request.target().ok_or_else(|| {
+    let url = url.ok_or_else(|| {
         Error::config("a request whose token is bound to a key needs a URL with scheme and host")
     })?;
     let known = bound.known(&url);

@@ -6,10 +6,10 @@ use std::time::Duration;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{Extensions, HeaderMap, Method, StatusCode};
 use reqwest::{Body, Request, Response, ResponseBuilderExt};
-use url::{Position, Url};
+use url::Url;
 
 use super::send_request::SendRequest;
-use super::stack::{Address, Stack, StackRequest, StackResponse, path_of};
+use super::stack::{Stack, StackRequest, StackResponse, path_of_url};
 use crate::error::Error;
 use crate::origin::{Origins, may_carry_token};
 
@@ -17,6 +17,35 @@ impl<S: SendRequest> Stack for S {
     type Request = Request;
     type Response = Response;
     type Error = S::Error;
+
+    #[inline]
+    fn is_for(&self, request: &Request, origins: Option<&Origins>) -> Result<bool, Error> {
+        match origins {
+            Some(origins) => Ok(origins.allow(request.url())),
+            None if may_carry_token(request.url()) => Ok(true),
+            None => Err(Error::config(
+                "the request's URL must not carry a token: it is not https (or http to loopback), or it has user info",
+            )),
+        }
+    }
+
+    fn path(&self, address: &Url) -> NonZeroU64 {
+        path_of_url(address)
+    }
+
+    fn url(address: Url) -> Option<Url> {
+        Some(address)
+    }
+
+    #[cfg(feature = "keys")]
+    fn target(&self, request: &Request) -> Option<Url> {
+        Some(request.url().clone())
+    }
+
+    #[inline]
+    fn try_clone(&self, request: &Request) -> Option<Request> {
+        request.try_clone()
+    }
 
     #[inline]
     fn send<'a>(
@@ -53,33 +82,8 @@ impl StackRequest for Request {
         self.url().query()
     }
 
-    #[cfg(feature = "keys")]
-    fn target(&self) -> Option<Url> {
-        Some(self.url().clone())
-    }
-
     fn append_query_pair(&mut self, name: &str, value: &str) {
         self.url_mut().query_pairs_mut().append_pair(name, value);
-    }
-
-    #[inline]
-    fn is_for(&self, origins: Option<&Origins>) -> Result<bool, Error> {
-        match origins {
-            Some(origins) => Ok(origins.allow(self.url())),
-            None if may_carry_token(self.url()) => Ok(true),
-            None => Err(Error::config(
-                "the request's URL must not carry a token: it is not https (or http to loopback), or it has user info",
-            )),
-        }
-    }
-
-    fn path(&self) -> NonZeroU64 {
-        Address::path(self.url())
-    }
-
-    #[inline]
-    fn try_clone(&self) -> Option<Self> {
-        self.try_clone()
     }
 
     fn clone_head(&mut self) -> Option<Self> {
@@ -114,16 +118,6 @@ impl StackRequest for Request {
             probe.headers_mut().remove(of_body);
         }
         Some(probe)
-    }
-}
-
-impl Address for Url {
-    fn path(&self) -> NonZeroU64 {
-        path_of(&self[..Position::AfterPath])
-    }
-
-    fn into_url(self) -> Option<Url> {
-        Some(self)
     }
 }
 

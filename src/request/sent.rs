@@ -3,67 +3,68 @@
 use std::num::NonZeroU64;
 
 use http::Extensions;
-use url::Url;
 
 use super::replay_body::ReplayBody;
 use super::request_options::replay_body;
-use super::stack::{Address, StackRequest};
+use super::stack::{Address, Stack, StackRequest};
 
-/// A request that was sent.
-#[expect(clippy::large_enum_variant, reason = "a box would cost every request an allocation")]
-pub(super) enum Sent<R: StackRequest> {
+/// A request that was sent. Not boxed if it can be sent again: that would cost every request an allocation.
+pub(super) enum Sent<S: Stack> {
     /// It can be sent again.
-    Buffered(R),
+    Buffered(S::Request),
     /// Its body is a stream, or it must not be sent again. Boxed, so that the future of every other request
     /// stays small: beyond a kilobyte the allocator is slower.
-    Stream(Box<Stream<R>>),
+    Stream(Box<Stream<S>>),
 }
 
-pub(super) struct Stream<R: StackRequest> {
-    address: R::Address,
-    replay: Option<Replay<R>>,
+pub(super) struct Stream<S: Stack> {
+    address: Address<S>,
+    replay: Option<Replay<S>>,
 }
 
 /// A request that can be sent again, any number of times.
-pub(super) struct Replay<R> {
+pub(super) struct Replay<S: Stack> {
     /// The request, but for a body that is a stream.
-    pub(super) request: R,
+    pub(super) request: S::Request,
     body: Option<ReplayBody>,
 }
 
-impl<R: StackRequest> Sent<R> {
-    #[inline]
-    pub(super) fn of(request: &mut R, extensions: &Extensions, is_sent_once: bool) -> Self {
+impl<S: Stack> Sent<S> {
+    #[inline(always)]
+    pub(super) fn of(
+        request: &mut S::Request,
+        stack: &S,
+        extensions: &Extensions,
+        is_sent_once: bool,
+    ) -> Self {
         if is_sent_once {
             return Self::Stream(Box::new(Stream { address: request.address(), replay: None }));
         }
-        match request.try_clone() {
+        match stack.try_clone(request) {
             Some(replay) => Self::Buffered(replay),
             None => Self::Stream(Box::new(Stream::of(request, extensions))),
         }
     }
 
     /// What a session remembers of where it went.
-    pub(super) fn path(&self) -> NonZeroU64 {
+    pub(super) fn path(&self, stack: &S) -> NonZeroU64 {
         match self {
-            Self::Buffered(request) => request.path(),
-            Self::Stream(stream) => stream.address.path(),
+            Self::Buffered(request) => stack.path(&request.address()),
+            Self::Stream(stream) => stack.path(&stream.address),
         }
     }
 
-    /// Its URL, if redirects may have been followed, and what can be sent again.
-    pub(super) fn into_parts(self) -> (Option<Url>, Option<Replay<R>>) {
+    /// Where it went, and what can be sent again.
+    pub(super) fn into_parts(self) -> (Address<S>, Option<Replay<S>>) {
         match self {
-            Self::Buffered(request) => {
-                (request.address().into_url(), Some(Replay { request, body: None }))
-            }
-            Self::Stream(stream) => (stream.address.into_url(), stream.replay),
+            Self::Buffered(request) => (request.address(), Some(Replay { request, body: None })),
+            Self::Stream(stream) => (stream.address, stream.replay),
         }
     }
 }
 
-impl<R: StackRequest> Stream<R> {
-    fn of(request: &mut R, extensions: &Extensions) -> Self {
+impl<S: Stack> Stream<S> {
+    fn of(request: &mut S::Request, extensions: &Extensions) -> Self {
         let replay = replay_body(extensions)
             .cloned()
             .and_then(|again| Some(Replay { request: request.clone_head()?, body: Some(again) }));
@@ -71,10 +72,10 @@ impl<R: StackRequest> Stream<R> {
     }
 }
 
-impl<R: StackRequest> Replay<R> {
+impl<S: Stack> Replay<S> {
     /// The request, to be sent.
-    pub(super) fn make(&self) -> Option<R> {
-        let mut request = self.request.try_clone()?;
+    pub(super) fn make(&self, stack: &S) -> Option<S::Request> {
+        let mut request = stack.try_clone(&self.request)?;
         if let Some(body) = &self.body {
             request.set_body(body.make());
         }

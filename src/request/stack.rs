@@ -10,16 +10,43 @@ use std::time::Duration;
 
 use http::{Extensions, HeaderMap, Method, StatusCode};
 use reqwest::Body;
-use url::Url;
+use url::{Position, Url};
 
 use crate::error::Error;
 use crate::origin::Origins;
 
 /// A way to send one request, any number of times.
-pub(crate) trait Stack: Send {
+pub(crate) trait Stack: Send + Sized {
     type Request: StackRequest;
     type Response: StackResponse;
     type Error: 'static;
+
+    /// Whether these origins have the request; `None`: its own, if that may see a token.
+    ///
+    /// # Errors
+    ///
+    /// What to change where nobody can tell, or where its own may not.
+    fn is_for(&self, request: &Self::Request, origins: Option<&Origins>) -> Result<bool, Error>;
+
+    /// What a session remembers of where a request goes.
+    fn path(&self, address: &Address<Self>) -> NonZeroU64;
+
+    /// The URL. `None`: nothing below follows redirects, so every response is from where the request went.
+    fn url(_: Address<Self>) -> Option<Url> {
+        None
+    }
+
+    /// The URL of a request, for a proof; `None` where nobody knows scheme and host.
+    #[cfg(feature = "keys")]
+    fn target(&self, request: &Self::Request) -> Option<Url>;
+
+    /// The same request, if its body can be sent again.
+    fn try_clone(&self, request: &Self::Request) -> Option<Self::Request>;
+
+    /// Waits until another request can be sent, after the first.
+    fn ready_again(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async { Ok(()) }
+    }
 
     fn send<'a>(
         &'a mut self,
@@ -28,8 +55,11 @@ pub(crate) trait Stack: Send {
     ) -> impl Future<Output = Result<Self::Response, Self::Error>> + Send;
 }
 
+/// Where a request of the stack goes.
+pub(crate) type Address<S> = <<S as Stack>::Request as StackRequest>::Address;
+
 pub(crate) trait StackRequest: Sized + Send {
-    type Address: Address;
+    type Address: Send;
 
     fn method(&self) -> &Method;
     fn headers(&self) -> &HeaderMap;
@@ -37,23 +67,7 @@ pub(crate) trait StackRequest: Sized + Send {
     fn address(&self) -> Self::Address;
     fn query(&self) -> Option<&str>;
 
-    /// Its URL, for a proof; `None` where it has no scheme and host.
-    #[cfg(feature = "keys")]
-    fn target(&self) -> Option<Url>;
     fn append_query_pair(&mut self, name: &str, value: &str);
-
-    /// Whether these origins have it; `None`: its own, if that may see a token.
-    ///
-    /// # Errors
-    ///
-    /// What to change where nobody can tell, or where its own may not.
-    fn is_for(&self, origins: Option<&Origins>) -> Result<bool, Error>;
-
-    /// What a session remembers of where it goes.
-    fn path(&self) -> NonZeroU64;
-
-    /// The same request, if its body can be sent again.
-    fn try_clone(&self) -> Option<Self>;
 
     /// The same request without a body that cannot be cloned, for [`set_body`](Self::set_body).
     fn clone_head(&mut self) -> Option<Self> {
@@ -80,15 +94,6 @@ pub(crate) trait StackRequest: Sized + Send {
     }
 }
 
-/// Where a request goes.
-pub(crate) trait Address: Send {
-    /// What a session remembers of it.
-    fn path(&self) -> NonZeroU64;
-
-    /// Its URL. `None`: nothing below follows redirects, so every response is from there.
-    fn into_url(self) -> Option<Url>;
-}
-
 pub(crate) trait StackResponse: Sized + Send {
     fn status(&self) -> StatusCode;
     fn headers(&self) -> &HeaderMap;
@@ -110,4 +115,8 @@ pub(crate) trait StackResponse: Sized + Send {
 pub(crate) fn path_of(origin_and_path: impl Hash) -> NonZeroU64 {
     static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     NonZeroU64::new(KEYS.hash_one(origin_and_path)).unwrap_or(NonZeroU64::MIN)
+}
+
+pub(super) fn path_of_url(url: &Url) -> NonZeroU64 {
+    path_of(&url[..Position::AfterPath])
 }
