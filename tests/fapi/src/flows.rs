@@ -26,7 +26,8 @@ async fn client_credentials(peer: &Peer<'_>) -> Token {
 
 async fn exchange(peer: &Peer<'_>, subject: Token) {
     let subject = TypedToken::access_token(subject.access_token());
-    let grant = TokenExchange::new(move || std::future::ready(Ok::<_, std::io::Error>(subject.clone())));
+    let grant =
+        TokenExchange::new(move || std::future::ready(Ok::<_, std::io::Error>(subject.clone())));
     let session = Session::builder(peer.app.clone()).grant(grant.scope("api:read")).build();
     assert_eq!(peer.call(&session).await, 200);
 }

@@ -36,13 +36,16 @@ async fn peer<'a>(server: &'a Server, name: &str) -> Peer<'a> {
     match name {
         "signed-secret" => {
             let http = server.client(None);
-            let app = server.discover(name, &http).await.secret("a-secret-of-32-bytes-for-tests-only");
+            let app =
+                server.discover(name, &http).await.secret("a-secret-of-32-bytes-for-tests-only");
             server.peer(app.authentication(ClientAuthentication::ClientSecretJwt), http)
         }
         "self-signed" => {
             let http = server.client(Some(name));
             let app = server.discover(name, &http).await;
-            server.peer(app.authentication(ClientAuthentication::SelfSignedTlsClientAuth), http).with_certificate()
+            server
+                .peer(app.authentication(ClientAuthentication::SelfSignedTlsClientAuth), http)
+                .with_certificate()
         }
         other => panic!("no client is called {other}"),
     }

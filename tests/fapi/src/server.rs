@@ -45,7 +45,8 @@ impl Server {
             .no_proxy()
             .tls_certs_only([authority]);
         if let Some(name) = certificate {
-            builder = builder.identity(Identity::from_pem(&self.file(&format!("{name}.pem"))).unwrap());
+            builder =
+                builder.identity(Identity::from_pem(&self.file(&format!("{name}.pem"))).unwrap());
         }
         builder.build().unwrap()
     }

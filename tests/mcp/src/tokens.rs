@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reqwest_oauth2::{
     Challenge, ClientCredentials, ClientMetadata, Error, JwtBearer, OAuthClient, ProtectedResource,
-    Provider, Session, TokenExchange, TypedToken, url::Url,
+    Provider, Session, SigningKey, TokenExchange, TypedToken, url::Url,
 };
 
 use crate::handed_over::HandedOver;
@@ -66,10 +66,11 @@ pub(crate) async fn log_in(
 async fn client(provider: &Provider, handed_over: &HandedOver) -> Result<OAuthClient, Error> {
     if let Some(id) = &handed_over.client_id {
         let client = provider.client(id);
-        return Ok(match &handed_over.client_secret {
-            Some(secret) => client.secret(secret),
-            None => client,
-        });
+        return match (&handed_over.client_secret, &handed_over.private_key_pem) {
+            (Some(secret), _) => Ok(client.secret(secret)),
+            (None, Some(pem)) => Ok(client.signing_key(SigningKey::from_pem(pem)?)),
+            (None, None) => Ok(client),
+        };
     }
     if provider.member("client_id_metadata_document_supported") == Some(&true.into()) {
         return Ok(provider.client(DOCUMENT));
