@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 const FLOORS: [&[&str]; 10] = [
     &["error", "secret", "clock", "jitter", "redact", "loopback"],
     &["token", "origin", "challenge", "keys"],
-    &["wire"],
+    &["wire", "dpop"],
     &["client"],
     &["login", "grant", "store", "saver"],
     &[MACHINE],
@@ -28,7 +28,7 @@ const FLOORS: [&[&str]; 10] = [
 const MACHINE: &str = "session::machine";
 
 /// Imports within one floor.
-const BESIDE_EACH_OTHER: [(&str, &str); 1] = [("error", "redact")];
+const BESIDE_EACH_OTHER: [(&str, &str); 2] = [("error", "redact"), ("token", "keys")];
 
 /// A module that belongs to no floor, what it imports, and who imports it.
 struct Beside {

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "keys")]
+use tokio::time::Instant;
+
 use crate::client::{OAuthClient, RequestKind};
 use crate::error::Error;
 use crate::redact::escape_and_truncate;
@@ -24,6 +27,15 @@ pub(crate) async fn refresh(
 ) -> Result<Token, Error> {
     check_scope(client.params_of(RequestKind::Refresh), old.scope())?;
     let request = client.token_request("refresh_token").param("refresh_token", refresh_token);
+    #[cfg(feature = "keys")]
+    let (request, left) = match client.key_of(old)? {
+        None => (request, left),
+        Some(key) => {
+            let began = Instant::now();
+            client.get_nonce(&key, left).await?;
+            (request.bound_to(Some(key)), left.saturating_sub(began.elapsed()))
+        }
+    };
     Ok(request.within(left).send().await?.fill_missing_from(old))
 }
 

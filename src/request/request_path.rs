@@ -7,24 +7,22 @@
 //! reference count), clone the header value (another), insert it. No lock, no allocation of our
 //! own, no formatting. Everything rarer is in futures that are boxed when they are needed.
 
-use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU64;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Extensions;
-use reqwest::{Request, Response};
-use url::{Position, Url};
 
 use super::api::{Api, Source};
 use super::deadline::Deadline;
 use super::exchange::{Exchange, send_bare};
+#[cfg(feature = "keys")]
+use super::proofs::{Proved, prove};
 use super::request_error::RequestError;
 use super::request_options::{Handling, TokenUse, user};
-use super::send_request::SendRequest;
 use super::sent::Sent;
+use super::stack::{Address, Stack, StackRequest, StackResponse};
 use crate::error::Error;
-use crate::origin::may_carry_token;
 use crate::session::{Driver, Provenance, Snapshot, offer_update};
 
 impl Api {
@@ -33,12 +31,12 @@ impl Api {
     #[inline]
     pub(crate) fn run<'a, S, F>(
         &'a self,
-        mut request: Request,
+        mut request: S::Request,
         extensions: &'a mut Extensions,
         mut send: S,
-    ) -> impl Future<Output = Result<Response, F>>
+    ) -> impl Future<Output = Result<S::Response, F>>
     where
-        S: SendRequest + 'a,
+        S: Stack + 'a,
         F: From<RequestError<S::Error>>,
     {
         async move {
@@ -58,12 +56,12 @@ impl Api {
             let ready = match self.ready(extensions) {
                 Some(ready) => ready,
                 None => {
-                    let timeouts = [request.timeout().copied(), handling.longest_wait];
+                    let timeouts = [request.timeout(), handling.longest_wait];
                     let limit = timeouts.into_iter().flatten().min();
                     let ready = Box::pin(self.wait(extensions, limit)).await;
                     // None is left if a token that is good was waited for in vain: then it has its time anew.
                     if let Some(left) = deadline.left().filter(|left| !left.is_zero()) {
-                        *request.timeout_mut() = Some(left);
+                        request.set_timeout(Some(left));
                     }
                     match ready {
                         Ok(ready) => ready,
@@ -76,6 +74,14 @@ impl Api {
             };
             let sent = Sent::of(&mut request, extensions, handling.is_sent_once);
             self.placement.put(&mut request, &ready.snapshot);
+            #[cfg(feature = "keys")]
+            let proved = match &ready.snapshot.bound {
+                None => None,
+                Some(bound) => match Box::pin(prove(bound, &mut request, deadline)).await {
+                    Ok(proved) => Some(proved),
+                    Err(error) => return Err(RequestError::Token(error).into()),
+                },
+            };
             let sent_now = send.send(request, extensions).await;
             let mut response = match sent_now {
                 Ok(response) => response,
@@ -83,29 +89,30 @@ impl Api {
                     return Err(RequestError::Send(self.placement.hide_in_error(error)).into());
                 }
             };
+            #[cfg(feature = "keys")]
+            if let (Some(bound), Some(proved)) = (&ready.snapshot.bound, &proved) {
+                proved.hear(bound, &response);
+            }
             if self.placement.is_in_url() {
                 response = self.placement.hide(response);
             }
             if !self.verdict.is_refusal(&response) {
-                return Ok(annotate(response, &ready.snapshot, extensions, true));
+                mark_accepted(&response, &ready.snapshot, || sent.path());
+                return Ok(with_update(response, &ready.snapshot, extensions));
             }
             let waits = (handling, deadline);
+            #[cfg(feature = "keys")]
+            let sent = (sent, proved);
+            #[cfg(not(feature = "keys"))]
+            let sent = (sent, ());
             Ok(Box::pin(self.after_refusal(response, ready, sent, waits, extensions, send)).await?)
         }
     }
 
     /// Whether the request gets a token.
     #[inline]
-    fn allows(&self, request: &Request) -> Result<bool, Error> {
-        let has_own = || self.placement.is_taken(request);
-        match &self.origins {
-            Some(origins) => Ok(origins.allow(request.url()) && !has_own()),
-            None if has_own() => Ok(false),
-            None if may_carry_token(request.url()) => Ok(true),
-            None => Err(Error::config(
-                "the request's URL must not carry a token: it is not https (or http to loopback), or it has user info",
-            )),
-        }
+    fn allows(&self, request: &impl StackRequest) -> Result<bool, Error> {
+        Ok(!self.placement.is_taken(request) && request.is_for(self.origins.as_ref())?)
     }
 
     /// The hot path: a fresh token, at once.
@@ -148,20 +155,23 @@ impl Api {
     }
 
     /// After a response that does not say that the token is good: sends the request again where that may help.
-    async fn after_refusal<S: SendRequest>(
+    async fn after_refusal<S: Stack>(
         &self,
-        response: Response,
+        response: S::Response,
         SelectedToken { snapshot, session }: SelectedToken,
-        sent: Sent,
+        (sent, _proved): (Sent<S::Request>, LastProof),
         (handling, deadline): (Handling, Deadline),
         extensions: &mut Extensions,
         send: S,
-    ) -> Result<Response, RequestError<S::Error>> {
+    ) -> Result<S::Response, RequestError<S::Error>> {
         let driver = match (&session, &self.source) {
             (Some(driver), _) => driver,
             (None, Source::One(session)) => &session.0,
-            (None, Source::Many(_)) => return Ok(annotate(response, &snapshot, extensions, false)),
+            (None, Source::Many(_)) => {
+                return Ok(with_update(response, &snapshot, extensions));
+            }
         };
+        let path = sent.path();
         let (asked, replay) = sent.into_parts();
         let (origins, verdict, redirects) = (self.origins.as_ref(), &self.verdict, 0);
         let mut exchange = Exchange {
@@ -169,12 +179,17 @@ impl Api {
             verdict,
             placement: &self.placement,
             asked,
+            path,
             replay,
             snapshot,
             deadline,
             extensions,
             send,
             redirects,
+            #[cfg(feature = "keys")]
+            proved: _proved,
+            #[cfg(feature = "keys")]
+            has_second_proof: false,
         };
         let mut response = exchange.follow(response).await?;
         // What the store brings may have been rejected before; what a renewal brings is tried once.
@@ -183,7 +198,7 @@ impl Api {
             if is_last {
                 break;
             }
-            let path = path_of(response.url());
+            let path = exchange.path(&response);
             let (sent, can_replay) = (&exchange.snapshot, exchange.replay.is_some());
             let limit = deadline.left_to_wait();
             let another = match driver.rejected(sent, path, can_replay, limit).await {
@@ -198,13 +213,21 @@ impl Api {
             response = exchange.replay(response).await?;
             let is_rejected = exchange.is_token_rejected(&response);
             if is_rejected || !self.verdict.is_refusal(&response) {
-                driver.replayed(&exchange.snapshot, path_of(response.url()), is_rejected);
+                driver.replayed(&exchange.snapshot, exchange.path(&response), is_rejected);
             }
         }
-        let is_accepted = !self.verdict.is_refusal(&response);
-        Ok(annotate(response, &exchange.snapshot, exchange.extensions, is_accepted))
+        if !self.verdict.is_refusal(&response) {
+            mark_accepted(&response, &exchange.snapshot, || exchange.path);
+        }
+        Ok(with_update(response, &exchange.snapshot, exchange.extensions))
     }
 }
+
+/// What the last proof was made of, where there was one.
+#[cfg(feature = "keys")]
+type LastProof = Option<Box<Proved>>;
+#[cfg(not(feature = "keys"))]
+type LastProof = ();
 
 /// A token to send.
 struct SelectedToken {
@@ -213,27 +236,26 @@ struct SelectedToken {
     session: Option<Arc<Driver>>,
 }
 
-/// Leaves the marks of an answer: the token was accepted, its update is offered.
+/// Leaves the mark of an answer: the token was accepted. `asked`: the path that was asked, which answered
+/// unless redirects were followed.
 #[inline(always)]
-fn annotate(
-    mut response: Response,
-    snapshot: &Arc<Snapshot>,
-    extensions: &mut Extensions,
-    is_accepted: bool,
-) -> Response {
-    if is_accepted {
-        snapshot.mark_accepted(|| path_of(response.url()));
-    }
-    if snapshot.has_update() {
-        offer_update(&mut response, snapshot, extensions);
-    }
-    response
+fn mark_accepted(
+    response: &impl StackResponse,
+    snapshot: &Snapshot,
+    asked: impl FnOnce() -> NonZeroU64,
+) {
+    snapshot.mark_accepted(|| response.url().map_or_else(asked, Address::path));
 }
 
-/// What a session remembers of a path: a hash of origin and path. Nobody can choose paths that collide.
-#[cold]
-fn path_of(url: &Url) -> NonZeroU64 {
-    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    let hash = KEYS.hash_one(&url[..Position::AfterPath]);
-    NonZeroU64::new(hash).unwrap_or(NonZeroU64::MIN)
+/// Offers the token's update with the response.
+#[inline(always)]
+fn with_update<R: StackResponse>(
+    mut response: R,
+    snapshot: &Arc<Snapshot>,
+    extensions: &mut Extensions,
+) -> R {
+    if snapshot.has_update() {
+        offer_update(response.extensions_mut(), snapshot, extensions);
+    }
+    response
 }

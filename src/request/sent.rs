@@ -1,39 +1,41 @@
 //! `Sent`: what is kept of a request while it is under way.
 
+use std::num::NonZeroU64;
+
 use http::Extensions;
-use reqwest::Request;
 use url::Url;
 
 use super::replay_body::ReplayBody;
 use super::request_options::replay_body;
+use super::stack::{Address, StackRequest};
 
 /// A request that was sent.
 #[expect(clippy::large_enum_variant, reason = "a box would cost every request an allocation")]
-pub(super) enum Sent {
+pub(super) enum Sent<R: StackRequest> {
     /// It can be sent again.
-    Buffered(Request),
+    Buffered(R),
     /// Its body is a stream, or it must not be sent again. Boxed, so that the future of every other request
     /// stays small: beyond a kilobyte the allocator is slower.
-    Stream(Box<Stream>),
+    Stream(Box<Stream<R>>),
 }
 
-pub(super) struct Stream {
-    url: Url,
-    replay: Option<Replay>,
+pub(super) struct Stream<R: StackRequest> {
+    address: R::Address,
+    replay: Option<Replay<R>>,
 }
 
 /// A request that can be sent again, any number of times.
-pub(super) struct Replay {
+pub(super) struct Replay<R> {
     /// The request, but for a body that is a stream.
-    pub(super) request: Request,
+    pub(super) request: R,
     body: Option<ReplayBody>,
 }
 
-impl Sent {
+impl<R: StackRequest> Sent<R> {
     #[inline]
-    pub(super) fn of(request: &mut Request, extensions: &Extensions, is_sent_once: bool) -> Self {
+    pub(super) fn of(request: &mut R, extensions: &Extensions, is_sent_once: bool) -> Self {
         if is_sent_once {
-            return Self::Stream(Box::new(Stream { url: request.url().clone(), replay: None }));
+            return Self::Stream(Box::new(Stream { address: request.address(), replay: None }));
         }
         match request.try_clone() {
             Some(replay) => Self::Buffered(replay),
@@ -41,37 +43,40 @@ impl Sent {
         }
     }
 
-    /// Where it went, and what can be sent again.
-    pub(super) fn into_parts(self) -> (Url, Option<Replay>) {
+    /// What a session remembers of where it went.
+    pub(super) fn path(&self) -> NonZeroU64 {
+        match self {
+            Self::Buffered(request) => request.path(),
+            Self::Stream(stream) => stream.address.path(),
+        }
+    }
+
+    /// Its URL, if redirects may have been followed, and what can be sent again.
+    pub(super) fn into_parts(self) -> (Option<Url>, Option<Replay<R>>) {
         match self {
             Self::Buffered(request) => {
-                (request.url().clone(), Some(Replay { request, body: None }))
+                (request.address().into_url(), Some(Replay { request, body: None }))
             }
-            Self::Stream(stream) => (stream.url, stream.replay),
+            Self::Stream(stream) => (stream.address.into_url(), stream.replay),
         }
     }
 }
 
-impl Stream {
-    fn of(request: &mut Request, extensions: &Extensions) -> Self {
-        let url = request.url().clone();
-        let replay = replay_body(extensions).cloned().and_then(|again| {
-            // Without its body it can be cloned.
-            let body = request.body_mut().take();
-            let head = request.try_clone();
-            *request.body_mut() = body;
-            Some(Replay { request: head?, body: Some(again) })
-        });
-        Self { url, replay }
+impl<R: StackRequest> Stream<R> {
+    fn of(request: &mut R, extensions: &Extensions) -> Self {
+        let replay = replay_body(extensions)
+            .cloned()
+            .and_then(|again| Some(Replay { request: request.clone_head()?, body: Some(again) }));
+        Self { address: request.address(), replay }
     }
 }
 
-impl Replay {
+impl<R: StackRequest> Replay<R> {
     /// The request, to be sent.
-    pub(super) fn make(&self) -> Option<Request> {
+    pub(super) fn make(&self) -> Option<R> {
         let mut request = self.request.try_clone()?;
         if let Some(body) = &self.body {
-            *request.body_mut() = Some(body.make());
+            request.set_body(body.make());
         }
         Some(request)
     }

@@ -15,6 +15,8 @@ use sha2::{Digest, Sha256};
 use super::freshness::{self, Freshness, Policy};
 use super::machine::{Credential, Machine, Stage};
 use crate::clock;
+#[cfg(feature = "keys")]
+use crate::dpop::BoundToken;
 use crate::error::Error;
 use crate::token::Token;
 
@@ -36,6 +38,9 @@ pub(crate) struct Snapshot {
     /// What requests carry; `None` where there is no access token, and then `freshness` is expired.
     pub(crate) header: Option<HeaderValue>,
     token: Option<Arc<Token>>,
+    /// What requests need beside a token that is bound to a key.
+    #[cfg(feature = "keys")]
+    pub(crate) bound: Option<Arc<BoundToken>>,
     pub(crate) freshness: Freshness,
     pub(crate) provenance: Provenance,
     /// A resource server said 401 to this token.
@@ -61,6 +66,8 @@ impl Snapshot {
         Self {
             header: None,
             token: None,
+            #[cfg(feature = "keys")]
+            bound: None,
             freshness: Freshness::expired(),
             provenance: Provenance::Given,
             is_rejected: false,
@@ -75,6 +82,8 @@ impl Snapshot {
             header: token.header().cloned(),
             freshness: freshness(&token, inputs),
             token: Some(token),
+            #[cfg(feature = "keys")]
+            bound: None,
             provenance,
             is_rejected: false,
             accepted_by: AtomicU64::new(0),
@@ -83,11 +92,19 @@ impl Snapshot {
         }
     }
 
+    #[cfg(feature = "keys")]
+    pub(super) fn with_bound(mut self, bound: Option<Arc<BoundToken>>) -> Self {
+        self.bound = bound;
+        self
+    }
+
     /// The same token, not to be used again.
     pub(crate) fn rejected(&self) -> Self {
         Self {
             header: self.header.clone(),
             token: self.token.clone(),
+            #[cfg(feature = "keys")]
+            bound: self.bound.clone(),
             freshness: Freshness::expired(),
             provenance: self.provenance,
             is_rejected: true,
@@ -102,6 +119,8 @@ impl Snapshot {
         Self {
             header: self.header.clone(),
             token: Some(Arc::new(token)),
+            #[cfg(feature = "keys")]
+            bound: self.bound.clone(),
             freshness: self.freshness,
             provenance: self.provenance,
             is_rejected: false,

@@ -32,6 +32,8 @@
 // Named once, so that `provider` imports nothing from outside `testing`: the examples of the published
 // crate compile it without the feature.
 use crate::clock;
+#[cfg(feature = "keys")]
+use crate::keys;
 
 mod jitter;
 mod provider;
@@ -42,4 +44,7 @@ pub use provider::{
     AuthMethod, Counts, Fault, MetadataDocument, PauseGuard, Provider, ProviderBuilder,
     RecordedApiRequest, RecordedTokenRequest, ResourceDocument,
 };
+#[cfg(feature = "keys")]
+#[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+pub use provider::{DpopNonces, DpopRules};
 pub use store_suite::check_store;

@@ -24,6 +24,8 @@ pub(crate) use resource::{Need, NeedKind, ResourceConfig};
 use std::time::Duration;
 
 use crate::testing::clock::Clock;
+#[cfg(all(feature = "keys", feature = "testing"))]
+use crate::testing::provider::dpop::DpopRules;
 
 /// The scope of a grant that asked for none.
 pub(crate) const DEFAULT_SCOPE: &str = "read write";
@@ -46,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) registration: RegistrationConfig,
     /// `None` if the builder has not said which.
     pub(crate) assertions: Option<Assertions>,
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    pub(crate) dpop: DpopRules,
     pub(crate) token_delay: Duration,
     pub(crate) api_delay: Duration,
     pub(crate) clock: Clock,
@@ -67,6 +71,8 @@ impl Default for Config {
             resource: ResourceConfig::default(),
             registration: RegistrationConfig::default(),
             assertions: None,
+            #[cfg(all(feature = "keys", feature = "testing"))]
+            dpop: DpopRules::default(),
             token_delay: Duration::ZERO,
             api_delay: Duration::ZERO,
             clock: Clock::default(),
