@@ -10,9 +10,10 @@ mod server;
 
 use flows::flows;
 use reqwest_oauth2::{ClientAuthentication, SigningKey};
+use serde_json::{Value, json};
 use server::{Peer, Server};
 
-const CASES: [&str; 2] = ["signed-secret", "self-signed"];
+const CASES: [&str; 3] = ["signing", "signed-secret", "self-signed"];
 
 #[tokio::main]
 async fn main() {
@@ -25,7 +26,10 @@ async fn main() {
     };
     let server = Server::new(issuer);
     for case in CASES {
-        flows(&peer(&server, case).await).await;
+        let nonces = server.stats().await["nonces_asked"].as_u64().unwrap();
+        let peer = peer(&server, case).await;
+        flows(&peer).await;
+        check(&server.stats().await, case, nonces);
         println!("ok: {case}");
     }
     println!("{} passed, 0 failed, 0 skipped", CASES.len());
@@ -34,6 +38,11 @@ async fn main() {
 /// The client of that name, as the server knows it.
 async fn peer<'a>(server: &'a Server, name: &str) -> Peer<'a> {
     match name {
+        "fapi" | "signing" => {
+            let http = server.client(None);
+            let app = server.discover(name, &http).await.signing_key(signing_key(server));
+            server.peer(app.dpop(), http)
+        }
         "signed-secret" => {
             let http = server.client(None);
             let app =
@@ -51,7 +60,21 @@ async fn peer<'a>(server: &'a Server, name: &str) -> Peer<'a> {
     }
 }
 
+/// What the server has counted. One that wants nonces asks for the first one, and for no other.
+fn check(stats: &Value, case: &str, nonces: u64) {
+    let is_bound = case == "signing";
+    let (asked, errors) =
+        if is_bound { (1, json!({ "use_dpop_nonce": 1 })) } else { (0, json!({})) };
+    assert_eq!(stats["nonces_asked"], nonces + asked, "{case}");
+    assert_eq!(stats["proofs_replayed"], 0, "{case}");
+    assert_eq!(stats["proof_errors"], json!({}), "{case}");
+    let client = &stats["by_client"][case];
+    assert_eq!(client["token_errors"], errors, "{case}");
+    assert_eq!(client["reuse_detected"], 0, "{case}");
+    assert_eq!(client["grants_revoked"], 1, "{case}: signing out is all that ended a login");
+}
+
 /// The key that signs assertions.
 fn signing_key(server: &Server) -> SigningKey {
-    SigningKey::from_pem(server.file("assertion.key")).unwrap()
+    SigningKey::from_pem(server.file("assertion.key")).unwrap().with_key_id("assertion")
 }

@@ -34,7 +34,10 @@ pub(crate) async fn log_in(
         None => (url.as_str(), Provider::discover(url.origin().ascii_serialization()).await?),
     };
     let provider = provider.ok_or_else(|| Error::permanent("the issuer has no metadata"))?;
-    let client = client(&provider, handed_over).await?.resource(id);
+    let mut client = client(&provider, handed_over).await?.resource(id);
+    if provider.member("dpop_signing_alg_values_supported").is_some() {
+        client = client.dpop();
+    }
     let lists = |member: &str, name: &str| {
         provider
             .member(member)
