@@ -10,7 +10,7 @@ use super::request_options::replay_body;
 use super::stack::{Address, StackRequest};
 
 /// A request that was sent.
-#[expect(clippy::large_enum_variant, reason = "a box would cost every request an allocation")]
+#[allow(clippy::large_enum_variant, reason = "a box would cost every request an allocation")]
 pub(super) enum Sent<R: StackRequest> {
     /// It can be sent again.
     Buffered(R),
