@@ -155,7 +155,7 @@ export function registerGrants(provider, errors) {
 }
 
 const sha256 = (text) => createHash('sha256').update(text).digest('base64url');
-const NONCES = 64;
+const NONCES = 1024;
 const nonces = [randomBytes(16).toString('hex')];
 const seen = new Set();
 

@@ -1,8 +1,7 @@
 //! Every flow of the crate, by one client.
 
 use reqwest_oauth2::{
-    ClientCredentials, JwtBearer, PendingLogin, Session, Token, TokenExchange, TokenTypeHint,
-    TypedToken,
+    ClientCredentials, JwtBearer, Session, Token, TokenExchange, TokenTypeHint, TypedToken,
 };
 use serde_json::{Map, json};
 
@@ -61,10 +60,7 @@ async fn device(peer: &Peer<'_>) {
 
 /// A login in a browser; then its token is renewed, looked at, and revoked.
 async fn code_and_refresh(peer: &Peer<'_>) {
-    let request = peer.app.authorization_code(REDIRECT_URI).unwrap().scope("openid api:read");
-    let login: PendingLogin = request.begin().unwrap();
-    let callback = peer.server.browse(login.url()).await;
-    let first = login.finish(&peer.app, callback).await.unwrap();
+    let first = log_in(peer).await;
     let session = Session::builder(peer.app.clone()).token(first.clone()).build();
     assert_eq!(peer.call(&session).await, 200);
     let second = session.refresh().await.unwrap();
@@ -77,4 +73,20 @@ async fn code_and_refresh(peer: &Peer<'_>) {
     session.sign_out().await.unwrap();
     let known = peer.app.introspect(&refresh_token, TokenTypeHint::RefreshToken).await.unwrap();
     assert!(!known.active);
+}
+
+/// A login that is saved, and goes on in a process that knows nothing but what was saved.
+pub(crate) async fn restart(before: &Peer<'_>, after: &Peer<'_>) {
+    let saved = serde_json::to_string(&log_in(before).await).unwrap();
+    let token: Token = serde_json::from_str(&saved).unwrap();
+    let session = Session::builder(after.app.clone()).token(token).build();
+    session.refresh().await.unwrap();
+    assert_eq!(after.call(&session).await, 200);
+}
+
+async fn log_in(peer: &Peer<'_>) -> Token {
+    let request = peer.app.authorization_code(REDIRECT_URI).unwrap().scope("openid api:read");
+    let login = request.begin().unwrap();
+    let callback = peer.server.browse(login.url()).await;
+    login.finish(&peer.app, callback).await.unwrap()
 }

@@ -8,7 +8,7 @@
 mod flows;
 mod server;
 
-use flows::flows;
+use flows::{flows, restart};
 use reqwest_oauth2::{ClientAuthentication, SigningKey};
 use serde_json::{Value, json};
 use server::{Peer, Server};
@@ -27,8 +27,9 @@ async fn main() {
     let server = Server::new(issuer);
     for case in CASES {
         let nonces = server.stats().await["nonces_asked"].as_u64().unwrap();
-        let peer = peer(&server, case).await;
-        flows(&peer).await;
+        let first = peer(&server, case).await;
+        flows(&first).await;
+        restart(&first, &peer(&server, case).await).await;
         check(&server.stats().await, case, nonces);
         println!("ok: {case}");
     }
@@ -60,11 +61,15 @@ async fn peer<'a>(server: &'a Server, name: &str) -> Peer<'a> {
     }
 }
 
-/// What the server has counted. One that wants nonces asks for the first one, and for no other.
+/// What the server has counted. One that wants nonces asks
+/// each process for the first one, and for no other.
 fn check(stats: &Value, case: &str, nonces: u64) {
     let is_bound = case == "signing";
-    let (asked, errors) =
-        if is_bound { (1, json!({ "use_dpop_nonce": 1 })) } else { (0, json!({})) };
+    let (asked, errors) = if is_bound {
+        (2, json!({ "invalid_request": 1, "use_dpop_nonce": 2 }))
+    } else {
+        (0, json!({}))
+    };
     assert_eq!(stats["nonces_asked"], nonces + asked, "{case}");
     assert_eq!(stats["proofs_replayed"], 0, "{case}");
     assert_eq!(stats["proof_errors"], json!({}), "{case}");
