@@ -219,14 +219,16 @@ impl Form {
     }
 }
 
-/// Adds a proof, where the form is bound to a key.
+/// Adds a proof, where the form is bound to a key. `url`: the endpoint's, which stands for the one that
+/// clients with a certificate use.
 pub(super) async fn prove(
     settings: &Settings,
     form: &Form,
+    url: &Url,
     request: &mut Request,
 ) -> Result<(), Error> {
     let Some(prover) = &form.prover else { return Ok(()) };
-    let known = settings.dpop.servers.known(request.url());
+    let known = settings.dpop.servers.known(url);
     let now = settings.clock.now();
     let proof = prover.prove(request.method(), request.url(), None, &known, now).await?;
     request.headers_mut().insert(PROOF, proof);

@@ -10,7 +10,7 @@ use url::Url;
 #[cfg(feature = "keys")]
 use crate::dpop::Prover;
 use crate::error::Error;
-use crate::token::is_scope;
+use crate::token::{is_resource, is_scope};
 
 /// Parameters whose values are no secrets.
 const PUBLIC: [&str; 9] = [
@@ -54,9 +54,9 @@ impl Form {
         self.extra.push((name.into(), SecretString::from(value.into())));
     }
 
-    /// Whether the application gives a parameter of this name.
-    pub(super) fn has_extra(&self, name: &str) -> bool {
-        self.extras().any(|(extra, _)| extra == name)
+    /// How many parameters have this name.
+    pub(super) fn count(&self, name: &str) -> usize {
+        self.iter().filter(|(own, _)| *own == name).count()
     }
 
     /// The protocol's parameter of this name.
@@ -111,14 +111,6 @@ pub(crate) fn check_parameter(
         }
         _ => Ok(()),
     }
-}
-
-/// "Its value MUST be an absolute URI […]. The URI MUST NOT include a fragment component." Azure AD
-/// also takes the bare id of an application, and others take a name.
-fn is_resource(text: &str) -> bool {
-    let is_of_name = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    let bare_id = || !text.is_empty() && text.bytes().all(is_of_name);
-    Url::parse(text).map_or_else(|_| bare_id(), |url| url.fragment().is_none())
 }
 
 /// The names alone.

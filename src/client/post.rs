@@ -130,13 +130,13 @@ async fn send_once<T>(
     let mut sent = request.build(settings.user_agent.as_ref());
     let http = settings.http()?;
     #[cfg(feature = "keys")]
-    let proved = async { Ok(dpop::prove(settings, form, &mut sent).await?) };
+    let proved = async { Ok(dpop::prove(settings, form, endpoint.url, &mut sent).await?) };
     #[cfg(feature = "keys")]
     limit.closure("the signer", proved).await?;
     let work = exchange(http, sent, name, settings.max_response_bytes, &settings.clock);
     let (response, sent_at) = limit.exchange(name, work).await?;
     #[cfg(feature = "keys")]
-    dpop::hear(settings, form, url, response.status(), response.headers());
+    dpop::hear(settings, form, endpoint.url, response.status(), response.headers());
     let (response, has_panicked) = mapped(settings, endpoint.kind, response);
     let response = send::read(response, name, url, sent_at);
     #[cfg(feature = "keys")]

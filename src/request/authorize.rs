@@ -110,7 +110,7 @@ impl Session {
                 "the request's URL must not carry a token: it has no host, is neither TLS nor to loopback, or it has user info",
             )
         })?;
-        let snapshot = self.0.usable(None).await?;
+        let snapshot = self.0.usable(&self.1, None).await?;
         #[cfg(feature = "keys")]
         if let Some(bound) = &snapshot.bound {
             let proof = bound.prove(request.method(), &url, &bound.known(&url)).await?;
@@ -130,8 +130,10 @@ impl Session {
     #[cfg(feature = "keys")]
     #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
     pub fn learn_from_response(&self, url: &Url, status: StatusCode, headers: &HeaderMap) -> bool {
-        let snapshot = self.0.published.load();
-        let Some(bound) = &snapshot.bound else { return false };
+        let published = self.0.published.load();
+        let Some(bound) = published.of(&self.1).and_then(|snapshot| snapshot.bound.as_ref()) else {
+            return false;
+        };
         let before = bound.known(url);
         let is_refusal = status == StatusCode::UNAUTHORIZED;
         bound.hear(url, headers, is_refusal);

@@ -4,23 +4,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "keys")]
+use super::binder::Binder;
 use super::freshness::Policy;
-use super::machine::Settings;
+use super::machine::{Settings, Target};
 use super::snapshot::{FreshnessInputs, Provenance, Snapshot};
 use crate::client::OAuthClient;
-#[cfg(feature = "keys")]
-use crate::client::key_missing;
 use crate::clock::Clock;
 #[cfg(feature = "keys")]
-use crate::dpop::{BoundToken, Prover, Servers};
-#[cfg(feature = "keys")]
-use crate::error::Error;
+use crate::dpop::Servers;
 use crate::grant::Grant;
 use crate::observe::ClientFields;
 use crate::saver::TokenSaver;
 use crate::store::{TokenKey, TokenStore};
-#[cfg(feature = "keys")]
-use crate::token::KeyBinding;
 use crate::token::Token;
 
 pub(crate) struct Config {
@@ -33,9 +29,9 @@ pub(crate) struct Config {
     pub(super) store_timeout: Duration,
     pub(super) grant_timeout: Duration,
     pub(super) clock: Clock,
-    /// What is known of servers, for proofs of a session without a client.
+    /// What is known of APIs, for proofs of a session without a client.
     #[cfg(feature = "keys")]
-    pub(super) servers: Arc<Servers>,
+    pub(super) apis: Arc<Servers>,
 }
 
 impl Config {
@@ -50,41 +46,36 @@ impl Config {
 
     /// What requests need of a token.
     pub(super) fn snapshot(&self, token: Token, provenance: Provenance) -> Snapshot {
-        let inputs = FreshnessInputs {
+        Snapshot::new(Arc::new(token), provenance, &self.freshness_inputs())
+    }
+
+    /// What requests need of a token that a renewal brought.
+    pub(super) fn renewed(
+        &self,
+        old: Option<&Snapshot>,
+        token: Token,
+        target: &Target,
+    ) -> Snapshot {
+        match old {
+            Some(old) => old.renewed(token, target, &self.freshness_inputs()),
+            None => self.snapshot(token, Provenance::Renewed),
+        }
+    }
+
+    fn freshness_inputs(&self) -> FreshnessInputs {
+        FreshnessInputs {
             policy: self.policy,
             has_grant: self.settings.has_grant,
             now: self.clock.now(),
-        };
-        #[cfg(feature = "keys")]
-        let bound = self.bound(&token);
-        let snapshot = Snapshot::new(Arc::new(token), provenance, &inputs);
-        #[cfg(feature = "keys")]
-        let snapshot = snapshot.with_bound(bound);
-        snapshot
+            #[cfg(feature = "keys")]
+            binder: self.binder(),
+        }
     }
 
-    /// What requests need beside a token that is bound to a key.
     #[cfg(feature = "keys")]
-    fn bound(&self, token: &Token) -> Option<Arc<BoundToken>> {
-        if !token.is_dpop() {
-            return None;
-        }
-        let key = match (&self.client, token.binding()) {
-            (Some(client), Some(binding)) => client.bound_key(binding),
-            (None, Some(KeyBinding::Own(key))) => Ok(key.clone()),
-            (None, Some(KeyBinding::Named(thumbprint))) => Err(key_missing(thumbprint)),
-            (_, None) => Err(Error::config(
-                "the token's type is DPoP, and its key is not known; set it with Token::with_dpop_key",
-            )),
-        };
-        let servers = self.client.as_ref().map(OAuthClient::known_apis).unwrap_or(&self.servers);
-        let token = token.access_token();
-        Some(Arc::new(BoundToken::new(
-            token,
-            key.map(Prover::new),
-            servers.clone(),
-            self.clock.clone(),
-        )))
+    fn binder(&self) -> Binder {
+        let (client, apis) = (self.client.clone(), self.apis.clone());
+        Binder { client, apis, clock: self.clock.clone() }
     }
 
     /// The place of a user's token in the store: all that it is issued for.

@@ -76,6 +76,20 @@ impl ProviderBuilder {
         self
     }
 
+    /// The resources that a refresh may ask for (RFC 8707 §2.2): any other is refused with
+    /// `invalid_target`. By default every one is given.
+    pub fn resources<R: Into<String>>(mut self, resources: impl IntoIterator<Item = R>) -> Self {
+        self.config.targets.resources = Some(resources.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Scope names that a refresh may ask for beside what the login was granted, as Microsoft's may for
+    /// other resources. By default there are none.
+    pub fn more_scopes<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.config.targets.scopes = names.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// For how long a retired refresh token is still answered, with the family's
     /// current refresh token and a new access token; zero by default.
     pub fn grace_period(mut self, period: Duration) -> Self {
@@ -98,7 +112,16 @@ impl ProviderBuilder {
         self
     }
 
-    /// Which authentication methods a confidential client may use: both by default.
+    /// The public key of the client, as a JWK: it verifies the client's assertions.
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn client_key(mut self, public_jwk: Map<String, Value>) -> Self {
+        self.config.client.key = Some(public_jwk);
+        self
+    }
+
+    /// Which authentication methods a confidential client may use: by default those
+    /// that send its secret.
     ///
     /// A request that uses another is answered with 401 `invalid_client`.
     pub fn auth_methods(mut self, methods: impl IntoIterator<Item = AuthMethod>) -> Self {

@@ -8,6 +8,7 @@ mod metadata;
 mod redirect_uris;
 mod registration;
 mod resource;
+mod targets;
 
 pub(crate) use assertions::Assertions;
 pub(crate) use authorization::AuthorizationConfig;
@@ -20,6 +21,7 @@ pub(crate) use redirect_uris::RedirectUris;
 pub(crate) use registration::{KnownClient, RegistrationConfig};
 pub use resource::ResourceDocument;
 pub(crate) use resource::{Need, NeedKind, ResourceConfig};
+pub(crate) use targets::Targets;
 
 use std::time::Duration;
 
@@ -50,6 +52,7 @@ pub(crate) struct Config {
     pub(crate) assertions: Option<Assertions>,
     #[cfg(all(feature = "keys", feature = "testing"))]
     pub(crate) dpop: DpopRules,
+    pub(crate) targets: Targets,
     pub(crate) token_delay: Duration,
     pub(crate) api_delay: Duration,
     pub(crate) clock: Clock,
@@ -73,6 +76,7 @@ impl Default for Config {
             assertions: None,
             #[cfg(all(feature = "keys", feature = "testing"))]
             dpop: DpopRules::default(),
+            targets: Targets::default(),
             token_delay: Duration::ZERO,
             api_delay: Duration::ZERO,
             clock: Clock::default(),

@@ -1,6 +1,8 @@
 //! What is issued, and to whom: tokens, codes, and the grants that they are exchanged for.
 
 mod authorization_codes;
+#[cfg(all(feature = "keys", feature = "testing"))]
+mod client_assertion;
 mod client_authentication;
 mod code_challenge;
 mod credentials;
@@ -23,5 +25,5 @@ pub(crate) use grant::Grant;
 pub(crate) use log_ins::{LogIn, LogIns};
 pub(crate) use oauth_error::OAuthError;
 pub(crate) use token_exchange::TokenExchange;
-pub(crate) use token_families::{Issued, Live, Owner, TokenFamilies};
+pub(crate) use token_families::{Asked, Issued, Live, Owner, TokenFamilies};
 pub(crate) use token_response::token_json;
