@@ -26,7 +26,10 @@ pub(crate) fn session(url: &str, handed_over: HandedOver) -> Result<ResourceSess
 
 async fn authorize(asked: Asked, handed_over: Arc<HandedOver>) -> Result<Authorized, Error> {
     let found = asked.discover().await?;
-    let client = found.for_resource(client(&asked, &found.provider, &handed_over).await?);
+    let mut client = found.for_resource(client(&asked, &found.provider, &handed_over).await?);
+    if found.provider.member("dpop_signing_alg_values_supported").is_some() {
+        client = client.dpop();
+    }
     let token = if offers(&found.provider, JWT_BEARER) {
         token_by(&client, assertion(&asked, &found, &handed_over)?).await?
     } else if offers(&found.provider, "client_credentials") {
