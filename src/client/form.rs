@@ -1,10 +1,14 @@
 //! `Form`: the parameters of a request.
 
 use std::fmt;
+#[cfg(feature = "keys")]
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+#[cfg(feature = "keys")]
+use crate::dpop::Prover;
 use crate::error::Error;
 use crate::token::{is_resource, is_scope};
 
@@ -28,6 +32,9 @@ pub(crate) struct Form {
     pub(super) needs_authentication: bool,
     extra: Vec<(String, SecretString)>,
     own: Vec<(&'static str, SecretString)>,
+    /// Makes a proof for each sending.
+    #[cfg(feature = "keys")]
+    pub(super) prover: Option<Arc<Prover>>,
 }
 
 impl Form {

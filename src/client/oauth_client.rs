@@ -74,6 +74,11 @@ impl OAuthClient {
         Self(Arc::new(Settings::new(id, endpoints)))
     }
 
+    #[cfg(feature = "keys")]
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0
+    }
+
     pub(super) fn with(mut self, edit: impl FnOnce(&mut Settings)) -> Self {
         edit(Arc::make_mut(&mut self.0));
         self

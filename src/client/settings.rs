@@ -8,6 +8,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::client_assertion::AssertionSettings;
+#[cfg(feature = "keys")]
+use super::dpop::Dpop;
 use super::guarded_resolver::GuardedResolver;
 use super::http_client::HttpClient;
 use super::shape::Shape;
@@ -79,6 +81,8 @@ pub(super) struct Settings {
     pub(super) http: Option<HttpClient>,
     /// Built at the first token request, where the application gave none.
     pub(super) own_http: Arc<OnceLock<HttpClient>>,
+    #[cfg(feature = "keys")]
+    pub(super) dpop: Dpop,
     pub(super) assertions: AssertionSettings,
     /// The endpoints are those for clients with a certificate, where the provider has such.
     pub(super) mtls_endpoints: bool,
@@ -111,6 +115,8 @@ impl Settings {
             user_agent: None,
             http: None,
             own_http: Arc::default(),
+            #[cfg(feature = "keys")]
+            dpop: Dpop::default(),
             assertions: AssertionSettings::default(),
             mtls_endpoints: false,
             found_method: Arc::default(),

@@ -9,6 +9,7 @@
 //! | serve many users | [`web_application`] |
 //! | run several replicas | [`replicas`], [`sharing`] |
 //! | write my own store | [`own_store`] |
+//! | write a client of the Model Context Protocol | [`mcp`] |
 //! | replace what a project does by hand | [`adopting`] |
 //! | migrate from requests-oauthlib, `oauth2`, or my own mutex | [`from_requests_oauthlib`], [`from_oauth2`], [`from_a_mutex`] |
 //! | handle errors | [`errors`] |
@@ -20,7 +21,7 @@
 // modules in links.md: of two definitions the first one counts. The code of a page is a test here if the
 // library is all that it needs. tests/published runs the code of every page.
 
-#[cfg(any(not(doctest), feature = "keyring"))]
+#[cfg(not(doctest))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/adopting.md")]
 pub mod adopting {}
@@ -58,6 +59,9 @@ pub mod from_oauth2 {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/requests-oauthlib.md")]
 pub mod from_requests_oauthlib {}
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/mcp.md")]
+pub mod mcp {}
 #[cfg(not(doctest))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/observability.md")]

@@ -13,6 +13,8 @@ use super::pending_login::{Choices, LoginState, exposed, joined};
 use super::pkce::random;
 use crate::client::OAuthClient;
 use crate::error::{Error, Kind};
+#[cfg(feature = "keys")]
+use crate::keys::SigningKey;
 use crate::step_up::StepUp;
 use crate::token::Token;
 
@@ -125,14 +127,23 @@ impl AuthorizationRequest {
     pub fn begin(&self) -> Result<PendingLogin, Error> {
         let verifier = random();
         let challenge = self.pkce.challenge(&verifier);
-        let state = match &challenge {
-            Some((challenge, method)) => self.choices.begin(
-                "code",
-                &[("code_challenge", challenge), ("code_challenge_method", method)],
-            )?,
-            None => self.choices.begin("code", &[])?,
-        };
-        Ok(PendingLogin { state, verifier: challenge.map(|_| verifier) })
+        let mut more: Vec<(&str, &str)> = Vec::new();
+        if let Some((challenge, method)) = &challenge {
+            more.extend([("code_challenge", &**challenge), ("code_challenge_method", method)]);
+        }
+        #[cfg(feature = "keys")]
+        let key = self.choices.client.new_login_key()?;
+        #[cfg(feature = "keys")]
+        if let Some(key) = &key {
+            more.push(("dpop_jkt", key.thumbprint()));
+        }
+        let state = self.choices.begin("code", &more)?;
+        Ok(PendingLogin {
+            state,
+            verifier: challenge.map(|_| verifier),
+            #[cfg(feature = "keys")]
+            dpop_key: key.as_ref().map(SigningKey::to_pem).transpose()?.flatten().map(Into::into),
+        })
     }
 }
 
@@ -164,6 +175,11 @@ pub struct PendingLogin {
     state: LoginState,
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed_option")]
     verifier: Option<SecretString>,
+    /// The key that the code is bound to, as PEM; `None`: the client's, or none
+    /// ([RFC 9449 §10](https://www.rfc-editor.org/rfc/rfc9449#section-10)).
+    #[cfg(feature = "keys")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed_option")]
+    dpop_key: Option<SecretString>,
 }
 
 fn exposed_option<S: serde::Serializer>(
@@ -246,6 +262,10 @@ impl PendingLogin {
             .param("redirect_uri", self.state.redirect_uri);
         if let Some(verifier) = &self.verifier {
             request = request.param("code_verifier", verifier.expose_secret());
+        }
+        #[cfg(feature = "keys")]
+        if let Some(pem) = &self.dpop_key {
+            request = request.bound_to(Some(SigningKey::from_pem(pem.expose_secret())?));
         }
         request.send().await
     }

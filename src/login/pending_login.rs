@@ -106,6 +106,13 @@ impl Choices {
         let Some(mut url) = endpoints.authorization.clone() else {
             return Err(Error::config("no authorization endpoint is known"));
         };
+        let given = self.params();
+        let mut names = more.iter().map(|(name, _)| *name);
+        if let Some(twice) = names.find(|name| given.iter().any(|(given, _)| given == name)) {
+            return Err(Error::config(format!(
+                "the parameter {twice} of an authorization request is the protocol's own; leave it out"
+            )));
+        }
         let state = random();
         let id = self.client.client_id();
         let of_protocol = [("response_type", response_type)]

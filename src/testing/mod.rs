@@ -44,4 +44,7 @@ pub use provider::{
     AuthMethod, Counts, Fault, MetadataDocument, PauseGuard, Provider, ProviderBuilder,
     RecordedApiRequest, RecordedTokenRequest, ResourceDocument,
 };
+#[cfg(feature = "keys")]
+#[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+pub use provider::{DpopNonces, DpopRules};
 pub use store_suite::check_store;

@@ -8,6 +8,8 @@ use super::config::{
     Assertions, AuthMethod, Client, Config, KnownClient, MetadataDocument, Need, NeedKind,
     RedirectUris, ResourceDocument,
 };
+#[cfg(all(feature = "keys", feature = "testing"))]
+use super::dpop::DpopRules;
 use super::handle::Provider;
 use crate::testing::clock::Clock;
 
@@ -124,6 +126,14 @@ impl ProviderBuilder {
     /// A request that uses another is answered with 401 `invalid_client`.
     pub fn auth_methods(mut self, methods: impl IntoIterator<Item = AuthMethod>) -> Self {
         self.config.client.auth_methods = methods.into_iter().collect();
+        self
+    }
+
+    /// How the provider handles proofs (RFC 9449), until [`Provider::set_dpop`] says otherwise.
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn dpop(mut self, rules: DpopRules) -> Self {
+        self.config.dpop = rules;
         self
     }
 

@@ -1,6 +1,8 @@
 use http::HeaderValue;
 
 use super::authorization::AuthorizationError;
+#[cfg(all(feature = "keys", feature = "testing"))]
+use super::dpop::DpopRules;
 use super::faults::{Fault, PauseGuard, RevocationFault};
 use super::handle::Provider;
 use super::state::Challenge;
@@ -83,6 +85,20 @@ impl Provider {
             Some(_) => Challenge::Absent,
         };
         self.shared.lock().challenge = challenge;
+    }
+
+    /// Changes how the provider handles proofs (RFC 9449).
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn set_dpop(&self, rules: DpopRules) {
+        self.shared.lock().judge.rules = rules;
+    }
+
+    /// Makes new nonces: proofs with those given so far are answered with `use_dpop_nonce`.
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn renew_dpop_nonces(&self) {
+        self.shared.lock().judge.renew_nonces();
     }
 
     /// Queues an error response: the next authorization request in order is answered with
