@@ -8,7 +8,7 @@ use crate::loopback::is_loopback;
 /// Parameters that requests send by themselves, to one endpoint or another: "Request and response
 /// parameters MUST NOT be included more than once"
 /// ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
-const OF_THE_PROTOCOL: [&str; 24] = [
+const OF_THE_PROTOCOL: [&str; 25] = [
     "actor_token",
     "actor_token_type",
     "assertion",
@@ -25,6 +25,7 @@ const OF_THE_PROTOCOL: [&str; 24] = [
     "password",
     "redirect_uri",
     "refresh_token",
+    "request_uri",
     "response_type",
     "scope",
     "state",

@@ -92,16 +92,56 @@ impl AuthorizationRequest {
     /// (`resource` excepted) or is in the endpoint's query, and where the scope has characters that no
     /// scope may have.
     pub fn begin(&self) -> Result<PendingLogin, Error> {
+        let proof = Proof::new(self.pkce);
+        let state = self.choices.begin("code", &proof.params())?;
+        Ok(proof.login(state))
+    }
+
+    /// As [`begin`](Self::begin), with a pushed authorization request: its parameters go to the provider
+    /// directly, from a client that authenticates itself, and the URL for the browser names them alone
+    /// ([RFC 9126](https://www.rfc-editor.org/rfc/rfc9126#section-2)). Nobody can read or change them on the
+    /// way. Some providers take no other request; their metadata says so, and `begin` is an error then.
+    ///
+    /// Send the browser there at once, and once: the provider keeps the parameters for a short time, a minute
+    /// with many. Each call pushes another request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] as of `begin`; without a
+    /// [`pushed_authorization_request_endpoint`](OAuthClient::pushed_authorization_request_endpoint); and with
+    /// an extra parameter `request_uri`. [`Error::is_malformed_response`] where the response has no
+    /// `request_uri`; otherwise as [`TokenRequest::send`](crate::TokenRequest::send).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future drops the request; nothing is left to clean up.
+    pub async fn push(&self) -> Result<PendingLogin, Error> {
+        let proof = Proof::new(self.pkce);
+        let state = self.choices.push("code", &proof.params()).await?;
+        Ok(proof.login(state))
+    }
+}
+
+/// By what a login proves at the token endpoint that it began the request.
+struct Proof {
+    verifier: SecretString,
+    challenge: Option<(String, &'static str)>,
+}
+
+impl Proof {
+    fn new(pkce: Pkce) -> Self {
         let verifier = random();
-        let challenge = self.pkce.challenge(&verifier);
-        let state = match &challenge {
-            Some((challenge, method)) => self.choices.begin(
-                "code",
-                &[("code_challenge", challenge), ("code_challenge_method", method)],
-            )?,
-            None => self.choices.begin("code", &[])?,
-        };
-        Ok(PendingLogin { state, verifier: challenge.map(|_| verifier) })
+        let challenge = pkce.challenge(&verifier);
+        Self { verifier, challenge }
+    }
+
+    fn params(&self) -> Vec<(&'static str, &str)> {
+        let Some((challenge, method)) = &self.challenge else { return Vec::new() };
+        vec![("code_challenge", challenge), ("code_challenge_method", method)]
+    }
+
+    fn login(self, state: LoginState) -> PendingLogin {
+        PendingLogin { state, verifier: self.challenge.map(|_| self.verifier) }
     }
 }
 

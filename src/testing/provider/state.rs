@@ -32,6 +32,7 @@ pub(crate) struct State {
     pub(crate) faults: FaultQueue,
     pub(crate) token_requests: RequestLog<RecordedTokenRequest>,
     pub(crate) revocation_requests: RequestLog<RecordedTokenRequest>,
+    pub(crate) pushed_requests: RequestLog<RecordedTokenRequest>,
     pub(crate) api_requests: RequestLog<RecordedApiRequest>,
     pub(crate) device_requests: RequestLog<RecordedTokenRequest>,
     pub(crate) authorization_requests: RequestLog<String>,
