@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::error::Error;
-use crate::token::is_scope;
+use crate::token::{is_resource, is_scope};
 
 /// Parameters whose values are no secrets.
 const PUBLIC: [&str; 11] = [
@@ -106,14 +106,6 @@ pub(crate) fn check_parameter(
         }
         _ => Ok(()),
     }
-}
-
-/// "Its value MUST be an absolute URI […]. The URI MUST NOT include a fragment component." Azure AD
-/// also takes the bare id of an application, and others take a name.
-fn is_resource(text: &str) -> bool {
-    let is_of_name = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    let bare_id = || !text.is_empty() && text.bytes().all(is_of_name);
-    Url::parse(text).map_or_else(|_| bare_id(), |url| url.fragment().is_none())
 }
 
 /// The names alone.

@@ -37,6 +37,10 @@ const ENDS_LOGIN: [&str; 21] = [
     "account_selection_required",
 ];
 
+/// Codes that end a login where it was asked for its own token. Where it was asked for a token for another
+/// resource, they say that the person has not consented to that one (Microsoft).
+const WANTS_CONSENT: [&str; 2] = ["consent_required", "interaction_required"];
+
 /// Codes that say that the server did not accept the client, and so has consumed nothing. GitHub and Slack
 /// have their own.
 const CLIENT_NOT_ACCEPTED: [&str; 9] = [
@@ -132,6 +136,11 @@ impl ErrorCode {
     fn is_one_of(&self, codes: &[&str]) -> bool {
         let received = normal(&self.received);
         codes.contains(&received.as_str())
+    }
+
+    /// Whether it asks for the person's consent.
+    pub(super) fn wants_consent(&self) -> bool {
+        self.is_one_of(&WANTS_CONSENT)
     }
 
     /// Whether it is known to say that the refresh token is dead.

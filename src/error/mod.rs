@@ -281,6 +281,13 @@ impl Error {
         }
     }
 
+    /// Whether the provider refuses the resource or the scope that a token was asked for, and neither the
+    /// client nor the refresh token
+    /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
+    pub(crate) fn refuses_target(&self) -> bool {
+        self.error_response().is_some_and(ErrorResponse::refuses_target)
+    }
+
     fn error_response(&self) -> Option<&ErrorResponse> {
         match &*self.0 {
             Kind::Refused(response) => Some(response),

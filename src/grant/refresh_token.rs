@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::client::{OAuthClient, RequestKind};
 use crate::error::Error;
 use crate::redact::escape_and_truncate;
-use crate::token::Token;
+use crate::token::{Token, TokenTarget};
 
 /// Names of scopes that providers leave out of the scope that they grant, or write in another way,
 /// and yet take at a refresh: those of
@@ -14,17 +14,31 @@ use crate::token::Token;
 const OPENID_CONNECT: [&str; 6] =
     ["address", "email", "offline_access", "openid", "phone", "profile"];
 
-/// Sends the refresh token once; keeps from `old` what the response leaves out. `left`: what is left of the
-/// client's timeout.
+/// Sends the refresh token once. `target`: the key of another target than the login's own. `left`: what is
+/// left of the client's timeout.
+///
+/// The parameters of a target are in place of the client's with the same names
+/// ([RFC 8707 §2.2](https://www.rfc-editor.org/rfc/rfc8707#section-2.2)). Its scope is not compared with
+/// the granted one: Microsoft's refresh tokens give access to scopes of other resources, which the response
+/// to the login does not name.
+///
+/// The new token is as it came; what the response leaves out is the caller's to fill in.
 pub(crate) async fn refresh(
     client: &OAuthClient,
     old: &Token,
     refresh_token: &str,
+    target: Option<&str>,
     left: Duration,
 ) -> Result<Token, Error> {
-    check_scope(client.params_of(RequestKind::Refresh), old.scope())?;
-    let request = client.token_request("refresh_token").param("refresh_token", refresh_token);
-    Ok(request.within(left).send().await?.fill_missing_from(old))
+    let own = target.map(TokenTarget::params_of).unwrap_or_default();
+    let is_replaced = |name: &str| own.iter().any(|(other, _)| other == name);
+    let params = client.params_of(RequestKind::Refresh).filter(|(name, _)| !is_replaced(name));
+    check_scope(params, old.scope())?;
+    let mut request = client.token_request("refresh_token").param("refresh_token", refresh_token);
+    for (name, value) in &own {
+        request = request.extra_param(name, value);
+    }
+    request.within(left).send().await
 }
 
 /// "The requested scope MUST NOT include any scope not originally granted by the resource owner"

@@ -20,12 +20,12 @@ use super::api::{Api, Source};
 use super::deadline::Deadline;
 use super::exchange::{Exchange, send_bare};
 use super::request_error::RequestError;
-use super::request_options::{Handling, TokenUse, user};
+use super::request_options::{Handling, TokenUse, target, user};
 use super::send_request::SendRequest;
 use super::sent::Sent;
 use crate::error::Error;
 use crate::origin::may_carry_token;
-use crate::session::{Driver, Provenance, Snapshot, offer_update};
+use crate::session::{Driver, Provenance, Snapshot, Target, offer_update};
 
 impl Api {
     /// One request, under any stack.
@@ -55,12 +55,12 @@ impl Api {
             if handling.token == TokenUse::IfAny && names_no_user() {
                 return Ok(Box::pin(send_bare(request, extensions, &mut send)).await?);
             }
-            let ready = match self.ready(extensions) {
+            let ready = match self.ready(extensions, &handling) {
                 Some(ready) => ready,
                 None => {
                     let timeouts = [request.timeout().copied(), handling.longest_wait];
                     let limit = timeouts.into_iter().flatten().min();
-                    let ready = Box::pin(self.wait(extensions, limit)).await;
+                    let ready = Box::pin(self.wait(extensions, &handling, limit)).await;
                     // None is left if a token that is good was waited for in vain: then it has its time anew.
                     if let Some(left) = deadline.left().filter(|left| !left.is_zero()) {
                         *request.timeout_mut() = Some(left);
@@ -110,30 +110,44 @@ impl Api {
 
     /// The hot path: a fresh token, at once.
     #[inline]
-    fn ready(&self, extensions: &Extensions) -> Option<SelectedToken> {
+    fn ready(&self, extensions: &Extensions, handling: &Handling) -> Option<SelectedToken> {
         if self.is_foreground {
             return None;
         }
         match &self.source {
             Source::One(session) => {
-                Some(SelectedToken { snapshot: session.0.fresh()?, session: None })
+                let snapshot = session.0.fresh_for(self.target(extensions, handling))?;
+                Some(SelectedToken { snapshot, session: None })
             }
             Source::Many(sessions) => {
                 let session = sessions.cached(user(extensions)?)?;
-                Some(SelectedToken { snapshot: session.fresh()?, session: Some(session) })
+                let snapshot = session.fresh_for(self.target(extensions, handling))?;
+                Some(SelectedToken { snapshot, session: Some(session) })
             }
         }
+    }
+
+    /// What the token is to be for.
+    #[inline]
+    fn target<'a>(&'a self, extensions: &'a Extensions, handling: &Handling) -> &'a Target {
+        let own = match &self.source {
+            Source::One(session) => &session.1,
+            Source::Many(sessions) => sessions.target(),
+        };
+        if handling.has_target { target(extensions).unwrap_or(own) } else { own }
     }
 
     /// The token for a request that has none ready: of a user who is not in memory, or renewed first.
     async fn wait(
         &self,
         extensions: &Extensions,
+        handling: &Handling,
         limit: Option<Duration>,
     ) -> Result<SelectedToken, Error> {
+        let target = self.target(extensions, handling);
         let sessions = match &self.source {
             Source::One(session) => {
-                let snapshot = session.0.usable(limit).await?;
+                let snapshot = session.0.usable(target, limit).await?;
                 return Ok(SelectedToken { snapshot, session: None });
             }
             Source::Many(sessions) => sessions,
@@ -143,7 +157,7 @@ impl Api {
                 "the request names no user; add one with .with_extension(UserId::from(id)), or with RequestOptions::user",
             )
         })?;
-        let (session, snapshot) = sessions.usable(user, limit).await?;
+        let (session, snapshot) = sessions.usable(user, target, limit).await?;
         Ok(SelectedToken { snapshot, session: Some(session) })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::freshness::Policy;
-use super::machine::Settings;
+use super::machine::{Settings, Target};
 use super::snapshot::{FreshnessInputs, Provenance, Snapshot};
 use crate::client::OAuthClient;
 use crate::clock::Clock;
@@ -39,12 +39,28 @@ impl Config {
 
     /// What requests need of a token.
     pub(super) fn snapshot(&self, token: Token, provenance: Provenance) -> Snapshot {
-        let inputs = FreshnessInputs {
+        Snapshot::new(Arc::new(token), provenance, &self.freshness_inputs())
+    }
+
+    /// What requests need of a token that a renewal brought.
+    pub(super) fn renewed(
+        &self,
+        old: Option<&Snapshot>,
+        token: Token,
+        target: &Target,
+    ) -> Snapshot {
+        match old {
+            Some(old) => old.renewed(token, target, &self.freshness_inputs()),
+            None => self.snapshot(token, Provenance::Renewed),
+        }
+    }
+
+    fn freshness_inputs(&self) -> FreshnessInputs {
+        FreshnessInputs {
             policy: self.policy,
             has_grant: self.settings.has_grant,
             now: self.clock.now(),
-        };
-        Snapshot::new(Arc::new(token), provenance, &inputs)
+        }
     }
 
     /// The place of a user's token in the store: all that it is issued for.

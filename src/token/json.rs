@@ -3,6 +3,7 @@
 //! Written: the JSON of requests-oauthlib and Authlib. Read: theirs, x/oauth2's, our own.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
@@ -12,11 +13,13 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Number, Value};
 
+use super::other_tokens::{MEMBER as OTHERS, OtherTokens};
 use super::{AccessToken, BEARER, Deadline, Parts, Token, take_scope};
 use crate::clock::{self, Clock};
 
 /// The members that `Token` has fields for, beside those of its deadline; any other is `extra`.
-const KNOWN: [&str; 5] = ["access_token", "token_type", "refresh_token", "scope", BOOKKEEPING];
+const KNOWN: [&str; 6] =
+    ["access_token", "token_type", "refresh_token", "scope", OTHERS, BOOKKEEPING];
 
 /// What a session writes beside a token that is in a store. No member of the token: a token file that an
 /// application reads by itself loads without it.
@@ -45,6 +48,9 @@ impl Serialize for Token {
         }
         for (name, value) in parts.extra.iter().filter(|(name, _)| !is_known(name)) {
             map.serialize_entry(name, value)?;
+        }
+        if let Some(others) = &parts.others {
+            map.serialize_entry(OTHERS, &others.to_stored(self))?;
         }
         map.end()
     }
@@ -77,8 +83,9 @@ impl<'de> Deserialize<'de> for Token {
             Some(_) => deadline.from(now),
             None => Some(DateTime::UNIX_EPOCH),
         };
+        let others = members.remove(OTHERS);
         members.retain(|name, _| !is_known(name));
-        Ok(Token::of(Parts {
+        let mut token = Token::of(Parts {
             access_token,
             token_type,
             refresh_token,
@@ -86,7 +93,11 @@ impl<'de> Deserialize<'de> for Token {
             expires_at,
             lifetime,
             extra: members,
-        }))
+            others: None,
+        });
+        let others = others.and_then(|member| OtherTokens::read(member, &token));
+        token.0.others = others.map(Arc::new);
+        Ok(token)
     }
 }
 

@@ -8,16 +8,21 @@ mod deadline;
 mod json;
 mod lifetime;
 mod login_deadline;
+mod other_tokens;
 mod scope;
+mod token_target;
 
 pub(crate) use access_token::AccessToken;
 pub(crate) use deadline::Deadline;
 pub(crate) use json::BOOKKEEPING;
 pub(crate) use lifetime::Lifetime;
+pub(crate) use other_tokens::OtherTokens;
 pub(crate) use scope::{is_scope, take_scope};
+pub(crate) use token_target::{TokenTarget, is_resource};
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -71,6 +76,8 @@ pub(crate) struct Parts {
     /// Seconds from the token request to the deadline, where they are known.
     pub(crate) lifetime: Option<i64>,
     pub(crate) extra: Map<String, Value>,
+    /// The access tokens for other targets.
+    pub(crate) others: Option<Arc<OtherTokens>>,
 }
 
 impl Token {
@@ -91,6 +98,7 @@ impl Token {
             expires_at: None,
             lifetime: None,
             extra: Map::new(),
+            others: None,
         }))
     }
 
@@ -105,6 +113,7 @@ impl Token {
             expires_at: Some(DateTime::UNIX_EPOCH),
             lifetime: None,
             extra: Map::new(),
+            others: None,
         })
     }
 
@@ -271,6 +280,30 @@ impl Token {
         &self.0.extra
     }
 
+    /// The access tokens for other targets, each with the key of its target.
+    pub(crate) fn others(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Self)> {
+        static NONE: OtherTokens = OtherTokens::NONE;
+        self.0.others.as_deref().unwrap_or(&NONE).iter()
+    }
+
+    /// The same login with an access token for another target. The refresh token that came with it is the
+    /// login's from now on.
+    pub(crate) fn with_other(mut self, key: Arc<str>, mut answer: Self) -> Self {
+        if let Some(refresh_token) = answer.0.refresh_token.take() {
+            self = self.with_refresh_token(refresh_token.expose_secret());
+        }
+        login_deadline::transfer(&mut answer.0.extra, &mut self.0.extra);
+        Arc::make_mut(self.0.others.get_or_insert_default()).insert(key, answer.access_alone());
+        self
+    }
+
+    /// The access token without what belongs to the login.
+    fn access_alone(mut self) -> Self {
+        self.0.refresh_token = None;
+        self.0.others = None;
+        self
+    }
+
     /// The header that requests carry; `None` without an access token.
     pub(crate) fn header(&self) -> Option<&HeaderValue> {
         self.0.access_token.header()
@@ -306,6 +339,9 @@ impl Token {
         if self.0.scope.is_none() {
             self.0.scope.clone_from(&old.0.scope);
         }
+        if self.0.others.is_none() {
+            self.0.others.clone_from(&old.0.others);
+        }
         // Such as Salesforce's `instance_url`, and the `id_token` of most providers.
         for (name, value) in &old.0.extra {
             let is_deadline = login_deadline::is_date(name);
@@ -328,6 +364,7 @@ impl fmt::Debug for Token {
             .field("scope", &self.0.scope)
             .field("expires_at", &self.0.expires_at)
             .field("extra", &self.0.extra.keys().collect::<Vec<_>>())
+            .field("others", &self.others().map(|(key, _)| key).collect::<Vec<_>>())
             .finish()
     }
 }

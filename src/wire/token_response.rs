@@ -60,6 +60,7 @@ pub(crate) fn token(
         expires_at: deadline.from(response.sent_at),
         lifetime: None,
         extra: members,
+        others: None,
     });
     let (token, claims_the_past) = token.issued(response.sent_at);
     if claims_the_past {

@@ -7,7 +7,7 @@ use super::unauthorized::Paths;
 use super::{
     Answer, Credential, Failure, FailureClass, Found, Home, Machine, Note, Now, Outcome, Pause,
     Pending, Presented, Purpose, Reason, Record, Revocation, SECOND_TRY, SaveCall, Settings, State,
-    StoreCall, StoreFailure, StoreHealth, Swapped, Unsaved,
+    StoreCall, StoreFailure, StoreHealth, Swapped, Target, Unsaved,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -169,7 +169,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             let attempt = unsaved.failures;
             self.note(Note::SaveFailed { reason, attempt });
         }
-        if self.wanted.is_none() || self.request.is_some() {
+        if self.wanted().is_none() || self.request.is_some() {
             return;
         }
         if self.renewable_without_store(settings, now).is_some() {
@@ -205,7 +205,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         } else {
             self.abandoned = self.abandoned.saturating_sub(1);
         }
-        let Presented { login, number, generation, .. } = request;
+        let Presented { login, number, generation, target, .. } = request;
         let record = |generation, state| Record {
             login,
             number,
@@ -217,18 +217,21 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         match answer {
             Answer::Token(token) => {
                 let record = record(generation + 1, State::Live(Some(token)));
-                self.gained(record, is_current, settings, now);
+                self.gained(record, &target, is_current, settings, now);
             }
             Answer::Rotated(token, error) => {
                 let record = record(generation + 1, State::Live(Some(token)));
-                self.rotated(record, error, is_current, settings, now);
+                self.rotated(record, &target, error, is_current, settings, now);
             }
             Answer::Refused(error) => {
                 if settings.has_grant {
                     self.note(Note::RefreshTokenRefused(error.clone()));
                 }
                 let record = record(generation, State::Ended(error));
-                self.gained(record, is_current, settings, now);
+                self.gained(record, &target, is_current, settings, now);
+            }
+            Answer::TargetRefused(error) if is_current => {
+                self.target_refused(&target, error, settings, now);
             }
             Answer::Failed(error, class) if is_current => {
                 let in_doubt = matches!(class, FailureClass::Foreign { in_doubt: true, .. });
@@ -236,7 +239,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 self.gained_nothing(error, class, settings, now);
             }
             Answer::Lost(error) if is_current => self.lost(error, request.refresh, settings, now),
-            Answer::Failed(..) | Answer::Lost(_) => {}
+            Answer::Failed(..) | Answer::Lost(_) | Answer::TargetRefused(_) => {}
         }
         self.publish(settings, now);
     }
@@ -246,6 +249,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     fn rotated(
         &mut self,
         mut record: Record<T, E>,
+        target: &Target,
         error: E,
         is_current: bool,
         settings: &Settings,
@@ -257,7 +261,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if is_recorded {
             record.pause = Some(Pause::new(now.wall, wait, error.clone(), attempts));
         }
-        let is_kept = self.gained(record, is_current, settings, now);
+        let is_kept = self.gained(record, target, is_current, settings, now);
         // It is no renewal.
         self.renewed = None;
         if is_kept && is_current {
@@ -270,6 +274,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     fn gained(
         &mut self,
         record: Record<T, E>,
+        target: &Target,
         is_current: bool,
         settings: &Settings,
         now: &Now,
@@ -295,7 +300,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             _ => None,
         };
         if has_token {
-            self.renewed = Some((record.login, record.generation));
+            self.renewed = Some((record.login, record.generation, target.clone()));
         }
         let is_present = self.pending.is_none()
             && self.known.as_ref().is_none_or(|known| known.login == record.login);
@@ -315,7 +320,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             if settings.home != Home::Memory {
                 self.unsaved = Some(Unsaved::since(now));
             }
-            self.wanted = None;
+            self.want_others(target, now);
+            self.access_mut(target).refusal = None;
             self.failure = None;
             self.response_lost = false;
             return true;
@@ -334,12 +340,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.response_lost = true;
         }
         let try_at = now.at + between(SECOND_TRY.0, SECOND_TRY.1, now.jitter);
+        let is_wanted = self.wanted().is_some();
         let attempt = self
             .attempt
             .as_mut()
             .filter(|attempt| refresh && attempt.tries < 2 && try_at < attempt.until);
         match attempt {
-            Some(attempt) if self.pending.is_none() && self.wanted.is_some() => {
+            Some(attempt) if self.pending.is_none() && is_wanted => {
                 attempt.confirmed = None;
                 attempt.try_at = try_at;
                 self.note(Note::ResponseLost(error));
@@ -350,16 +357,23 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     fn gained_nothing(&mut self, error: E, class: FailureClass, settings: &Settings, now: &Now) {
         let (attempts, wait) = self.backoff(class, settings, now);
+        let pause = Pause::new(now.wall, wait, error.clone(), attempts);
+        let is_recorded = self.release(Some(pause), settings);
+        self.fail_for(error, (attempts, wait), is_recorded, settings, now);
+    }
+
+    /// The attempt is over without a new token: clears the mark, and records the pause beside it. Whether
+    /// there is a mark.
+    pub(super) fn release(&mut self, pause: Option<Pause<E>>, settings: &Settings) -> bool {
         self.attempt = None;
         let seen = self.seen.as_ref().and_then(|seen| seen.record.as_ref());
-        let is_recorded = settings.home == Home::Store
+        let is_marked = settings.home == Home::Store
             && seen.is_some_and(|record| record.is_marked_by(self.name))
             && !matches!(self.outcome, Some(Outcome::Gained(_)));
-        if is_recorded {
-            let pause = Pause::new(now.wall, wait, error.clone(), attempts);
-            self.outcome = Some(Outcome::Nothing(Some(pause)));
+        if is_marked {
+            self.outcome = Some(Outcome::Nothing(pause));
         }
-        self.fail_for(error, (attempts, wait), is_recorded, settings, now);
+        is_marked
     }
 
     /// The renewal has failed, for the time of a backoff.
@@ -395,14 +409,21 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         of_store: bool,
         now: &Now,
     ) {
-        self.wanted = None;
+        let target = self.next_target();
+        self.want_nothing();
         self.look = None;
         self.failures = self.failures.wrapping_add(1);
         let before = self.failure.take();
         let attempt = before.as_ref().map_or(0, |failure| failure.attempts).saturating_add(1);
         let known_before = before.is_some_and(|failure| failure.reason.is_final());
-        let took = self.began.take().map_or(Duration::ZERO, |at| now.at.saturating_sub(at));
-        self.note(Note::RenewalFailed { reason: reason.clone(), attempt, known_before, took });
+        let took = self.took(now);
+        self.note(Note::RenewalFailed {
+            target,
+            reason: reason.clone(),
+            attempt,
+            known_before,
+            took,
+        });
         self.failure = Some(Failure { reason, attempts: attempt, retry_at, of_store });
     }
 
@@ -485,10 +506,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let replaced = self.newest_token();
         self.began = Some(now.at);
         let signs_out = token.is_none();
-        self.wanted = None;
         self.attempt = None;
         self.failure = None;
-        self.paths = Paths::default();
+        for access in self.each_access_mut() {
+            access.wanted = None;
+            access.paths = Paths::default();
+            access.refusal = None;
+        }
         self.response_lost = false;
         self.renewed = None;
         self.unsaved = None;
@@ -527,10 +551,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             error: None,
         });
         revocation.error = None;
-        if let Some(token) = token.filter(|_| settings.can_revoke)
-            && !revocation.tokens.iter().any(|other| other.is_identical(&token))
-        {
-            revocation.tokens.push(token);
+        let Some(token) = token.filter(|_| settings.can_revoke) else { return };
+        let at = revocation.tokens.iter().position(|other| other.is_identical(&token));
+        match at {
+            None => revocation.tokens.push(token),
+            // It may have access tokens for more targets.
+            Some(at) if at > 0 || !revocation.under_way => revocation.tokens[at] = token,
+            Some(_) => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Pause, Purpose, Reason, Record};
+use super::{Pause, Purpose, Reason, Record, Target};
 
 /// What the store held, and since when it has been the same on this session's clock.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -14,17 +14,12 @@ pub(super) struct Seen<T, E> {
     pub(super) looked: Duration,
 }
 
-/// The token that requests carry.
+/// The tokens that requests carry.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Served<T> {
     pub(super) login: u64,
     pub(super) generation: u64,
-    pub(super) serial: u64,
     pub(crate) token: T,
-    /// A resource server said 401 to it.
-    pub(crate) rejected: bool,
-    /// A renewal brought it after the one before was rejected.
-    pub(super) after_rejection: bool,
 }
 
 /// A failed renewal, remembered until the next attempt is permitted.
@@ -74,6 +69,7 @@ pub(super) struct TokenRequest {
     pub(super) id: u32,
     pub(super) login: u64,
     pub(super) generation: u64,
+    pub(super) target: Target,
 }
 
 /// The claim to renew.

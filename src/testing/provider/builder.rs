@@ -74,6 +74,20 @@ impl ProviderBuilder {
         self
     }
 
+    /// The resources that a refresh may ask for (RFC 8707 §2.2): any other is refused with
+    /// `invalid_target`. By default every one is given.
+    pub fn resources<R: Into<String>>(mut self, resources: impl IntoIterator<Item = R>) -> Self {
+        self.config.targets.resources = Some(resources.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Scope names that a refresh may ask for beside what the login was granted, as Microsoft's may for
+    /// other resources. By default there are none.
+    pub fn more_scopes<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.config.targets.scopes = names.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// For how long a retired refresh token is still answered, with the family's
     /// current refresh token and a new access token; zero by default.
     pub fn grace_period(mut self, period: Duration) -> Self {

@@ -121,6 +121,12 @@ impl Provider {
         self.shared.lock().credentials.families.accepts_access(token, now)
     }
 
+    /// The resources that the refresh asked for which brought this access token (RFC 8707 §2.2).
+    #[must_use]
+    pub fn resources_of(&self, access_token: &str) -> Vec<String> {
+        self.shared.lock().credentials.families.resources(access_token)
+    }
+
     /// Whether this refresh token is the current one of a family that is not
     /// revoked.
     #[must_use]

@@ -65,6 +65,11 @@ impl RecordedTokenRequest {
         self.param(name).filter(|value| !value.is_empty())
     }
 
+    /// Which resources it asks for (RFC 8707 §2).
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &str> {
+        self.params.iter().filter(|(name, _)| name == "resource").map(|(_, value)| &**value)
+    }
+
     pub(crate) fn is_form(&self) -> bool {
         self.is_of_type("application/x-www-form-urlencoded")
     }

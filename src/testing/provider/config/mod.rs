@@ -8,6 +8,7 @@ mod metadata;
 mod redirect_uris;
 mod registration;
 mod resource;
+mod targets;
 
 pub(crate) use assertions::Assertions;
 pub(crate) use authorization::AuthorizationConfig;
@@ -20,6 +21,7 @@ pub(crate) use redirect_uris::RedirectUris;
 pub(crate) use registration::{KnownClient, RegistrationConfig};
 pub use resource::ResourceDocument;
 pub(crate) use resource::{Need, NeedKind, ResourceConfig};
+pub(crate) use targets::Targets;
 
 use std::time::Duration;
 
@@ -46,6 +48,7 @@ pub(crate) struct Config {
     pub(crate) registration: RegistrationConfig,
     /// `None` if the builder has not said which.
     pub(crate) assertions: Option<Assertions>,
+    pub(crate) targets: Targets,
     pub(crate) token_delay: Duration,
     pub(crate) api_delay: Duration,
     pub(crate) clock: Clock,
@@ -67,6 +70,7 @@ impl Default for Config {
             resource: ResourceConfig::default(),
             registration: RegistrationConfig::default(),
             assertions: None,
+            targets: Targets::default(),
             token_delay: Duration::ZERO,
             api_delay: Duration::ZERO,
             clock: Clock::default(),

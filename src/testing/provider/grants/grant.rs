@@ -1,7 +1,7 @@
 use std::time::SystemTime;
 
 use super::{
-    Credentials, Issued, OAuthError, Owner, PresentedCode, TokenExchange, grant_type, user,
+    Asked, Credentials, Issued, OAuthError, Owner, PresentedCode, TokenExchange, grant_type, user,
 };
 use crate::testing::provider::config::{Client, Config, DEFAULT_SCOPE};
 use crate::testing::provider::recorded::RecordedTokenRequest;
@@ -12,7 +12,7 @@ pub(crate) enum Grant<'a> {
     DeviceCode(&'a str),
     RefreshToken {
         token: &'a str,
-        scope: Option<&'a str>,
+        asked: Asked<'a>,
     },
     TokenExchange(TokenExchange<'a>),
     /// What is settled without looking at earlier tokens.
@@ -42,7 +42,8 @@ impl<'a> Grant<'a> {
             })),
             grant_type::DEVICE_CODE => Ok(Self::DeviceCode(request.required("device_code")?)),
             grant_type::REFRESH_TOKEN => {
-                Ok(Self::RefreshToken { token: request.required("refresh_token")?, scope })
+                let asked = Asked { scope, resources: request.resources().collect() };
+                Ok(Self::RefreshToken { token: request.required("refresh_token")?, asked })
             }
             // RFC 6749 §4.4: only for confidential clients.
             grant_type::CLIENT_CREDENTIALS if client.is_public() => {
@@ -88,7 +89,7 @@ impl<'a> Grant<'a> {
                 let scope = devices.poll(code, slow_downs, &config.device, now)?;
                 Ok(families.begin(scope, Owner::User, true, config, now))
             }
-            Self::RefreshToken { token, scope } => families.refresh(token, scope, config, now),
+            Self::RefreshToken { token, asked } => families.refresh(token, &asked, config, now),
             Self::TokenExchange(exchange) => exchange.serve(families, config, now),
             Self::New { scope, owner, with_refresh } => {
                 Ok(families.begin(scope, owner, with_refresh, config, now))

@@ -27,5 +27,5 @@ pub(crate) use log_ins::{LogIn, LogIns};
 pub(crate) use oauth_error::OAuthError;
 pub(crate) use pushed_requests::{LIFE as PUSHED_LIFE, PushedRequests};
 pub(crate) use token_exchange::TokenExchange;
-pub(crate) use token_families::{Issued, Live, Owner, TokenFamilies};
+pub(crate) use token_families::{Asked, Issued, Live, Owner, TokenFamilies};
 pub(crate) use token_response::token_json;

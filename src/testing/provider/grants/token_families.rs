@@ -15,6 +15,12 @@ pub(crate) enum Owner {
     Client,
 }
 
+/// What a refresh asks for (RFC 6749 §6 and RFC 8707 §2.2).
+pub(crate) struct Asked<'a> {
+    pub(crate) scope: Option<&'a str>,
+    pub(crate) resources: Vec<&'a str>,
+}
+
 /// What one successful grant gave to the client.
 #[derive(Clone)]
 pub(crate) struct Issued {
@@ -57,6 +63,8 @@ struct Family {
 struct AccessToken {
     family: usize,
     scope: String,
+    /// What a refresh asked for.
+    resources: Vec<String>,
     /// `None` if the lifetime is beyond what the clock can tell.
     expires: Option<SystemTime>,
 }
@@ -85,7 +93,7 @@ impl TokenFamilies {
             revoked: false,
         });
         Issued {
-            access_token: self.new_access(family, scope, config, now),
+            access_token: self.new_access(family, scope, &[], config, now),
             refresh_token: current,
             scope: scope.to_owned(),
             family,
@@ -97,7 +105,7 @@ impl TokenFamilies {
     pub(crate) fn refresh(
         &mut self,
         token: &str,
-        scope: Option<&str>,
+        asked: &Asked<'_>,
         config: &Config,
         now: SystemTime,
     ) -> Result<Issued, OAuthError> {
@@ -117,7 +125,7 @@ impl TokenFamilies {
                 return Err(OAuthError::ReuseDetected);
             }
         }
-        let scope = narrowed(&family.scope, scope)?.to_owned();
+        let scope = config.targets.judge(asked, &family.scope)?.to_owned();
         let mut refresh_token = None;
         if entry.retired.is_some() {
             refresh_token.clone_from(&family.current);
@@ -129,12 +137,17 @@ impl TokenFamilies {
             }
             refresh_token = Some(next);
         }
-        let access_token = self.new_access(index, &scope, config, now);
+        let access_token = self.new_access(index, &scope, &asked.resources, config, now);
         Ok(Issued { access_token, refresh_token, scope, family: index, exchanged: false })
     }
 
     pub(crate) fn accepts_access(&self, token: &str, now: SystemTime) -> bool {
         self.live(token, now).is_some_and(|live| live.is_access)
+    }
+
+    /// Which resources an access token was asked for.
+    pub(crate) fn resources(&self, token: &str) -> Vec<String> {
+        self.access.get(token).map(|entry| entry.resources.clone()).unwrap_or_default()
     }
 
     pub(crate) fn accepts_refresh(&self, token: &str) -> bool {
@@ -143,7 +156,7 @@ impl TokenFamilies {
 
     /// What is known of an access or a refresh token that is accepted now.
     pub(crate) fn live(&self, token: &str, now: SystemTime) -> Option<Live<'_>> {
-        let Some(AccessToken { family, scope, expires }) = self.access.get(token) else {
+        let Some(AccessToken { family, scope, expires, .. }) = self.access.get(token) else {
             return self.live_refresh(token);
         };
         if expires.is_some_and(|expires| expires <= now) {
@@ -194,12 +207,15 @@ impl TokenFamilies {
         &mut self,
         family: usize,
         scope: &str,
+        resources: &[&str],
         config: &Config,
         now: SystemTime,
     ) -> String {
         let token = self.new_token("at");
         let expires = now.checked_add(config.lifetime);
-        self.access.insert(token.clone(), AccessToken { family, scope: scope.to_owned(), expires });
+        let resources = resources.iter().map(|resource| (*resource).to_owned()).collect();
+        let entry = AccessToken { family, scope: scope.to_owned(), resources, expires };
+        self.access.insert(token.clone(), entry);
         token
     }
 
@@ -217,13 +233,4 @@ impl TokenFamilies {
         let random = URL_SAFE_NO_PAD.encode(random);
         format!("{kind}-{}-{random}", self.serial)
     }
-}
-
-/// The requested scope, which must be within the granted one.
-fn narrowed<'a>(granted: &'a str, requested: Option<&'a str>) -> Result<&'a str, OAuthError> {
-    let Some(requested) = requested else {
-        return Ok(granted);
-    };
-    let within = |scope| granted.split(' ').any(|other| other == scope);
-    if requested.split(' ').all(within) { Ok(requested) } else { Err(OAuthError::InvalidScope) }
 }
