@@ -114,6 +114,7 @@ mod tests {
             ("https://a.example/token?t=1&client_id=pw", "its query has client_id"),
             ("https://a.example/token?grant%5Ftype=pw", "its query has grant_type"),
             ("https://a.example/auth?state", "its query has state"),
+            ("https://a.example/auth?request_uri=pw", "its query has request_uri"),
         ] {
             let error = parse(bad, "token endpoint", false).unwrap_err();
             assert!(error.is_config(), "{bad}");
