@@ -25,7 +25,8 @@ pub(super) fn candidates(settings: &Settings) -> Result<Vec<ClientAuthentication
     {
         methods.push(ClientAuthentication::ClientSecretJwt);
     }
-    methods.extend([ClientAuthentication::ClientSecretBasic, ClientAuthentication::ClientSecretPost]);
+    methods
+        .extend([ClientAuthentication::ClientSecretBasic, ClientAuthentication::ClientSecretPost]);
     Ok(methods)
 }
 
