@@ -45,7 +45,7 @@ const BESIDE: [Beside; 5] = [
     },
     Beside { module: "presets", imports: &["error", "client"], used_by: &[] },
     Beside { module: "from_oauth2", imports: &["error", "token"], used_by: &[] },
-    Beside { module: "testing", imports: &["clock", "jitter", "store"], used_by: &[] },
+    Beside { module: "testing", imports: &["clock", "jitter", "keys", "store"], used_by: &[] },
     Beside { module: "guides", imports: &[], used_by: &[] },
 ];
 

@@ -64,8 +64,8 @@ pub(super) fn check_one_method(
 ) -> Result<(), Error> {
     use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, Detect, None};
     let form = &request.form;
-    let has_secret = form.has_extra("client_secret") && method != ClientSecretPost;
-    let has_assertion = form.has_extra("client_assertion");
+    let has_secret = form.count("client_secret") > 0 && method != ClientSecretPost;
+    let has_assertion = form.count("client_assertion") > usize::from(method.is_assertion());
     let has_header = request.headers.contains_key(AUTHORIZATION);
     let given: Vec<&str> = [
         (has_secret, "client_secret"),

@@ -80,6 +80,15 @@ impl ClientAuthentication {
         }
     }
 
+    /// Whether an assertion authenticates the client.
+    pub(super) fn is_assertion(self) -> bool {
+        #[cfg(feature = "keys")]
+        if matches!(self, Self::ClientSecretJwt | Self::PrivateKeyJwt) {
+            return true;
+        }
+        self == Self::Assertion
+    }
+
     /// Whether the client is known by its certificate.
     pub(super) fn is_mtls(self) -> bool {
         matches!(self, Self::TlsClientAuth | Self::SelfSignedTlsClientAuth)

@@ -47,9 +47,9 @@ impl Form {
         self.extra.push((name.into(), SecretString::from(value.into())));
     }
 
-    /// Whether the application gives a parameter of this name.
-    pub(super) fn has_extra(&self, name: &str) -> bool {
-        self.extras().any(|(extra, _)| extra == name)
+    /// How many parameters have this name.
+    pub(super) fn count(&self, name: &str) -> usize {
+        self.iter().filter(|(own, _)| *own == name).count()
     }
 
     /// The protocol's parameter of this name.

@@ -30,7 +30,7 @@ impl SigningAlgorithm {
     }
 
     /// The one of that name.
-    pub(super) fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         [Self::Es256, Self::EdDsa, Self::Ps256, Self::Rs256]
             .into_iter()
             .find(|algorithm| algorithm.name() == name)

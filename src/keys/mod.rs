@@ -17,5 +17,7 @@ pub use algorithm::SigningAlgorithm;
 #[cfg(feature = "testing")]
 pub(crate) use hs256::verifies_hs256;
 pub(crate) use hs256::{LEAST_SECRET, sign_hs256};
+#[cfg(feature = "testing")]
+pub(crate) use public_key::PublicKey;
 pub use signer::Signer;
 pub use signing_key::SigningKey;

@@ -32,6 +32,8 @@
 // Named once, so that `provider` imports nothing from outside `testing`: the examples of the published
 // crate compile it without the feature.
 use crate::clock;
+#[cfg(feature = "keys")]
+use crate::keys;
 
 mod jitter;
 mod provider;

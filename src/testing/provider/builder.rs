@@ -110,7 +110,16 @@ impl ProviderBuilder {
         self
     }
 
-    /// Which authentication methods a confidential client may use: both by default.
+    /// The public key of the client, as a JWK: it verifies the client's assertions.
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn client_key(mut self, public_jwk: Map<String, Value>) -> Self {
+        self.config.client.key = Some(public_jwk);
+        self
+    }
+
+    /// Which authentication methods a confidential client may use: by default those
+    /// that send its secret.
     ///
     /// A request that uses another is answered with 401 `invalid_client`.
     pub fn auth_methods(mut self, methods: impl IntoIterator<Item = AuthMethod>) -> Self {

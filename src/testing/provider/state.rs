@@ -40,6 +40,9 @@ pub(crate) struct State {
     /// Those that registered.
     pub(crate) clients: Vec<KnownClient>,
     pub(crate) log_ins: LogIns,
+    /// The `jti` of each client assertion that was accepted.
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    pub(crate) assertion_ids: std::collections::HashSet<String>,
     pub(crate) reject_all: bool,
     pub(crate) challenge: Challenge,
 }
@@ -87,6 +90,14 @@ impl Shared {
     /// Checks the form of a request, and who sent it.
     pub(crate) fn admit(&self, request: &RecordedTokenRequest) -> Result<Client, OAuthError> {
         let client = self.client(&named_client(request).unwrap_or_default()).client;
+        #[cfg(all(feature = "keys", feature = "testing"))]
+        if request.given("client_assertion").is_some() {
+            let audiences = [self.issuer(), self.origin.clone() + "/token"];
+            let id = client.admit_assertion(request, &audiences, self.config.clock.now())?;
+            // RFC 7523 §3: no assertion twice.
+            let is_new = self.lock().assertion_ids.insert(id);
+            return if is_new { Ok(client) } else { Err(OAuthError::InvalidClient) };
+        }
         client.admit(request)?;
         Ok(client)
     }

@@ -1,6 +1,10 @@
 //! `OAuthClient`: what it sends, what it accepts, where it finds the endpoints.
 
+#[cfg(feature = "keys")]
+mod assertions;
 mod authentication;
+mod certificates;
+mod client_assertion;
 mod discovery;
 mod limits;
 mod lokalise;

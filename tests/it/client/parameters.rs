@@ -25,7 +25,7 @@ async fn an_assertion_is_a_way_of_authentication_and_no_other_goes_with_it() {
             assert!(error.is_config(), "{method:?}: {error}");
             assert_eq!(
                 error.to_string(),
-                "client_assertion is given as a parameter, and the client has a secret; one way of client authentication is allowed: leave OAuthClient::secret out"
+                "client_assertion is given, and the client has a secret; one way of client authentication is allowed: leave OAuthClient::secret out"
             );
         }
     }

@@ -3,7 +3,8 @@
 use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{
     BasicEncoding, ClientAuthentication, ClientCredentials, Error, Grant, GrantContext, JwtBearer,
-    ProviderRequest, RequestKind, RequestKinds, Session, Token, TokenExchange, TypedToken,
+    OAuthClient, ProviderRequest, RequestKind, RequestKinds, Session, Token, TokenExchange,
+    TypedToken,
 };
 
 use crate::log::Log;
@@ -84,6 +85,20 @@ async fn shaped(log: &Log, secrets: &mut Secrets, world: &World) {
         status: 400,
         content_type: "text/plain".to_owned(),
         body: format!("{param} {header} {computed}"),
+    });
+    log.show_error(&app.token_request("client_credentials").send().await.unwrap_err());
+    let assertion = secrets.plant("client assertion", "cl1ent.assertion.signed");
+    let given = assertion.clone();
+    let app = OAuthClient::new("foo", world.provider.token_url()).unwrap();
+    let app = app.client_assertion(move || {
+        let given = given.clone();
+        async move { Ok(given) }
+    });
+    log.show(&app);
+    world.provider.fail_next(Fault::Reply {
+        status: 401,
+        content_type: "application/json".to_owned(),
+        body: format!(r#"{{"error":"invalid_client","error_description":"{assertion}"}}"#),
     });
     log.show_error(&app.token_request("client_credentials").send().await.unwrap_err());
     let wrong = format!("{header}\n");

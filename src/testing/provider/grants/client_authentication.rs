@@ -11,14 +11,19 @@ use crate::testing::provider::recorded::RecordedTokenRequest;
 impl Client {
     /// Checks the form of `request`, then who sent it.
     pub(crate) fn admit(&self, request: &RecordedTokenRequest) -> Result<(), OAuthError> {
+        self.admit_form(request)?;
+        self.authenticate(request)
+    }
+
+    pub(super) fn admit_form(&self, request: &RecordedTokenRequest) -> Result<(), OAuthError> {
         let is_readable = request.is_form() || (self.takes_json && request.is_json());
         if !is_readable || request.has_repeated_param() {
             return Err(OAuthError::InvalidRequest);
         }
-        self.authenticate(request)
+        Ok(())
     }
 
-    fn allows(&self, method: AuthMethod) -> bool {
+    pub(super) fn allows(&self, method: AuthMethod) -> bool {
         self.auth_methods.contains(&method)
     }
 
@@ -40,7 +45,7 @@ impl Client {
                 let right = known && secret.unwrap_or_default() == expected;
                 self.allows(AuthMethod::ClientSecretPost) && right
             }
-            None => known && secret.is_none(),
+            None => known && self.is_public() && secret.is_none(),
         })
     }
 }

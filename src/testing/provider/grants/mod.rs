@@ -1,6 +1,8 @@
 //! What is issued, and to whom: tokens, codes, and the grants that they are exchanged for.
 
 mod authorization_codes;
+#[cfg(all(feature = "keys", feature = "testing"))]
+mod client_assertion;
 mod client_authentication;
 mod code_challenge;
 mod credentials;
