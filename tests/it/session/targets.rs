@@ -299,7 +299,18 @@ async fn a_401_renews_the_token_that_it_is_about_and_no_other() {
     let (own, first) = (token_of(&session).await, token_of(&a).await);
     let http = world.http(&a);
     world.provider.revoke_access_tokens();
-    assert_eq!(world.get(&http).await.unwrap(), 200);
+    let hold = world.provider.pause_token_requests();
+    let ((), status) = tokio::join!(
+        async {
+            world.provider.wait_for_token_requests(2).await;
+            // Nobody uses the rejected one meanwhile; everybody uses the login's own.
+            assert_eq!(a.header(), None);
+            assert_eq!(session.header().unwrap(), format!("Bearer {own}"));
+            drop(hold);
+        },
+        world.get(&http)
+    );
+    assert_eq!(status.unwrap(), 200);
     let second = token_of(&a).await;
     assert_ne!(second, first);
     assert_eq!(world.shown(), [first.clone(), second.clone()]);
