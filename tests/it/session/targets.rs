@@ -201,6 +201,7 @@ async fn a_refused_target_ends_nothing_else_and_is_left_alone_for_a_minute() {
         let error = handle.token().await.unwrap_err();
         assert_eq!(error.error_code(), Some(code));
         assert!(!error.is_reauthorization_required() && !error.is_transient());
+        assert!(error.to_string().contains("; ask for "), "{error}");
         // The failure is remembered.
         assert_eq!(handle.token().await.unwrap_err().error_code(), Some(code));
     }
