@@ -102,6 +102,8 @@
 //! - `postgres`, `redis`, `sqlite`: stores that processes share (`store::PostgresStore`,
 //!   `store::RedisStore`, `store::SqliteStore`), on a pool or connection of yours.
 //! - `testing`: an OAuth 2 provider on loopback (the module `testing`), for your tests as for ours.
+//! - `tower`: a layer for `tower` services over the `http` crate's requests, such as hyper's client and
+//!   tonic's channel (the module `tower`).
 //!
 //! TLS is the application's choice: enable one of reqwest's TLS features, such as `rustls`, in your
 //! own `Cargo.toml`.
@@ -134,15 +136,20 @@ mod origin;
 pub mod presets;
 mod redact;
 mod request;
+mod resource;
 mod saver;
 mod secret;
 mod session;
 mod sessions;
+mod step_up;
 pub mod store;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod token;
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub mod tower;
 mod wire;
 
 // The crates whose types are in this API.
@@ -195,7 +202,12 @@ pub use request::{
     Api, ReplayBody, RequestError, RequestOptions, SendRequest, SentWithoutToken, redirect_policy,
     redirect_policy_within, redirect_policy_within_origin,
 };
+pub use resource::{
+    Asked, Authorize, Authorized, Discovered, ResourceLogin, ResourceSession,
+    ResourceSessionBuilder,
+};
 pub use saver::TokenSaver;
 pub use session::{KeepFreshGuard, Session, SessionBuilder, TokenUpdated, TokenUpdates};
 pub use sessions::{UserId, UserSessions, UserSessionsBuilder};
+pub use step_up::StepUp;
 pub use token::Token;

@@ -148,6 +148,12 @@ impl Origins {
         self.listed.iter().any(|origin| text.starts_with(&**origin)) || self.allow_by_rule(url)
     }
 
+    /// Those that are listed one by one.
+    #[cfg(feature = "tower")]
+    pub(crate) fn listed(&self) -> impl Iterator<Item = &str> {
+        self.listed.iter().map(|origin| &**origin)
+    }
+
     fn allow_by_rule(&self, url: &Url) -> bool {
         self.wildcards.iter().any(|wildcard| wildcard.allows(url))
             || self.narrowed.iter().any(|narrowed| is_below(url, narrowed))

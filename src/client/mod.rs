@@ -40,6 +40,7 @@ pub use introspection::Introspection;
 pub use oauth_client::OAuthClient;
 pub(crate) use post::Endpoint;
 pub use protected_resource::ProtectedResource;
+pub(crate) use provider::KeptProvider;
 pub use provider::Provider;
 pub use provider_request::ProviderRequest;
 pub use public_resolver::PublicResolver;

@@ -12,7 +12,8 @@ use super::http_client::HttpClient;
 use super::post::{Endpoint, post};
 use super::settings::{Endpoints, Settings};
 use super::{
-    BasicEncoding, ClientAuthentication, Form, Provider, TokenRequest, endpoint_url, method,
+    BasicEncoding, ClientAuthentication, Form, Provider, Registration, TokenRequest, endpoint_url,
+    method,
 };
 use crate::clock::Clock;
 use crate::error::Error;
@@ -237,6 +238,15 @@ impl OAuthClient {
     /// The provider, as its metadata describes it; `None` where the application named the endpoints.
     pub fn provider(&self) -> Option<&Provider> {
         self.0.provider.as_ref()
+    }
+
+    /// The registration that it was made of.
+    pub(crate) fn registration(&self) -> Option<&Registration> {
+        self.0.registration.as_ref()
+    }
+
+    pub(super) fn of_registration(self, registration: Registration) -> Self {
+        self.with(|settings| settings.registration = Some(registration))
     }
 
     pub(super) fn of_provider(self, provider: Provider) -> Self {

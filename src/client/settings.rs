@@ -11,7 +11,7 @@ use super::client_assertion::AssertionSettings;
 use super::guarded_resolver::GuardedResolver;
 use super::http_client::HttpClient;
 use super::shape::Shape;
-use super::{BasicEncoding, ClientAuthentication, Provider, RequestKind};
+use super::{BasicEncoding, ClientAuthentication, Provider, Registration, RequestKind};
 use crate::clock::Clock;
 use crate::error::{BoxError, Error};
 use crate::loopback::is_loopback;
@@ -61,6 +61,8 @@ pub(super) struct Settings {
     pub(super) endpoints: Endpoints,
     /// What the provider's metadata says, where it was asked for.
     pub(super) provider: Option<Provider>,
+    /// The registration that it was made of.
+    pub(super) registration: Option<Registration>,
     pub(super) authentication: Option<ClientAuthentication>,
     /// The method of a client with a secret, unless the application sets one.
     pub(super) default_authentication: ClientAuthentication,
@@ -96,6 +98,7 @@ impl Settings {
             secret: None,
             endpoints,
             provider: None,
+            registration: None,
             authentication: None,
             default_authentication: ClientAuthentication::ClientSecretBasic,
             basic_encoding: BasicEncoding::default(),

@@ -13,6 +13,7 @@ use super::pending_login::{Choices, LoginState, exposed, joined};
 use super::pkce::random;
 use crate::client::OAuthClient;
 use crate::error::{Error, Kind};
+use crate::step_up::StepUp;
 use crate::token::Token;
 
 impl OAuthClient {
@@ -66,6 +67,36 @@ impl AuthorizationRequest {
     /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
     pub fn extra_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.choices.params.push((name.into(), value.into()));
+        self
+    }
+
+    /// Asks for what an API wants beyond a token: the scope of both, and `acr_values` and `max_age` where the
+    /// API named them ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
+    ///
+    /// ```no_run
+    /// # async fn f(session: reqwest_oauth2::Session, client: reqwest_oauth2::OAuthClient) -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (http, request) = (reqwest::Client::new(), reqwest::Client::new().get("https://api.example").build()?);
+    /// use reqwest_oauth2::Error;
+    ///
+    /// let error = session.execute(&http, request).await.unwrap_err();
+    /// if let Some(asked) = Error::find_in(&error).and_then(Error::step_up) {
+    ///     let login = client.authorization_code("https://me.example/cb")?.step_up(asked).begin()?;
+    ///     println!("open {}", login.url());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn step_up(mut self, asked: &StepUp) -> Self {
+        let challenge = asked.challenge();
+        if let Some(scope) = asked.scope() {
+            self = self.scope(scope);
+        }
+        if let Some(acr_values) = challenge.acr_values() {
+            self = self.extra_param("acr_values", acr_values);
+        }
+        if let Some(max_age) = challenge.max_age() {
+            self = self.extra_param("max_age", max_age.as_secs().to_string());
+        }
         self
     }
 

@@ -5,6 +5,7 @@
 //! - [`request_path`]: what happens to a request;
 //! - [`api`]: which origins get the token, and how;
 //! - [`exchange`]: a request that was answered with a 401, and what is sent after that;
+//! - [`reqwest_stack`]: reqwest's requests and responses, as a [`stack`]: what the path needs of them;
 //! - [`send_request`]: what is below the layer; [`request_error`]: why there is no response;
 //! - [`verdict`]: which responses reject the token; [`placement`]: where in a request it goes;
 //! - [`sent`]: what of a request can be sent again; [`replay_body`]: its body;
@@ -21,8 +22,10 @@ mod replay_body;
 mod request_error;
 mod request_options;
 mod request_path;
+mod reqwest_stack;
 mod send_request;
 mod sent;
+mod stack;
 mod verdict;
 
 pub use api::Api;
@@ -31,3 +34,5 @@ pub use replay_body::ReplayBody;
 pub use request_error::RequestError;
 pub use request_options::{RequestOptions, SentWithoutToken};
 pub use send_request::SendRequest;
+#[cfg(feature = "tower")]
+pub(crate) use stack::{Stack, StackRequest, StackResponse, path_of};
