@@ -11,7 +11,8 @@
 //!   remembers;
 //! - [`record`]: what sessions that share a login tell each other, and the one order of records;
 //! - [`shared`]: the decision list of a session with a store; [`own`]: of one without;
-//! - [`events`]: what each event does to the memory;
+//! - what each event does to the memory: [`store_calls`], [`answers`] of the provider, [`saves`], [`logins`],
+//!   [`lost_calls`];
 //! - [`target`] and [`access`]: what an access token is for, and what belongs to one of them;
 //! - [`requests`]: what a request gets: a token, an error, or a wait;
 //! - [`unauthorized`]: what a 401 does;
@@ -29,11 +30,13 @@
 
 mod access;
 mod action;
+mod answers;
 mod backoff;
 #[cfg(test)]
 #[allow(dead_code, reason = "the model test has its own copy of this module")]
 mod canonical;
-mod events;
+mod logins;
+mod lost_calls;
 mod memory;
 mod note;
 mod own;
@@ -41,8 +44,10 @@ mod reason;
 mod record;
 mod requests;
 mod rest;
+mod saves;
 mod settings;
 mod shared;
+mod store_calls;
 mod target;
 #[cfg(test)]
 mod tests;
