@@ -340,7 +340,17 @@ mod tests {
     use super::*;
 
     fn inputs() -> FreshnessInputs {
-        FreshnessInputs { policy: Policy::default(), has_grant: false, now: SystemTime::UNIX_EPOCH }
+        FreshnessInputs {
+            policy: Policy::default(),
+            has_grant: false,
+            now: SystemTime::UNIX_EPOCH,
+            #[cfg(feature = "keys")]
+            binder: Binder {
+                client: None,
+                apis: Arc::default(),
+                clock: crate::clock::Clock::default(),
+            },
+        }
     }
 
     fn target(name: &str) -> Target {
