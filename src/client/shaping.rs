@@ -96,8 +96,8 @@ impl OAuthClient {
     }
 
     /// Gives each request of these kinds to a closure before it is sent, for what has to be computed each
-    /// time: an assertion from a file that changes, a signature in a header. Its client authentication is in
-    /// it then. Closures, parameters, headers and renames apply in the order in which they were set. The
+    /// time, such as a signature in a header. Its client authentication is in it then; for assertions there is
+    /// [`client_assertion`](Self::client_assertion). Closures, parameters, headers and renames apply in the order in which they were set. The
     /// authorization request, which a browser sends, is given to no closure.
     ///
     /// The closure is asked again for each attempt. It is part of the request's
@@ -105,16 +105,15 @@ impl OAuthClient {
     /// and a session tries again later.
     ///
     /// ```
+    /// # async fn sign(_: &[u8]) -> std::io::Result<String> { Ok(String::new()) }
     /// # fn f() -> Result<(), reqwest_oauth2::Error> {
     /// use reqwest_oauth2::{OAuthClient, ProviderRequest, RequestKinds};
     ///
     /// let app = OAuthClient::new("foo", "https://provider.com/token")?.shape_requests(
     ///     RequestKinds::ALL,
     ///     |request: ProviderRequest| async move {
-    ///         let assertion = std::fs::read_to_string("/var/run/secrets/token")?;
-    ///         Ok(request
-    ///             .param("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-    ///             .param("client_assertion", assertion))
+    ///         let signature = sign(request.body().as_ref()).await?;
+    ///         Ok(request.header("x-signature", signature)?)
     ///     },
     /// );
     /// # Ok(())
