@@ -205,7 +205,7 @@ pub use request::{
     SentWithoutToken, redirect_policy, redirect_policy_within, redirect_policy_within_origin,
 };
 pub use resource::{
-    Asked, Authorize, Authorized, Discovered, ResourceLogin, ResourceSession,
+    Asked, Authorize, Authorized, BrowserLogin, Discovered, ResourceLogin, ResourceSession,
     ResourceSessionBuilder,
 };
 pub use saver::TokenSaver;

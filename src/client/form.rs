@@ -13,16 +13,18 @@ use crate::error::Error;
 use crate::token::{is_resource, is_scope};
 
 /// Parameters whose values are no secrets.
-const PUBLIC: [&str; 9] = [
+const PUBLIC: [&str; 11] = [
     "grant_type",
     "scope",
     "resource",
     "audience",
     "client_assertion_type",
     "client_id",
+    "code_challenge_method",
     "token_type_hint",
     "redirect_uri",
     "requested_token_type",
+    "response_type",
 ];
 
 /// The parameters of a request.

@@ -211,6 +211,13 @@ impl OAuthClient {
         &self.0.rules
     }
 
+    /// Whether the provider takes no authorization request that was not pushed
+    /// ([RFC 9126 §5](https://www.rfc-editor.org/rfc/rfc9126#section-5)).
+    pub(crate) fn requires_pushed_requests(&self) -> bool {
+        let says = |provider: &Provider| provider.says("require_pushed_authorization_requests");
+        self.0.provider.as_ref().is_some_and(says)
+    }
+
     pub(crate) fn endpoints(&self) -> &Endpoints {
         &self.0.endpoints
     }

@@ -25,6 +25,7 @@ pub(crate) struct Endpoints {
     pub(crate) token: Url,
     pub(crate) authorization: Option<Url>,
     pub(crate) device_authorization: Option<Url>,
+    pub(crate) pushed_authorization: Option<Url>,
     pub(crate) revocation: Option<Url>,
     pub(crate) introspection: Option<Url>,
     pub(crate) issuer: Option<Issuer>,
@@ -37,6 +38,7 @@ impl Endpoints {
             token,
             authorization: None,
             device_authorization: None,
+            pushed_authorization: None,
             revocation: None,
             introspection: None,
             issuer: None,
@@ -152,7 +154,7 @@ pub(super) fn own_http(
         builder = builder.dns_resolver(resolver);
     }
     let built = builder.build();
-    built.map(Into::into).map_err(|error| {
+    built.map(HttpClient::ours).map_err(|error| {
         let source: BoxError = error.without_url().into();
         Error::config(format!(
             "no HTTP client for token requests could be built ({source}); check reqwest's TLS features or pass one to OAuthClient::http_client"

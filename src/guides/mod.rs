@@ -5,6 +5,7 @@
 //! | add tokens to an existing `reqwest` client | [`existing_client`] |
 //! | run a background service | [`background_service`] |
 //! | write a command-line tool, or use it from code that is not async | [`command_line`] |
+//! | call an API that names its authorization server | [`resource`] |
 //! | serve many users | [`web_application`] |
 //! | run several replicas | [`replicas`], [`sharing`] |
 //! | write my own store | [`own_store`] |
@@ -76,6 +77,10 @@ pub mod own_store {}
 #[doc = include_str!("../../docs/spread.svg")]
 #[doc = "</div>"]
 pub mod replicas {}
+#[cfg(any(not(doctest), feature = "file-store"))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/resource.md")]
+pub mod resource {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/sharing.md")]
 pub mod sharing {}

@@ -125,24 +125,82 @@ impl AuthorizationRequest {
     /// (`resource` excepted) or is in the endpoint's query, and where the scope has characters that no
     /// scope may have.
     pub fn begin(&self) -> Result<PendingLogin, Error> {
+        let proof = Proof::new(self)?;
+        let state = self.choices.begin("code", &proof.params())?;
+        proof.login(state)
+    }
+
+    /// As [`begin`](Self::begin), with a pushed authorization request: its parameters go to the provider
+    /// directly, from a client that authenticates itself, and the URL for the browser names them alone
+    /// ([RFC 9126](https://www.rfc-editor.org/rfc/rfc9126#section-2)). Nobody can read or change them on the
+    /// way. Some providers take no other request; their metadata says so, and `begin` is an error then.
+    ///
+    /// Send the browser there at once, and once: the provider keeps the parameters for a short time, a minute
+    /// with many. Each call pushes another request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] as of `begin`; without a
+    /// [`pushed_authorization_request_endpoint`](OAuthClient::pushed_authorization_request_endpoint); and with
+    /// an extra parameter `request_uri`. [`Error::is_malformed_response`] where the response has no
+    /// `request_uri`; otherwise as [`TokenRequest::send`](crate::TokenRequest::send).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future drops the request; nothing is left to clean up.
+    pub async fn push(&self) -> Result<PendingLogin, Error> {
+        let proof = Proof::new(self)?;
+        let state = self.choices.push("code", &proof.params()).await?;
+        proof.login(state)
+    }
+}
+
+/// By what a login proves at the token endpoint that it began the request.
+struct Proof {
+    verifier: SecretString,
+    challenge: Option<(String, &'static str)>,
+    /// The key that the code is bound to.
+    #[cfg(feature = "keys")]
+    key: Option<SigningKey>,
+}
+
+impl Proof {
+    fn new(request: &AuthorizationRequest) -> Result<Self, Error> {
         let verifier = random();
-        let challenge = self.pkce.challenge(&verifier);
-        let mut more: Vec<(&str, &str)> = Vec::new();
-        if let Some((challenge, method)) = &challenge {
-            more.extend([("code_challenge", &**challenge), ("code_challenge_method", method)]);
+        let challenge = request.pkce.challenge(&verifier);
+        Ok(Self {
+            verifier,
+            challenge,
+            #[cfg(feature = "keys")]
+            key: request.choices.client.new_login_key()?,
+        })
+    }
+
+    fn params(&self) -> Vec<(&'static str, &str)> {
+        let mut params: Vec<(&'static str, &str)> = Vec::new();
+        if let Some((challenge, method)) = &self.challenge {
+            params.extend([
+                ("code_challenge", challenge.as_str()),
+                ("code_challenge_method", method),
+            ]);
         }
         #[cfg(feature = "keys")]
-        let key = self.choices.client.new_login_key()?;
-        #[cfg(feature = "keys")]
-        if let Some(key) = &key {
-            more.push(("dpop_jkt", key.thumbprint()));
-        }
-        let state = self.choices.begin("code", &more)?;
+        params.extend(self.key.iter().map(|key| ("dpop_jkt", key.thumbprint())));
+        params
+    }
+
+    fn login(self, state: LoginState) -> Result<PendingLogin, Error> {
         Ok(PendingLogin {
             state,
-            verifier: challenge.map(|_| verifier),
+            verifier: self.challenge.map(|_| self.verifier),
             #[cfg(feature = "keys")]
-            dpop_key: key.as_ref().map(SigningKey::to_pem).transpose()?.flatten().map(Into::into),
+            dpop_key: self
+                .key
+                .as_ref()
+                .map(SigningKey::to_pem)
+                .transpose()?
+                .flatten()
+                .map(Into::into),
         })
     }
 }

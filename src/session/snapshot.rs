@@ -334,3 +334,81 @@ fn issued(token: &Token, deadline: DateTime<Utc>) -> Option<SystemTime> {
     let lifetime = token.lifetime_s().filter(|seconds| *seconds > 0)?;
     Some(clock::to_time(clock::add_seconds(deadline, -lifetime)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs() -> FreshnessInputs {
+        FreshnessInputs {
+            policy: Policy::default(),
+            has_grant: false,
+            now: SystemTime::UNIX_EPOCH,
+            #[cfg(feature = "keys")]
+            binder: Binder {
+                client: None,
+                apis: Arc::default(),
+                clock: crate::clock::Clock::default(),
+            },
+        }
+    }
+
+    fn target(name: &str) -> Target {
+        Target::other(name)
+    }
+
+    /// A login that was stored with access tokens for `a` and `b`.
+    fn login() -> Arc<Snapshot> {
+        let token = |text: &str| Token::new(text).unwrap();
+        let login = token("own").with_refresh_token("rt");
+        let login =
+            login.with_other("a".into(), token("at-a")).with_other("b".into(), token("at-b"));
+        Arc::new(Snapshot::new(Arc::new(login), Provenance::Adopted, &inputs()))
+    }
+
+    #[test]
+    fn a_renewal_keeps_the_snapshots_of_other_targets() {
+        let before = login();
+        let old = Token::clone(before.token().unwrap());
+        let path = || NonZeroU64::MIN;
+        before.of(&target("b")).unwrap().mark_accepted(path);
+        let same = Token::new("at-a").unwrap();
+        let a = Arc::new(before.renewed(
+            old.clone().with_other("a".into(), same),
+            &target("a"),
+            &inputs(),
+        ));
+        let own = Token::new("new").unwrap().fill_missing_from(&old);
+        let own = Arc::new(before.renewed(own, &Target::OWN, &inputs()));
+        for (renewed, name) in [(&a, "a"), (&own, "")] {
+            for other in ["a", "b"] {
+                let (is, was) =
+                    (renewed.of(&target(other)).unwrap(), before.of(&target(other)).unwrap());
+                assert_eq!(Arc::ptr_eq(is, was), other != name, "{other} after {name}");
+                assert_eq!(
+                    renewed.is_renewed(&target(other)),
+                    other == name,
+                    "{other} after {name}"
+                );
+            }
+        }
+        assert_eq!((a.provenance, own.provenance), (Provenance::Adopted, Provenance::Renewed));
+        assert_eq!(a.header, before.header);
+        // What is to be saved is new, and shown with the login's own token alone.
+        assert!(a.has_update() && own.has_update());
+        assert!(!a.of(&target("a")).unwrap().has_update());
+    }
+
+    #[test]
+    fn only_what_is_rejected_is_out_of_use() {
+        let login = login();
+        let of_a = |other: &Target| *other == target("a");
+        assert!(Arc::ptr_eq(&login.marked(&|_| false), &login));
+        let marked = login.marked(&of_a);
+        assert!(marked.is_marked(&of_a) && !login.is_marked(&of_a));
+        let stage = |name: &Target| marked.stage(name, SystemTime::UNIX_EPOCH);
+        assert_eq!(stage(&target("a")), Stage::Expired);
+        assert_eq!((stage(&target("b")), stage(&Target::OWN)), (Stage::Fresh, Stage::Fresh));
+        assert_eq!(stage(&target("c")), Stage::Expired);
+    }
+}

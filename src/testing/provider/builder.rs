@@ -220,6 +220,13 @@ impl ProviderBuilder {
         self
     }
 
+    /// Whether authorization requests have to be pushed first, as the metadata then
+    /// says; off by default (RFC 9126 §5). Those that are pushed are taken in any case.
+    pub fn require_pushed_authorization_requests(mut self, on: bool) -> Self {
+        self.config.authorization.require_pushed = on;
+        self
+    }
+
     /// How long a device code and its user code are good for: ten minutes by
     /// default (RFC 8628 §3.2).
     pub fn device_lifetime(mut self, lifetime: Duration) -> Self {

@@ -23,6 +23,11 @@ impl Provider {
         self.shared.lock().faults.set_always(fault);
     }
 
+    /// Queues a fault for the next pushed authorization request.
+    pub fn fail_next_pushed_request(&self, fault: Fault) {
+        self.shared.lock().faults.pushed_requests.push_back(fault);
+    }
+
     /// Makes every request for metadata suffer this, until [`clear_faults`](Self::clear_faults).
     pub fn fail_metadata(&self, fault: Fault) {
         self.shared.lock().faults.metadata = Some(fault);

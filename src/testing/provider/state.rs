@@ -33,6 +33,7 @@ pub(crate) struct State {
     pub(crate) faults: FaultQueue,
     pub(crate) token_requests: RequestLog<RecordedTokenRequest>,
     pub(crate) revocation_requests: RequestLog<RecordedTokenRequest>,
+    pub(crate) pushed_requests: RequestLog<RecordedTokenRequest>,
     pub(crate) api_requests: RequestLog<RecordedApiRequest>,
     #[cfg(all(feature = "keys", feature = "testing"))]
     pub(crate) judge: super::dpop::Judge,

@@ -36,9 +36,9 @@ pub(crate) enum RequestError {
 }
 
 impl AuthorizationRequest {
-    /// Of which client the request says it is.
-    pub(crate) fn client_id(query: &str) -> String {
-        Query::parse(query).given("client_id").unwrap_or_default().to_owned()
+    /// A parameter of the query; empty where it is not there.
+    pub(crate) fn param(query: &str, name: &str) -> String {
+        Query::parse(query).given(name).unwrap_or_default().to_owned()
     }
 
     /// `resource`: what the request must be for, if anything.

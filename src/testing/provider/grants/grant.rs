@@ -94,7 +94,7 @@ impl<'a> Grant<'a> {
         config: &Config,
         now: SystemTime,
     ) -> Result<Issued, OAuthError> {
-        let Credentials { families, codes, devices } = credentials;
+        let Credentials { families, codes, devices, .. } = credentials;
         match self {
             Self::AuthorizationCode(presented) => codes.redeem(&presented, families, config, now),
             Self::DeviceCode(code) => {
