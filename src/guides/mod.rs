@@ -4,7 +4,8 @@
 //! |---|---|
 //! | add tokens to an existing `reqwest` client | [`existing_client`] |
 //! | run a background service | [`background_service`] |
-//! | write a command-line tool, or use it from code that is not async | [`command_line`] |
+//! | write a command-line tool | [`command_line`] |
+//! | use it from code that is not async | [`blocking`] |
 //! | serve many users | [`web_application`] |
 //! | run several replicas | [`replicas`], [`sharing`] |
 //! | write my own store | [`own_store`] |
@@ -30,6 +31,10 @@ pub mod architecture {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/background-service.md")]
 pub mod background_service {}
+#[cfg(any(not(doctest), all(feature = "blocking", feature = "testing")))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/blocking.md")]
+pub mod blocking {}
 #[cfg(any(not(doctest), feature = "testing"))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/command-line.md")]
