@@ -4,8 +4,9 @@
 //! |---|---|
 //! | add tokens to an existing `reqwest` client | [`existing_client`] |
 //! | run a background service | [`background_service`] |
-//! | write a command-line tool, or use it from code that is not async | [`command_line`] |
 //! | call an API that names its authorization server | [`resource`] |
+//! | write a command-line tool | [`command_line`] |
+//! | use it from code that is not async | [`blocking`] |
 //! | serve many users | [`web_application`] |
 //! | run several replicas | [`replicas`], [`sharing`] |
 //! | write my own store | [`own_store`] |
@@ -32,6 +33,10 @@ pub mod architecture {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/background-service.md")]
 pub mod background_service {}
+#[cfg(any(not(doctest), all(feature = "blocking", feature = "testing")))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/blocking.md")]
+pub mod blocking {}
 #[cfg(any(not(doctest), feature = "testing"))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/command-line.md")]
@@ -59,6 +64,7 @@ pub mod from_oauth2 {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/requests-oauthlib.md")]
 pub mod from_requests_oauthlib {}
+#[cfg(any(not(doctest), feature = "keys"))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/mcp.md")]
 pub mod mcp {}
