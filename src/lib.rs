@@ -117,6 +117,8 @@ mod readme {}
 mod challenge;
 mod client;
 mod clock;
+#[cfg(feature = "keys")]
+mod dpop;
 mod error;
 #[cfg(feature = "oauth2")]
 mod from_oauth2;
@@ -199,11 +201,11 @@ pub use middleware::OAuthMiddleware;
 pub use observe::describe_metrics;
 pub use origin::Origins;
 pub use request::{
-    Api, ReplayBody, RequestError, RequestOptions, SendRequest, SentWithoutToken, redirect_policy,
-    redirect_policy_within, redirect_policy_within_origin,
+    Api, AuthorizableRequest, ReplayBody, RequestError, RequestOptions, SendRequest,
+    SentWithoutToken, redirect_policy, redirect_policy_within, redirect_policy_within_origin,
 };
 pub use resource::{
-    Asked, Authorize, Authorized, Discovered, ResourceLogin, ResourceSession,
+    Asked, Authorize, Authorized, BrowserLogin, Discovered, ResourceLogin, ResourceSession,
     ResourceSessionBuilder,
 };
 pub use saver::TokenSaver;

@@ -74,6 +74,11 @@ impl OAuthClient {
         Self(Arc::new(Settings::new(id, endpoints)))
     }
 
+    #[cfg(feature = "keys")]
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0
+    }
+
     pub(super) fn with(mut self, edit: impl FnOnce(&mut Settings)) -> Self {
         edit(Arc::make_mut(&mut self.0));
         self
@@ -204,6 +209,13 @@ impl OAuthClient {
     /// What the application knows of the provider's responses.
     pub(crate) fn rules(&self) -> &ResponseRules {
         &self.0.rules
+    }
+
+    /// Whether the provider takes no authorization request that was not pushed
+    /// ([RFC 9126 §5](https://www.rfc-editor.org/rfc/rfc9126#section-5)).
+    pub(crate) fn requires_pushed_requests(&self) -> bool {
+        let says = |provider: &Provider| provider.says("require_pushed_authorization_requests");
+        self.0.provider.as_ref().is_some_and(says)
     }
 
     pub(crate) fn endpoints(&self) -> &Endpoints {

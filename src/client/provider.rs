@@ -246,6 +246,7 @@ impl Provider {
             token: self.0.token.clone(),
             authorization: endpoint("authorization_endpoint"),
             device_authorization: endpoint("device_authorization_endpoint"),
+            pushed_authorization: endpoint("pushed_authorization_request_endpoint"),
             revocation: endpoint("revocation_endpoint"),
             introspection: endpoint("introspection_endpoint"),
             issuer: Some(Issuer {

@@ -13,6 +13,8 @@ use super::pending_login::{Choices, LoginState, exposed, joined};
 use super::pkce::random;
 use crate::client::OAuthClient;
 use crate::error::{Error, Kind};
+#[cfg(feature = "keys")]
+use crate::keys::SigningKey;
 use crate::step_up::StepUp;
 use crate::token::Token;
 
@@ -123,16 +125,83 @@ impl AuthorizationRequest {
     /// (`resource` excepted) or is in the endpoint's query, and where the scope has characters that no
     /// scope may have.
     pub fn begin(&self) -> Result<PendingLogin, Error> {
+        let proof = Proof::new(self)?;
+        let state = self.choices.begin("code", &proof.params())?;
+        proof.login(state)
+    }
+
+    /// As [`begin`](Self::begin), with a pushed authorization request: its parameters go to the provider
+    /// directly, from a client that authenticates itself, and the URL for the browser names them alone
+    /// ([RFC 9126](https://www.rfc-editor.org/rfc/rfc9126#section-2)). Nobody can read or change them on the
+    /// way. Some providers take no other request; their metadata says so, and `begin` is an error then.
+    ///
+    /// Send the browser there at once, and once: the provider keeps the parameters for a short time, a minute
+    /// with many. Each call pushes another request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] as of `begin`; without a
+    /// [`pushed_authorization_request_endpoint`](OAuthClient::pushed_authorization_request_endpoint); and with
+    /// an extra parameter `request_uri`. [`Error::is_malformed_response`] where the response has no
+    /// `request_uri`; otherwise as [`TokenRequest::send`](crate::TokenRequest::send).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future drops the request; nothing is left to clean up.
+    pub async fn push(&self) -> Result<PendingLogin, Error> {
+        let proof = Proof::new(self)?;
+        let state = self.choices.push("code", &proof.params()).await?;
+        proof.login(state)
+    }
+}
+
+/// By what a login proves at the token endpoint that it began the request.
+struct Proof {
+    verifier: SecretString,
+    challenge: Option<(String, &'static str)>,
+    /// The key that the code is bound to.
+    #[cfg(feature = "keys")]
+    key: Option<SigningKey>,
+}
+
+impl Proof {
+    fn new(request: &AuthorizationRequest) -> Result<Self, Error> {
         let verifier = random();
-        let challenge = self.pkce.challenge(&verifier);
-        let state = match &challenge {
-            Some((challenge, method)) => self.choices.begin(
-                "code",
-                &[("code_challenge", challenge), ("code_challenge_method", method)],
-            )?,
-            None => self.choices.begin("code", &[])?,
-        };
-        Ok(PendingLogin { state, verifier: challenge.map(|_| verifier) })
+        let challenge = request.pkce.challenge(&verifier);
+        Ok(Self {
+            verifier,
+            challenge,
+            #[cfg(feature = "keys")]
+            key: request.choices.client.new_login_key()?,
+        })
+    }
+
+    fn params(&self) -> Vec<(&'static str, &str)> {
+        let mut params: Vec<(&'static str, &str)> = Vec::new();
+        if let Some((challenge, method)) = &self.challenge {
+            params.extend([
+                ("code_challenge", challenge.as_str()),
+                ("code_challenge_method", method),
+            ]);
+        }
+        #[cfg(feature = "keys")]
+        params.extend(self.key.iter().map(|key| ("dpop_jkt", key.thumbprint())));
+        params
+    }
+
+    fn login(self, state: LoginState) -> Result<PendingLogin, Error> {
+        Ok(PendingLogin {
+            state,
+            verifier: self.challenge.map(|_| self.verifier),
+            #[cfg(feature = "keys")]
+            dpop_key: self
+                .key
+                .as_ref()
+                .map(SigningKey::to_pem)
+                .transpose()?
+                .flatten()
+                .map(Into::into),
+        })
     }
 }
 
@@ -164,6 +233,11 @@ pub struct PendingLogin {
     state: LoginState,
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed_option")]
     verifier: Option<SecretString>,
+    /// The key that the code is bound to, as PEM; `None`: the client's, or none
+    /// ([RFC 9449 §10](https://www.rfc-editor.org/rfc/rfc9449#section-10)).
+    #[cfg(feature = "keys")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed_option")]
+    dpop_key: Option<SecretString>,
 }
 
 fn exposed_option<S: serde::Serializer>(
@@ -246,6 +320,10 @@ impl PendingLogin {
             .param("redirect_uri", self.state.redirect_uri);
         if let Some(verifier) = &self.verifier {
             request = request.param("code_verifier", verifier.expose_secret());
+        }
+        #[cfg(feature = "keys")]
+        if let Some(pem) = &self.dpop_key {
+            request = request.bound_to(Some(SigningKey::from_pem(pem.expose_secret())?));
         }
         request.send().await
     }

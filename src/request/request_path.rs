@@ -17,6 +17,8 @@ use http::Extensions;
 use super::api::{Api, Source};
 use super::deadline::Deadline;
 use super::exchange::{Exchange, send_bare};
+#[cfg(feature = "keys")]
+use super::proofs::{Proved, prove};
 use super::request_error::RequestError;
 use super::request_options::{Handling, TokenUse, target, user};
 use super::sent::Sent;
@@ -90,6 +92,19 @@ impl Api {
             };
             let sent = Sent::of(&mut request, &send, extensions, handling.is_sent_once);
             api.placement.put(&mut request, &ready.snapshot);
+            #[cfg(not(feature = "keys"))]
+            let proved = ();
+            #[cfg(feature = "keys")]
+            let proved = match &ready.snapshot.bound {
+                None => None,
+                Some(bound) => {
+                    let url = send.target(&request);
+                    match Box::pin(prove(bound, url, &mut request, deadline)).await {
+                        Ok(proved) => Some(proved),
+                        Err(error) => return Err(into_error(RequestError::Token(error))),
+                    }
+                }
+            };
             // The future is smaller if no response is alive where it waits.
             let after_asking = {
                 let mut response = match send.send(request, extensions).await {
@@ -99,6 +114,10 @@ impl Api {
                         return Err(into_error(RequestError::Send(error)));
                     }
                 };
+                #[cfg(feature = "keys")]
+                if let (Some(bound), Some(proved)) = (&ready.snapshot.bound, &proved) {
+                    proved.hear(bound, &response);
+                }
                 if api.placement.is_in_url() {
                     response = api.placement.hide(response);
                 }
@@ -107,6 +126,7 @@ impl Api {
                     return Ok(with_update(response, &ready.snapshot, extensions));
                 }
                 let waits = (handling, deadline);
+                let sent = (sent, proved);
                 Box::pin(api.after_asking(response, ready, sent, waits, extensions, send))
             };
             after_asking.await.map_err(into_error)
@@ -200,6 +220,7 @@ impl Api {
             return Ok(response);
         }
         let none = SelectedToken { snapshot: Arc::new(Snapshot::empty()), session: None };
+        let sent = (sent, LastProof::default());
         self.after_asking(response, none, sent, waits, extensions, send).await
     }
 
@@ -209,7 +230,7 @@ impl Api {
         &self,
         response: S::Response,
         SelectedToken { snapshot, session }: SelectedToken,
-        sent: Sent<S>,
+        (sent, _proved): (Sent<S>, LastProof),
         (handling, deadline): (Handling, Deadline),
         extensions: &mut Extensions,
         send: S,
@@ -229,6 +250,10 @@ impl Api {
             extensions,
             send,
             redirects,
+            #[cfg(feature = "keys")]
+            proved: _proved,
+            #[cfg(feature = "keys")]
+            has_second_proof: false,
         };
         let response = exchange.follow(response).await?;
         let (response, is_done) = match (&session, &self.source) {
@@ -339,6 +364,12 @@ impl Api {
         Ok(response)
     }
 }
+
+/// What the last proof was made of, where there was one.
+#[cfg(feature = "keys")]
+type LastProof = Option<Box<Proved>>;
+#[cfg(not(feature = "keys"))]
+type LastProof = ();
 
 /// A token to send.
 struct SelectedToken {

@@ -8,12 +8,14 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
 use super::asked::{Asked, Authorize, Authorized, Discovered};
+use super::browser_login::BrowserLogin;
 use super::builder::ResourceSessionBuilder;
 use crate::client::{ClientMetadata, OAuthClient, Provider};
 use crate::error::{BoxError, Error};
 use crate::login::PendingDeviceLogin;
 use crate::session::Session;
 use crate::step_up::scope_union;
+use crate::token::Token;
 
 impl OAuthClient {
     /// A login at an API that says by itself who may issue its tokens
@@ -33,7 +35,7 @@ impl OAuthClient {
     }
 }
 
-type Open = Arc<dyn Fn(String) -> BoxFuture<'static, Result<String, BoxError>> + Send + Sync>;
+type Open = Arc<dyn Fn(BrowserLogin) -> BoxFuture<'static, Result<Token, BoxError>> + Send + Sync>;
 type Show = Arc<dyn Fn(&PendingDeviceLogin) + Send + Sync>;
 type Known = Arc<dyn Fn(&Provider) -> Option<OAuthClient> + Send + Sync>;
 type Choose = Arc<dyn Fn(&[String]) -> Option<String> + Send + Sync>;
@@ -137,18 +139,34 @@ impl ResourceLogin {
         self
     }
 
-    /// The person logs in in a browser: `open` shows the URL, waits until the browser comes back to the
-    /// redirect URI, and returns the whole URL that it came with. Its error ends the login.
+    /// The person logs in in a browser: `open` shows the URL ([`BrowserLogin::url`]), waits until the
+    /// browser comes back to the redirect URI, and finishes the login with the URL that it came with
+    /// ([`BrowserLogin::finish`]). Its error ends the login.
+    ///
+    /// ```no_run
+    /// # use reqwest_oauth2::BoxError;
+    /// # fn f(login: reqwest_oauth2::ResourceLogin) -> reqwest_oauth2::ResourceLogin {
+    /// # async fn next_request_to_the_callback() -> Result<String, BoxError> { Ok(String::new()) }
+    /// login.in_browser("http://127.0.0.1:8914/callback", |login| async move {
+    ///     println!("open {}", login.url());
+    ///     Ok::<_, BoxError>(login.finish(next_request_to_the_callback().await?).await?)
+    /// })
+    /// # }
+    /// ```
+    ///
+    /// A registration is kept for its redirect URI. With a port that is another one each time, register the
+    /// URI without it, by [`client_metadata`](Self::client_metadata): servers have to accept any port of a
+    /// loopback address ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
     pub fn in_browser<F, Fut, E>(mut self, redirect_uri: impl Into<String>, open: F) -> Self
     where
-        F: Fn(String) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<String, E>> + Send + 'static,
+        F: Fn(BrowserLogin) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Token, E>> + Send + 'static,
         E: Into<BoxError> + 'static,
     {
         let open = Arc::new(open);
-        let open = move |url| -> BoxFuture<'static, _> {
+        let open = move |login| -> BoxFuture<'static, _> {
             let open = open.clone();
-            Box::pin(async move { open(url).await.map_err(Into::into) })
+            Box::pin(async move { open(login).await.map_err(Into::into) })
         };
         self.way = Some(Way::Browser { redirect_uri: redirect_uri.into(), open: Arc::new(open) });
         self
@@ -237,9 +255,8 @@ impl Authorize for ResourceLogin {
                 if let Some(max_age) = asked.max_age() {
                     request = request.extra_param("max_age", max_age.as_secs().to_string());
                 }
-                let login = request.begin()?;
-                let callback = open(login.url().to_owned()).await.map_err(Error::permanent)?;
-                login.finish(&client, callback).await?
+                let login = BrowserLogin { pending: request.begin()?, client: client.clone() };
+                open(login).await.map_err(as_ours)?
             }
             Way::Device(show) => {
                 let mut request = client.device_authorization();
@@ -265,6 +282,14 @@ impl Authorize for ResourceLogin {
             Some(_) => Err(Error::config("the application has another client id now")),
             None => Ok(client),
         }
+    }
+}
+
+/// Our own error as it is.
+fn as_ours(error: BoxError) -> Error {
+    match error.downcast::<Error>() {
+        Ok(ours) => *ours,
+        Err(other) => Error::permanent(other),
     }
 }
 

@@ -173,7 +173,9 @@ impl ResourceSession {
         }
     }
 
-    pub(crate) fn origins(&self) -> &Origins {
+    /// Where its token goes: the resource's URL, and what is below it. For
+    /// [`redirect_policy_within`](crate::redirect_policy_within).
+    pub fn origins(&self) -> &Origins {
         &self.0.origins
     }
 

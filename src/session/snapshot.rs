@@ -13,9 +13,13 @@ use chrono::{DateTime, Utc};
 use http::HeaderValue;
 use sha2::{Digest, Sha256};
 
+#[cfg(feature = "keys")]
+use super::binder::Binder;
 use super::freshness::{self, Freshness, Policy};
 use super::machine::{Credential, Machine, Stage, Target};
 use crate::clock;
+#[cfg(feature = "keys")]
+use crate::dpop::BoundToken;
 use crate::error::Error;
 use crate::token::Token;
 
@@ -37,6 +41,9 @@ pub(crate) struct Snapshot {
     /// What requests carry; `None` where there is no access token, and then `freshness` is expired.
     pub(crate) header: Option<HeaderValue>,
     token: Option<Arc<Token>>,
+    /// What requests need beside a token that is bound to a key.
+    #[cfg(feature = "keys")]
+    pub(crate) bound: Option<Arc<BoundToken>>,
     pub(crate) freshness: Freshness,
     pub(crate) provenance: Provenance,
     /// What the access token is for.
@@ -59,6 +66,9 @@ pub(crate) struct FreshnessInputs {
     /// Whether the session has a grant; a token with a refresh token needs none.
     pub(crate) has_grant: bool,
     pub(crate) now: SystemTime,
+    /// For tokens that are bound to a key.
+    #[cfg(feature = "keys")]
+    pub(super) binder: Binder,
 }
 
 impl Snapshot {
@@ -66,6 +76,8 @@ impl Snapshot {
         Self {
             header: None,
             token: None,
+            #[cfg(feature = "keys")]
+            bound: None,
             freshness: Freshness::expired(),
             provenance: Provenance::Given,
             target: Target::OWN,
@@ -79,14 +91,24 @@ impl Snapshot {
 
     pub(crate) fn new(token: Arc<Token>, provenance: Provenance, inputs: &FreshnessInputs) -> Self {
         let can_renew = inputs.has_grant || token.refresh_token().is_some();
+        #[cfg(feature = "keys")]
+        let binding = token.binding().cloned();
+        let bare = |token: Arc<Token>| {
+            #[cfg(feature = "keys")]
+            let bound = inputs.binder.bound(&token, binding.as_ref());
+            let bare = Self::bare(token, provenance, can_renew, inputs);
+            #[cfg(feature = "keys")]
+            let bare = Self { bound, ..bare };
+            bare
+        };
         let others: Arc<[_]> = token
             .others()
             .map(|(key, token)| {
-                let other = Self::bare(Arc::new(token.clone()), provenance, can_renew, inputs);
+                let other = bare(Arc::new(token.clone()));
                 Arc::new(other.with_target(Target::other(key.clone())))
             })
             .collect();
-        let own = Self::bare(token, provenance, can_renew, inputs);
+        let own = bare(token);
         Self {
             others: (!others.is_empty()).then_some(others),
             is_update_over: AtomicBool::new(provenance != Provenance::Renewed),
@@ -129,6 +151,8 @@ impl Snapshot {
         Self {
             header: self.header.clone(),
             token: Some(token),
+            #[cfg(feature = "keys")]
+            bound: self.bound.clone(),
             freshness: self.freshness,
             provenance: self.provenance,
             others,
@@ -150,6 +174,8 @@ impl Snapshot {
         Arc::new(Self {
             header: self.header.clone(),
             token: self.token.clone(),
+            #[cfg(feature = "keys")]
+            bound: self.bound.clone(),
             freshness: if is_rejected { Freshness::expired() } else { self.freshness },
             provenance: self.provenance,
             target: self.target.clone(),
@@ -166,6 +192,8 @@ impl Snapshot {
         Self {
             header: self.header.clone(),
             token: Some(Arc::new(token)),
+            #[cfg(feature = "keys")]
+            bound: self.bound.clone(),
             freshness: self.freshness,
             provenance: self.provenance,
             others: self.others.clone(),
@@ -312,7 +340,17 @@ mod tests {
     use super::*;
 
     fn inputs() -> FreshnessInputs {
-        FreshnessInputs { policy: Policy::default(), has_grant: false, now: SystemTime::UNIX_EPOCH }
+        FreshnessInputs {
+            policy: Policy::default(),
+            has_grant: false,
+            now: SystemTime::UNIX_EPOCH,
+            #[cfg(feature = "keys")]
+            binder: Binder {
+                client: None,
+                apis: Arc::default(),
+                clock: crate::clock::Clock::default(),
+            },
+        }
     }
 
     fn target(name: &str) -> Target {

@@ -3,6 +3,8 @@
 
 mod client;
 mod doc_links;
+#[cfg(feature = "keys")]
+mod dpop;
 mod faulty_store;
 mod login;
 mod provider;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::backoff::between;
 use super::{
-    Answer, Credential, Failure, FailureClass, Home, Machine, Note, Now, Outcome, Pause, Presented,
-    Reason, Record, SECOND_TRY, Settings, State, Target, Unsaved,
+    Answer, Credential, Failure, FailureClass, FollowUp, Home, Machine, Note, Now, Outcome, Pause,
+    Presented, Reason, Record, SECOND_TRY, Settings, State, Target, Unsaved,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -142,7 +142,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.want_others(target, now);
             self.access_mut(target).refusal = None;
             self.failure = None;
-            self.response_lost = false;
+            (self.response_lost, self.follow_up) = (false, None);
             return true;
         }
         self.unsaved = None;
@@ -156,6 +156,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     pub(super) fn lost(&mut self, error: E, refresh: bool, settings: &Settings, now: &Now) {
         if refresh {
+            if !self.response_lost && !settings.foreground && !settings.manual_refresh {
+                self.follow_up = Some(FollowUp::new());
+            }
             self.response_lost = true;
         }
         let try_at = now.at + between(SECOND_TRY.0, SECOND_TRY.1, now.jitter);
@@ -176,6 +179,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     fn gained_nothing(&mut self, error: E, class: FailureClass, settings: &Settings, now: &Now) {
         let (attempts, wait) = self.backoff(class, settings, now);
+        self.follow_up = self.follow_up.take().and_then(|follow_up| follow_up.after(now.at + wait));
         let pause = Pause::new(now.wall, wait, error.clone(), attempts);
         let is_recorded = self.release(Some(pause), settings);
         self.fail_for(error, (attempts, wait), is_recorded, settings, now);

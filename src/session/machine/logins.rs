@@ -28,7 +28,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             access.paths = Paths::default();
             access.refusal = None;
         }
-        self.response_lost = false;
+        (self.response_lost, self.follow_up) = (false, None);
         self.renewed = None;
         self.unsaved = None;
         // Whoever waits for the old login's token now waits for this one.

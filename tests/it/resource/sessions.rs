@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest_oauth2::store::{FileStore, MemoryStore};
 use reqwest_oauth2::testing::{ProviderBuilder, ResourceDocument};
-use reqwest_oauth2::{OAuthClient, ResourceLogin, ResourceSession};
+use reqwest_oauth2::{BrowserLogin, Error, OAuthClient, ResourceLogin, ResourceSession, Token};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -23,12 +23,15 @@ pub async fn world(set_up: impl FnOnce(ProviderBuilder) -> ProviderBuilder) -> W
     .await
 }
 
+async fn browsed(login: BrowserLogin) -> Result<Token, Error> {
+    login.finish(browse(login.url()).await).await
+}
+
 /// A login in a browser in which nobody has to do anything.
 pub fn login(world: &World) -> ResourceLogin {
-    let open = |url: String| async move { Ok::<_, std::io::Error>(browse(&url).await) };
     OAuthClient::for_resource(world.provider.api_url())
         .client_name("My tool")
-        .in_browser(CALLBACK, open)
+        .in_browser(CALLBACK, browsed)
 }
 
 pub fn session(world: &World, login: ResourceLogin) -> ResourceSession {
@@ -106,12 +109,12 @@ async fn a_login_goes_on_when_the_request_that_began_it_goes_away() {
     let world = world(|p| p).await;
     let (started, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let (starts, waits) = (started.clone(), go.clone());
-    let open = move |url: String| {
+    let open = move |login: BrowserLogin| {
         let (starts, waits) = (starts.clone(), waits.clone());
         async move {
             starts.add_permits(1);
             waits.acquire().await.unwrap().forget();
-            Ok::<_, std::io::Error>(browse(&url).await)
+            browsed(login).await
         }
     };
     let login = OAuthClient::for_resource(world.provider.api_url()).in_browser(CALLBACK, open);
@@ -185,9 +188,8 @@ async fn users_share_the_registration_and_not_the_login() {
 #[tokio::test]
 async fn a_client_whose_secret_has_expired_is_registered_again() {
     let world = world(|p| p.client_secret_lifetime(Duration::from_secs(7200))).await;
-    let open = |url: String| async move { Ok::<_, std::io::Error>(browse(&url).await) };
     let login = OAuthClient::for_resource(world.provider.api_url())
-        .in_browser("https://service.example/cb", open);
+        .in_browser("https://service.example/cb", browsed);
     let session = session(&world, login);
     assert_eq!(get(&world, &session, "").await, 200);
     // A login that ends before the secret does is followed by one of the same client.
@@ -259,12 +261,12 @@ async fn mcp_step_a_a_wider_scope_is_asked_for_and_others_go_on_meanwhile() {
         world(|p| p.require_scope("/api", "read").require_scope("/api/admin", "admin")).await;
     let (asked_for, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(1)));
     let (count, waits) = (asked_for.clone(), go.clone());
-    let open = move |url: String| {
+    let open = move |login: BrowserLogin| {
         let waits = waits.clone();
         count.fetch_add(1, Ordering::Relaxed);
         async move {
             waits.acquire().await.unwrap().forget();
-            Ok::<_, std::io::Error>(browse(&url).await)
+            browsed(login).await
         }
     };
     let login = OAuthClient::for_resource(world.provider.api_url()).in_browser(CALLBACK, open);
@@ -326,8 +328,7 @@ async fn mcp_old_a_server_without_any_metadata_has_its_endpoints_at_its_root() {
 async fn the_token_goes_to_the_resource_alone() {
     let world = world(|p| p).await;
     let tenant = world.provider.api_url() + "/tenant-a";
-    let open = |url: String| async move { Ok::<_, std::io::Error>(browse(&url).await) };
-    let login = OAuthClient::for_resource(tenant).in_browser(CALLBACK, open);
+    let login = OAuthClient::for_resource(tenant).in_browser(CALLBACK, browsed);
     let session = session(&world, login);
     assert_eq!(get(&world, &session, "/tenant-a/x").await, 200);
     for elsewhere in ["/tenant-b", "", "/tenant-ab", "/tenant-a/..%2ftenant-b"] {

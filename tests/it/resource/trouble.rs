@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use reqwest::Request;
 use reqwest_oauth2::testing::ResourceDocument;
-use reqwest_oauth2::{Asked, Authorized, Error, OAuthClient, RequestError, Session, Token};
+use reqwest_oauth2::{
+    Asked, Authorized, BrowserLogin, Error, OAuthClient, RequestError, Session, Token,
+};
 use serde_json::json;
 
 use super::answer;
@@ -49,7 +51,7 @@ async fn a_person_who_says_no_is_asked_once_a_minute() {
 #[tokio::test]
 async fn a_window_that_is_closed_is_an_error_with_its_cause() {
     let world = world(|p| p).await;
-    let open = |_: String| async { Err::<String, _>("the window was closed") };
+    let open = |_: BrowserLogin| async { Err::<Token, _>("the window was closed") };
     let login = OAuthClient::for_resource(world.provider.api_url())
         .in_browser("http://127.0.0.1:8914/callback", open);
     let error = failing(&world, &session(&world, login)).await;

@@ -3,8 +3,8 @@
 use reqwest::header::LOCATION;
 use reqwest_oauth2::testing::{Fault, ProviderBuilder, ResourceDocument};
 use reqwest_oauth2::{
-    Asked, Authorize as _, Challenge, ClientMetadata, Error, OAuthClient, PendingImplicitLogin,
-    PendingLogin, Pkce, ProtectedResource, Provider, Session,
+    Asked, Authorize as _, BrowserLogin, Challenge, ClientMetadata, Error, OAuthClient,
+    PendingImplicitLogin, PendingLogin, Pkce, ProtectedResource, Provider, Session,
 };
 use serde_json::{Map, Value};
 use url::Url;
@@ -38,10 +38,14 @@ async fn resource_session(log: &Log, secrets: &mut Secrets) {
         provider.registration(true).require_scope("/api/admin", "admin")
     })
     .await;
-    let open = |url: String| async move {
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-        let response = http.no_proxy().build()?.get(url).send().await?;
-        Ok::<_, reqwest::Error>(response.headers()[LOCATION].to_str().unwrap().to_owned())
+    let shown = log.clone();
+    let open = move |login: BrowserLogin| {
+        shown.show(&login);
+        async move {
+            let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+            let response = http.no_proxy().build().unwrap().get(login.url()).send().await.unwrap();
+            login.finish(response.headers()[LOCATION].to_str().unwrap()).await
+        }
     };
     let login = OAuthClient::for_resource(world.provider.api_url()).in_browser(REDIRECT_URI, open);
     log.show(&login);
