@@ -24,10 +24,16 @@ const MOST: usize = 32;
 
 /// The error codes that no new token of the same kind cures: too little scope, a malformed request
 /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)), a log-in that is too old or too
-/// weak ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)), a proof without the server's
-/// nonce ([RFC 9449 §9](https://www.rfc-editor.org/rfc/rfc9449#section-9)).
-const NOT_THE_TOKEN: [&str; 4] =
-    ["insufficient_scope", "insufficient_user_authentication", "invalid_request", "use_dpop_nonce"];
+/// weak ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)), a proof that is not accepted or
+/// without the server's nonce ([RFC 9449 §7.1](https://www.rfc-editor.org/rfc/rfc9449#section-7.1),
+/// [§9](https://www.rfc-editor.org/rfc/rfc9449#section-9)).
+const NOT_THE_TOKEN: [&str; 5] = [
+    "insufficient_scope",
+    "insufficient_user_authentication",
+    "invalid_dpop_proof",
+    "invalid_request",
+    "use_dpop_nonce",
+];
 
 /// What a resource server asks for: one challenge of a `WWW-Authenticate` field
 /// ([RFC 9110 §11.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1)).
@@ -143,6 +149,17 @@ impl fmt::Debug for Challenge {
 pub(crate) fn may_new_token_help(headers: &HeaderMap) -> bool {
     let mut codes = fields(headers).flat_map(error_codes);
     codes.next().is_none_or(|code| is_about_the_token(code) || codes.any(is_about_the_token))
+}
+
+/// Whether the server says that it did not accept the proof of the token's key.
+#[cfg(feature = "keys")]
+pub(crate) fn rejects_proof(headers: &HeaderMap) -> bool {
+    let fields = headers.get_all(WWW_AUTHENTICATE).iter().map(|field| field.as_bytes());
+    let mut codes = fields.filter(|field| field.len() <= LONGEST_FIELD).flat_map(error_codes);
+    codes.any(|code| {
+        code.eq_ignore_ascii_case(b"use_dpop_nonce")
+            || code.eq_ignore_ascii_case(b"invalid_dpop_proof")
+    })
 }
 
 fn is_about_the_token(code: &[u8]) -> bool {
@@ -356,12 +373,32 @@ mod tests {
             &[r#"Bearer error="invalid_request""#],
             &[r#"DPoP error="use_dpop_nonce", error_description="Resource server requires nonce""#],
             &[r#"Bearer, DPoP error="use_dpop_nonce""#],
+            &[r#"DPoP error="invalid_dpop_proof", algs="ES256""#],
             &[r#"Negotiate YWJj==, Bearer error="insufficient_scope""#],
             &["Bearer realm=\"Zo\u{eb}\", error=\"insufficient_scope\""],
             &[r#"Basic realm="a,b""#, r#"bearer ERROR = insufficient_scope ,,"#],
             &[r#"Bearer error="insufficient_scope""#, r#"DPoP error="insufficient_scope""#],
         ] {
             assert!(!of(fields), "{fields:?}");
+        }
+    }
+
+    #[cfg(feature = "keys")]
+    #[test]
+    fn a_proof_is_rejected_by_two_codes() {
+        for (field, is_rejected) in [
+            (
+                r#"DPoP error="use_dpop_nonce", error_description="Resource server requires nonce""#,
+                true,
+            ),
+            (r#"Bearer, DPoP algs="ES256", error=invalid_dpop_proof"#, true),
+            (r#"DPoP error="invalid_token""#, false),
+            (r#"DPoP realm="use_dpop_nonce""#, false),
+            ("", false),
+        ] {
+            let field = HeaderValue::from_static(field);
+            let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, field)]);
+            assert_eq!(rejects_proof(&headers), is_rejected, "{headers:?}");
         }
     }
 

@@ -122,6 +122,8 @@ pub mod blocking;
 mod challenge;
 mod client;
 mod clock;
+#[cfg(feature = "keys")]
+mod dpop;
 mod error;
 #[cfg(feature = "oauth2")]
 mod from_oauth2;
@@ -141,10 +143,12 @@ mod origin;
 pub mod presets;
 mod redact;
 mod request;
+mod resource;
 mod saver;
 mod secret;
 mod session;
 mod sessions;
+mod step_up;
 pub mod store;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -202,10 +206,15 @@ pub use middleware::OAuthMiddleware;
 pub use observe::describe_metrics;
 pub use origin::Origins;
 pub use request::{
-    Api, ReplayBody, RequestError, RequestOptions, SendRequest, SentWithoutToken, redirect_policy,
-    redirect_policy_within, redirect_policy_within_origin,
+    Api, AuthorizableRequest, ReplayBody, RequestError, RequestOptions, SendRequest,
+    SentWithoutToken, redirect_policy, redirect_policy_within, redirect_policy_within_origin,
+};
+pub use resource::{
+    Asked, Authorize, Authorized, BrowserLogin, Discovered, ResourceLogin, ResourceSession,
+    ResourceSessionBuilder,
 };
 pub use saver::TokenSaver;
 pub use session::{KeepFreshGuard, Session, SessionBuilder, TokenUpdated, TokenUpdates};
 pub use sessions::{UserId, UserSessions, UserSessionsBuilder};
+pub use step_up::StepUp;
 pub use token::Token;

@@ -5,6 +5,7 @@ use http::header::AUTHORIZATION;
 use secrecy::ExposeSecret;
 
 use super::client_assertion::assertion;
+use super::http_client::HttpClient;
 use super::limit::Limit;
 use super::settings::Settings;
 use super::{ClientAuthentication, ProviderRequest};
@@ -32,7 +33,9 @@ pub(super) async fn authenticate(
     }
     match method {
         None => {}
-        TlsClientAuth | SelfSignedTlsClientAuth if settings.http.is_none() => {
+        TlsClientAuth | SelfSignedTlsClientAuth
+            if settings.http.as_ref().is_none_or(HttpClient::is_ours) =>
+        {
             return Err(Error::config(
                 "authentication with a certificate needs an HTTP client that has one; give it to OAuthClient::http_client",
             ));

@@ -55,6 +55,34 @@ impl OAuthClient {
         self.endpoint(url.as_ref(), DEVICE_AUTHORIZATION, true)
     }
 
+    /// The endpoint for pushed authorization requests
+    /// ([RFC 9126 §2](https://www.rfc-editor.org/rfc/rfc9126#section-2)); see
+    /// [`AuthorizationRequest::push`](crate::AuthorizationRequest::push).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`], as [`new`](Self::new).
+    pub fn pushed_authorization_request_endpoint(
+        self,
+        url: impl AsRef<str>,
+    ) -> Result<Self, Error> {
+        self.endpoint(url.as_ref(), PUSHED_AUTHORIZATION, false)
+    }
+
+    /// As [`pushed_authorization_request_endpoint`](Self::pushed_authorization_request_endpoint), over plain
+    /// http inside a service mesh; see [`new_over_plain_http`](Self::new_over_plain_http)
+    /// ([RFC 9126 §2](https://www.rfc-editor.org/rfc/rfc9126#section-2)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`], as [`new`](Self::new), plain http excepted.
+    pub fn pushed_authorization_request_endpoint_over_plain_http(
+        self,
+        url: impl AsRef<str>,
+    ) -> Result<Self, Error> {
+        self.endpoint(url.as_ref(), PUSHED_AUTHORIZATION, true)
+    }
+
     /// The revocation endpoint
     /// ([RFC 7009 §2](https://www.rfc-editor.org/rfc/rfc7009#section-2)).
     ///
@@ -121,5 +149,7 @@ type Setter = (&'static str, fn(&mut Endpoints) -> &mut Option<Url>);
 const AUTHORIZATION: Setter = ("authorization endpoint", |known| &mut known.authorization);
 const DEVICE_AUTHORIZATION: Setter =
     ("device authorization endpoint", |known| &mut known.device_authorization);
+const PUSHED_AUTHORIZATION: Setter =
+    ("pushed authorization request endpoint", |known| &mut known.pushed_authorization);
 const REVOCATION: Setter = ("revocation endpoint", |known| &mut known.revocation);
 const INTROSPECTION: Setter = ("introspection endpoint", |known| &mut known.introspection);

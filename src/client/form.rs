@@ -1,24 +1,30 @@
 //! `Form`: the parameters of a request.
 
 use std::fmt;
+#[cfg(feature = "keys")]
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+#[cfg(feature = "keys")]
+use crate::dpop::Prover;
 use crate::error::Error;
 use crate::token::{is_resource, is_scope};
 
 /// Parameters whose values are no secrets.
-const PUBLIC: [&str; 9] = [
+const PUBLIC: [&str; 11] = [
     "grant_type",
     "scope",
     "resource",
     "audience",
     "client_assertion_type",
     "client_id",
+    "code_challenge_method",
     "token_type_hint",
     "redirect_uri",
     "requested_token_type",
+    "response_type",
 ];
 
 /// The parameters of a request.
@@ -28,6 +34,9 @@ pub(crate) struct Form {
     pub(super) needs_authentication: bool,
     extra: Vec<(String, SecretString)>,
     own: Vec<(&'static str, SecretString)>,
+    /// Makes a proof for each sending.
+    #[cfg(feature = "keys")]
+    pub(super) prover: Option<Arc<Prover>>,
 }
 
 impl Form {

@@ -55,6 +55,18 @@ impl Guard {
         })
     }
 
+    /// For an issuer that was found in this network before.
+    pub(super) fn of_known(issuer: &Url, network: Option<Network>) -> Self {
+        let guard = Self::new(issuer);
+        guard.state().issuer = network;
+        guard
+    }
+
+    /// Where the issuer was found.
+    pub(super) fn network_of_issuer(&self) -> Option<Network> {
+        self.state().issuer
+    }
+
     /// For an issuer that the document of this guard names: it is where that document may lead, and its own
     /// endpoints where it may.
     pub(super) fn of_named(&self, issuer: &Url) -> Result<Self, LeadsElsewhere> {

@@ -20,6 +20,17 @@ pub struct Introspection {
     pub members: Map<String, Value>,
 }
 
+#[cfg(feature = "keys")]
+#[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+impl Introspection {
+    /// The thumbprint of the key that the token is bound to (`cnf.jkt`): compare it with
+    /// [`Token::dpop_thumbprint`](crate::Token::dpop_thumbprint)
+    /// ([RFC 9449 §6.2](https://www.rfc-editor.org/rfc/rfc9449#section-6.2)).
+    pub fn dpop_thumbprint(&self) -> Option<&str> {
+        self.members.get("cnf")?.get("jkt")?.as_str()
+    }
+}
+
 impl OAuthClient {
     /// Asks the provider about a token
     /// ([RFC 7662 §2.1](https://www.rfc-editor.org/rfc/rfc7662#section-2.1)).

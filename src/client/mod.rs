@@ -5,6 +5,8 @@ mod authenticate;
 mod authentication;
 mod client_assertion;
 mod client_metadata;
+#[cfg(feature = "keys")]
+mod dpop;
 mod endpoint_setters;
 mod endpoint_url;
 mod form;
@@ -34,12 +36,15 @@ mod token_type_hint;
 
 pub use authentication::{BasicEncoding, ClientAuthentication};
 pub use client_metadata::ClientMetadata;
+#[cfg(feature = "keys")]
+pub(crate) use dpop::key_missing;
 pub(crate) use form::{Form, check_parameter};
 pub use http_client::HttpClient;
 pub use introspection::Introspection;
 pub use oauth_client::OAuthClient;
 pub(crate) use post::Endpoint;
 pub use protected_resource::ProtectedResource;
+pub(crate) use provider::KeptProvider;
 pub use provider::Provider;
 pub use provider_request::ProviderRequest;
 pub use public_resolver::PublicResolver;

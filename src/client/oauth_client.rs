@@ -12,7 +12,8 @@ use super::http_client::HttpClient;
 use super::post::{Endpoint, post};
 use super::settings::{Endpoints, Settings};
 use super::{
-    BasicEncoding, ClientAuthentication, Form, Provider, TokenRequest, endpoint_url, method,
+    BasicEncoding, ClientAuthentication, Form, Provider, Registration, TokenRequest, endpoint_url,
+    method,
 };
 use crate::clock::Clock;
 use crate::error::Error;
@@ -71,6 +72,11 @@ impl OAuthClient {
 
     pub(super) fn with_endpoints(id: String, endpoints: Endpoints) -> Self {
         Self(Arc::new(Settings::new(id, endpoints)))
+    }
+
+    #[cfg(feature = "keys")]
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0
     }
 
     pub(super) fn with(mut self, edit: impl FnOnce(&mut Settings)) -> Self {
@@ -205,6 +211,13 @@ impl OAuthClient {
         &self.0.rules
     }
 
+    /// Whether the provider takes no authorization request that was not pushed
+    /// ([RFC 9126 §5](https://www.rfc-editor.org/rfc/rfc9126#section-5)).
+    pub(crate) fn requires_pushed_requests(&self) -> bool {
+        let says = |provider: &Provider| provider.says("require_pushed_authorization_requests");
+        self.0.provider.as_ref().is_some_and(says)
+    }
+
     pub(crate) fn endpoints(&self) -> &Endpoints {
         &self.0.endpoints
     }
@@ -237,6 +250,15 @@ impl OAuthClient {
     /// The provider, as its metadata describes it; `None` where the application named the endpoints.
     pub fn provider(&self) -> Option<&Provider> {
         self.0.provider.as_ref()
+    }
+
+    /// The registration that it was made of.
+    pub(crate) fn registration(&self) -> Option<&Registration> {
+        self.0.registration.as_ref()
+    }
+
+    pub(super) fn of_registration(self, registration: Registration) -> Self {
+        self.with(|settings| settings.registration = Some(registration))
     }
 
     pub(super) fn of_provider(self, provider: Provider) -> Self {

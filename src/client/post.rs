@@ -14,6 +14,8 @@ use tracing::Instrument;
 use url::Url;
 
 use super::authenticate::{authenticate, check_one_method};
+#[cfg(feature = "keys")]
+use super::dpop;
 use super::limit::Limit;
 use super::send::{self, exchange};
 use super::settings::Settings;
@@ -99,6 +101,21 @@ async fn attempt<T>(
     limit: Limit,
     read: &impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
+    let attempt = || send_once(settings, endpoint, form, method, limit, read);
+    #[cfg(feature = "keys")]
+    return dpop::with_second_proof(settings, form, endpoint.url, attempt).await;
+    #[cfg(not(feature = "keys"))]
+    attempt().await
+}
+
+async fn send_once<T>(
+    settings: &Settings,
+    endpoint: Endpoint<'_>,
+    form: &Form,
+    method: ClientAuthentication,
+    limit: Limit,
+    read: &impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
     let url = settings.url(endpoint, method);
     let mut request = ProviderRequest::new(endpoint.kind, url.clone(), form.clone());
     authenticate(&mut request, settings, method, limit).await?;
@@ -109,12 +126,21 @@ async fn attempt<T>(
     let secrets: Vec<&str> = of_client.chain(request.secrets()).collect();
 
     let name = endpoint.kind.endpoint();
-    let sent = request.build(settings.user_agent.as_ref());
-    let limit_of_body = settings.max_response_bytes;
-    let work = exchange(settings.http()?, sent, name, limit_of_body, &settings.clock);
+    #[cfg_attr(not(feature = "keys"), expect(unused_mut))]
+    let mut sent = request.build(settings.user_agent.as_ref());
+    let http = settings.http()?;
+    #[cfg(feature = "keys")]
+    let proved = async { Ok(dpop::prove(settings, form, endpoint.url, &mut sent).await?) };
+    #[cfg(feature = "keys")]
+    limit.closure("the signer", proved).await?;
+    let work = exchange(http, sent, name, settings.max_response_bytes, &settings.clock);
     let (response, sent_at) = limit.exchange(name, work).await?;
+    #[cfg(feature = "keys")]
+    dpop::hear(settings, form, endpoint.url, response.status(), response.headers());
     let (response, has_panicked) = mapped(settings, endpoint.kind, response);
     let response = send::read(response, name, url, sent_at);
+    #[cfg(feature = "keys")]
+    let response = HttpResponse { may_be_bound: form.prover.is_some(), ..response };
     let response = HttpResponse { secrets: &secrets, ..response };
     if has_panicked {
         return Err(panicked(&response, "the closure of OAuthClient::map_http_response"));

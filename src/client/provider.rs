@@ -10,12 +10,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::guarded_resolver::{Guard, GuardedResolver};
 use super::http_client::HttpClient;
 use super::metadata::{Miss, find, inserted, path_of, with_path};
+use super::network::Network;
 use super::settings::own_http;
 use super::{Endpoints, Issuer, OAuthClient, endpoint_url};
 use crate::error::{Error, Kind};
@@ -58,6 +60,16 @@ struct Inner {
     mtls_endpoints: BTreeMap<&'static str, Url>,
     token: Url,
     http: HttpClient,
+    guard: Guard,
+}
+
+/// What is kept of a provider, so that another process need not look for it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct KeptProvider {
+    issuer: String,
+    metadata: Map<String, Value>,
+    /// Where the issuer was found.
+    network: Option<Network>,
 }
 
 impl Provider {
@@ -154,6 +166,44 @@ impl Provider {
         find(&http, "this issuer", &locations(url), read).await
     }
 
+    /// A provider without metadata, as the Model Context Protocol of 2025-03-26 has it: it issues tokens for
+    /// its own origin, and has its endpoints there, at `/authorize`, `/token` and `/register`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where the URL is not https (loopback excepted).
+    pub fn with_default_endpoints(url: &Url) -> Result<Self, Error> {
+        let issuer = url.origin().ascii_serialization();
+        let at = |path: &str| Value::from(format!("{issuer}{path}"));
+        let metadata = Map::from_iter([
+            ("issuer".to_owned(), Value::from(issuer.as_str())),
+            ("authorization_endpoint".to_owned(), at("/authorize")),
+            ("token_endpoint".to_owned(), at("/token")),
+            ("registration_endpoint".to_owned(), at("/register")),
+            ("code_challenge_methods_supported".to_owned(), serde_json::json!(["S256"])),
+        ]);
+        Self::of_kept(KeptProvider { issuer, metadata, network: None }, None)
+    }
+
+    pub(crate) fn kept(&self) -> KeptProvider {
+        KeptProvider {
+            issuer: self.0.issuer.clone(),
+            metadata: self.0.members.clone(),
+            network: self.0.guard.network_of_issuer(),
+        }
+    }
+
+    /// `http`: the application's own.
+    pub(crate) fn of_kept(kept: KeptProvider, http: Option<HttpClient>) -> Result<Self, Error> {
+        let url = parse_issuer(&kept.issuer)?;
+        let guard = Guard::of_known(&url, kept.network.or_else(|| Network::of_host(&url)));
+        let http = match http {
+            Some(http) => http,
+            None => own_http(&url, Some(Arc::new(GuardedResolver::new(guard.clone()))))?,
+        };
+        Self::of_members(kept.metadata, &kept.issuer, &guard, http).map_err(Error::config)
+    }
+
     /// The issuer identifier ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
     pub fn issuer(&self) -> &str {
         &self.0.issuer
@@ -196,6 +246,7 @@ impl Provider {
             token: self.0.token.clone(),
             authorization: endpoint("authorization_endpoint"),
             device_authorization: endpoint("device_authorization_endpoint"),
+            pushed_authorization: endpoint("pushed_authorization_request_endpoint"),
             revocation: endpoint("revocation_endpoint"),
             introspection: endpoint("introspection_endpoint"),
             issuer: Some(Issuer {
@@ -297,22 +348,32 @@ fn read(
         );
         return Err((Miss::Other, malformed(response, reason)));
     }
-    let unfit = |reason: String| (Miss::Unfit, malformed(response, reason));
-    let endpoints = endpoints(&members, guard).map_err(unfit)?;
-    let aliases = members.get("mtls_endpoint_aliases").and_then(Value::as_object);
-    let mtls_endpoints =
-        aliases.map(|aliases| self::endpoints(aliases, guard)).transpose().map_err(unfit)?;
-    let Some(token) = endpoints.get("token_endpoint").cloned() else {
-        return Err(unfit("token_endpoint is missing".to_owned()));
-    };
-    Ok(Provider(Arc::new(Inner {
-        issuer: issuer.to_owned(),
-        members,
-        endpoints,
-        mtls_endpoints: mtls_endpoints.unwrap_or_default(),
-        token,
-        http,
-    })))
+    Provider::of_members(members, issuer, guard, http)
+        .map_err(|reason| (Miss::Unfit, malformed(response, reason)))
+}
+
+impl Provider {
+    /// The provider with this metadata, or why it cannot be used.
+    fn of_members(
+        members: Map<String, Value>,
+        issuer: &str,
+        guard: &Guard,
+        http: HttpClient,
+    ) -> Result<Self, String> {
+        let endpoints = endpoints(&members, guard)?;
+        let aliases = members.get("mtls_endpoint_aliases").and_then(Value::as_object);
+        let mtls_endpoints = aliases.map(|aliases| self::endpoints(aliases, guard)).transpose()?;
+        let token = endpoints.get("token_endpoint").cloned().ok_or("token_endpoint is missing")?;
+        Ok(Self(Arc::new(Inner {
+            issuer: issuer.to_owned(),
+            members,
+            endpoints,
+            mtls_endpoints: mtls_endpoints.unwrap_or_default(),
+            token,
+            http,
+            guard: guard.clone(),
+        })))
+    }
 }
 
 /// The endpoints among the members; why one cannot be used.

@@ -100,7 +100,7 @@ impl Provider {
             None => client,
         };
         match authentication(&registration.token_endpoint_auth_method) {
-            Some(method) => Ok(client.authentication(method)),
+            Some(method) => Ok(client.authentication(method).of_registration(registration.clone())),
             None => Err(Error::config(
                 "the registration is for a client authentication that this crate cannot do; register again",
             )),

@@ -7,6 +7,9 @@ pub enum RequestKind {
     /// The request for a person's consent, which a browser sends: it has parameters, and neither headers
     /// nor a body ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)).
     Authorization,
+    /// The same request, pushed to the provider before the browser goes there
+    /// ([RFC 9126 §2.1](https://www.rfc-editor.org/rfc/rfc9126#section-2.1)).
+    PushedAuthorization,
     /// A code in exchange for a token
     /// ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
     AuthorizationCode,
@@ -41,6 +44,7 @@ impl RequestKind {
     pub(crate) fn endpoint(self) -> &'static str {
         match self {
             Self::Authorization => "authorization endpoint",
+            Self::PushedAuthorization => "pushed authorization request endpoint",
             Self::AuthorizationCode | Self::DeviceToken | Self::Refresh | Self::OtherGrant => {
                 "token endpoint"
             }
@@ -55,6 +59,7 @@ impl RequestKind {
     pub(super) fn member(self) -> &'static str {
         match self {
             Self::Authorization => "authorization_endpoint",
+            Self::PushedAuthorization => "pushed_authorization_request_endpoint",
             Self::AuthorizationCode | Self::DeviceToken | Self::Refresh | Self::OtherGrant => {
                 "token_endpoint"
             }

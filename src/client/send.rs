@@ -72,6 +72,7 @@ pub(super) fn read(
         location: header(LOCATION).and_then(|to| url.join(to).ok()),
         body: response.into_body(),
         sent_at,
+        may_be_bound: false,
         secrets: &[],
     }
 }

@@ -8,10 +8,12 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::client_assertion::AssertionSettings;
+#[cfg(feature = "keys")]
+use super::dpop::Dpop;
 use super::guarded_resolver::GuardedResolver;
 use super::http_client::HttpClient;
 use super::shape::Shape;
-use super::{BasicEncoding, ClientAuthentication, Provider, RequestKind};
+use super::{BasicEncoding, ClientAuthentication, Provider, Registration, RequestKind};
 use crate::clock::Clock;
 use crate::error::{BoxError, Error};
 use crate::loopback::is_loopback;
@@ -23,6 +25,7 @@ pub(crate) struct Endpoints {
     pub(crate) token: Url,
     pub(crate) authorization: Option<Url>,
     pub(crate) device_authorization: Option<Url>,
+    pub(crate) pushed_authorization: Option<Url>,
     pub(crate) revocation: Option<Url>,
     pub(crate) introspection: Option<Url>,
     pub(crate) issuer: Option<Issuer>,
@@ -35,6 +38,7 @@ impl Endpoints {
             token,
             authorization: None,
             device_authorization: None,
+            pushed_authorization: None,
             revocation: None,
             introspection: None,
             issuer: None,
@@ -61,6 +65,8 @@ pub(super) struct Settings {
     pub(super) endpoints: Endpoints,
     /// What the provider's metadata says, where it was asked for.
     pub(super) provider: Option<Provider>,
+    /// The registration that it was made of.
+    pub(super) registration: Option<Registration>,
     pub(super) authentication: Option<ClientAuthentication>,
     /// The method of a client with a secret, unless the application sets one.
     pub(super) default_authentication: ClientAuthentication,
@@ -77,6 +83,8 @@ pub(super) struct Settings {
     pub(super) http: Option<HttpClient>,
     /// Built at the first token request, where the application gave none.
     pub(super) own_http: Arc<OnceLock<HttpClient>>,
+    #[cfg(feature = "keys")]
+    pub(super) dpop: Dpop,
     pub(super) assertions: AssertionSettings,
     /// The endpoints are those for clients with a certificate, where the provider has such.
     pub(super) mtls_endpoints: bool,
@@ -96,6 +104,7 @@ impl Settings {
             secret: None,
             endpoints,
             provider: None,
+            registration: None,
             authentication: None,
             default_authentication: ClientAuthentication::ClientSecretBasic,
             basic_encoding: BasicEncoding::default(),
@@ -108,6 +117,8 @@ impl Settings {
             user_agent: None,
             http: None,
             own_http: Arc::default(),
+            #[cfg(feature = "keys")]
+            dpop: Dpop::default(),
             assertions: AssertionSettings::default(),
             mtls_endpoints: false,
             found_method: Arc::default(),
@@ -143,7 +154,7 @@ pub(super) fn own_http(
         builder = builder.dns_resolver(resolver);
     }
     let built = builder.build();
-    built.map(Into::into).map_err(|error| {
+    built.map(HttpClient::ours).map_err(|error| {
         let source: BoxError = error.without_url().into();
         Error::config(format!(
             "no HTTP client for token requests could be built ({source}); check reqwest's TLS features or pass one to OAuthClient::http_client"

@@ -205,6 +205,13 @@ impl OAuthClient {
         shape::renames(&self.0.shapes, kind)
     }
 
+    /// What its refreshed tokens are for ([`resource`](Self::resource)).
+    pub(crate) fn resources(&self) -> Vec<String> {
+        let params = self.params_of(RequestKind::Refresh);
+        let resources = params.filter(|(name, _)| *name == "resource");
+        resources.map(|(_, uri)| uri.to_owned()).collect()
+    }
+
     /// The scope, resources and audiences that every refresh or grant asks for.
     pub(crate) fn issued_for(&self) -> impl Iterator<Item = (&str, &str)> {
         shape::issued_for(&self.0.shapes)

@@ -7,6 +7,8 @@ use super::post::{Endpoint, post};
 use super::settings::Settings;
 use super::{Form, RequestKind};
 use crate::error::Error;
+#[cfg(feature = "keys")]
+use crate::keys::SigningKey;
 use crate::token::Token;
 use crate::wire::read_token;
 
@@ -63,6 +65,15 @@ impl<'a> TokenRequest<'a> {
         self.param("scope", scope)
     }
 
+    /// Binds the token to this key.
+    #[cfg(feature = "keys")]
+    pub(crate) fn bound_to(mut self, key: Option<SigningKey>) -> Self {
+        if let Some(key) = key {
+            self.form.bind_to(key);
+        }
+        self
+    }
+
     /// Sends the request and reads the token from the response
     /// ([RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749#section-5)).
     ///
@@ -79,10 +90,16 @@ impl<'a> TokenRequest<'a> {
     /// Dropping the future drops the request. If the provider has replaced the refresh token, the new
     /// one is lost. A [`Session`](crate::Session) never does that: its renewals finish, even if every
     /// caller goes away.
-    pub async fn send(self) -> Result<Token, Error> {
+    #[cfg_attr(not(feature = "keys"), expect(unused_mut))]
+    pub async fn send(mut self) -> Result<Token, Error> {
+        #[cfg(feature = "keys")]
+        self.form.bind_to_new_login(self.settings)?;
         let endpoint = Endpoint { kind: self.kind, url: &self.settings.endpoints.token };
         post(self.settings, endpoint, &self.form, self.limit, |response| {
-            read_token(response, &self.settings.rules)
+            let token = read_token(response, &self.settings.rules)?;
+            #[cfg(feature = "keys")]
+            let token = self.form.bound(token, response, self.settings)?;
+            Ok(token)
         })
         .await
     }

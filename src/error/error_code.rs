@@ -56,7 +56,7 @@ const CLIENT_NOT_ACCEPTED: [&str; 9] = [
 ];
 
 /// Codes that say "later".
-const LATER: [&str; 13] = [
+const LATER: [&str; 14] = [
     "server_error",
     "temporarily_unavailable",
     "slow_down",
@@ -70,6 +70,7 @@ const LATER: [&str; 13] = [
     "rate_limited",
     "rate_limit_exceeded",
     "too_many_requests",
+    "use_dpop_nonce",
 ];
 
 /// Other codes that are often seen.
@@ -83,7 +84,7 @@ const OTHER: [&str; 16] = [
     "unsupported_token_type",
     "access_denied",
     "invalid_dpop_proof",
-    "use_dpop_nonce",
+    "invalid_dpop_proof",
     "bad_verification_code",
     "incorrect_device_code",
     "redirect_uri_mismatch",

@@ -59,6 +59,9 @@ impl ErrorResponse {
                 "servers differ in how they take id and secret (ClientAuthentication, BasicEncoding): check the client id, its secret and the client authentication method"
             }
             _ if is("invalid_scope") => "ask for scopes that the provider knows",
+            _ if is("invalid_target") => {
+                "ask for a resource or audience that the provider knows, and that the client may have"
+            }
             (RetryClass::Misconfigured, Some(_)) if self.endpoint == "token endpoint" => {
                 "if this code says that the refresh token is dead, name it with OAuthClient::ends_login"
             }

@@ -11,6 +11,8 @@ use secrecy::SecretString;
 
 use super::recorded_error::Recorded;
 use super::{BoxError, Error, ErrorResponse, StoreError};
+use crate::redact::redact;
+use crate::step_up::StepUp;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Kind {
@@ -59,6 +61,8 @@ pub(crate) enum Kind {
         #[source]
         cause: Option<Error>,
     },
+    #[error("{}", step_up_text(.0))]
+    StepUp(StepUp),
     #[error(
         "the access token has expired and this session renews only when told to; call Session::refresh"
     )]
@@ -101,4 +105,18 @@ pub(crate) enum Kind {
         "no Tokio runtime: none is running, or it is shutting down; call from within a running runtime"
     )]
     Runtime,
+}
+
+/// What the API wants, as it said it.
+fn step_up_text(asked: &StepUp) -> String {
+    let challenge = asked.challenge();
+    let said = [("scope", challenge.scope()), ("acr_values", challenge.acr_values())];
+    let said = said
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!(", {name} {:?}", redact(value?, 120, &[]))));
+    let said: String = said.collect();
+    format!(
+        "the API wants more than the token gives ({}{said}); log in again with AuthorizationRequest::step_up",
+        redact(challenge.error().unwrap_or_default(), 60, &[])
+    )
 }

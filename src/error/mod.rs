@@ -28,6 +28,8 @@ use std::time::Duration;
 use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::step_up::StepUp;
+
 /// Any error, boxed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -99,14 +101,28 @@ impl Error {
         matches!(*self.0, Kind::Reauthorization { .. })
     }
 
+    /// What the API wants beyond the token, where that is why a request has no response: it answered 403
+    /// `insufficient_scope` ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)) or 401
+    /// `insufficient_user_authentication`
+    /// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)). Nothing was renewed. Other
+    /// requests go on with the token.
+    pub fn step_up(&self) -> Option<&StepUp> {
+        match &*self.0 {
+            Kind::StepUp(asked) => Some(asked),
+            _ => None,
+        }
+    }
+
     /// The same call may succeed later with nothing changed: timeouts, connection failures,
     /// 408, 425, 429 and 5xx, error codes that say "later", responses without an error code, which need
     /// not be the provider's (a page, an empty body), unusable ones, a failed save.
     pub fn is_transient(&self) -> bool {
         match &*self.0 {
-            Kind::Config(_) | Kind::Reauthorization { .. } | Kind::Expired | Kind::Callback(_) => {
-                false
-            }
+            Kind::Config(_)
+            | Kind::Reauthorization { .. }
+            | Kind::StepUp(_)
+            | Kind::Expired
+            | Kind::Callback(_) => false,
             _ => matches!(self.retry_class(), RetryClass::Transient | RetryClass::Foreign),
         }
     }
@@ -272,6 +288,7 @@ impl Error {
             Kind::Refused(response) => response.class,
             Kind::Malformed { .. } => RetryClass::Foreign,
             Kind::Reauthorization { .. }
+            | Kind::StepUp(_)
             | Kind::Callback(_)
             | Kind::Grant { permanent: true, .. } => RetryClass::Permanent,
             Kind::Config(_) | Kind::Discovery { transient: false, .. } => RetryClass::Misconfigured,

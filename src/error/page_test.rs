@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, StatusCode};
 
 use super::recorded_error::RecordedError;
 use super::{Error, ErrorCode, ErrorResponse, Kind, RetryClass, StoreError};
+use crate::step_up::StepUp;
 
 const PAGE: &str = include_str!("../../docs/errors.md");
 const SHAPER: &str = "the closure of OAuthClient::shape_requests";
@@ -49,6 +51,7 @@ fn samples() -> Vec<Error> {
         Kind::ClosureTimeout { name: SHAPER, limit: Duration::from_secs(30) },
         Kind::Callback("its state is another".into()),
         Kind::Reauthorization { why: "signed out", lost: false, cause: None },
+        Kind::StepUp(step_up()),
         Kind::Expired,
         Kind::Save(source()),
         Kind::CannotSave(source()),
@@ -68,6 +71,12 @@ fn samples() -> Vec<Error> {
     kinds.into_iter().map(Error::new).chain([recorded]).chain(rest.map(Error::new)).collect()
 }
 
+fn step_up() -> StepUp {
+    let field = "Bearer error=insufficient_scope, scope=write".parse().unwrap();
+    let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, field)]);
+    StepUp::asked_by(StatusCode::FORBIDDEN, &headers, None).unwrap()
+}
+
 /// A new kind does not compile here before it has a name; then it needs a sample and a row.
 fn name(kind: &Kind) -> &'static str {
     match kind {
@@ -75,6 +84,7 @@ fn name(kind: &Kind) -> &'static str {
         Kind::Refused(_) => "Refused",
         Kind::Malformed { .. } => "Malformed",
         Kind::Discovery { .. } => "Discovery",
+        Kind::StepUp(_) => "StepUp",
         Kind::Unreachable { .. } => "Unreachable",
         Kind::ResponseLost { .. } => "ResponseLost",
         Kind::Timeout { .. } => "Timeout",

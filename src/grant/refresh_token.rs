@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "keys")]
+use tokio::time::Instant;
+
 use crate::client::{OAuthClient, RequestKind};
 use crate::error::Error;
 use crate::redact::escape_and_truncate;
@@ -38,6 +41,15 @@ pub(crate) async fn refresh(
     for (name, value) in &own {
         request = request.extra_param(name, value);
     }
+    #[cfg(feature = "keys")]
+    let (request, left) = match client.key_of(old)? {
+        None => (request, left),
+        Some(key) => {
+            let began = Instant::now();
+            client.get_nonce(&key, left).await?;
+            (request.bound_to(Some(key)), left.saturating_sub(began.elapsed()))
+        }
+    };
     request.within(left).send().await
 }
 

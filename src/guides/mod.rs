@@ -6,9 +6,11 @@
 //! | run a background service | [`background_service`] |
 //! | write a command-line tool | [`command_line`] |
 //! | use it from code that is not async | [`blocking`] |
+//! | call an API that names its authorization server | [`resource`] |
 //! | serve many users | [`web_application`] |
 //! | run several replicas | [`replicas`], [`sharing`] |
 //! | write my own store | [`own_store`] |
+//! | write a client of the Model Context Protocol | [`mcp`] |
 //! | replace what a project does by hand | [`adopting`] |
 //! | migrate from requests-oauthlib, `oauth2`, or my own mutex | [`from_requests_oauthlib`], [`from_oauth2`], [`from_a_mutex`] |
 //! | handle errors | [`errors`] |
@@ -20,7 +22,7 @@
 // modules in links.md: of two definitions the first one counts. The code of a page is a test here if the
 // library is all that it needs. tests/published runs the code of every page.
 
-#[cfg(any(not(doctest), feature = "keyring"))]
+#[cfg(not(doctest))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/adopting.md")]
 pub mod adopting {}
@@ -62,6 +64,9 @@ pub mod from_oauth2 {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/requests-oauthlib.md")]
 pub mod from_requests_oauthlib {}
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/mcp.md")]
+pub mod mcp {}
 #[cfg(not(doctest))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/observability.md")]
@@ -77,6 +82,10 @@ pub mod own_store {}
 #[doc = include_str!("../../docs/spread.svg")]
 #[doc = "</div>"]
 pub mod replicas {}
+#[cfg(any(not(doctest), feature = "file-store"))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/resource.md")]
+pub mod resource {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/sharing.md")]
 pub mod sharing {}

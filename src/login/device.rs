@@ -11,6 +11,8 @@ use url::Url;
 
 use crate::client::{DEVICE_GRANT_TYPE, Endpoint, Form, OAuthClient, RequestKind};
 use crate::error::{Error, ErrorCode, ErrorResponse, Kind, RetryClass};
+#[cfg(feature = "keys")]
+use crate::keys::SigningKey;
 use crate::loopback::is_loopback;
 use crate::redact::{escape_and_truncate, is_visible};
 use crate::token::{Lifetime, Token};
@@ -144,6 +146,8 @@ fn read(
         interval: interval.min(LONGEST_INTERVAL),
         expires_at: began + Duration::from_secs(life.unsigned_abs()),
         members: members.collect(),
+        #[cfg(feature = "keys")]
+        key: client.new_login_key()?,
     })
 }
 
@@ -201,6 +205,9 @@ pub struct PendingDeviceLogin {
     interval: Duration,
     expires_at: Instant,
     members: Map<String, Value>,
+    /// What the token will be bound to: the same key for each poll.
+    #[cfg(feature = "keys")]
+    key: Option<SigningKey>,
 }
 
 impl PendingDeviceLogin {
@@ -266,6 +273,8 @@ impl PendingDeviceLogin {
                 .client
                 .token_request(DEVICE_GRANT_TYPE)
                 .param("device_code", self.device_code.expose_secret());
+            #[cfg(feature = "keys")]
+            let request = request.bound_to(self.key.clone());
             let error = match request.send().await {
                 Ok(token) => return Ok(token),
                 Err(error) => error,

@@ -12,6 +12,7 @@ use super::send_request::SendRequest;
 use super::verdict::Verdict;
 use crate::error::Error;
 use crate::origin::Origins;
+use crate::resource::ResourceSession;
 use crate::session::Session;
 use crate::sessions::UserSessions;
 
@@ -61,6 +62,7 @@ pub struct Api {
 pub(super) enum Source {
     One(Session),
     Many(UserSessions),
+    Resource(ResourceSession),
 }
 
 impl Api {
@@ -272,6 +274,39 @@ impl Session {
             verdict: Verdict::default(),
             placement: Placement::default(),
         }
+    }
+}
+
+impl ResourceSession {
+    /// The resource, as an API: requests to its URL and below it carry the present token, or none until the
+    /// resource asks for one. See [`Api`] for what is done with a token
+    /// ([RFC 9728 §5](https://www.rfc-editor.org/rfc/rfc9728#section-5)).
+    pub fn api(&self) -> Api {
+        Api {
+            source: Source::Resource(self.clone()),
+            origins: Some(self.origins().clone()),
+            is_foreground: self.is_foreground(),
+            verdict: Verdict::default(),
+            placement: Placement::default(),
+        }
+    }
+
+    /// Sends the request, with the token if it goes to the resource, and does for it all that
+    /// [`api`](Self::api) says. `http` is a `&reqwest::Client`, or another [`SendRequest`].
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Token`] for those of a renewal or a login; [`RequestError::Send`] for those of `http`.
+    ///
+    /// # Cancellation
+    ///
+    /// As for any request; a renewal or a login goes on without the caller.
+    pub async fn execute<S: SendRequest>(
+        &self,
+        http: S,
+        request: Request,
+    ) -> Result<Response, RequestError<S::Error>> {
+        self.api().execute(http, request).await
     }
 }
 

@@ -19,6 +19,8 @@ use url::Url;
 
 use super::deadline::Deadline;
 use super::placement::Placement;
+#[cfg(feature = "keys")]
+use super::proofs::{Proved, prove};
 use super::request_error::RequestError;
 use super::request_options::SentWithoutToken;
 use super::sent::Replay;
@@ -26,6 +28,7 @@ use super::stack::{Stack, StackRequest, StackResponse, path_of_url};
 use super::verdict::Verdict;
 use crate::origin::Origins;
 use crate::session::Snapshot;
+use crate::step_up::StepUp;
 
 /// How often a request is sent on. Each time reqwest may have followed ten redirects.
 const MOST_REDIRECTS: u8 = 5;
@@ -46,6 +49,12 @@ pub(super) struct Exchange<'a, S: Stack> {
     pub(super) extensions: &'a mut Extensions,
     pub(super) send: S,
     pub(super) redirects: u8,
+    /// What the last proof was made of, where the token is bound to a key.
+    #[cfg(feature = "keys")]
+    pub(super) proved: Option<Box<Proved>>,
+    /// The request was sent again because of its proof.
+    #[cfg(feature = "keys")]
+    pub(super) has_second_proof: bool,
 }
 
 impl<S: Stack> Exchange<'_, S> {
@@ -85,15 +94,55 @@ impl<S: Stack> Exchange<'_, S> {
             self.asked = Some(url);
             response = self.send(request).await?;
         }
+        #[cfg(feature = "keys")]
+        if self.may_second_proof_help(&response)
+            && let Some(request) = self.made_again()
+        {
+            self.has_second_proof = true;
+            drop(response);
+            response = self.send(request).await?;
+            return Box::pin(self.follow(response)).await;
+        }
         Ok(response)
+    }
+
+    /// Whether the server did not accept the proof, and has said what it lacked; once per request.
+    #[cfg(feature = "keys")]
+    fn may_second_proof_help(&self, response: &S::Response) -> bool {
+        let (Some(bound), Some(proved)) = (&self.snapshot.bound, &self.proved) else {
+            return false;
+        };
+        !self.has_second_proof && proved.may_another_help(bound, response)
+    }
+
+    /// Whether redirects within the origin were followed with a proof for another URL.
+    #[cfg(feature = "keys")]
+    fn has_proof_of_another_url(&self, response: &S::Response) -> bool {
+        let proved = self.proved.as_ref().filter(|_| self.snapshot.bound.is_some());
+        proved.is_some_and(|proved| proved.is_for_another_url(response))
+    }
+
+    #[cfg(not(feature = "keys"))]
+    fn has_proof_of_another_url(&self, _: &S::Response) -> bool {
+        false
     }
 
     /// Whether the response says that a new token may help.
     pub(super) fn is_token_rejected(&self, response: &S::Response) -> bool {
-        // Redirects are followed below us. One that left the origin lost the token on the way, so what
-        // answered has not seen it, and its 401 says nothing of it.
-        let asked = self.asked.as_ref().map(Url::origin);
-        asked == response.url().map(Url::origin) && self.verdict.is_curable(response)
+        self.has_seen_token(response) && self.verdict.is_curable(response)
+    }
+
+    /// What the API wants beyond the token, if it says so.
+    pub(super) fn step_up(&self, response: &S::Response) -> Option<StepUp> {
+        let granted = self.snapshot.token().and_then(|token| token.scope());
+        let asked = StepUp::asked_by(response.status(), response.headers(), granted)?;
+        self.has_seen_token(response).then_some(asked)
+    }
+
+    /// Redirects are followed below us. One that left the origin lost the token on the way, so what answered
+    /// has not seen it, and says nothing of it.
+    pub(super) fn has_seen_token(&self, response: &S::Response) -> bool {
+        self.asked.as_ref().map(Url::origin) == response.url().map(Url::origin)
     }
 
     /// What a session remembers of the path that answered.
@@ -104,11 +153,13 @@ impl<S: Stack> Exchange<'_, S> {
     /// The URL of a 401 that has not seen the token, and that may.
     fn redirected_to(&self, response: &S::Response) -> Option<Url> {
         let (url, asked) = (response.url()?, self.asked.as_ref()?);
+        let is_elsewhere = url.origin() != asked.origin();
         let has_lost_token = self.verdict.is_refusal(response)
-            && url.origin() != asked.origin()
+            && (is_elsewhere || self.has_proof_of_another_url(response))
             && self.redirects < MOST_REDIRECTS
             && self.replay.is_some();
-        let may_see_token = self.origins.is_some_and(|origins| origins.allow(url))
+        let is_listed = self.origins.map(|origins| origins.allow(url)).unwrap_or(!is_elsewhere);
+        let may_see_token = is_listed
             && (url.scheme() == "https" || asked.scheme() != "https")
             && url.username().is_empty()
             && url.password().is_none();
@@ -144,8 +195,20 @@ impl<S: Stack> Exchange<'_, S> {
         self.send.ready_again().await.map_err(RequestError::Send)?;
         self.placement.put(&mut request, &self.snapshot);
         request.set_timeout(self.deadline.left());
+        #[cfg(feature = "keys")]
+        if let Some(bound) = &self.snapshot.bound {
+            let proved =
+                prove(bound, self.send.target(&request), &mut request, self.deadline).await;
+            self.proved = Some(proved.map_err(RequestError::Token)?);
+        }
         match self.send.send(request, self.extensions).await {
-            Ok(response) => Ok(self.placement.hide(response)),
+            Ok(response) => {
+                #[cfg(feature = "keys")]
+                if let (Some(bound), Some(proved)) = (&self.snapshot.bound, &self.proved) {
+                    proved.hear(bound, &response);
+                }
+                Ok(self.placement.hide(response))
+            }
             Err(error) => Err(RequestError::Send(self.placement.hide_in_error(error))),
         }
     }

@@ -11,12 +11,16 @@
 //! - [`sent`]: what of a request can be sent again; [`replay_body`]: its body;
 //! - [`deadline`]: how long it may take; [`request_options`]: what is different for one request.
 //!
+//! [`authorize`] gives token and proof to requests that something else sends, `proofs` to those of the path.
 //! [`redirect_policy`] is for the client below.
 
 mod api;
+mod authorize;
 mod deadline;
 mod exchange;
 mod placement;
+#[cfg(feature = "keys")]
+mod proofs;
 mod redirect_policy;
 mod replay_body;
 mod request_error;
@@ -29,6 +33,7 @@ mod stack;
 mod verdict;
 
 pub use api::Api;
+pub use authorize::AuthorizableRequest;
 pub use redirect_policy::{redirect_policy, redirect_policy_within, redirect_policy_within_origin};
 pub use replay_body::ReplayBody;
 pub use request_error::RequestError;

@@ -59,7 +59,7 @@ impl Placement {
 
     #[cold]
     fn put_elsewhere(&self, request: &mut impl StackRequest, snapshot: &Snapshot) {
-        let token = snapshot.token().map(|token| token.access_token()).unwrap_or_default();
+        let Some(token) = snapshot.token().map(|token| token.access_token()) else { return };
         match self {
             Self::Bearer => {}
             Self::Header { name, scheme } => {

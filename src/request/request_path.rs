@@ -17,12 +17,18 @@ use http::Extensions;
 use super::api::{Api, Source};
 use super::deadline::Deadline;
 use super::exchange::{Exchange, send_bare};
+#[cfg(feature = "keys")]
+use super::proofs::{Proved, prove};
 use super::request_error::RequestError;
 use super::request_options::{Handling, TokenUse, target, user};
 use super::sent::Sent;
 use super::stack::{Stack, StackRequest, StackResponse, path_of_url};
-use crate::error::Error;
+use crate::error::{Error, Kind};
+use crate::resource::ResourceSession;
 use crate::session::{Driver, Provenance, Snapshot, Target, offer_update};
+
+/// How often one request may have somebody log in.
+const MOST_LOGINS: usize = 3;
 
 impl Api {
     /// One request, under any stack.
@@ -69,7 +75,12 @@ impl Api {
                         request.set_timeout(Some(left));
                     }
                     match ready {
-                        Ok(ready) => ready,
+                        Ok(Some(ready)) => ready,
+                        Ok(None) => {
+                            let waits = (handling, deadline);
+                            let challenged = api.until_challenged(request, waits, extensions, send);
+                            return Box::pin(challenged).await.map_err(into_error);
+                        }
                         Err(error) if handling.goes_bare_after(&error) => {
                             return Box::pin(send_bare(request, extensions, &mut send))
                                 .await
@@ -81,8 +92,21 @@ impl Api {
             };
             let sent = Sent::of(&mut request, &send, extensions, handling.is_sent_once);
             api.placement.put(&mut request, &ready.snapshot);
+            #[cfg(not(feature = "keys"))]
+            let proved = ();
+            #[cfg(feature = "keys")]
+            let proved = match &ready.snapshot.bound {
+                None => None,
+                Some(bound) => {
+                    let url = send.target(&request);
+                    match Box::pin(prove(bound, url, &mut request, deadline)).await {
+                        Ok(proved) => Some(proved),
+                        Err(error) => return Err(into_error(RequestError::Token(error))),
+                    }
+                }
+            };
             // The future is smaller if no response is alive where it waits.
-            let after_refusal = {
+            let after_asking = {
                 let mut response = match send.send(request, extensions).await {
                     Ok(response) => response,
                     Err(error) => {
@@ -90,17 +114,22 @@ impl Api {
                         return Err(into_error(RequestError::Send(error)));
                     }
                 };
+                #[cfg(feature = "keys")]
+                if let (Some(bound), Some(proved)) = (&ready.snapshot.bound, &proved) {
+                    proved.hear(bound, &response);
+                }
                 if api.placement.is_in_url() {
                     response = api.placement.hide(response);
                 }
-                if !api.verdict.is_refusal(&response) {
+                if !api.verdict.may_ask(&response) {
                     mark_accepted(&response, &ready.snapshot, || sent.path(&send));
                     return Ok(with_update(response, &ready.snapshot, extensions));
                 }
                 let waits = (handling, deadline);
-                Box::pin(api.after_refusal(response, ready, sent, waits, extensions, send))
+                let sent = (sent, proved);
+                Box::pin(api.after_asking(response, ready, sent, waits, extensions, send))
             };
-            after_refusal.await.map_err(into_error)
+            after_asking.await.map_err(into_error)
         }
     }
 
@@ -126,6 +155,11 @@ impl Api {
                 let snapshot = session.fresh_for(self.target(extensions, handling))?;
                 Some(SelectedToken { snapshot, session: Some(session) })
             }
+            Source::Resource(resource) => {
+                let session = resource.present()?;
+                let snapshot = session.fresh_for(self.target(extensions, handling))?;
+                Some(SelectedToken { snapshot, session: Some(session) })
+            }
         }
     }
 
@@ -135,24 +169,33 @@ impl Api {
         let own = match &self.source {
             Source::One(session) => &session.1,
             Source::Many(sessions) => sessions.target(),
+            Source::Resource(resource) => resource.target(),
         };
         if handling.has_target { target(extensions).unwrap_or(own) } else { own }
     }
 
-    /// The token for a request that has none ready: of a user who is not in memory, or renewed first.
+    /// The token for a request that has none ready: of a user who is not in memory, or renewed first. `None`:
+    /// nobody is logged in at a resource, so the request goes there without one.
     async fn wait(
         &self,
         extensions: &Extensions,
         handling: &Handling,
         limit: Option<Duration>,
-    ) -> Result<SelectedToken, Error> {
+    ) -> Result<Option<SelectedToken>, Error> {
         let target = self.target(extensions, handling);
         let sessions = match &self.source {
             Source::One(session) => {
                 let snapshot = session.0.usable(target, limit).await?;
-                return Ok(SelectedToken { snapshot, session: None });
+                return Ok(Some(SelectedToken { snapshot, session: None }));
             }
             Source::Many(sessions) => sessions,
+            Source::Resource(resource) => {
+                let found = resource.usable(target, limit).await?;
+                return Ok(found.map(|(session, snapshot)| SelectedToken {
+                    snapshot,
+                    session: Some(session),
+                }));
+            }
         };
         let user = user(extensions).ok_or_else(|| {
             Error::config(
@@ -160,26 +203,38 @@ impl Api {
             )
         })?;
         let (session, snapshot) = sessions.usable(user, target, limit).await?;
-        Ok(SelectedToken { snapshot, session: Some(session) })
+        Ok(Some(SelectedToken { snapshot, session: Some(session) }))
     }
 
-    /// After a response that does not say that the token is good: sends the request again where that may help.
-    async fn after_refusal<S: Stack>(
+    /// Sends a request without a token, to see what the resource asks for.
+    async fn until_challenged<S: Stack>(
+        &self,
+        mut request: S::Request,
+        waits: (Handling, Deadline),
+        extensions: &mut Extensions,
+        mut send: S,
+    ) -> Result<S::Response, RequestError<S::Error>> {
+        let sent = Sent::of(&mut request, &send, extensions, waits.0.is_sent_once);
+        let response = send_bare(request, extensions, &mut send).await?;
+        if !self.verdict.may_ask(&response) {
+            return Ok(response);
+        }
+        let none = SelectedToken { snapshot: Arc::new(Snapshot::empty()), session: None };
+        let sent = (sent, LastProof::default());
+        self.after_asking(response, none, sent, waits, extensions, send).await
+    }
+
+    /// After a response that may ask for something: another token, or more than this one gives. Sends the
+    /// request again where that may help.
+    async fn after_asking<S: Stack>(
         &self,
         response: S::Response,
         SelectedToken { snapshot, session }: SelectedToken,
-        sent: Sent<S>,
+        (sent, _proved): (Sent<S>, LastProof),
         (handling, deadline): (Handling, Deadline),
         extensions: &mut Extensions,
         send: S,
     ) -> Result<S::Response, RequestError<S::Error>> {
-        let driver = match (&session, &self.source) {
-            (Some(driver), _) => driver,
-            (None, Source::One(session)) => &session.0,
-            (None, Source::Many(_)) => {
-                return Ok(with_update(response, &snapshot, extensions));
-            }
-        };
         let (address, replay) = sent.into_parts();
         let (path, asked) = (send.path(&address), S::url(address));
         let (origins, verdict, redirects) = (self.origins.as_ref(), &self.verdict, 0);
@@ -195,8 +250,46 @@ impl Api {
             extensions,
             send,
             redirects,
+            #[cfg(feature = "keys")]
+            proved: _proved,
+            #[cfg(feature = "keys")]
+            has_second_proof: false,
         };
-        let mut response = exchange.follow(response).await?;
+        let response = exchange.follow(response).await?;
+        let (response, is_done) = match (&session, &self.source) {
+            (Some(driver), _) => self.renewed(driver, handling, &mut exchange, response).await?,
+            (None, Source::One(session)) => {
+                self.renewed(&session.0, handling, &mut exchange, response).await?
+            }
+            (None, Source::Many(_) | Source::Resource(_)) => (response, false),
+        };
+        if is_done {
+            return Ok(response);
+        }
+        let response = match &self.source {
+            Source::Resource(resource) => {
+                self.authorized(resource, handling, &mut exchange, response).await?
+            }
+            Source::One(_) | Source::Many(_) => match exchange.step_up(&response) {
+                Some(asked) => return Err(Error::new(Kind::StepUp(asked)).into()),
+                None => response,
+            },
+        };
+        if !self.verdict.is_refusal(&response) {
+            mark_accepted(&response, &exchange.snapshot, || exchange.path);
+        }
+        Ok(with_update(response, &exchange.snapshot, exchange.extensions))
+    }
+
+    /// Renews while the response says that a new token may help, and sends the request again. Whether
+    /// nothing more is to be done for it.
+    async fn renewed<S: Stack>(
+        &self,
+        driver: &Arc<Driver>,
+        handling: Handling,
+        exchange: &mut Exchange<'_, S>,
+        mut response: S::Response,
+    ) -> Result<(S::Response, bool), RequestError<S::Error>> {
         // What the store brings may have been rejected before; what a renewal brings is tried once.
         let mut is_last = false;
         while exchange.is_token_rejected(&response) {
@@ -205,10 +298,17 @@ impl Api {
             }
             let path = exchange.path(&response);
             let (sent, can_replay) = (&exchange.snapshot, exchange.replay.is_some());
-            let limit = deadline.left_to_wait();
+            let limit = exchange.deadline.left_to_wait();
             let another = match driver.rejected(sent, path, can_replay, limit).await {
                 Err(error) if handling.goes_bare_after(&error) => {
-                    return exchange.replay_bare(response).await;
+                    return Ok((exchange.replay_bare(response).await?, true));
+                }
+                // A new login may help.
+                Err(error)
+                    if matches!(self.source, Source::Resource(_))
+                        && error.is_reauthorization_required() =>
+                {
+                    break;
                 }
                 another => another?,
             };
@@ -221,12 +321,55 @@ impl Api {
                 driver.replayed(&exchange.snapshot, exchange.path(&response), is_rejected);
             }
         }
-        if !self.verdict.is_refusal(&response) {
-            mark_accepted(&response, &exchange.snapshot, || exchange.path);
+        Ok((response, false))
+    }
+
+    /// Has somebody log in for what the resource asks, and sends the request again; a few times.
+    async fn authorized<S: Stack>(
+        &self,
+        resource: &ResourceSession,
+        handling: Handling,
+        exchange: &mut Exchange<'_, S>,
+        mut response: S::Response,
+    ) -> Result<S::Response, RequestError<S::Error>> {
+        let mut asked_before = None;
+        for _ in 0..MOST_LOGINS {
+            let may_log_in = handling.token != TokenUse::IfAny && exchange.replay.is_some();
+            if !may_log_in || !exchange.has_seen_token(&response) {
+                break;
+            }
+            let sent = exchange.snapshot.clone();
+            let Some(asked) = resource.asked_by(response.status(), response.headers(), &sent)
+            else {
+                break;
+            };
+            // A login for the same has not helped.
+            if asked_before.as_ref() == Some(&asked) {
+                resource.was_in_vain(asked);
+                break;
+            }
+            let limit = exchange.deadline.left_to_wait();
+            let Some((session, snapshot)) = resource.authorize(&asked, &sent, limit).await? else {
+                break;
+            };
+            asked_before = Some(asked);
+            exchange.snapshot = snapshot;
+            response = exchange.replay(response).await?;
+            if exchange.is_token_rejected(&response)
+                && exchange.snapshot.provenance != Provenance::Given
+            {
+                (response, _) = self.renewed(&session, handling, exchange, response).await?;
+            }
         }
-        Ok(with_update(response, &exchange.snapshot, exchange.extensions))
+        Ok(response)
     }
 }
+
+/// What the last proof was made of, where there was one.
+#[cfg(feature = "keys")]
+type LastProof = Option<Box<Proved>>;
+#[cfg(not(feature = "keys"))]
+type LastProof = ();
 
 /// A token to send.
 struct SelectedToken {

@@ -30,6 +30,11 @@ impl<S: SendRequest> Stack for S {
         Some(address)
     }
 
+    #[cfg(feature = "keys")]
+    fn target(&self, request: &Request) -> Option<Url> {
+        Some(request.url().clone())
+    }
+
     #[inline]
     fn try_clone(&self, request: &Request) -> Option<Request> {
         request.try_clone()

@@ -37,6 +37,10 @@ pub(crate) trait Stack: Send + Sized {
         None
     }
 
+    /// The URL of a request, for a proof; `None` where nobody knows scheme and host.
+    #[cfg(feature = "keys")]
+    fn target(&self, request: &Self::Request) -> Option<Url>;
+
     /// The same request, if its body can be sent again.
     fn try_clone(&self, request: &Self::Request) -> Option<Self::Request>;
 
@@ -63,6 +67,7 @@ pub(crate) trait StackRequest: Sized + Send {
     fn headers_mut(&mut self) -> &mut HeaderMap;
     fn address(&self) -> Self::Address;
     fn query(&self) -> Option<&str>;
+
     fn append_query_pair(&mut self, name: &str, value: &str);
 
     /// The same request without a body that cannot be cloned, for [`set_body`](Self::set_body).

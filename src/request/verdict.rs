@@ -28,6 +28,13 @@ impl Verdict {
         response.status() == StatusCode::UNAUTHORIZED || self.is_own(response)
     }
 
+    /// Whether the response may ask for something: it does not say that the token is good, or that it is
+    /// enough.
+    #[inline]
+    pub(super) fn may_ask(&self, response: &impl StackResponse) -> bool {
+        response.status() == StatusCode::FORBIDDEN || self.is_refusal(response)
+    }
+
     /// Whether a new token may help.
     pub(super) fn is_curable(&self, response: &impl StackResponse) -> bool {
         let is_401 = response.status() == StatusCode::UNAUTHORIZED;

@@ -82,6 +82,8 @@ impl SessionBuilder {
             store_timeout: STORE_TIMEOUT,
             grant_timeout: GRANT_TIMEOUT,
             clock,
+            #[cfg(feature = "keys")]
+            apis: Arc::default(),
         };
         Self { config, user: "".into(), token: None }
     }

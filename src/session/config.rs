@@ -4,11 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "keys")]
+use super::binder::Binder;
 use super::freshness::Policy;
 use super::machine::{Settings, Target};
 use super::snapshot::{FreshnessInputs, Provenance, Snapshot};
 use crate::client::OAuthClient;
 use crate::clock::Clock;
+#[cfg(feature = "keys")]
+use crate::dpop::Servers;
 use crate::grant::Grant;
 use crate::observe::ClientFields;
 use crate::saver::TokenSaver;
@@ -25,6 +29,9 @@ pub(crate) struct Config {
     pub(super) store_timeout: Duration,
     pub(super) grant_timeout: Duration,
     pub(super) clock: Clock,
+    /// What is known of APIs, for proofs of a session without a client.
+    #[cfg(feature = "keys")]
+    pub(super) apis: Arc<Servers>,
 }
 
 impl Config {
@@ -60,7 +67,15 @@ impl Config {
             policy: self.policy,
             has_grant: self.settings.has_grant,
             now: self.clock.now(),
+            #[cfg(feature = "keys")]
+            binder: self.binder(),
         }
+    }
+
+    #[cfg(feature = "keys")]
+    fn binder(&self) -> Binder {
+        let (client, apis) = (self.client.clone(), self.apis.clone());
+        Binder { client, apis, clock: self.clock.clone() }
     }
 
     /// The place of a user's token in the store: all that it is issued for.

@@ -39,7 +39,7 @@ static START: LazyLock<Instant> = LazyLock::new(|| {
 });
 
 pub(crate) struct Driver {
-    pub(super) published: ArcSwap<Snapshot>,
+    pub(crate) published: ArcSwap<Snapshot>,
     state: Mutex<State>,
     pub(super) config: Arc<Config>,
     /// Whose token it is, in the store.

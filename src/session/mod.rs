@@ -7,6 +7,8 @@
 //! [`driver`] holds the state. [`token_updates`] tells applications of new tokens. [`stored_record`] is a record as JSON, [`snapshot`] a token as requests
 //! need it, [`freshness`] when it is due. [`machine`] decides.
 
+#[cfg(feature = "keys")]
+mod binder;
 mod builder;
 mod calls;
 mod config;

@@ -13,9 +13,13 @@ use chrono::{DateTime, Utc};
 use http::HeaderValue;
 use sha2::{Digest, Sha256};
 
+#[cfg(feature = "keys")]
+use super::binder::Binder;
 use super::freshness::{self, Freshness, Policy};
 use super::machine::{Credential, Machine, Stage, Target};
 use crate::clock;
+#[cfg(feature = "keys")]
+use crate::dpop::BoundToken;
 use crate::error::Error;
 use crate::token::Token;
 
@@ -37,6 +41,9 @@ pub(crate) struct Snapshot {
     /// What requests carry; `None` where there is no access token, and then `freshness` is expired.
     pub(crate) header: Option<HeaderValue>,
     token: Option<Arc<Token>>,
+    /// What requests need beside a token that is bound to a key.
+    #[cfg(feature = "keys")]
+    pub(crate) bound: Option<Arc<BoundToken>>,
     pub(crate) freshness: Freshness,
     pub(crate) provenance: Provenance,
     /// What the access token is for.
@@ -59,6 +66,9 @@ pub(crate) struct FreshnessInputs {
     /// Whether the session has a grant; a token with a refresh token needs none.
     pub(crate) has_grant: bool,
     pub(crate) now: SystemTime,
+    /// For tokens that are bound to a key.
+    #[cfg(feature = "keys")]
+    pub(super) binder: Binder,
 }
 
 impl Snapshot {
@@ -66,6 +76,8 @@ impl Snapshot {
         Self {
             header: None,
             token: None,
+            #[cfg(feature = "keys")]
+            bound: None,
             freshness: Freshness::expired(),
             provenance: Provenance::Given,
             target: Target::OWN,
@@ -79,14 +91,24 @@ impl Snapshot {
 
     pub(crate) fn new(token: Arc<Token>, provenance: Provenance, inputs: &FreshnessInputs) -> Self {
         let can_renew = inputs.has_grant || token.refresh_token().is_some();
+        #[cfg(feature = "keys")]
+        let binding = token.binding().cloned();
+        let bare = |token: Arc<Token>| {
+            #[cfg(feature = "keys")]
+            let bound = inputs.binder.bound(&token, binding.as_ref());
+            let bare = Self::bare(token, provenance, can_renew, inputs);
+            #[cfg(feature = "keys")]
+            let bare = Self { bound, ..bare };
+            bare
+        };
         let others: Arc<[_]> = token
             .others()
             .map(|(key, token)| {
-                let other = Self::bare(Arc::new(token.clone()), provenance, can_renew, inputs);
+                let other = bare(Arc::new(token.clone()));
                 Arc::new(other.with_target(Target::other(key.clone())))
             })
             .collect();
-        let own = Self::bare(token, provenance, can_renew, inputs);
+        let own = bare(token);
         Self {
             others: (!others.is_empty()).then_some(others),
             is_update_over: AtomicBool::new(provenance != Provenance::Renewed),
@@ -129,6 +151,8 @@ impl Snapshot {
         Self {
             header: self.header.clone(),
             token: Some(token),
+            #[cfg(feature = "keys")]
+            bound: self.bound.clone(),
             freshness: self.freshness,
             provenance: self.provenance,
             others,
@@ -150,6 +174,8 @@ impl Snapshot {
         Arc::new(Self {
             header: self.header.clone(),
             token: self.token.clone(),
+            #[cfg(feature = "keys")]
+            bound: self.bound.clone(),
             freshness: if is_rejected { Freshness::expired() } else { self.freshness },
             provenance: self.provenance,
             target: self.target.clone(),
@@ -166,6 +192,8 @@ impl Snapshot {
         Self {
             header: self.header.clone(),
             token: Some(Arc::new(token)),
+            #[cfg(feature = "keys")]
+            bound: self.bound.clone(),
             freshness: self.freshness,
             provenance: self.provenance,
             others: self.others.clone(),
@@ -305,4 +333,82 @@ fn jitter(token: &Token) -> f64 {
 fn issued(token: &Token, deadline: DateTime<Utc>) -> Option<SystemTime> {
     let lifetime = token.lifetime_s().filter(|seconds| *seconds > 0)?;
     Some(clock::to_time(clock::add_seconds(deadline, -lifetime)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs() -> FreshnessInputs {
+        FreshnessInputs {
+            policy: Policy::default(),
+            has_grant: false,
+            now: SystemTime::UNIX_EPOCH,
+            #[cfg(feature = "keys")]
+            binder: Binder {
+                client: None,
+                apis: Arc::default(),
+                clock: crate::clock::Clock::default(),
+            },
+        }
+    }
+
+    fn target(name: &str) -> Target {
+        Target::other(name)
+    }
+
+    /// A login that was stored with access tokens for `a` and `b`.
+    fn login() -> Arc<Snapshot> {
+        let token = |text: &str| Token::new(text).unwrap();
+        let login = token("own").with_refresh_token("rt");
+        let login =
+            login.with_other("a".into(), token("at-a")).with_other("b".into(), token("at-b"));
+        Arc::new(Snapshot::new(Arc::new(login), Provenance::Adopted, &inputs()))
+    }
+
+    #[test]
+    fn a_renewal_keeps_the_snapshots_of_other_targets() {
+        let before = login();
+        let old = Token::clone(before.token().unwrap());
+        let path = || NonZeroU64::MIN;
+        before.of(&target("b")).unwrap().mark_accepted(path);
+        let same = Token::new("at-a").unwrap();
+        let a = Arc::new(before.renewed(
+            old.clone().with_other("a".into(), same),
+            &target("a"),
+            &inputs(),
+        ));
+        let own = Token::new("new").unwrap().fill_missing_from(&old);
+        let own = Arc::new(before.renewed(own, &Target::OWN, &inputs()));
+        for (renewed, name) in [(&a, "a"), (&own, "")] {
+            for other in ["a", "b"] {
+                let (is, was) =
+                    (renewed.of(&target(other)).unwrap(), before.of(&target(other)).unwrap());
+                assert_eq!(Arc::ptr_eq(is, was), other != name, "{other} after {name}");
+                assert_eq!(
+                    renewed.is_renewed(&target(other)),
+                    other == name,
+                    "{other} after {name}"
+                );
+            }
+        }
+        assert_eq!((a.provenance, own.provenance), (Provenance::Adopted, Provenance::Renewed));
+        assert_eq!(a.header, before.header);
+        // What is to be saved is new, and shown with the login's own token alone.
+        assert!(a.has_update() && own.has_update());
+        assert!(!a.of(&target("a")).unwrap().has_update());
+    }
+
+    #[test]
+    fn only_what_is_rejected_is_out_of_use() {
+        let login = login();
+        let of_a = |other: &Target| *other == target("a");
+        assert!(Arc::ptr_eq(&login.marked(&|_| false), &login));
+        let marked = login.marked(&of_a);
+        assert!(marked.is_marked(&of_a) && !login.is_marked(&of_a));
+        let stage = |name: &Target| marked.stage(name, SystemTime::UNIX_EPOCH);
+        assert_eq!(stage(&target("a")), Stage::Expired);
+        assert_eq!((stage(&target("b")), stage(&Target::OWN)), (Stage::Fresh, Stage::Fresh));
+        assert_eq!(stage(&target("c")), Stage::Expired);
+    }
 }

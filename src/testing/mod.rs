@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `/authorize` | the authorization endpoint: codes, with or without PKCE (RFC 7636), and implicit |
 //! | `/device_authorization` | the device authorization endpoint (RFC 8628) |
+//! | `/par` | pushed authorization requests (RFC 9126) |
 //! | `/token` | the token endpoint |
 //! | `/revoke` | the revocation endpoint (RFC 7009) |
 //! | `/introspect` | the introspection endpoint (RFC 7662) |
@@ -44,4 +45,7 @@ pub use provider::{
     AuthMethod, Counts, Fault, MetadataDocument, PauseGuard, Provider, ProviderBuilder,
     RecordedApiRequest, RecordedTokenRequest, ResourceDocument,
 };
+#[cfg(feature = "keys")]
+#[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+pub use provider::{DpopNonces, DpopRules};
 pub use store_suite::check_store;

@@ -13,6 +13,8 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Number, Value};
 
+#[cfg(feature = "keys")]
+use super::key_binding;
 use super::other_tokens::{MEMBER as OTHERS, OtherTokens};
 use super::{AccessToken, BEARER, Deadline, Parts, Token, take_scope};
 use crate::clock::{self, Clock};
@@ -46,6 +48,13 @@ impl Serialize for Token {
         if let Some(lifetime) = parts.lifetime {
             map.serialize_entry("expires_in", &lifetime)?;
         }
+        #[cfg(feature = "keys")]
+        if let Some(binding) = &parts.binding {
+            map.serialize_entry(key_binding::THUMBPRINT, binding.thumbprint())?;
+            if let Some(pem) = binding.pem() {
+                map.serialize_entry(key_binding::KEY, pem.as_str())?;
+            }
+        }
         for (name, value) in parts.extra.iter().filter(|(name, _)| !is_known(name)) {
             map.serialize_entry(name, value)?;
         }
@@ -76,6 +85,14 @@ impl<'de> Deserialize<'de> for Token {
         };
         // Whatever its type: it was accepted before it was stored.
         let token_type = text(&mut members, "token_type").map_or(BEARER, Cow::Owned);
+        #[cfg(feature = "keys")]
+        let binding = key_binding::KeyBinding::take(&mut members).map_err(D::Error::custom)?;
+        #[cfg(not(feature = "keys"))]
+        if super::is_dpop(&token_type) {
+            return Err(D::Error::custom(
+                "the stored token is bound to a key (DPoP); enable the feature `keys`",
+            ));
+        }
         let scope = take_scope(&mut members);
         let now = clock::to_date(Clock::default().now());
         let (deadline, lifetime) = Deadline::of_stored(&members);
@@ -93,6 +110,8 @@ impl<'de> Deserialize<'de> for Token {
             expires_at,
             lifetime,
             extra: members,
+            #[cfg(feature = "keys")]
+            binding,
             others: None,
         });
         let others = others.and_then(|member| OtherTokens::read(member, &token));
@@ -112,6 +131,10 @@ pub(super) fn epoch(date: DateTime<Utc>) -> Number {
 }
 
 fn is_known(name: &str) -> bool {
+    #[cfg(feature = "keys")]
+    if [key_binding::THUMBPRINT, key_binding::KEY].contains(&name) {
+        return true;
+    }
     KNOWN.contains(&name) || Deadline::is_member(name)
 }
 

@@ -177,6 +177,14 @@ where
         path_of((scheme, authority, uri.path()))
     }
 
+    #[cfg(feature = "keys")]
+    fn target(&self, request: &http::Request<B>) -> Option<Url> {
+        let (uri, server) = (request.uri(), self.settings.server.as_ref());
+        let scheme = uri.scheme().or(server.map(|server| &server.scheme))?;
+        let authority = uri.authority().or(server.map(|server| &server.authority))?;
+        format!("{scheme}://{authority}{}", uri.path()).parse().ok()
+    }
+
     #[inline(always)]
     fn try_clone(&self, request: &http::Request<B>) -> Option<http::Request<B>> {
         self.settings.clone_request.clone_request(request)

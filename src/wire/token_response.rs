@@ -9,7 +9,7 @@ use super::body::{self, Body};
 use super::{HttpResponse, ResponseRules, read_members};
 use crate::error::{Error, Kind};
 use crate::observe;
-use crate::token::{AccessToken, Deadline, Parts, Token, take_scope};
+use crate::token::{AccessToken, DPOP, Deadline, Parts, Token, is_dpop, take_scope};
 
 /// Reads the response of a token endpoint
 /// ([RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749#section-5)).
@@ -37,7 +37,7 @@ pub(crate) fn token(
         Ok(access_token) => access_token,
         Err(reason) => return Err(unusable(reason, refresh_token.unwrap_or_default())),
     };
-    let token_type = match token_type(rules, &members) {
+    let token_type = match token_type(response, rules, &members) {
         Ok(token_type) => token_type,
         Err(reason) => return Err(unusable(reason, refresh_token.unwrap_or_default())),
     };
@@ -60,6 +60,8 @@ pub(crate) fn token(
         expires_at: deadline.from(response.sent_at),
         lifetime: None,
         extra: members,
+        #[cfg(feature = "keys")]
+        binding: None,
         others: None,
     });
     let (token, claims_the_past) = token.issued(response.sent_at);
@@ -104,6 +106,7 @@ fn access_token(members: &Map<String, Value>) -> Result<AccessToken, String> {
 }
 
 fn token_type(
+    response: &HttpResponse<'_>,
     rules: &ResponseRules,
     members: &Map<String, Value>,
 ) -> Result<Cow<'static, str>, String> {
@@ -117,6 +120,8 @@ fn token_type(
         Ok(BEARER)
     } else if text.eq_ignore_ascii_case("bearer") {
         Ok(Cow::Owned(text))
+    } else if response.may_be_bound && is_dpop(&text) {
+        Ok(Cow::Borrowed(DPOP))
     } else {
         // "The client MUST NOT use an access token if it does not understand the token type."
         // https://www.rfc-editor.org/rfc/rfc6749#section-7.1

@@ -23,16 +23,15 @@ export function clients(common, grantTypes) {
   const key = { ...publicJwk('assertion.key'), use: 'sig', alg: 'ES256', kid: 'assertion' };
   const bound = { tls_client_certificate_bound_access_tokens: true, use_mtls_endpoint_aliases: true };
   const selfSigned = new X509Certificate(read('self-signed.crt')).raw.toString('base64');
+  const signing = {
+    token_endpoint_auth_method: 'private_key_jwt',
+    token_endpoint_auth_signing_alg: 'ES256',
+    jwks: { keys: [key] },
+    dpop_bound_access_tokens: true,
+  };
   return [
-    {
-      ...all,
-      client_id: 'fapi',
-      token_endpoint_auth_method: 'private_key_jwt',
-      token_endpoint_auth_signing_alg: 'ES256',
-      jwks: { keys: [key] },
-      dpop_bound_access_tokens: true,
-      require_pushed_authorization_requests: true,
-    },
+    { ...all, client_id: 'signing', ...signing },
+    { ...all, client_id: 'fapi', ...signing, require_pushed_authorization_requests: true },
     {
       ...all,
       client_id: 'fapi-mtls',
@@ -156,7 +155,7 @@ export function registerGrants(provider, errors) {
 }
 
 const sha256 = (text) => createHash('sha256').update(text).digest('base64url');
-const NONCES = 64;
+const NONCES = 1024;
 const nonces = [randomBytes(16).toString('hex')];
 const seen = new Set();
 

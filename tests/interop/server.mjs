@@ -144,6 +144,7 @@ const newStats = () => ({
   by_grant: {},
   token_success: 0,
   token_errors: {},
+  errors_by_grant: {},
   grants_revoked: 0,
   reuse_detected: 0,
   userinfo: {},
@@ -176,7 +177,9 @@ provider.use(async (ctx, next) => {
     await next();
     count(ctx.oidc?.client?.clientId, (s) => {
       s.token_requests += 1;
-      bump(s.by_grant, ctx.oidc?.params?.grant_type ?? 'unknown');
+      const grant = ctx.oidc?.params?.grant_type ?? 'unknown';
+      bump(s.by_grant, grant);
+      if (ctx.body?.error) bump((s.errors_by_grant[grant] ??= {}), ctx.body.error);
       if (ctx.status === 200) s.token_success += 1;
       else bump(s.token_errors, ctx.body?.error ?? String(ctx.status));
     });

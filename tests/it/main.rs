@@ -5,6 +5,8 @@
 mod blocking;
 mod client;
 mod doc_links;
+#[cfg(feature = "keys")]
+mod dpop;
 mod faulty_store;
 mod login;
 mod provider;

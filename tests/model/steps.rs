@@ -187,7 +187,7 @@ pub fn enabled(world: &World, state: &State, out: &mut Vec<(Sort, Step)>) {
         if world.lazy && session.waits() && state.is_answered(world, i) {
             out.push((Sort::Progress, Poll(i)));
         }
-        if let Some(at) = real.wake_at(&settings) {
+        if let Some(at) = real.wake_at(&settings).filter(|at| *at < Duration::MAX) {
             if !state.blockers(world, i, at).is_empty() {
                 if may(PAUSE) {
                     out.push((Sort::Fault, Outlasts(i, false)));
@@ -280,6 +280,7 @@ impl State {
     /// Whether the provider said "later", and that is not over.
     pub fn is_paused(&self) -> bool {
         self.seen.presented.iter().flatten().any(|presentation| presentation.paused)
+            || self.sessions.iter().any(|session| session.real.awaits_backoff())
             || self.store.as_ref().is_some_and(|(record, _)| {
                 record.pause.as_ref().is_some_and(|pause| pause.until > 0)
             })
@@ -586,7 +587,7 @@ impl State {
                     record.pause.iter_mut().for_each(|pause| pause.until = 0);
                 });
                 for session in &mut self.sessions {
-                    session.real.own_pause().into_iter().for_each(|pause| pause.until = 0);
+                    session.real.end_backoff();
                 }
             }
             SignsIn(i) => {

@@ -362,22 +362,22 @@ pub fn all() -> Vec<World> {
         large(world("two targets: 401s", World { wants: Wants::Rejected, ..TARGETS })),
         large(faults("two targets: store fails x1", 1, FAIL_BEFORE | FAIL_AFTER, TARGETS)),
         large(world("two targets: tokens age", World { wants: Wants::Aged, ages: 3, ..TARGETS })),
-        large(world("two targets: 2 logins", World { logins: 2, ..TARGETS })),
+        huge(world("two targets: 2 logins", World { logins: 2, ..TARGETS })),
         large(world("two targets: 1 sign-out", World { outs: 1, ..TARGETS })),
         large(world("two targets: strict saving", World { two_targets: true, ..STRICT })),
-        large(faults("two targets: refused, later x2", 2, TARGET_REFUSED | LATER, TARGETS)),
-        large(faults(
+        huge(faults("two targets: refused, later x2", 2, TARGET_REFUSED | LATER, TARGETS)),
+        huge(faults(
             "two targets: refused, all store faults x1",
             1,
             TARGET_REFUSED | STORE,
             TARGETS,
         )),
         large(faults("two targets: request lost x1", 1, REQUEST_LOST, TARGETS)),
-        large(faults("two targets: death x1", 1, DEATH, without(LOSSES, TARGETS))),
-        large(faults("two targets: runtime ends x1", 1, RUNTIME, without(LOSSES, TARGETS))),
+        huge(faults("two targets: death x1", 1, DEATH, without(LOSSES, TARGETS))),
+        huge(faults("two targets: runtime ends x1", 1, RUNTIME, without(LOSSES, TARGETS))),
         large(world("two targets: saver, 2 logins, 1 sign-out", SAVED_TARGETS)),
         large(faults("two targets: saver fails x2", 2, SAVE_FAILS | TARGET_REFUSED, SAVED_TARGETS)),
-        large(faults(
+        huge(faults(
             "two targets: memory",
             2,
             REQUESTS | TARGET_REFUSED,

@@ -60,6 +60,9 @@ struct Args {
     /// A real server, as tests/interop/run starts one with ACCESS_TOKEN_TTL=2
     #[arg(long)]
     issuer: Option<String>,
+    /// Bind each login to a key (DPoP), with the nonces of the real server
+    #[arg(long, requires = "issuer")]
+    dpop: bool,
 }
 
 #[tokio::main]
@@ -96,7 +99,7 @@ async fn main() -> ExitCode {
 async fn run(args: &Args, place: &Place) -> Result<bool, BoxError> {
     let delay = Duration::from_millis(args.token_delay);
     let [fleets, ones] = match &args.issuer {
-        Some(issuer) => FleetProvider::real(issuer),
+        Some(issuer) => FleetProvider::real(issuer, args.dpop),
         None => FleetProvider::embedded(delay).await?,
     };
     let users = |whose: &str| -> Vec<UserId> {
@@ -168,6 +171,7 @@ async fn run(args: &Args, place: &Place) -> Result<bool, BoxError> {
         ("every request was answered with 200", others(&fleet) + others(&one) == 0),
         ("every refresh token was presented once", fleets_counts.requests == fleets_counts.tokens),
         ("none was presented twice", fleets_counts.reuse == 0),
+        ("no proof came twice", fleets_counts.replayed + ones_counts.replayed == 0),
         (
             "no more token requests than one process makes, give or take each user's last",
             fleets_counts.requests <= ones_counts.requests + args.tasks as u64,

@@ -20,6 +20,8 @@ pub(crate) struct FleetProvider {
     pub(crate) api_url: String,
     pub(crate) client_id: String,
     pub(crate) secret: String,
+    /// Whether each login is bound to a key.
+    pub(crate) dpop: bool,
 }
 
 /// What it has counted.
@@ -31,6 +33,8 @@ pub(crate) struct TokenCounts {
     pub(crate) tokens: u64,
     /// Refresh tokens that were presented again.
     pub(crate) reuse: u64,
+    /// Proofs that came twice.
+    pub(crate) replayed: u64,
 }
 
 impl FleetProvider {
@@ -45,6 +49,7 @@ impl FleetProvider {
                 api_url: provider.api_url(),
                 client_id: "foo".to_owned(),
                 secret: "potato".to_owned(),
+                dpop: false,
                 provider: Some(provider),
             })
         };
@@ -52,7 +57,7 @@ impl FleetProvider {
     }
 
     /// The real server, twice: with a client for the fleet and one for the process by itself.
-    pub(crate) fn real(issuer: &str) -> [Self; 2] {
+    pub(crate) fn real(issuer: &str, dpop: bool) -> [Self; 2] {
         CLIENTS.map(|(client_id, secret)| Self {
             provider: None,
             issuer: issuer.to_owned(),
@@ -60,11 +65,12 @@ impl FleetProvider {
             api_url: format!("{issuer}/api"),
             client_id: client_id.to_owned(),
             secret: secret.to_owned(),
+            dpop,
         })
     }
 
     pub(crate) fn app(&self) -> Result<OAuthClient, BoxError> {
-        app(&self.client_id, &self.secret, &self.token_url)
+        app(&self.client_id, &self.secret, &self.token_url, self.dpop)
     }
 
     /// A token of a new login.
@@ -88,17 +94,19 @@ impl FleetProvider {
                 requests: counts.token_requests,
                 tokens: counts.refreshes,
                 reuse: counts.reuse_detected,
+                replayed: 0,
             });
         }
-        let stats = self.get("/stats").await?;
-        let stats = &stats["by_client"][&self.client_id];
+        let all = self.get("/stats").await?;
+        let stats = &all["by_client"][&self.client_id];
         let number = |value: &Value| value.as_u64().unwrap_or_default();
-        let requests = number(&stats["by_grant"]["refresh_token"]);
-        let refused = stats["token_errors"].as_object().into_iter().flatten();
-        // A device that asks too early is refused too.
-        let refused = refused.filter(|(code, _)| *code == "invalid_grant").map(|(_, n)| number(n));
-        let tokens = requests - refused.sum::<u64>();
-        Ok(TokenCounts { requests, tokens, reuse: number(&stats["reuse_detected"]) })
+        let errors = &stats["errors_by_grant"]["refresh_token"];
+        // Asked for a nonce, before the refresh token was looked at.
+        let unread = number(&errors["use_dpop_nonce"]) + number(&errors["invalid_request"]);
+        let requests = number(&stats["by_grant"]["refresh_token"]) - unread;
+        let tokens = requests - number(&errors["invalid_grant"]);
+        let reuse = number(&stats["reuse_detected"]);
+        Ok(TokenCounts { requests, tokens, reuse, replayed: number(&all["proofs_replayed"]) })
     }
 
     /// Answers every token request with 503, or no longer. The embedded provider only.
@@ -124,9 +132,17 @@ impl FleetProvider {
     }
 }
 
-pub(crate) fn app(client_id: &str, secret: &str, token_url: &str) -> Result<OAuthClient, BoxError> {
-    let app =
+pub(crate) fn app(
+    client_id: &str,
+    secret: &str,
+    token_url: &str,
+    dpop: bool,
+) -> Result<OAuthClient, BoxError> {
+    let mut app =
         OAuthClient::new(client_id, token_url)?.secret(secret).timeout(Duration::from_secs(5));
+    if dpop {
+        app = app.dpop();
+    }
     Ok(match client_id {
         "web-post" => app.authentication(ClientAuthentication::ClientSecretPost),
         _ => app,
@@ -145,6 +161,7 @@ impl Sub for TokenCounts {
             requests: self.requests - before.requests,
             tokens: self.tokens - before.tokens,
             reuse: self.reuse - before.reuse,
+            replayed: self.replayed - before.replayed,
         }
     }
 }

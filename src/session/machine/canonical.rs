@@ -44,6 +44,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             failure.attempts = failure.attempts.min(2);
             failure.retry_at.iter_mut().for_each(|at| raise(at, passed));
         }
+        // It waits for a backoff, which is over when the model says so.
+        let at = self.follow_up.as_mut().and_then(|follow_up| follow_up.at.as_mut());
+        at.into_iter().filter(|at| **at > passed).for_each(|at| *at = Duration::MAX);
         if let Some(unsaved) = &mut self.unsaved {
             raise(&mut unsaved.since, settings.save_wait);
             raise(&mut unsaved.retry_at, passed);
@@ -128,6 +131,18 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// Whether 401s of some path renew nothing, for a renewal has not helped against them.
     pub(crate) fn is_quiet(&self, now: &Now) -> bool {
         self.each_access().any(|access| access.paths.are_quiet(now))
+    }
+
+    /// Whether it asks again by itself once a backoff is over.
+    pub(crate) fn awaits_backoff(&self) -> bool {
+        self.follow_up.as_ref().is_some_and(|follow_up| follow_up.at == Some(Duration::MAX))
+    }
+
+    /// The backoff is over.
+    pub(crate) fn end_backoff(&mut self) {
+        self.own_pause().into_iter().for_each(|pause| pause.until = 0);
+        let at = self.follow_up.as_mut().and_then(|follow_up| follow_up.at.as_mut());
+        at.into_iter().for_each(|at| *at = Duration::ZERO);
     }
 
     /// A backoff that is not recorded yet.

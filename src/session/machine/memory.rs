@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Pause, Purpose, Reason, Record, Target};
+use super::{Now, Pause, Purpose, Reason, Record, Target};
 
 /// What the store held, and since when it has been the same on this session's clock.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -12,6 +12,16 @@ pub(super) struct Seen<T, E> {
     pub(super) since: Duration,
     /// When the store last said so.
     pub(super) looked: Duration,
+}
+
+impl<T, E: Clone> Seen<T, E> {
+    /// The pause of the record: why, and how much of it is left.
+    pub(super) fn paused(&self, now: &Now) -> Option<(E, Duration)> {
+        let pause = self.record.as_ref()?.pause.as_ref()?;
+        // The wall clock may have been set back: no pause lasts longer than it was meant to.
+        let left = (self.since + pause.wait).saturating_sub(now.at).min(pause.left(now.wall));
+        (!left.is_zero()).then(|| (pause.error.clone(), left))
+    }
 }
 
 /// The tokens that requests carry.
@@ -70,6 +80,25 @@ pub(super) struct TokenRequest {
     pub(super) login: u64,
     pub(super) generation: u64,
     pub(super) target: Target,
+}
+
+/// Attempts after a lost answer that nobody asks for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct FollowUp {
+    /// When the next one is due; `None`: not known yet.
+    pub(super) at: Option<Duration>,
+    left: u8,
+}
+
+impl FollowUp {
+    pub(super) fn new() -> Self {
+        Self { at: None, left: 3 }
+    }
+
+    /// Once another attempt has failed; the next one is due at that moment.
+    pub(super) fn after(self, at: Duration) -> Option<Self> {
+        Some(Self { at: Some(at), left: self.left.checked_sub(1)? })
+    }
 }
 
 /// The claim to renew.

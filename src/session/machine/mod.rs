@@ -11,7 +11,8 @@
 //!   remembers;
 //! - [`record`]: what sessions that share a login tell each other, and the one order of records;
 //! - [`shared`]: the decision list of a session with a store; [`own`]: of one without;
-//! - [`events`]: what each event does to the memory;
+//! - what each event does to the memory: [`store_calls`], [`answers`] of the provider, [`saves`], [`logins`],
+//!   [`lost_calls`];
 //! - [`target`] and [`access`]: what an access token is for, and what belongs to one of them;
 //! - [`requests`]: what a request gets: a token, an error, or a wait;
 //! - [`unauthorized`]: what a 401 does;
@@ -29,11 +30,13 @@
 
 mod access;
 mod action;
+mod answers;
 mod backoff;
 #[cfg(test)]
 #[allow(dead_code, reason = "the model test has its own copy of this module")]
 mod canonical;
-mod events;
+mod logins;
+mod lost_calls;
 mod memory;
 mod note;
 mod own;
@@ -41,8 +44,10 @@ mod reason;
 mod record;
 mod requests;
 mod rest;
+mod saves;
 mod settings;
 mod shared;
+mod store_calls;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -55,8 +60,8 @@ pub(crate) use action::{Action, Answer, Found, Presented, Purpose, StoreFailure,
 pub(crate) use backoff::{Backoff, FailureClass};
 pub(crate) use memory::Served;
 use memory::{
-    Attempt, Failure, Look, Outcome, Pending, Revocation, SaveCall, Seen, StoreCall, StoreHealth,
-    TokenRequest, Unsaved,
+    Attempt, Failure, FollowUp, Look, Outcome, Pending, Revocation, SaveCall, Seen, StoreCall,
+    StoreHealth, TokenRequest, Unsaved,
 };
 pub(crate) use note::{Cause, Note};
 pub(crate) use reason::Reason;
@@ -102,6 +107,8 @@ pub(crate) struct Machine<T, E> {
     is_login_expiry_noted: bool,
     /// An answer to the present refresh token was lost, or is still to come.
     response_lost: bool,
+    /// There was no answer at all, or half of one: the session asks again by itself.
+    follow_up: Option<FollowUp>,
     failure: Option<Failure<E>>,
     /// Counts failed renewals, so that whoever waits for one notices that it failed.
     failures: u32,
@@ -144,6 +151,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             serial: 0,
             is_login_expiry_noted: false,
             response_lost: false,
+            follow_up: None,
             failure: None,
             failures: 0,
             pending: None,
@@ -193,6 +201,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// What to do next. To be asked again until it says `None`.
     pub(crate) fn next(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
+        self.follow_up(settings, now);
         let action = match settings.home {
             Home::Store => self.next_shared(settings, now),
             Home::Memory | Home::Saver => self.next_own(settings, now),
@@ -231,13 +240,15 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some(attempt) = self.attempt.as_ref().filter(|_| self.request.is_none() && idle) {
             times.push(attempt.try_at.max(self.store.retry_at.unwrap_or_default()));
         }
+        times.extend(self.follow_up_at());
         times.into_iter().min()
     }
 
     /// Whether something is under way, or waits to be done.
     pub(crate) fn is_busy(&self) -> bool {
         let revokes = self.revocation.as_ref().is_some_and(|revocation| revocation.error.is_none());
-        self.is_active()
+        self.follow_up_at().is_some()
+            || self.is_active()
             || self.saving.is_some()
             || self.set_aside > 0
             || self.unsaved.is_some()
@@ -252,6 +263,29 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             || self.request.is_some()
             || self.abandoned > 0
             || self.revocation.as_ref().is_some_and(|r| r.under_way || r.error.is_none())
+    }
+
+    /// After an answer was lost, presents the refresh token again although nobody asks: providers with a
+    /// grace period accept it again for a short time, and the next request may come too late.
+    fn follow_up(&mut self, settings: &Settings, now: &Now) {
+        if self.follow_up_at().is_none_or(|at| now.at < at) {
+            return;
+        }
+        let paused = self.seen.as_ref().and_then(|seen| seen.paused(now));
+        let at =
+            paused.map(|(_, left)| now.at + left).or(self.store.retry_at.filter(|at| now.at < *at));
+        if let Some(follow_up) = &mut self.follow_up {
+            follow_up.at = at;
+        }
+        if at.is_none() {
+            // What stands in the way is told to the next request.
+            self.want(&Target::OWN, settings, now).ok();
+        }
+    }
+
+    fn follow_up_at(&self) -> Option<Duration> {
+        let is_idle = self.request.is_none() && self.pending.is_none() && self.outcome.is_none();
+        self.follow_up.as_ref()?.at.filter(|_| is_idle && self.wanted().is_none())
     }
 
     fn has_store_work(&self) -> bool {

@@ -177,7 +177,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// Wants a renewal, unless something forbids it now.
-    fn want(&mut self, target: &Target, settings: &Settings, now: &Now) -> Result<(), Reason<E>> {
+    pub(super) fn want(
+        &mut self,
+        target: &Target,
+        settings: &Settings,
+        now: &Now,
+    ) -> Result<(), Reason<E>> {
         let is_under_way = self.request.as_ref().is_some_and(|request| request.target == *target);
         if is_under_way || self.access_mut(target).wanted.is_some() {
             return Ok(());

@@ -232,12 +232,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Some(record) => Self::way_to_renew(record, settings, now).is_some(),
             None => settings.has_grant,
         };
-        let paused = record.and_then(|record| {
-            let pause = record.pause.as_ref()?;
-            // The wall clock may have been set back: no pause lasts longer than it was meant to.
-            let left = (seen.since + pause.wait).saturating_sub(now.at).min(pause.left(now.wall));
-            (!left.is_zero()).then(|| (pause.error.clone(), left))
-        });
+        let paused = seen.paused(now);
         if !renewable || paused.is_some() {
             // A sibling may have brought a token since: look once.
             if seen.looked < since {
@@ -413,7 +408,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             return;
         }
         if self.known.as_ref().is_some_and(|known| known.login != record.login) {
-            self.response_lost = false;
+            (self.response_lost, self.follow_up) = (false, None);
         }
         // A renewal belongs to one login: it presents nothing of the one that has taken its place.
         if self.request.take_if(|request| request.login != record.login).is_some() {

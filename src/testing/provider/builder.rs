@@ -8,6 +8,8 @@ use super::config::{
     Assertions, AuthMethod, Client, Config, KnownClient, MetadataDocument, Need, NeedKind,
     RedirectUris, ResourceDocument,
 };
+#[cfg(all(feature = "keys", feature = "testing"))]
+use super::dpop::DpopRules;
 use super::handle::Provider;
 use crate::testing::clock::Clock;
 
@@ -127,6 +129,14 @@ impl ProviderBuilder {
         self
     }
 
+    /// How the provider handles proofs (RFC 9449), until [`Provider::set_dpop`] says otherwise.
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn dpop(mut self, rules: DpopRules) -> Self {
+        self.config.dpop = rules;
+        self
+    }
+
     /// Whether requests may be JSON objects in place of forms; off by default.
     pub fn take_json(mut self, on: bool) -> Self {
         self.config.client.takes_json = on;
@@ -207,6 +217,13 @@ impl ProviderBuilder {
     /// which is `allow` or `deny`; it is posted to the URL of the page.
     pub fn login_page(mut self, on: bool) -> Self {
         self.config.authorization.page = on;
+        self
+    }
+
+    /// Whether authorization requests have to be pushed first, as the metadata then
+    /// says; off by default (RFC 9126 §5). Those that are pushed are taken in any case.
+    pub fn require_pushed_authorization_requests(mut self, on: bool) -> Self {
+        self.config.authorization.require_pushed = on;
         self
     }
 

@@ -1,6 +1,8 @@
 use http::HeaderValue;
 
 use super::authorization::AuthorizationError;
+#[cfg(all(feature = "keys", feature = "testing"))]
+use super::dpop::DpopRules;
 use super::faults::{Fault, PauseGuard, RevocationFault};
 use super::handle::Provider;
 use super::state::Challenge;
@@ -19,6 +21,11 @@ impl Provider {
     /// Sets the fault of every token request that finds no queued fault.
     pub fn fail_always(&self, fault: Fault) {
         self.shared.lock().faults.set_always(fault);
+    }
+
+    /// Queues a fault for the next pushed authorization request.
+    pub fn fail_next_pushed_request(&self, fault: Fault) {
+        self.shared.lock().faults.pushed_requests.push_back(fault);
     }
 
     /// Makes every request for metadata suffer this, until [`clear_faults`](Self::clear_faults).
@@ -83,6 +90,20 @@ impl Provider {
             Some(_) => Challenge::Absent,
         };
         self.shared.lock().challenge = challenge;
+    }
+
+    /// Changes how the provider handles proofs (RFC 9449).
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn set_dpop(&self, rules: DpopRules) {
+        self.shared.lock().judge.rules = rules;
+    }
+
+    /// Makes new nonces: proofs with those given so far are answered with `use_dpop_nonce`.
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn renew_dpop_nonces(&self) {
+        self.shared.lock().judge.renew_nonces();
     }
 
     /// Queues an error response: the next authorization request in order is answered with

@@ -40,6 +40,8 @@ pub struct Counts {
     pub api_ok: u64,
     /// API requests refused with 401, those without a token included.
     pub api_unauthorized: u64,
+    /// Proofs (RFC 9449) that came a second time, at the token endpoint or at the API.
+    pub replayed_proofs: u64,
     /// API requests without an `Authorization` header.
     pub api_without_token: u64,
 }

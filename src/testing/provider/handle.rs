@@ -70,6 +70,12 @@ impl Provider {
         self.shared.lock().revocation_requests.to_vec()
     }
 
+    /// The last 10,000 pushed authorization requests, in order of arrival.
+    #[must_use]
+    pub fn pushed_authorization_requests(&self) -> Vec<RecordedTokenRequest> {
+        self.shared.lock().pushed_requests.to_vec()
+    }
+
     /// The last 10,000 requests to the API, in order of arrival.
     #[must_use]
     pub fn api_requests(&self) -> Vec<RecordedApiRequest> {
@@ -148,6 +154,12 @@ impl Provider {
     #[must_use]
     pub fn authorize_url(&self) -> String {
         self.origin() + "/authorize"
+    }
+
+    /// The URL of the endpoint for pushed authorization requests (RFC 9126).
+    #[must_use]
+    pub fn pushed_authorization_request_url(&self) -> String {
+        self.origin() + "/par"
     }
 
     /// The URL of the token endpoint.

@@ -7,6 +7,9 @@ use http::request::Parts;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+/// The header that has a proof (RFC 9449 §4.1).
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+
 /// How many entries a log keeps.
 const KEPT: usize = 10_000;
 
@@ -23,6 +26,8 @@ pub struct RecordedTokenRequest {
     pub content_type: Option<String>,
     /// The `User-Agent` header, as it was sent.
     pub user_agent: Option<String>,
+    /// The `DPoP` header, as it was sent.
+    pub dpop: Option<String>,
     /// All headers, as they were sent.
     pub headers: HeaderMap,
     /// The decoded parameters of the body, in order; empty if it was neither a form
@@ -40,6 +45,7 @@ impl RecordedTokenRequest {
             authorization: header(head, &AUTHORIZATION),
             content_type: header(head, &CONTENT_TYPE),
             user_agent: header(head, &USER_AGENT),
+            dpop: header(head, &DPOP),
             headers: head.headers.clone(),
             params: Vec::new(),
             body: body.to_vec(),
@@ -118,6 +124,8 @@ pub struct RecordedApiRequest {
     pub path_and_query: String,
     /// The `Authorization` header, as it was sent.
     pub authorization: Option<String>,
+    /// The `DPoP` header, as it was sent.
+    pub dpop: Option<String>,
     /// The body: the first 64 KiB of it.
     pub body: Vec<u8>,
 }
@@ -129,14 +137,14 @@ impl RecordedApiRequest {
             method: head.method.to_string(),
             path_and_query: path_and_query.map_or_else(String::new, ToString::to_string),
             authorization: header(head, &AUTHORIZATION),
+            dpop: header(head, &DPOP),
             body,
         }
     }
 
-    /// The bearer token (RFC 6750 §2.1).
-    pub(crate) fn bearer(&self) -> Option<&str> {
-        let (scheme, token) = self.authorization.as_deref()?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    /// Scheme and token.
+    pub(crate) fn credentials(&self) -> Option<(&str, &str)> {
+        self.authorization.as_deref()?.split_once(' ')
     }
 
     pub(crate) fn path(&self) -> &str {

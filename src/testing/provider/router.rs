@@ -2,8 +2,8 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::endpoints::{
-    api, authorize, device_authorization, introspection, metadata, registration, resource_metadata,
-    revocation, token,
+    api, authorize, device_authorization, introspection, metadata, pushed_authorization,
+    registration, resource_metadata, revocation, token,
 };
 use super::http::{CloseConnection, ResponseBody, response};
 use super::state::Shared;
@@ -24,6 +24,7 @@ pub(crate) async fn route(
         "/authorize" => authorize::endpoint(shared, request).await,
         "/device_authorization" => device_authorization::endpoint(shared, request).await,
         "/introspect" => introspection::endpoint(shared, request).await,
+        "/par" => pushed_authorization::endpoint(shared, request).await,
         "/register" => registration::endpoint(shared, request).await,
         "/revoke" => revocation::endpoint(shared, request).await,
         "/token" => token::endpoint(shared, request).await,

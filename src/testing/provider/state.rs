@@ -1,14 +1,15 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
 use tokio::sync::watch;
 
 use super::config::{Client, Config, KnownClient, NeedKind, ResourceDocument};
 use super::counts::Counts;
 use super::faults::{Fault, FaultQueue, Gate, RevocationFault};
-use super::grants::{Credentials, LogIns, OAuthError, named_client};
+use super::grants::{Credentials, Live, LogIns, OAuthError, named_client};
+use super::proofs::ApiProof;
 use super::recorded::{RecordedApiRequest, RecordedTokenRequest, RequestLog};
 
 /// What the handles and the serving tasks share.
@@ -32,7 +33,10 @@ pub(crate) struct State {
     pub(crate) faults: FaultQueue,
     pub(crate) token_requests: RequestLog<RecordedTokenRequest>,
     pub(crate) revocation_requests: RequestLog<RecordedTokenRequest>,
+    pub(crate) pushed_requests: RequestLog<RecordedTokenRequest>,
     pub(crate) api_requests: RequestLog<RecordedApiRequest>,
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    pub(crate) judge: super::dpop::Judge,
     pub(crate) device_requests: RequestLog<RecordedTokenRequest>,
     pub(crate) authorization_requests: RequestLog<String>,
     /// The bodies of registration requests.
@@ -64,7 +68,12 @@ pub(crate) enum ApiDecision {
 
 impl Shared {
     pub(crate) fn new(config: Config, origin: String) -> Self {
-        Self { config, origin, ..Self::default() }
+        #[cfg(all(feature = "keys", feature = "testing"))]
+        let state =
+            State { judge: super::dpop::Judge::new(config.dpop.clone()), ..State::default() };
+        #[cfg(not(all(feature = "keys", feature = "testing")))]
+        let state = State::default();
+        Self { config, origin, state: Mutex::new(state), ..Self::default() }
     }
 
     /// The issuer identifier (RFC 8414 §2).
@@ -163,14 +172,22 @@ impl Shared {
         state.faults.resource_metadata.clone()
     }
 
-    /// Records an API request and judges its access token.
-    pub(crate) fn api_arrived(&self, request: RecordedApiRequest) -> ApiDecision {
+    /// Records an API request and judges its access token and its proof. Also what the response says
+    /// beside its body.
+    pub(crate) fn api_arrived(&self, request: RecordedApiRequest) -> (ApiDecision, HeaderMap) {
         let now = self.config.clock.now();
         let mut state = self.lock();
-        let live = request
-            .bearer()
-            .is_some_and(|token| state.credentials.families.accepts_access(token, now));
-        let accepted = live && !state.reject_all;
+        let ApiProof { outcome, headers } = self.judge_api_request(&mut state, &request);
+        let (jkt, refused) = outcome.map_or_else(|why| (None, Some(why)), |jkt| (jkt, None));
+        let live = request.credentials().is_some_and(|(scheme, token)| {
+            let live = state.credentials.families.live(token, now).filter(|live| live.is_access);
+            let is_right = |live: &Live<'_>| match live.jkt {
+                Some(key) => scheme.eq_ignore_ascii_case("dpop") && jkt.as_deref() == Some(key),
+                None => scheme.eq_ignore_ascii_case("bearer"),
+            };
+            live.as_ref().is_some_and(is_right)
+        });
+        let accepted = live && refused.is_none() && !state.reject_all;
         let without_token = request.authorization.is_none();
         let lacking = self.lacking(&state, &request, now).filter(|_| accepted);
         let path = request.path().to_owned();
@@ -182,11 +199,11 @@ impl Shared {
             counts.api_without_token += u64::from(without_token);
             counts.api_insufficient += u64::from(lacking.is_some());
         });
-        match lacking {
-            Some((status, params)) => ApiDecision::Rejected(status, self.challenge(&params)),
-            None if accepted => ApiDecision::Accepted,
-            None => {
-                let value = match &state.challenge {
+        let decision = match (lacking, refused) {
+            (Some((status, params)), _) => ApiDecision::Rejected(status, self.challenge(&params)),
+            (None, _) if accepted => ApiDecision::Accepted,
+            (None, refused) => {
+                let value = match refused.as_ref().unwrap_or(&state.challenge) {
                     Challenge::Absent => None,
                     Challenge::Custom(value) => Some(value.clone()),
                     Challenge::InvalidToken => {
@@ -195,7 +212,8 @@ impl Shared {
                 };
                 ApiDecision::Rejected(StatusCode::UNAUTHORIZED, value)
             }
-        }
+        };
+        (decision, headers)
     }
 
     /// What a request with a good token lacks: the status and the challenge's parameters
@@ -206,7 +224,7 @@ impl Shared {
         request: &RecordedApiRequest,
         now: SystemTime,
     ) -> Option<(StatusCode, String)> {
-        let live = state.credentials.families.live(request.bearer()?, now)?;
+        let live = state.credentials.families.live(request.credentials()?.1, now)?;
         let log_in = state.log_ins.of_family(live.family);
         self.config.resource.needs_of(request.path()).find_map(|need| match need {
             NeedKind::Scope(scope) => {

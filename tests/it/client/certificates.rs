@@ -59,6 +59,10 @@ async fn a_second_method_beside_a_certificate_and_a_client_without_one_are_error
         let app = || world.app().authentication(method);
         let error = app().token_request("client_credentials").send().await.unwrap_err();
         assert!(error.is_config() && error.to_string().contains("OAuthClient::http_client"));
+        let found = OAuthClient::discover(world.provider.issuer(), "foo").await.unwrap();
+        let found = found.authentication(method);
+        let error = found.token_request("client_credentials").send().await.unwrap_err();
+        assert!(error.is_config() && error.to_string().contains("OAuthClient::http_client"));
         for name in ["client_secret", "client_assertion"] {
             let app = app().http_client(with_certificate());
             let request = app.token_request("client_credentials").extra_param(name, "x");

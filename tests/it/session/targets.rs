@@ -201,6 +201,7 @@ async fn a_refused_target_ends_nothing_else_and_is_left_alone_for_a_minute() {
         let error = handle.token().await.unwrap_err();
         assert_eq!(error.error_code(), Some(code));
         assert!(!error.is_reauthorization_required() && !error.is_transient());
+        assert!(error.to_string().contains("; ask for "), "{error}");
         // The failure is remembered.
         assert_eq!(handle.token().await.unwrap_err().error_code(), Some(code));
     }
@@ -299,7 +300,18 @@ async fn a_401_renews_the_token_that_it_is_about_and_no_other() {
     let (own, first) = (token_of(&session).await, token_of(&a).await);
     let http = world.http(&a);
     world.provider.revoke_access_tokens();
-    assert_eq!(world.get(&http).await.unwrap(), 200);
+    let hold = world.provider.pause_token_requests();
+    let ((), status) = tokio::join!(
+        async {
+            world.provider.wait_for_token_requests(2).await;
+            // Nobody uses the rejected one meanwhile; everybody uses the login's own.
+            assert_eq!(a.header(), None);
+            assert_eq!(session.header().unwrap(), format!("Bearer {own}"));
+            drop(hold);
+        },
+        world.get(&http)
+    );
+    assert_eq!(status.unwrap(), 200);
     let second = token_of(&a).await;
     assert_ne!(second, first);
     assert_eq!(world.shown(), [first.clone(), second.clone()]);

@@ -21,9 +21,9 @@ use transport::Http;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::args().next_back().ok_or("usage: mcp URL")?;
+    let http = Http::new(tokens::session(&url, HandedOver::read()?)?)?;
     let config = StreamableHttpClientTransportConfig::with_uri(url);
-    let transport =
-        StreamableHttpClientTransport::with_client(Http::new(HandedOver::read()?)?, config);
+    let transport = StreamableHttpClientTransport::with_client(http, config);
     let client = ().serve_with_lifecycle(transport, lifecycle()?).await?;
     for tool in client.list_all_tools().await? {
         client.call_tool(CallToolRequestParams::new(tool.name)).await?;

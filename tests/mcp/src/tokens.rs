@@ -1,10 +1,12 @@
-//! Everything about tokens: who may issue one, who this client is there, and how it gets one.
+//! Everything about tokens: who this client is for the issuer that the server names, and how it gets a token
+//! there. Whatever else has to be found, asked, renewed and sent again is the session's.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use reqwest_oauth2::{
-    Challenge, ClientCredentials, ClientMetadata, Error, JwtBearer, OAuthClient, ProtectedResource,
-    Provider, Session, TokenExchange, TypedToken, url::Url,
+    Asked, Authorized, ClientCredentials, ClientMetadata, Discovered, Error, Grant, JwtBearer,
+    OAuthClient, Provider, ResourceSession, Session, SigningKey, Token, TokenExchange, TypedToken,
 };
 
 use crate::handed_over::HandedOver;
@@ -16,78 +18,83 @@ const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-/// Logs in where the challenge leads to.
-pub(crate) async fn log_in(
-    url: &Url,
-    challenge: &Challenge,
-    scope: Option<String>,
-    handed_over: &HandedOver,
-) -> Result<Session, Error> {
-    let resource = ProtectedResource::discover(url, Some(challenge)).await?;
-    let (id, provider) = match &resource {
-        Some(resource) => {
-            let issuer = resource.issuers().first();
-            let issuer = issuer.ok_or_else(|| Error::permanent("nobody issues tokens for it"))?;
-            (resource.id(), resource.provider(issuer).await?)
-        }
-        // Before 2025-06-18 the server itself was the issuer.
-        None => (url.as_str(), Provider::discover(url.origin().ascii_serialization()).await?),
+pub(crate) fn session(url: &str, handed_over: HandedOver) -> Result<ResourceSession, Error> {
+    let handed_over = Arc::new(handed_over);
+    let authorize = move |asked| authorize(asked, handed_over.clone());
+    Ok(Session::on_challenge(url, authorize)?.build())
+}
+
+async fn authorize(asked: Asked, handed_over: Arc<HandedOver>) -> Result<Authorized, Error> {
+    let found = asked.discover().await?;
+    let mut client = found.for_resource(client(&asked, &found.provider, &handed_over).await?);
+    if found.provider.member("dpop_signing_alg_values_supported").is_some() {
+        client = client.dpop();
+    }
+    let token = if offers(&found.provider, JWT_BEARER) {
+        token_by(&client, assertion(&asked, &found, &handed_over)?).await?
+    } else if offers(&found.provider, "client_credentials") {
+        token_by(&client, ClientCredentials::new()).await?
+    } else {
+        log_in(&client, found.scope(&asked)).await?
     };
-    let provider = provider.ok_or_else(|| Error::permanent("the issuer has no metadata"))?;
-    let client = client(&provider, handed_over).await?.resource(id);
-    let lists = |member: &str, name: &str| {
-        provider
-            .member(member)
-            .and_then(|list| list.as_array())
-            .is_some_and(|list| list.iter().any(|listed| listed == name))
-    };
-    if lists("grant_types_supported", JWT_BEARER) {
-        let assertion = assertion(&provider, id, handed_over)?;
-        return Ok(Session::builder(client).grant(assertion).build());
-    }
-    if lists("grant_types_supported", "client_credentials") {
-        return Ok(Session::builder(client).grant(ClientCredentials::new()).build());
-    }
-    let mut login = client.authorization_code(REDIRECT_URI)?;
-    let mut names = scope.or_else(|| resource.as_ref()?.scopes().map(str::to_owned));
-    if lists("scopes_supported", "offline_access") {
-        names = Some(names.unwrap_or_default() + " offline_access");
-    }
-    if let Some(names) = names {
-        login = login.scope(names.trim());
-    }
-    let login = login.begin()?;
-    let callback = browse(login.url()).await?;
-    let token = login.finish(&client, callback).await?;
-    Ok(Session::builder(client).token(token).build())
+    Ok(Authorized::new(client, token))
 }
 
 /// Who this client is for the provider: known already, by a document, or from now on.
-async fn client(provider: &Provider, handed_over: &HandedOver) -> Result<OAuthClient, Error> {
-    if let Some(id) = &handed_over.client_id {
-        let client = provider.client(id);
-        return Ok(match &handed_over.client_secret {
-            Some(secret) => client.secret(secret),
-            None => client,
-        });
+async fn client(
+    asked: &Asked,
+    provider: &Provider,
+    handed_over: &HandedOver,
+) -> Result<OAuthClient, Error> {
+    let reads_documents =
+        provider.member("client_id_metadata_document_supported") == Some(&true.into());
+    let client = match handed_over {
+        HandedOver { client_id: Some(id), client_secret: Some(secret), .. } => {
+            provider.client(id).secret(secret)
+        }
+        HandedOver { client_id: Some(id), private_key_pem: Some(pem), .. } => {
+            provider.client(id).signing_key(SigningKey::from_pem(pem)?)
+        }
+        HandedOver { client_id: Some(id), .. } => provider.client(id),
+        _ if reads_documents => provider.client(DOCUMENT),
+        _ => {
+            let metadata = ClientMetadata::new("reqwest-oauth2").redirect_uri(REDIRECT_URI);
+            asked.registered_client(provider, &metadata).await?
+        }
+    };
+    Ok(client)
+}
+
+/// Whether this grant is the provider's way, for a client that has what it takes.
+fn offers(provider: &Provider, grant: &str) -> bool {
+    let listed = provider.member("grant_types_supported").and_then(|list| list.as_array());
+    listed.is_some_and(|listed| listed.iter().any(|name| name == grant))
+}
+
+async fn token_by(client: &OAuthClient, grant: impl Grant) -> Result<Token, Error> {
+    Session::builder(client.clone()).grant(grant).build().token().await
+}
+
+/// A person logs in, in a browser.
+async fn log_in(client: &OAuthClient, scope: Option<String>) -> Result<Token, Error> {
+    let mut request = client.authorization_code(REDIRECT_URI)?;
+    if let Some(scope) = scope {
+        request = request.scope(scope);
     }
-    if provider.member("client_id_metadata_document_supported") == Some(&true.into()) {
-        return Ok(provider.client(DOCUMENT));
-    }
-    let metadata = ClientMetadata::new("reqwest-oauth2").redirect_uri(REDIRECT_URI);
-    let registration = provider.register(&metadata).await?;
-    provider.registered_client(&registration)
+    let login = request.begin()?;
+    let callback = browse(login.url()).await?;
+    login.finish(client, callback).await
 }
 
 /// An assertion that the provider takes: the workload's own, or one that an identity provider gives for what it
 /// said of a person.
 fn assertion(
-    provider: &Provider,
-    resource: &str,
+    asked: &Asked,
+    found: &Discovered,
     handed_over: &HandedOver,
 ) -> Result<JwtBearer, Error> {
     if let Some(jwt) = handed_over.valid_jwt.clone() {
-        return Ok(JwtBearer::new(move || std::future::ready(Ok::<_, Error>(jwt.clone()))));
+        return Ok(JwtBearer::new(move || ready(Ok::<_, Error>(jwt.clone()))));
     }
     let HandedOver {
         idp_client_id: Some(id),
@@ -99,10 +106,10 @@ fn assertion(
         return Err(Error::permanent("there is nothing to assert"));
     };
     let id_token = TypedToken::of_type(id_token, ID_TOKEN);
-    let exchange = TokenExchange::new(move || std::future::ready(Ok::<_, Error>(id_token.clone())))
+    let exchange = TokenExchange::new(move || ready(Ok::<_, Error>(id_token.clone())))
         .requested_token_type(ID_JAG)
-        .audience(provider.issuer())
-        .resource(resource);
+        .audience(found.provider.issuer())
+        .resource(found.resource_id().unwrap_or(asked.url().as_str()));
     let idp = OAuthClient::new(id, endpoint)?.accept_token_type("N_A");
     let idp = Session::builder(idp).grant(exchange).build();
     Ok(JwtBearer::new(move || {
@@ -119,56 +126,4 @@ async fn browse(url: &str) -> Result<String, Error> {
     let location = response.headers().get(http::header::LOCATION);
     let location = location.and_then(|location| location.to_str().ok());
     location.map(str::to_owned).ok_or_else(|| Error::permanent("the browser stays where it is"))
-}
-
-/// TEMPORARY: until the session does this.
-#[derive(Clone, Default)]
-pub(crate) struct Tokens(Arc<tokio::sync::Mutex<State>>);
-#[derive(Default)]
-struct State {
-    session: Option<Session>,
-    scope: Option<String>,
-}
-impl Tokens {
-    pub(crate) async fn send(
-        &self,
-        http: &reqwest::Client,
-        request: reqwest::Request,
-        handed_over: &HandedOver,
-    ) -> Result<reqwest::Response, Box<dyn std::error::Error + Send + Sync>> {
-        let mut state = self.0.lock().await;
-        let mut tries = 0;
-        loop {
-            let copy = request.try_clone().ok_or("stream")?;
-            let response = match &state.session {
-                Some(session) => session.execute(http, copy).await?,
-                None => http.execute(copy).await?,
-            };
-            tries += 1;
-            let status = response.status().as_u16();
-            if tries > 2 || !(status == 401 || status == 403) {
-                return Ok(response);
-            }
-            let challenges = Challenge::all(response.headers());
-            let challenge = challenges.iter().find(|c| {
-                c.scheme().eq_ignore_ascii_case("bearer") || c.scheme().eq_ignore_ascii_case("dpop")
-            });
-            let Some(challenge) = challenge else { return Ok(response) };
-            let mut names: Vec<String> = Vec::new();
-            for n in state
-                .scope
-                .iter()
-                .flat_map(|s| s.split(' '))
-                .chain(challenge.scope().iter().flat_map(|s| s.split(' ')))
-            {
-                if !names.iter().any(|k| k == n) {
-                    names.push(n.to_owned());
-                }
-            }
-            let scope = (!names.is_empty()).then(|| names.join(" "));
-            state.scope = scope.clone();
-            let url = request.url().clone();
-            state.session = Some(log_in(&url, challenge, scope, handed_over).await?);
-        }
-    }
 }

@@ -8,7 +8,8 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use reqwest::{Request, RequestBuilder, Response};
+use reqwest::{RequestBuilder, Response};
+use reqwest_oauth2::{RequestError, ResourceSession};
 use rmcp::model::ClientJsonRpcMessage;
 use rmcp::transport::streamable_http_client::{
     StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
@@ -26,30 +27,21 @@ const JSON: &str = "application/json";
 #[derive(Clone)]
 pub(crate) struct Http {
     http: reqwest::Client,
-    tokens: crate::tokens::Tokens,
-    handed_over: Arc<crate::handed_over::HandedOver>,
+    session: ResourceSession,
 }
 
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum HttpError {
-    #[error(transparent)]
-    Send(#[from] reqwest::Error),
-    #[error(transparent)]
-    Token(#[from] Box<dyn std::error::Error + Send + Sync>),
-}
+type HttpError = RequestError<reqwest::Error>;
 
 impl Http {
-    pub(crate) fn new(handed_over: crate::handed_over::HandedOver) -> Result<Self, HttpError> {
-        Ok(Self {
-            http: reqwest::Client::builder().no_proxy().build()?,
-            tokens: Default::default(),
-            handed_over: Arc::new(handed_over),
-        })
+    pub(crate) fn new(session: ResourceSession) -> reqwest::Result<Self> {
+        let redirects = reqwest_oauth2::redirect_policy_within_origin();
+        let http = reqwest::Client::builder().redirect(redirects).no_proxy().build()?;
+        Ok(Self { http, session })
     }
 
-    async fn send(&self, request: Request) -> Result<Response, HttpError> {
-        Ok(self.tokens.send(&self.http, request, &self.handed_over).await?)
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let request = request.build().map_err(send_error)?;
+        self.session.execute(&self.http, request).await.map_err(StreamableHttpError::Client)
     }
 
     fn request(
@@ -64,15 +56,6 @@ impl Http {
             Some(id) => request.header(SESSION_ID, &*id),
             None => request,
         }
-    }
-
-    async fn answer(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        let request = request.build().map_err(HttpError::from);
-        let sent = match request {
-            Ok(request) => self.send(request).await,
-            Err(error) => Err(error),
-        };
-        sent.map_err(StreamableHttpError::Client)
     }
 }
 
@@ -91,7 +74,7 @@ impl StreamableHttpClient for Http {
             .request(Method::POST, &uri, session_id, headers)
             .header(ACCEPT, format!("{EVENT_STREAM}, {JSON}"))
             .json(&message);
-        let response = self.answer(request).await?;
+        let response = self.send(request).await?;
         if matches!(response.status(), StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
             return Ok(StreamableHttpPostResponse::Accepted);
         }
@@ -120,7 +103,7 @@ impl StreamableHttpClient for Http {
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<(), Failure> {
         let request = self.request(Method::DELETE, &uri, Some(session_id), headers);
-        let status = self.answer(request).await?.status();
+        let status = self.send(request).await?.status();
         match status {
             StatusCode::METHOD_NOT_ALLOWED => Ok(()),
             status if status.is_success() => Ok(()),
@@ -141,7 +124,7 @@ impl StreamableHttpClient for Http {
         if let Some(id) = last_event_id {
             request = request.header("Last-Event-ID", id);
         }
-        let response = self.answer(request).await?;
+        let response = self.send(request).await?;
         match response.status() {
             StatusCode::METHOD_NOT_ALLOWED => Err(StreamableHttpError::ServerDoesNotSupportSse),
             status if status.is_success() => Ok(events(response)),
@@ -162,12 +145,16 @@ fn events(response: Response) -> BoxStream<'static, Result<Sse, SseError>> {
 async fn body(response: Response) -> Result<Vec<u8>, Failure> {
     let (mut stream, mut body) = (response.bytes_stream(), Vec::new());
     while let Some(chunk) = stream.next().await {
-        body.extend_from_slice(&chunk.map_err(|error| StreamableHttpError::Client(error.into()))?);
+        body.extend_from_slice(&chunk.map_err(send_error)?);
         if body.len() > MAX_ANSWER {
             return Err(StreamableHttpError::ResponseBodyTooLarge { max_size: MAX_ANSWER });
         }
     }
     Ok(body)
+}
+
+fn send_error(error: reqwest::Error) -> Failure {
+    StreamableHttpError::Client(RequestError::Send(error))
 }
 
 fn unexpected(status: StatusCode) -> Failure {

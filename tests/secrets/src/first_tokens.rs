@@ -3,8 +3,8 @@
 use reqwest::header::LOCATION;
 use reqwest_oauth2::testing::{Fault, ProviderBuilder, ResourceDocument};
 use reqwest_oauth2::{
-    Challenge, ClientMetadata, Error, OAuthClient, PendingImplicitLogin, PendingLogin, Pkce,
-    ProtectedResource, Provider,
+    Asked, Authorize as _, BrowserLogin, Challenge, ClientMetadata, Error, OAuthClient,
+    PendingImplicitLogin, PendingLogin, Pkce, ProtectedResource, Provider, Session,
 };
 use serde_json::{Map, Value};
 use url::Url;
@@ -28,6 +28,64 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     device(log, secrets, &world).await;
     discovery(log, secrets, &world).await;
     resource(log, secrets).await;
+    resource_session(log, secrets).await;
+}
+
+/// From a bare 401 to a session, and one step up.
+async fn resource_session(log: &Log, secrets: &mut Secrets) {
+    let world = World::with(|provider| {
+        let provider = provider.protected_resource([ResourceDocument::InChallenge]);
+        provider.registration(true).require_scope("/api/admin", "admin")
+    })
+    .await;
+    let shown = log.clone();
+    let open = move |login: BrowserLogin| {
+        shown.show(&login);
+        async move {
+            let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+            let response = http.no_proxy().build().unwrap().get(login.url()).send().await.unwrap();
+            login.finish(response.headers()[LOCATION].to_str().unwrap()).await
+        }
+    };
+    let login = OAuthClient::for_resource(world.provider.api_url()).in_browser(REDIRECT_URI, open);
+    log.show(&login);
+    let hook = {
+        let (log, login) = (log.clone(), login.clone());
+        move |asked: Asked| {
+            let (log, login) = (log.clone(), login.clone());
+            async move {
+                log.show(&asked);
+                log.show(&asked.discover().await?);
+                let authorized = login.authorize(asked).await?;
+                log.show(&authorized);
+                Ok(authorized)
+            }
+        }
+    };
+    let builder = Session::on_challenge(world.provider.api_url(), hook).unwrap();
+    log.show(&builder);
+    let session = builder.clock(world.clock.reader()).build();
+    let http = plain_http();
+    let get = async |path: &str| {
+        let request = http.get(world.provider.api_url() + path).build().unwrap();
+        session.execute(&http, request).await.unwrap().status().as_u16()
+    };
+    assert_eq!((get("").await, get("/admin").await), (200, 200));
+    log.show(&session);
+    log.show(&session.api());
+    let plain = session.session().await.unwrap().unwrap();
+    secrets.plant_token(&plain.token().await.unwrap());
+    for request in world.provider.token_requests() {
+        secrets.plant("code or verifier", request.param("code").unwrap());
+        secrets.plant("code or verifier", request.param("code_verifier").unwrap());
+    }
+    // A plain session's error that asks for more.
+    let world = World::with(|provider| provider.require_scope("/api", "admin")).await;
+    let session = world.session().token(world.token()).build();
+    let request = http.get(world.provider.api_url()).build().unwrap();
+    let error = session.execute(&http, request).await.unwrap_err();
+    log.show(Error::find_in(&error).unwrap().step_up().unwrap());
+    log.show_error(&error);
 }
 
 /// From an API to a registered client.

@@ -32,6 +32,7 @@ async fn nothing_that_is_shown_or_logged_has_a_secret() {
     malformed_answers::run(&log, &mut secrets).await;
     sign_out::run(&log, &mut secrets).await;
     keys::run(&log, &mut secrets).await;
+    keys::bound(&log, &mut secrets).await;
     stores::run(&log, &mut secrets).await;
     types::all_were_shown(&log);
 

@@ -18,6 +18,8 @@ pub(crate) struct AuthorizationRequest {
     /// The redirect URI if the request had one.
     redirect_uri: Option<String>,
     challenge: Option<CodeChallenge>,
+    /// The thumbprint of the key that the code is to be bound to (RFC 9449 §10).
+    jkt: Option<String>,
     acr_values: String,
 }
 
@@ -34,9 +36,9 @@ pub(crate) enum RequestError {
 }
 
 impl AuthorizationRequest {
-    /// Of which client the request says it is.
-    pub(crate) fn client_id(query: &str) -> String {
-        Query::parse(query).given("client_id").unwrap_or_default().to_owned()
+    /// A parameter of the query; empty where it is not there.
+    pub(crate) fn param(query: &str, name: &str) -> String {
+        Query::parse(query).given(name).unwrap_or_default().to_owned()
     }
 
     /// `resource`: what the request must be for, if anything.
@@ -78,6 +80,7 @@ impl AuthorizationRequest {
                 response_type,
                 redirect_uri: redirect_uri.map(str::to_owned),
                 challenge,
+                jkt: query.given("dpop_jkt").map(str::to_owned),
                 acr_values: query.given("acr_values").unwrap_or_default().to_owned(),
             }),
         }
@@ -96,13 +99,13 @@ impl AuthorizationRequest {
         config: &Config,
         now: SystemTime,
     ) -> (Callback, Params) {
-        let Self { callback, scope, redirect_uri, challenge, .. } = self;
+        let Self { callback, scope, redirect_uri, challenge, jkt, .. } = self;
         let params = match self.response_type {
             ResponseType::Code => {
                 let code = credentials.families.new_token("ac");
                 credentials.codes.insert(
                     code.clone(),
-                    CodeBinding { scope, redirect_uri, challenge },
+                    CodeBinding { scope, redirect_uri, challenge, jkt },
                     now,
                 );
                 vec![("code".to_owned(), code)]

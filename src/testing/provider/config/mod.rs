@@ -26,6 +26,8 @@ pub(crate) use targets::Targets;
 use std::time::Duration;
 
 use crate::testing::clock::Clock;
+#[cfg(all(feature = "keys", feature = "testing"))]
+use crate::testing::provider::dpop::DpopRules;
 
 /// The scope of a grant that asked for none.
 pub(crate) const DEFAULT_SCOPE: &str = "read write";
@@ -48,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) registration: RegistrationConfig,
     /// `None` if the builder has not said which.
     pub(crate) assertions: Option<Assertions>,
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    pub(crate) dpop: DpopRules,
     pub(crate) targets: Targets,
     pub(crate) token_delay: Duration,
     pub(crate) api_delay: Duration,
@@ -70,6 +74,8 @@ impl Default for Config {
             resource: ResourceConfig::default(),
             registration: RegistrationConfig::default(),
             assertions: None,
+            #[cfg(all(feature = "keys", feature = "testing"))]
+            dpop: DpopRules::default(),
             targets: Targets::default(),
             token_delay: Duration::ZERO,
             api_delay: Duration::ZERO,

@@ -20,10 +20,10 @@ pub(crate) async fn endpoint(
     let body = drain(body, KEPT_BODY).await.map_err(|_| CloseConnection)?;
     let request = RecordedApiRequest::new(&head, body);
     let members = json!({ "ok": true, "path": request.path() });
-    let decision = shared.api_arrived(request);
+    let (decision, headers) = shared.api_arrived(request);
     delay(shared.config.api_delay).await;
     shared.api_gate.pass().await;
-    Ok(match decision {
+    let mut response = match decision {
         ApiDecision::Rejected(status, challenge) => {
             let mut response = response::empty(status);
             response.headers_mut().extend(challenge.map(|value| (WWW_AUTHENTICATE, value)));
@@ -37,5 +37,7 @@ pub(crate) async fn endpoint(
             }
             None => response::json(StatusCode::OK, &members),
         },
-    })
+    };
+    response.headers_mut().extend(headers);
+    Ok(response)
 }

@@ -38,6 +38,7 @@ fn document(shared: &Shared) -> Value {
         "authorization_endpoint": at("/authorize"),
         "token_endpoint": at("/token"),
         "device_authorization_endpoint": at("/device_authorization"),
+        "pushed_authorization_request_endpoint": at("/par"),
         "revocation_endpoint": at("/revoke"),
         "introspection_endpoint": at("/introspect"),
         "response_types_supported": ["code", "token"],
@@ -55,6 +56,9 @@ fn document(shared: &Shared) -> Value {
         "token_endpoint_auth_methods_supported": methods(&shared.config),
         "authorization_response_iss_parameter_supported": shared.config.authorization.send_iss,
     });
+    if shared.config.authorization.require_pushed {
+        document["require_pushed_authorization_requests"] = json!(true);
+    }
     if shared.config.registration.open {
         document["registration_endpoint"] = json!(at("/register"));
     }

@@ -24,6 +24,18 @@ pub(crate) enum Grant<'a> {
 }
 
 impl<'a> Grant<'a> {
+    /// The thumbprint of the key that what is presented is bound to.
+    pub(crate) fn key<'b>(&self, credentials: &'b Credentials, client: &Client) -> Option<&'b str> {
+        match self {
+            Self::AuthorizationCode(presented) => credentials.codes.key_of(presented.code),
+            // RFC 9449 §5: the refresh tokens of confidential clients are bound to the client already.
+            Self::RefreshToken { token, .. } if client.is_public() => {
+                credentials.families.key_of_refresh(token)
+            }
+            _ => None,
+        }
+    }
+
     /// Reads what can be told of a token request of this client without the state.
     pub(crate) fn read(
         request: &'a RecordedTokenRequest,
@@ -82,7 +94,7 @@ impl<'a> Grant<'a> {
         config: &Config,
         now: SystemTime,
     ) -> Result<Issued, OAuthError> {
-        let Credentials { families, codes, devices } = credentials;
+        let Credentials { families, codes, devices, .. } = credentials;
         match self {
             Self::AuthorizationCode(presented) => codes.redeem(&presented, families, config, now),
             Self::DeviceCode(code) => {

@@ -31,6 +31,10 @@ pub(crate) struct Issued {
     pub(crate) family: usize,
     /// Whether this answers a token exchange (RFC 8693).
     pub(crate) exchanged: bool,
+    /// The thumbprint of the key that they are bound to (RFC 9449 §6).
+    pub(crate) jkt: Option<String>,
+    /// Whether the response says so.
+    pub(crate) shows_key: bool,
 }
 
 /// A token that is accepted now.
@@ -40,6 +44,8 @@ pub(crate) struct Live<'a> {
     pub(crate) scope: &'a str,
     pub(crate) owner: Owner,
     pub(crate) expires: Option<SystemTime>,
+    /// The thumbprint of the key that it is bound to.
+    pub(crate) jkt: Option<&'a str>,
 }
 
 /// Every token issued so far.
@@ -57,6 +63,8 @@ struct Family {
     current: Option<String>,
     scope: String,
     owner: Owner,
+    /// The thumbprint of the key that its refresh tokens are bound to, for a public client.
+    jkt: Option<String>,
     revoked: bool,
 }
 
@@ -67,6 +75,7 @@ struct AccessToken {
     resources: Vec<String>,
     /// `None` if the lifetime is beyond what the clock can tell.
     expires: Option<SystemTime>,
+    jkt: Option<String>,
 }
 
 struct RefreshToken {
@@ -90,6 +99,7 @@ impl TokenFamilies {
             current: current.clone(),
             scope: scope.to_owned(),
             owner,
+            jkt: None,
             revoked: false,
         });
         Issued {
@@ -98,6 +108,8 @@ impl TokenFamilies {
             scope: scope.to_owned(),
             family,
             exchanged: false,
+            jkt: None,
+            shows_key: false,
         }
     }
 
@@ -138,7 +150,31 @@ impl TokenFamilies {
             refresh_token = Some(next);
         }
         let access_token = self.new_access(index, &scope, &asked.resources, config, now);
-        Ok(Issued { access_token, refresh_token, scope, family: index, exchanged: false })
+        Ok(Issued {
+            access_token,
+            refresh_token,
+            scope,
+            family: index,
+            exchanged: false,
+            jkt: None,
+            shows_key: false,
+        })
+    }
+
+    /// Binds what was issued to the key with this thumbprint.
+    pub(crate) fn bind(&mut self, issued: &mut Issued, jkt: Option<String>) {
+        if let Some(token) = self.access.get_mut(&issued.access_token) {
+            token.jkt.clone_from(&jkt);
+        }
+        if let Some(family) = self.families.get_mut(issued.family) {
+            family.jkt.clone_from(&jkt);
+        }
+        issued.jkt = jkt;
+    }
+
+    /// The thumbprint of the key that a refresh token is bound to.
+    pub(crate) fn key_of_refresh(&self, token: &str) -> Option<&str> {
+        self.families.get(self.refresh.get(token)?.family)?.jkt.as_deref()
     }
 
     pub(crate) fn accepts_access(&self, token: &str, now: SystemTime) -> bool {
@@ -156,14 +192,15 @@ impl TokenFamilies {
 
     /// What is known of an access or a refresh token that is accepted now.
     pub(crate) fn live(&self, token: &str, now: SystemTime) -> Option<Live<'_>> {
-        let Some(AccessToken { family, scope, expires, .. }) = self.access.get(token) else {
+        let Some(AccessToken { family, scope, expires, jkt, .. }) = self.access.get(token) else {
             return self.live_refresh(token);
         };
         if expires.is_some_and(|expires| expires <= now) {
             return None;
         }
         let owner = self.live_family(*family)?.owner;
-        Some(Live { is_access: true, family: *family, scope, owner, expires: *expires })
+        let (family, jkt) = (*family, jkt.as_deref());
+        Some(Live { is_access: true, family, scope, owner, expires: *expires, jkt })
     }
 
     /// Revokes a refresh token with its family, or an access token alone
@@ -195,8 +232,9 @@ impl TokenFamilies {
     fn live_refresh(&self, token: &str) -> Option<Live<'_>> {
         let entry = self.refresh.get(token).filter(|entry| entry.retired.is_none())?;
         let family = self.live_family(entry.family)?;
-        let (scope, owner) = (&family.scope, family.owner);
-        Some(Live { is_access: false, family: entry.family, scope, owner, expires: None })
+        let Family { scope, owner, jkt, .. } = family;
+        let (family, owner, jkt) = (entry.family, *owner, jkt.as_deref());
+        Some(Live { is_access: false, family, scope, owner, expires: None, jkt })
     }
 
     fn live_family(&self, family: usize) -> Option<&Family> {
@@ -214,7 +252,7 @@ impl TokenFamilies {
         let token = self.new_token("at");
         let expires = now.checked_add(config.lifetime);
         let resources = resources.iter().map(|resource| (*resource).to_owned()).collect();
-        let entry = AccessToken { family, scope: scope.to_owned(), resources, expires };
+        let entry = AccessToken { family, scope: scope.to_owned(), resources, expires, jkt: None };
         self.access.insert(token.clone(), entry);
         token
     }
