@@ -65,11 +65,11 @@ pub mod from_oauth2 {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/requests-oauthlib.md")]
 pub mod from_requests_oauthlib {}
-#[cfg(any(not(doctest), feature = "keys"))]
 #[cfg(any(not(doctest), all(feature = "keys", feature = "testing")))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/keys.md")]
 pub mod keys {}
+#[cfg(any(not(doctest), feature = "keys"))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/mcp.md")]
 pub mod mcp {}
