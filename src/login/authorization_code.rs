@@ -179,7 +179,10 @@ impl Proof {
     fn params(&self) -> Vec<(&'static str, &str)> {
         let mut params: Vec<(&'static str, &str)> = Vec::new();
         if let Some((challenge, method)) = &self.challenge {
-            params.extend([("code_challenge", challenge.as_str()), ("code_challenge_method", method)]);
+            params.extend([
+                ("code_challenge", challenge.as_str()),
+                ("code_challenge_method", method),
+            ]);
         }
         #[cfg(feature = "keys")]
         params.extend(self.key.iter().map(|key| ("dpop_jkt", key.thumbprint())));
@@ -191,7 +194,13 @@ impl Proof {
             state,
             verifier: self.challenge.map(|_| self.verifier),
             #[cfg(feature = "keys")]
-            dpop_key: self.key.as_ref().map(SigningKey::to_pem).transpose()?.flatten().map(Into::into),
+            dpop_key: self
+                .key
+                .as_ref()
+                .map(SigningKey::to_pem)
+                .transpose()?
+                .flatten()
+                .map(Into::into),
         })
     }
 }
