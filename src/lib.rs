@@ -90,6 +90,8 @@
 //!
 //! # Features
 //!
+//! - `blocking`: sessions, and requests through `reqwest::blocking`, for programs without async (the module
+//!   `blocking`).
 //! - `encryption`: encrypts what a store holds, with your key (`store::EncryptedStore`).
 //! - `file-store` (on by default): a store in files, `store::FileStore`.
 //! - `keyring`: a store in the keychain of macOS, Windows or the Secret Service, `store::KeyringStore`.
@@ -114,6 +116,9 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+#[cfg(feature = "blocking")]
+#[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+pub mod blocking;
 mod challenge;
 mod client;
 mod clock;

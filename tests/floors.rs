@@ -21,7 +21,7 @@ const FLOORS: [&[&str]; 10] = [
     &["session"],
     &["sessions", "resource"],
     &["request"],
-    &["middleware", "tower"],
+    &["middleware", "tower", "blocking"],
 ];
 
 /// A folder of `session` that is a floor of its own. It imports nothing of the crate.

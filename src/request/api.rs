@@ -265,7 +265,7 @@ impl Session {
         Ok(self.with_origins(Some(origins.try_into()?)))
     }
 
-    fn with_origins(&self, origins: Option<Origins>) -> Api {
+    pub(crate) fn with_origins(&self, origins: Option<Origins>) -> Api {
         let is_foreground = self.0.config().is_foreground();
         Api {
             source: Source::One(self.clone()),

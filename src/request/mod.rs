@@ -40,4 +40,8 @@ pub use request_error::RequestError;
 pub use request_options::{RequestOptions, SentWithoutToken};
 pub use send_request::SendRequest;
 #[cfg(feature = "tower")]
-pub(crate) use stack::{Stack, StackRequest, StackResponse, path_of};
+pub(crate) use stack::path_of;
+#[cfg(any(feature = "blocking", feature = "tower"))]
+pub(crate) use stack::{Stack, StackRequest, StackResponse};
+#[cfg(feature = "blocking")]
+pub(crate) use stack::{head_of, is_url_for, path_of_url};

@@ -303,13 +303,7 @@ impl Api {
                 Err(error) if handling.goes_bare_after(&error) => {
                     return Ok((exchange.replay_bare(response).await?, true));
                 }
-                // A new login may help.
-                Err(error)
-                    if matches!(self.source, Source::Resource(_))
-                        && error.is_reauthorization_required() =>
-                {
-                    break;
-                }
+                Err(error) if self.is_login_over(&error) => break,
                 another => another?,
             };
             let Some(another) = another else { break };
@@ -322,6 +316,11 @@ impl Api {
             }
         }
         Ok((response, false))
+    }
+
+    /// Whether a new login may help.
+    fn is_login_over(&self, error: &Error) -> bool {
+        matches!(&self.source, Source::Resource(resource) if resource.is_over(error))
     }
 
     /// Has somebody log in for what the resource asks, and sends the request again; a few times.

@@ -3,15 +3,14 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{Extensions, HeaderMap, Method, StatusCode};
 use reqwest::{Body, Request, Response, ResponseBuilderExt};
 use url::Url;
 
 use super::send_request::SendRequest;
-use super::stack::{Stack, StackRequest, StackResponse, path_of_url};
+use super::stack::{Stack, StackRequest, StackResponse, head_of, is_url_for, path_of_url};
 use crate::error::Error;
-use crate::origin::{Origins, may_carry_token};
+use crate::origin::Origins;
 
 impl<S: SendRequest> Stack for S {
     type Request = Request;
@@ -20,13 +19,7 @@ impl<S: SendRequest> Stack for S {
 
     #[inline]
     fn is_for(&self, request: &Request, origins: Option<&Origins>) -> Result<bool, Error> {
-        match origins {
-            Some(origins) => Ok(origins.allow(request.url())),
-            None if may_carry_token(request.url()) => Ok(true),
-            None => Err(Error::config(
-                "the request's URL must not carry a token: it is not https (or http to loopback), or it has user info",
-            )),
-        }
+        is_url_for(request.url(), origins)
     }
 
     fn path(&self, address: &Url) -> NonZeroU64 {
@@ -113,10 +106,7 @@ impl StackRequest for Request {
 
     fn probe(&self, url: &Url) -> Option<Self> {
         let mut probe = Self::new(Method::HEAD, url.clone());
-        *probe.headers_mut() = self.headers().clone();
-        for of_body in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, EXPECT] {
-            probe.headers_mut().remove(of_body);
-        }
+        *probe.headers_mut() = head_of(self.headers());
         Some(probe)
     }
 }

@@ -8,12 +8,13 @@ use std::num::NonZeroU64;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{Extensions, HeaderMap, Method, StatusCode};
 use reqwest::Body;
 use url::{Position, Url};
 
 use crate::error::Error;
-use crate::origin::Origins;
+use crate::origin::{Origins, may_carry_token};
 
 /// A way to send one request, any number of times.
 pub(crate) trait Stack: Send + Sized {
@@ -117,6 +118,27 @@ pub(crate) fn path_of(origin_and_path: impl Hash) -> NonZeroU64 {
     NonZeroU64::new(KEYS.hash_one(origin_and_path)).unwrap_or(NonZeroU64::MIN)
 }
 
-pub(super) fn path_of_url(url: &Url) -> NonZeroU64 {
+pub(crate) fn path_of_url(url: &Url) -> NonZeroU64 {
     path_of(&url[..Position::AfterPath])
+}
+
+/// [`Stack::is_for`], for a request with a URL.
+#[inline]
+pub(crate) fn is_url_for(url: &Url, origins: Option<&Origins>) -> Result<bool, Error> {
+    match origins {
+        Some(origins) => Ok(origins.allow(url)),
+        None if may_carry_token(url) => Ok(true),
+        None => Err(Error::config(
+            "the request's URL must not carry a token: it is not https (or http to loopback), or it has user info",
+        )),
+    }
+}
+
+/// The headers of a request, but for those of its body.
+pub(crate) fn head_of(headers: &HeaderMap) -> HeaderMap {
+    let mut head = headers.clone();
+    for of_body in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, EXPECT] {
+        head.remove(of_body);
+    }
+    head
 }

@@ -78,6 +78,8 @@ pub struct Asked {
     pub(super) challenge: Option<Challenge>,
     pub(super) scope: Option<String>,
     pub(super) client: Option<OAuthClient>,
+    /// The provider does not know that client any more.
+    pub(super) is_client_unknown: bool,
     pub(super) http: Option<HttpClient>,
     pub(super) clock: Clock,
     pub(super) keeper: Keeper,
@@ -166,7 +168,7 @@ impl Asked {
     }
 
     /// The application as registered with this provider: the registration that is kept, or a new one where
-    /// there is none, or where its secret has expired
+    /// there is none, where its secret has expired, or where the provider does not know it any more
     /// ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)). It is kept for this issuer
     /// and these metadata, for all users, in the session's store.
     ///
@@ -180,7 +182,11 @@ impl Asked {
     ) -> Result<OAuthClient, Error> {
         let now = self.clock.now();
         let kept = self.keeper.registration(provider.issuer(), metadata).await?;
-        let kept = kept.filter(|kept| kept.secret_expires_at().is_none_or(|ends| now < ends));
+        let unknown = self.client().filter(|_| self.is_client_unknown);
+        let kept = kept.filter(|kept| {
+            kept.secret_expires_at().is_none_or(|ends| now < ends)
+                && unknown.is_none_or(|client| client.client_id() != kept.client_id())
+        });
         let registration = match kept {
             Some(kept) => kept,
             None => {

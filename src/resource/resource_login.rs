@@ -29,6 +29,7 @@ impl OAuthClient {
             document: None,
             known: None,
             choose: None,
+            set_up: None,
             scope: None,
             way: None,
         }
@@ -38,6 +39,7 @@ impl OAuthClient {
 type Open = Arc<dyn Fn(BrowserLogin) -> BoxFuture<'static, Result<Token, BoxError>> + Send + Sync>;
 type Show = Arc<dyn Fn(&PendingDeviceLogin) + Send + Sync>;
 type Known = Arc<dyn Fn(&Provider) -> Option<OAuthClient> + Send + Sync>;
+type SetUp = Arc<dyn Fn(OAuthClient) -> OAuthClient + Send + Sync>;
 type Choose = Arc<dyn Fn(&[String]) -> Option<String> + Send + Sync>;
 
 /// How a person logs in.
@@ -84,6 +86,7 @@ pub struct ResourceLogin {
     document: Option<String>,
     known: Option<Known>,
     choose: Option<Choose>,
+    set_up: Option<SetUp>,
     scope: Option<String>,
     way: Option<Way>,
 }
@@ -128,6 +131,16 @@ impl ResourceLogin {
         choose: impl Fn(&[String]) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         self.choose = Some(Arc::new(choose));
+        self
+    }
+
+    /// What each client is set up with, however the provider knows it: `|client| client.dpop()`, say, with
+    /// the feature `keys`.
+    pub fn configure_client(
+        mut self,
+        set_up: impl Fn(OAuthClient) -> OAuthClient + Send + Sync + 'static,
+    ) -> Self {
+        self.set_up = Some(Arc::new(set_up));
         self
     }
 
@@ -201,6 +214,13 @@ impl ResourceLogin {
         asked.discovered(resource, chosen).await
     }
 
+    fn configured(&self, client: OAuthClient) -> OAuthClient {
+        match &self.set_up {
+            Some(set_up) => set_up(client),
+            None => client,
+        }
+    }
+
     /// The application, as the provider knows it.
     async fn client_of(&self, asked: &Asked, found: &Discovered) -> Result<OAuthClient, Error> {
         let provider = &found.provider;
@@ -241,7 +261,7 @@ impl Authorize for ResourceLogin {
             check_pkce(&found.provider)?;
         }
         let client = self.client_of(&asked, &found).await?;
-        let client = found.for_resource(client).with_clock(asked.clock.clone());
+        let client = self.configured(found.for_resource(client).with_clock(asked.clock.clone()));
         let scope = scope_union([found.scope(&asked).as_deref(), self.scope.as_deref()]);
         let token = match way {
             Way::Browser { redirect_uri, open } => {
@@ -255,7 +275,11 @@ impl Authorize for ResourceLogin {
                 if let Some(max_age) = asked.max_age() {
                     request = request.extra_param("max_age", max_age.as_secs().to_string());
                 }
-                let login = BrowserLogin { pending: request.begin()?, client: client.clone() };
+                let pending = match client.requires_pushed_requests() {
+                    true => request.push().await?,
+                    false => request.begin()?,
+                };
+                let login = BrowserLogin { pending, client: client.clone() };
                 open(login).await.map_err(as_ours)?
             }
             Way::Device(show) => {
@@ -272,16 +296,16 @@ impl Authorize for ResourceLogin {
     }
 
     fn restore(&self, client: OAuthClient) -> Result<OAuthClient, Error> {
-        let Some(provider) = client.provider() else { return Ok(client) };
-        let known = self.known.as_ref().and_then(|known| known(provider));
-        match known {
+        let known = client.provider().and_then(|provider| self.known.as_ref()?(provider));
+        let client = match known {
             Some(known) if known.client_id() == client.client_id() => {
-                Ok(client.resources().into_iter().fold(known, OAuthClient::resource))
+                client.resources().into_iter().fold(known, OAuthClient::resource)
             }
             // It is another one now.
-            Some(_) => Err(Error::config("the application has another client id now")),
-            None => Ok(client),
-        }
+            Some(_) => return Err(Error::config("the application has another client id now")),
+            None => client,
+        };
+        Ok(self.configured(client))
     }
 }
 

@@ -12,6 +12,7 @@
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use url::Url;
 use super::asked::{Asked, Authorize, Authorized};
 use super::builder::SetUp;
 use super::kept::{Keeper, KeptClient};
-use crate::challenge::Challenge;
+use crate::challenge::{Challenge, may_new_token_help};
 use crate::client::{HttpClient, OAuthClient, Provider};
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
@@ -76,6 +77,8 @@ pub(super) struct Inner {
 pub(super) struct Login {
     session: Session,
     client: OAuthClient,
+    /// The provider does not know the client any more.
+    is_unknown: AtomicBool,
 }
 
 #[derive(Default)]
@@ -198,6 +201,14 @@ impl ResourceSession {
         usable(&login, target, limit).await
     }
 
+    /// Whether only a new login helps after this error of the present one.
+    pub(crate) fn is_over(&self, error: &Error) -> bool {
+        match &*self.0.present.load() {
+            Some(login) => login.is_over(error),
+            None => error.is_reauthorization_required(),
+        }
+    }
+
     /// What tokens are for, unless a request says otherwise: what the login is for.
     pub(crate) fn target(&self) -> &Target {
         &self.0.target
@@ -213,7 +224,10 @@ impl ResourceSession {
         let granted = sent.token().and_then(|token| token.scope());
         let need = match StepUp::asked_by(status, headers, granted) {
             Some(asked) => Need::of(&asked, granted)?,
-            None if status == StatusCode::UNAUTHORIZED => {
+            // A 401 that is not about the token is nobody's to log in for.
+            None if status == StatusCode::UNAUTHORIZED
+                && (sent.token().is_none() || may_new_token_help(headers)) =>
+            {
                 let mut challenges = Challenge::all(headers);
                 let is_ours = |one: &Challenge| {
                     ["bearer", "dpop"].iter().any(|ours| one.scheme().eq_ignore_ascii_case(ours))
@@ -349,8 +363,20 @@ async fn usable(
     let driver = &login.session.0;
     match driver.usable(target, limit).await {
         Ok(snapshot) => Ok(Some((driver.clone(), snapshot))),
-        Err(error) if error.is_reauthorization_required() => Ok(None),
+        Err(error) if login.is_over(&error) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+impl Login {
+    /// Whether only a new login helps after this error. One is that the provider does not know a client any
+    /// more that registered itself: its secret has expired, or the registration is gone.
+    fn is_over(&self, error: &Error) -> bool {
+        let is_unknown = self.client.registration().is_some() && error.has_code("invalid_client");
+        if is_unknown {
+            self.is_unknown.store(true, Ordering::Relaxed);
+        }
+        is_unknown || error.is_reauthorization_required()
     }
 }
 
@@ -403,7 +429,7 @@ impl Inner {
         if let Some(store) = &self.store {
             builder = builder.store(store.clone(), self.user.clone());
         }
-        Login { session: builder.build(), client }
+        Login { session: builder.build(), client, is_unknown: AtomicBool::new(false) }
     }
 
     /// Has somebody log in, and goes on with that.
@@ -414,6 +440,9 @@ impl Inner {
             challenge: need.challenge,
             scope: need.scope,
             client: before.as_ref().map(|login| login.client.clone()),
+            is_client_unknown: before
+                .as_ref()
+                .is_some_and(|login| login.is_unknown.load(Ordering::Relaxed)),
             http: self.http.clone(),
             clock: self.clock.clone(),
             keeper: self.keeper.clone(),

@@ -1,6 +1,8 @@
 //! Everything over loopback HTTP, against the embedded provider.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "blocking")]
+mod blocking;
 mod client;
 mod doc_links;
 #[cfg(feature = "keys")]

@@ -106,6 +106,11 @@ impl Provider {
         self.shared.lock().judge.renew_nonces();
     }
 
+    /// Forgets every client that has registered itself: it is answered with `invalid_client`.
+    pub fn forget_registered_clients(&self) {
+        self.shared.lock().clients.clear();
+    }
+
     /// Queues an error response: the next authorization request in order is answered with
     /// this error at once (RFC 6749 §4.1.2.1), log-in page or not.
     pub fn deny_next_authorization(&self, error: &str, description: Option<&str>) {

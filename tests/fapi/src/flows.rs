@@ -86,7 +86,7 @@ pub(crate) async fn restart(before: &Peer<'_>, after: &Peer<'_>) {
 
 async fn log_in(peer: &Peer<'_>) -> Token {
     let request = peer.app.authorization_code(REDIRECT_URI).unwrap().scope("openid api:read");
-    let login = request.begin().unwrap();
+    let login = if peer.pushes { request.push().await } else { request.begin() }.unwrap();
     let callback = peer.server.browse(login.url()).await;
     login.finish(&peer.app, callback).await.unwrap()
 }

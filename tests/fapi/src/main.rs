@@ -13,7 +13,7 @@ use reqwest_oauth2::{ClientAuthentication, SigningKey};
 use serde_json::{Value, json};
 use server::{Peer, Server};
 
-const CASES: [&str; 3] = ["signing", "signed-secret", "self-signed"];
+const CASES: [&str; 5] = ["fapi", "fapi-mtls", "signing", "signed-secret", "self-signed"];
 
 #[tokio::main]
 async fn main() {
@@ -44,6 +44,13 @@ async fn peer<'a>(server: &'a Server, name: &str) -> Peer<'a> {
             let app = server.discover(name, &http).await.signing_key(signing_key(server));
             server.peer(app.dpop(), http)
         }
+        "fapi-mtls" => {
+            let http = server.client(Some("client"));
+            let app = server.discover(name, &http).await;
+            server
+                .peer(app.authentication(ClientAuthentication::TlsClientAuth), http)
+                .with_certificate()
+        }
         "signed-secret" => {
             let http = server.client(None);
             let app =
@@ -64,7 +71,7 @@ async fn peer<'a>(server: &'a Server, name: &str) -> Peer<'a> {
 /// What the server has counted. One that wants nonces asks
 /// each process for the first one, and for no other.
 fn check(stats: &Value, case: &str, nonces: u64) {
-    let is_bound = case == "signing";
+    let is_bound = ["fapi", "signing"].contains(&case);
     let (asked, errors) = if is_bound {
         (2, json!({ "invalid_request": 1, "use_dpop_nonce": 2 }))
     } else {

@@ -22,6 +22,8 @@ pub(crate) struct Peer<'a> {
     pub(crate) server: &'a Server,
     pub(crate) app: OAuthClient,
     pub(crate) http: reqwest::Client,
+    /// Whether its authorization requests are pushed.
+    pub(crate) pushes: bool,
     /// The API: by the door that the client comes through.
     api: String,
 }
@@ -56,7 +58,8 @@ impl Server {
     }
 
     pub(crate) fn peer(&self, app: OAuthClient, http: reqwest::Client) -> Peer<'_> {
-        Peer { server: self, app, http, api: format!("{}/api", self.issuer) }
+        let pushes = app.client_id().starts_with("fapi");
+        Peer { server: self, app, http, pushes, api: format!("{}/api", self.issuer) }
     }
 
     /// Goes where a browser goes, until it comes back to us.

@@ -213,7 +213,7 @@ fn misses() -> Vec<(u16, String)> {
 }
 
 #[tokio::test]
-async fn whatever_one_location_answers_the_next_is_asked() {
+async fn mcp_disc_b_whatever_one_location_answers_the_next_is_asked() {
     for (status, body) in misses() {
         let note = format!("{status} {}", body.get(..40).unwrap_or(&body));
         for failing in 1..=2 {

@@ -85,7 +85,7 @@ async fn what_a_challenge_names_has_to_be_there_and_nothing_else_is_asked() {
 }
 
 #[tokio::test]
-async fn c34_a_challenge_leads_nowhere_that_only_this_network_knows() {
+async fn c9728_7_4_a_and_c34_a_challenge_leads_nowhere_that_only_this_network_knows() {
     for (named, why) in [
         ("http://api.example/meta", "it is plain http"),
         ("/meta", "is not an absolute URL"),

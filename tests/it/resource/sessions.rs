@@ -52,7 +52,7 @@ fn asked(world: &World, name: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn from_a_bare_401_to_an_answered_request() {
+async fn c9728_7_4_a_from_a_bare_401_to_an_answered_request() {
     let world = world(|p| p).await;
     let session = session(&world, login(&world));
     assert_eq!(get(&world, &session, "").await, 200);
@@ -204,6 +204,68 @@ async fn a_client_whose_secret_has_expired_is_registered_again() {
 }
 
 #[tokio::test]
+async fn a_client_that_the_provider_has_forgotten_is_registered_again() {
+    let world = world(|p| p).await;
+    let directory = tempfile::tempdir().unwrap();
+    let start = || {
+        let builder = login(&world).session().unwrap().clock(world.clock.reader());
+        builder.store(FileStore::directory(directory.path()), "me").build()
+    };
+    let first = start();
+    assert_eq!(get(&world, &first, "").await, 200);
+    for (round, by_deadline) in [(2, true), (3, false)] {
+        world.provider.forget_registered_clients();
+        // Found out by a renewal that is due, and by one after a 401.
+        if by_deadline {
+            world.clock.forward(3600.0);
+        } else {
+            world.provider.revoke_access_tokens();
+        }
+        assert_eq!(get(&world, &first, "").await, 200);
+        let counts = world.provider.counts();
+        assert_eq!((counts.registrations, counts.authorizations), (round, round));
+    }
+    first.shutdown().await.unwrap();
+    // And another process goes on as the new one.
+    world.clock.forward(3600.0);
+    assert_eq!(get(&world, &start(), "").await, 200);
+    assert_eq!(world.provider.counts().registrations, 3);
+}
+
+#[tokio::test]
+async fn a_login_goes_on_when_nobody_waits_for_it_any_more() {
+    let world = world(|p| p).await;
+    let (started, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (starts, waits) = (started.clone(), go.clone());
+    let open = move |login: BrowserLogin| {
+        let (starts, waits) = (starts.clone(), waits.clone());
+        async move {
+            starts.add_permits(1);
+            waits.acquire().await.unwrap().forget();
+            browsed(login).await
+        }
+    };
+    let login = OAuthClient::for_resource(world.provider.api_url()).in_browser(CALLBACK, open);
+    let session = session(&world, login);
+    {
+        let only = get(&world, &session, "");
+        tokio::pin!(only);
+        tokio::select! {
+            _ = &mut only => panic!("nobody waited"),
+            permit = started.acquire() => permit.unwrap().forget(),
+        }
+    }
+    go.add_permits(1);
+    world.provider.wait_for_token_requests(1).await;
+    while session.session().await.unwrap().is_none() {
+        world.round_trips().await;
+    }
+    assert_eq!(get(&world, &session, "").await, 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.authorizations, counts.api_without_token), (1, 1));
+}
+
+#[tokio::test]
 async fn known_ids_go_first_then_the_document_then_a_registration() {
     const ID: &str = "https://tool.example/client.json";
     let document = json!({ "redirect_uris": [CALLBACK] });
@@ -228,7 +290,7 @@ async fn known_ids_go_first_then_the_document_then_a_registration() {
 }
 
 #[tokio::test]
-async fn mcp_scope_a_of_the_challenge_else_all_else_none() {
+async fn c9728_7_2_a_and_mcp_scope_a_of_the_challenge_else_all_else_none() {
     let offered = json!(["a", "b"]);
     for (needed, named, offline, expected) in [
         (Some("a"), Some(&offered), false, Some("a")),
@@ -305,6 +367,33 @@ async fn c9470_4_a_a_stronger_login_is_asked_for() {
     assert_eq!(asked(&world, "acr_values").as_deref(), Some("strong"));
     assert_eq!(asked(&world, "max_age").as_deref(), Some("60"));
     assert_eq!(world.provider.counts().authorizations, 2, "at first nobody knew of it");
+}
+
+#[tokio::test]
+async fn c9126_5_a_a_server_that_takes_pushed_requests_only_gets_one() {
+    let world = world(|p| p.require_pushed_authorization_requests(true)).await;
+    let session = session(&world, login(&world));
+    assert_eq!(get(&world, &session, "").await, 200);
+    assert!(asked(&world, "request_uri").is_some());
+}
+
+#[cfg(feature = "keys")]
+#[tokio::test]
+async fn each_client_is_set_up_as_the_application_wants_also_after_a_restart() {
+    let world = world(|p| p.dpop(reqwest_oauth2::testing::DpopRules::default())).await;
+    let store = Arc::new(MemoryStore::new());
+    for _ in 0..2 {
+        let login = login(&world).configure_client(OAuthClient::dpop);
+        let builder = login.session().unwrap().clock(world.clock.reader());
+        let session = builder.store(store.clone(), "me").build();
+        assert_eq!(get(&world, &session, "").await, 200);
+        world.clock.forward(3600.0);
+        assert_eq!(get(&world, &session, "").await, 200);
+    }
+    assert_eq!(world.provider.counts().authorizations, 1);
+    for request in world.provider.token_requests() {
+        assert!(request.dpop.is_some());
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use reqwest_oauth2::{
 use serde_json::json;
 
 use super::answer;
-use super::sessions::{get, login, session, world};
+use super::sessions::{get, login, login as login_of, session, world};
 use crate::support::{World, plain_http};
 
 async fn failing(world: &World, session: &reqwest_oauth2::ResourceSession) -> Error {
@@ -176,6 +176,21 @@ async fn mcp_step_a_a_server_that_asks_for_the_same_again_has_one_login_and_then
 }
 
 #[tokio::test]
+async fn a_401_that_is_not_about_the_token_has_nobody_log_in() {
+    let (session, logins) = counted(true);
+    session.log_in().await.unwrap();
+    let api = |request: Request| async move {
+        Ok::<_, std::convert::Infallible>(answer(
+            &request,
+            401,
+            Some("Bearer error=invalid_request"),
+        ))
+    };
+    assert_eq!(session.execute(api, request()).await.unwrap().status(), 401);
+    assert_eq!(logins.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
 async fn what_was_granted_is_not_asked_for_again() {
     let (session, logins) = counted(true);
     let api = |request: Request| async move {
@@ -233,6 +248,39 @@ async fn mcp_pkce_a_a_server_that_does_not_say_that_it_supports_pkce_is_refused(
             (counts.registrations, counts.authorizations, counts.metadata_requests),
             (0, 0, 1)
         );
+    }
+}
+
+#[tokio::test]
+async fn mcp_tls_a_everything_is_https_or_this_machine() {
+    let login = OAuthClient::for_resource("http://api.example/x");
+    assert!(login.session().unwrap_err().is_config());
+    // The redirect URI.
+    let world = world(|p| p).await;
+    let open = |_: BrowserLogin| async { Err::<Token, _>("nobody comes here") };
+    for redirect_uri in ["http://me.example/cb", "/cb", "https://me.example/cb#x"] {
+        let login =
+            OAuthClient::for_resource(world.provider.api_url()).in_browser(redirect_uri, open);
+        let error = failing(&world, &session(&world, login)).await;
+        assert!(error.is_config() && error.to_string().contains("redirect URI"), "{error}");
+    }
+    assert_eq!(world.provider.counts().authorizations, 0);
+    // The server, and its endpoints.
+    for edit in ["issuer", "token_endpoint"] {
+        let world = self::world(|p| {
+            let p = p.resource_metadata(move |members| {
+                if edit == "issuer" {
+                    members.insert("authorization_servers".into(), json!(["http://as.example"]));
+                }
+            });
+            p.metadata(move |members| {
+                members.insert(edit.into(), "http://as.example/token".into());
+            })
+        })
+        .await;
+        let error = failing(&world, &session(&world, login_of(&world))).await;
+        assert!(error.is_config() && error.to_string().contains("plain http"), "{edit}: {error}");
+        assert_eq!(world.provider.counts().registrations, 0);
     }
 }
 

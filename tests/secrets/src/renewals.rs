@@ -99,6 +99,10 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     log.show(&api);
     let layer = OAuthLayer::from(api.clone()).connected_to(world.provider.origin()).unwrap();
     log.show(&layer);
+    let runtime = reqwest_oauth2::blocking::Runtime::new().unwrap();
+    log.show(&runtime);
+    log.show(&runtime.session(session.clone()));
+    log.show(&runtime.api(api.clone()));
     log.show(&layer.layer("a service"));
     log.show(&CloneBodies);
     log.show(&SendOnce);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BufMut, Bytes};
+use http_body_util::{BodyExt, Full};
 use reqwest_oauth2::testing::Provider;
 use reqwest_oauth2::tower::{OAuthLayer, OAuthService, SendOnce};
 use reqwest_oauth2::{Api, BoxError, Error, RequestOptions, Session};
@@ -16,7 +17,7 @@ use tonic::server::{NamedService, UnaryService};
 use tonic::transport::Channel;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
-use tower::{Layer, Service};
+use tower::{Layer, Service, ServiceExt};
 
 use crate::support::World;
 
@@ -212,4 +213,32 @@ async fn one_call_may_be_different() {
     let status = say(server.sent_once(&session), Request::new("hello")).await.unwrap_err();
     assert!(Error::find_in(&status).unwrap().is_reauthorization_required(), "{status:?}");
     assert_eq!(server.tokens(), [None]);
+}
+
+#[tokio::test]
+async fn a_call_whose_body_is_in_memory_is_repeated_after_its_status() {
+    let world = World::new().await;
+    let session = world.session().token(world.token()).build();
+    let server = Server::start(&world).await;
+    world.provider.revoke_access_tokens();
+    let below = server
+        .channel
+        .clone()
+        .map_request(|request: http::Request<Full<Bytes>>| request.map(Body::new));
+    let layer = OAuthLayer::from(server.api(&session)).connected_to(&server.origin).unwrap();
+    // A message as gRPC frames it: not compressed, its length, itself.
+    let message = Bytes::from_static(b"\0\0\0\0\x05hello");
+    let request = http::Request::post(METHOD)
+        .version(http::Version::HTTP_2)
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Full::new(message.clone()))
+        .unwrap();
+    let response = layer.layer(below).oneshot(request).await.unwrap();
+    assert_eq!(response.headers().get("grpc-status"), None);
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), message);
+    assert_eq!(world.token_requests(), 1);
+    let seen = server.seen.lock().unwrap().clone();
+    assert!(seen.iter().all(|(_, message)| message == "hello"));
+    assert_eq!((seen.len(), seen[1].0.clone()), (2, world.saved().pop()));
 }
