@@ -32,6 +32,11 @@ impl Stack for BlockingClient<'_> {
         Some(address)
     }
 
+    #[cfg(feature = "keys")]
+    fn target(&self, request: &Request) -> Option<Url> {
+        Some(request.url().clone())
+    }
+
     fn try_clone(&self, request: &Request) -> Option<Request> {
         request.try_clone()
     }
