@@ -12,13 +12,15 @@ use http::{HeaderMap, StatusCode};
 use reqwest::Request;
 use secrecy::SecretString;
 use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::post::{Endpoint, post};
 use super::settings::Settings;
 use super::{Form, OAuthClient, RequestKind};
 use crate::dpop::{PROOF, Prover, Servers};
-use crate::error::{Error, Kind};
+use crate::error::{BoxError, Error, Kind};
 use crate::keys::SigningKey;
 use crate::observe;
 use crate::token::{KeyBinding, Token};
@@ -31,6 +33,8 @@ pub(super) struct Dpop {
     accepts_bearer: bool,
     /// What is known of the token endpoint. One server may have other nonces for its API.
     servers: Arc<Servers>,
+    /// Held while the token endpoint is asked for a nonce: who comes meanwhile waits for that one.
+    asking: Arc<Mutex<()>>,
     apis: Arc<Servers>,
 }
 
@@ -140,20 +144,32 @@ impl OAuthClient {
     pub(crate) async fn get_nonce(&self, key: &SigningKey, left: Duration) -> Result<(), Error> {
         let settings = self.settings();
         let url = &settings.endpoints.token;
-        if !settings.dpop.servers.should_ask(url, settings.clock.now()) {
+        let has_one = || !settings.dpop.servers.should_ask(url, settings.clock.now());
+        if has_one() {
             return Ok(());
         }
+        let began = Instant::now();
+        let not_asked = |source: BoxError| {
+            Error::new(Kind::Unreachable { endpoint: RequestKind::Refresh.endpoint(), source })
+        };
+        let Ok(_asking) = timeout(left, settings.dpop.asking.lock()).await else {
+            return Err(not_asked("another request for its nonce is under way".into()));
+        };
+        if has_one() {
+            return Ok(());
+        }
+        let left = left.saturating_sub(began.elapsed());
         let mut form = Form::default();
         form.own("grant_type", "refresh_token");
         form.bind_to(key.clone());
         let endpoint = Endpoint { kind: RequestKind::Refresh, url };
         let answered = post(settings, endpoint, &form, left, |_| Ok(())).await;
         answered.map_err(|error| match error.kind() {
-            Kind::ResponseLost { endpoint, .. } | Kind::Timeout { endpoint, .. } => {
-                Error::new(Kind::Unreachable { endpoint, source: error.clone().into() })
-            }
+            Kind::ResponseLost { .. } | Kind::Timeout { .. } => not_asked(error.into()),
             _ => error,
-        })
+        })?;
+        settings.dpop.servers.asked(url, settings.clock.now());
+        Ok(())
     }
 }
 

@@ -84,20 +84,21 @@ impl Servers {
     }
 
     /// Whether the server should be asked for a nonce before something is presented that it might consume
-    /// first: once, if it never gave one; else if the one that there is may have expired. It counts as asked.
+    /// first: once, if it never gave one; else if the one that there is may have expired.
     pub(crate) fn should_ask(&self, url: &Url, now: SystemTime) -> bool {
-        let mut servers = self.lock();
-        let server = server_of(&mut servers, url);
+        let servers = self.lock();
+        let server = servers.iter().find(|server| server.is_of(url));
         let is_old = |at: SystemTime| now.duration_since(at).unwrap_or_default() > NONCE_LIFE;
-        let should = match (&server.known.nonce, server.asked_at) {
+        server.is_none_or(|server| match (&server.known.nonce, server.asked_at) {
             (_, None) => true,
             (Some(_), Some(at)) => is_old(at),
             (None, Some(_)) => false,
-        };
-        if should {
-            server.asked_at = Some(now);
-        }
-        should
+        })
+    }
+
+    /// The server was asked, and has answered.
+    pub(crate) fn asked(&self, url: &Url, now: SystemTime) {
+        server_of(&mut self.lock(), url).asked_at = Some(now);
     }
 
     /// The server has accepted a proof, so it does not wait to be asked.
@@ -245,11 +246,13 @@ mod tests {
         let origin = url("https://a.example");
         let later = |seconds| now() + Duration::from_secs(seconds);
         assert!(servers.should_ask(&origin, now()));
+        servers.asked(&origin, now());
         // It gave none, so it wants none.
         assert!(!servers.should_ask(&origin, later(9_999)));
         servers.hear(&origin, &headers(NONCE, b"n"), false, later(10_000));
         assert!(!servers.should_ask(&origin, later(10_300)));
         assert!(servers.should_ask(&origin, later(10_301)));
+        servers.asked(&origin, later(10_301));
         assert!(!servers.should_ask(&origin, later(10_302)));
         let other = url("https://b.example");
         servers.accepted(&other, now());

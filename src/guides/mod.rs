@@ -13,6 +13,7 @@
 //! | write a client of the Model Context Protocol | [`mcp`] |
 //! | replace what a project does by hand | [`adopting`] |
 //! | migrate from requests-oauthlib, `oauth2`, or my own mutex | [`from_requests_oauthlib`], [`from_oauth2`], [`from_a_mutex`] |
+//! | use keys: signed client authentication, tokens that are bound to a key | [`keys`] |
 //! | handle errors | [`errors`] |
 //! | set up alerts | [`observability`] |
 //! | review the security | [`threat_model`] |
@@ -64,6 +65,10 @@ pub mod from_oauth2 {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/requests-oauthlib.md")]
 pub mod from_requests_oauthlib {}
+#[cfg(any(not(doctest), all(feature = "keys", feature = "testing")))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/keys.md")]
+pub mod keys {}
 #[cfg(any(not(doctest), feature = "keys"))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/mcp.md")]

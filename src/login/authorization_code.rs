@@ -11,7 +11,7 @@ use super::Pkce;
 use super::callback::{Callback, Part};
 use super::pending_login::{Choices, LoginState, exposed, joined};
 use super::pkce::random;
-use crate::client::OAuthClient;
+use crate::client::{Form, OAuthClient};
 use crate::error::{Error, Kind};
 #[cfg(feature = "keys")]
 use crate::keys::SigningKey;
@@ -150,7 +150,7 @@ impl AuthorizationRequest {
     /// Dropping the future drops the request; nothing is left to clean up.
     pub async fn push(&self) -> Result<PendingLogin, Error> {
         let proof = Proof::new(self)?;
-        let state = self.choices.push("code", &proof.params()).await?;
+        let state = self.choices.push("code", &proof.params(), proof.form()).await?;
         proof.login(state)
     }
 }
@@ -187,6 +187,18 @@ impl Proof {
         #[cfg(feature = "keys")]
         params.extend(self.key.iter().map(|key| ("dpop_jkt", key.thumbprint())));
         params
+    }
+
+    /// An empty form, whose request carries a proof where the code is bound to a key
+    /// ([RFC 9449 §10.1](https://www.rfc-editor.org/rfc/rfc9449#section-10.1)).
+    fn form(&self) -> Form {
+        #[cfg_attr(not(feature = "keys"), expect(unused_mut))]
+        let mut form = Form::default();
+        #[cfg(feature = "keys")]
+        if let Some(key) = &self.key {
+            form.bind_to(key.clone());
+        }
+        form
     }
 
     fn login(self, state: LoginState) -> Result<PendingLogin, Error> {

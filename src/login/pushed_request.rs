@@ -12,12 +12,13 @@ use crate::wire::{HttpResponse, ResponseRules, malformed, read_members};
 const LONGEST: usize = 2048;
 
 impl Choices {
-    /// Pushes the request, and gives the URL that names it
+    /// Pushes the request in that form, and gives the URL that names it
     /// ([RFC 9126 §4](https://www.rfc-editor.org/rfc/rfc9126#section-4)).
     pub(super) async fn push(
         &self,
         response_type: &str,
         more: &[(&'static str, &str)],
+        mut form: Form,
     ) -> Result<LoginState, Error> {
         self.check_names(more)?;
         let Some(url) = &self.client.endpoints().pushed_authorization else {
@@ -34,7 +35,6 @@ impl Choices {
             ));
         }
         let state = random();
-        let mut form = Form::default();
         for (name, value) in params {
             form.extra(name, value);
         }

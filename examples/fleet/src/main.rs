@@ -6,6 +6,8 @@
 //! users and tasks to itself. At the end: who was answered what, and how many token requests each side
 //! has made.
 //!
+//! With `--dpop` each login is bound to a key, which all processes have from the store.
+//!
 //! With `--kill` a process is killed (SIGKILL) every second, and another one takes its place.
 
 mod counts;
@@ -60,8 +62,8 @@ struct Args {
     /// A real server, as tests/interop/run starts one with ACCESS_TOKEN_TTL=2
     #[arg(long)]
     issuer: Option<String>,
-    /// Bind each login to a key (DPoP), with the nonces of the real server
-    #[arg(long, requires = "issuer")]
+    /// Bind each login to a key (DPoP): the provider asks for nonces, and takes no proof twice
+    #[arg(long)]
     dpop: bool,
 }
 
@@ -100,7 +102,7 @@ async fn run(args: &Args, place: &Place) -> Result<bool, BoxError> {
     let delay = Duration::from_millis(args.token_delay);
     let [fleets, ones] = match &args.issuer {
         Some(issuer) => FleetProvider::real(issuer, args.dpop),
-        None => FleetProvider::embedded(delay).await?,
+        None => FleetProvider::embedded(delay, args.dpop).await?,
     };
     let users = |whose: &str| -> Vec<UserId> {
         (0..args.tasks).map(|user| UserId::from(format!("{whose}-{user}"))).collect()

@@ -3,7 +3,7 @@
 use std::ops::Sub;
 use std::time::Duration;
 
-use reqwest_oauth2::testing::{Fault, Provider};
+use reqwest_oauth2::testing::{DpopNonces, DpopRules, Fault, Provider, RecordedTokenRequest};
 use reqwest_oauth2::{BoxError, ClientAuthentication, OAuthClient, Token};
 use serde_json::Value;
 
@@ -39,17 +39,17 @@ pub(crate) struct TokenCounts {
 
 impl FleetProvider {
     /// One for the fleet and one for the process by itself.
-    pub(crate) async fn embedded(delay: Duration) -> Result<[Self; 2], BoxError> {
+    pub(crate) async fn embedded(delay: Duration, dpop: bool) -> Result<[Self; 2], BoxError> {
         let one = async || -> Result<Self, BoxError> {
-            let provider =
-                Provider::builder().lifetime(LIFETIME).token_delay(delay).start().await?;
+            let provider = Provider::builder().lifetime(LIFETIME).token_delay(delay);
+            let provider = provider.dpop(rules(dpop)).start().await?;
             Ok(Self {
                 issuer: provider.origin(),
                 token_url: provider.token_url(),
                 api_url: provider.api_url(),
                 client_id: "foo".to_owned(),
                 secret: "potato".to_owned(),
-                dpop: false,
+                dpop,
                 provider: Some(provider),
             })
         };
@@ -76,6 +76,10 @@ impl FleetProvider {
     /// A token of a new login.
     pub(crate) async fn log_in(&self) -> Result<Token, BoxError> {
         if let Some(provider) = &self.provider {
+            if self.dpop {
+                // Bound from the beginning.
+                return Ok(self.app()?.password("johndoe", "A3ddj3w").send().await?);
+            }
             return Ok(serde_json::from_value(provider.log_in())?);
         }
         let app =
@@ -90,11 +94,15 @@ impl FleetProvider {
     pub(crate) async fn counts(&self) -> Result<TokenCounts, BoxError> {
         if let Some(provider) = &self.provider {
             let counts = provider.counts();
+            // A process that has no nonce asks for one without a refresh token.
+            let requests = provider.token_requests();
+            let has_no_token = |one: &RecordedTokenRequest| one.param("refresh_token").is_none();
+            let others = requests.iter().filter(|one| has_no_token(one)).count();
             return Ok(TokenCounts {
-                requests: counts.token_requests,
+                requests: counts.token_requests - u64::try_from(others)?,
                 tokens: counts.refreshes,
                 reuse: counts.reuse_detected,
-                replayed: 0,
+                replayed: counts.replayed_proofs,
             });
         }
         let all = self.get("/stats").await?;
@@ -130,6 +138,16 @@ impl FleetProvider {
         let answer = plain_http()?.get(format!("{}{path}", self.issuer)).send().await?;
         Ok(serde_json::from_slice(&answer.bytes().await?)?)
     }
+}
+
+/// Each answer has a new nonce. Those of many processes are under way at a time.
+fn rules(dpop: bool) -> DpopRules {
+    let mut rules = DpopRules::default();
+    rules.required = dpop;
+    if dpop {
+        rules.nonces = DpopNonces::EachAnswer { window: 100_000 };
+    }
+    rules
 }
 
 pub(crate) fn app(

@@ -205,3 +205,40 @@ async fn nothing_is_presented_where_the_question_for_a_nonce_is_not_answered() {
     assert_eq!(presented(&world.provider)[1..], [None]);
     assert!(world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
 }
+
+#[tokio::test]
+async fn many_sessions_without_a_nonce_ask_for_one_between_them() {
+    let world = World::new().await;
+    let app = client(&world).dpop();
+    let mut tokens = Vec::new();
+    for _ in 0..8 {
+        tokens.push(app.password("johndoe", "A3ddj3w").send().await.unwrap());
+    }
+    // Another process, with a client that has heard nothing.
+    let app = client(&world).dpop();
+    world.provider.set_dpop(rules(|rules| {
+        rules.nonces = DpopNonces::EachAnswer { window: 100 };
+        rules.consumes_before_nonce = true;
+    }));
+    let pause = world.provider.pause_token_requests();
+    let renewals: Vec<_> = tokens
+        .into_iter()
+        .map(|token| {
+            let session = Session::builder(app.clone()).token(token).build();
+            tokio::spawn(async move { session.refresh().await.unwrap() })
+        })
+        .collect();
+    world.provider.wait_for_token_requests(9).await;
+    world.round_trips().await;
+    // The question alone is under way.
+    assert_eq!(world.provider.counts().token_requests, 9);
+    drop(pause);
+    for renewal in renewals {
+        renewal.await.unwrap();
+    }
+    let presented = presented(&world.provider);
+    assert_eq!(presented.len(), 8 + 1 + 8);
+    assert_eq!(presented[8], None);
+    assert!(presented[9..].iter().all(Option::is_some));
+    assert_eq!((world.provider.counts().refreshes, world.provider.counts().reuse_detected), (8, 0));
+}

@@ -232,3 +232,20 @@ async fn a_signing_client_pushes_with_an_assertion() {
     let pushed = world.provider.pushed_authorization_requests().pop().unwrap();
     assert!(pushed.param("client_assertion").is_some() && pushed.authorization.is_none());
 }
+
+/// 9449-10-a: the code is bound to the login's key, and the pushed request carries a proof of its own.
+#[cfg(feature = "keys")]
+#[tokio::test]
+async fn a_pushed_request_of_a_bound_login_carries_a_proof() {
+    let world = world(|p| p).await;
+    let app = app(&world).dpop();
+    let login = app.authorization_code(REDIRECT_URI).unwrap().push().await.unwrap();
+    let callback = browse(login.url()).await;
+    let token = login.finish(&app, callback).await.unwrap();
+    let pushed = world.provider.pushed_authorization_requests().pop().unwrap();
+    assert_eq!(pushed.param("dpop_jkt"), token.dpop_thumbprint());
+    assert!(token.dpop_thumbprint().is_some());
+    let exchange = world.provider.token_requests().pop().unwrap();
+    assert!(pushed.headers.contains_key("dpop"));
+    assert_ne!(pushed.headers["dpop"], exchange.headers["dpop"]);
+}
