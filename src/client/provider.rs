@@ -472,4 +472,19 @@ mod tests {
             assert!(led_to(other).await.unwrap_err().is_config(), "{other}");
         }
     }
+
+    #[test]
+    fn a_kept_provider_is_in_the_network_that_it_was_found_in() {
+        let read = |network: &str| {
+            let kept = format!(
+                r#"{{"issuer":"https://issuer.example","network":{network},"metadata":{{"token_endpoint":"https://10.0.0.1/token"}}}}"#
+            );
+            let again = Provider::of_kept(serde_json::from_str(&kept).unwrap(), None)?;
+            Ok::<_, Error>(serde_json::to_value(again.kept()).unwrap()["network"].to_string())
+        };
+        assert_eq!(read(r#""Private""#).unwrap(), r#""Private""#);
+        for other in ["null", r#""Public""#, r#""LinkLocal""#] {
+            assert!(read(other).unwrap_err().is_config(), "{other}");
+        }
+    }
 }

@@ -383,7 +383,8 @@ async fn each_client_is_set_up_as_the_application_wants_also_after_a_restart() {
     let world = world(|p| p.dpop(reqwest_oauth2::testing::DpopRules::default())).await;
     let store = Arc::new(MemoryStore::new());
     for _ in 0..2 {
-        let login = login(&world).configure_client(OAuthClient::dpop);
+        let login =
+            login(&world).configure_client(|client| client.dpop().refresh_param("tenant", "7"));
         let builder = login.session().unwrap().clock(world.clock.reader());
         let session = builder.store(store.clone(), "me").build();
         assert_eq!(get(&world, &session, "").await, 200);
@@ -391,8 +392,11 @@ async fn each_client_is_set_up_as_the_application_wants_also_after_a_restart() {
         assert_eq!(get(&world, &session, "").await, 200);
     }
     assert_eq!(world.provider.counts().authorizations, 1);
+    assert_eq!(world.provider.counts().refreshes, 2);
     for request in world.provider.token_requests() {
         assert!(request.dpop.is_some());
+        let is_refresh = request.param("grant_type") == Some("refresh_token");
+        assert_eq!(request.param("tenant"), is_refresh.then_some("7"));
     }
 }
 
