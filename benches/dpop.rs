@@ -22,7 +22,7 @@ const MOST_INSTRUCTIONS: f64 = 2000.0;
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     if let Some(what) = callgrind::run() {
-        run(&runtime, &what, |work| callgrind::counted(|times| work(times)));
+        run(&runtime, &what, |work| callgrind::counted(work));
         return ExitCode::SUCCESS;
     }
     let mut targets = Targets::default();

@@ -17,9 +17,9 @@
 //!     Ok(session.shutdown()?)
 //! }
 //! ```
-//!
-//! From the top, each importing only from those below it: [`session`] and [`api`] are what applications hold;
-//! [`runtime`] is the thread; [`blocking_stack`] is what the request path needs of `reqwest::blocking`.
+
+// From the top, each importing only from those below it: `session` and `api` are what applications hold;
+// `runtime` is the thread; `blocking_stack` is what the request path needs of `reqwest::blocking`.
 
 mod api;
 mod blocking_stack;

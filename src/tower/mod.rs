@@ -41,15 +41,10 @@
 //! - [`RequestOptions`](crate::RequestOptions) and [`UserId`](crate::UserId) are extensions of the
 //!   `tonic::Request`. An error of the renewal is the source of the `Status`:
 //!   [`Error::find_in`](crate::Error::find_in) finds it.
-//!
-//! # Files
-//!
-//! From the top, each importing only from those below it:
-//!
-//! - [`service`]: the service that the layer makes;
-//! - [`layer`]: [`OAuthLayer`], and what is set there;
-//! - [`http_stack`]: requests and responses of the `http` crate, and the service below;
-//! - [`clone_request`]: which requests can be sent again.
+
+// From the top, each importing only from those below it: `service` is what the layer makes; `layer` is
+// `OAuthLayer`, and what is set there; `http_stack` is requests and responses of the `http` crate, and the
+// service below; `clone_request` says which requests can be sent again.
 
 mod clone_request;
 mod http_stack;
