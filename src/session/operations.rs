@@ -302,7 +302,7 @@ impl Driver {
     ) -> Result<Option<Arc<Snapshot>>, Error> {
         let accepted_by = sent.take_accepted_by();
         let rejection = Rejection { path: path.get(), accepted_by };
-        let target = &sent.target;
+        let target = sent.target();
         let again = self.enter(|machine, settings, now| {
             machine.rejected(target, sent, rejection, settings, now)
         });
@@ -337,7 +337,7 @@ impl Driver {
         rejected: bool,
     ) {
         self.enter(|machine, _, now| {
-            machine.replayed(&sent.target, sent, path.get(), rejected, now);
+            machine.replayed(sent.target(), sent, path.get(), rejected, now);
         });
     }
 }
