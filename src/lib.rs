@@ -10,7 +10,8 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<()> {
-//!     let client = OAuthClient::new("client-id", "https://provider.example/token")?.secret("secret");
+//!     // The provider's metadata names its endpoints. A client with a secret adds `.secret("…")`.
+//!     let client = OAuthClient::discover("https://provider.example", "client-id").await?;
 //!     let session = Session::builder(client).store(FileStore::file("token.json"), "me").build();
 //!     let result = run(&session).await;
 //!     let saved = session.shutdown().await; // waits until the newest token is in the file
@@ -54,7 +55,8 @@
 //! - **One refresh among replicas.** Processes that share a [`store`] renew each token once between them,
 //!   and [`UserSessions`] serves many users from it.
 //!
-//! [`guides::architecture`] lists the guarantees one by one, with the known gaps.
+//! [`guides::architecture`] lists the guarantees one by one, with the known gaps. [`guides::glossary`]
+//! explains the words.
 //!
 //! # Errors
 //!
