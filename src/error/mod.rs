@@ -66,7 +66,7 @@ impl Error {
 
     /// A failure of your own [`Grant`](crate::Grant) that will not pass by itself: requests get an
     /// error that asks for reauthorization. The grant is asked again after 1 to 10 minutes, since
-    /// somebody may have mended it. The source's text must not hold secrets.
+    /// somebody may have fixed it. The source's text must not hold secrets.
     pub fn permanent(source: impl Into<BoxError>) -> Self {
         Self::new(Kind::Grant { permanent: true, source: source.into() })
     }

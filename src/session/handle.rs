@@ -50,14 +50,14 @@ impl Session {
         self.0.fresh_for(&self.1)?.header.clone()
     }
 
-    /// The present token as it is, expired or not, without any renewal; `None` where there is none
+    /// The current token as it is, expired or not, without any renewal; `None` where there is none
     /// yet.
     pub fn current_token(&self) -> Option<Token> {
         let snapshot = self.0.present(&self.1)?;
         snapshot.header.as_ref().and(snapshot.token()).map(|token| Token::clone(token))
     }
 
-    /// When the login ends by itself: when the refresh token of the present token expires, where the provider
+    /// When the login ends by itself: when the refresh token of the current token expires, where the provider
     /// says it (`refresh_token_expires_in`, `refresh_expires_in`, `x_refresh_token_expires_in`, or a date:
     /// [`Token::refresh_token_expires_at`]); `None` where it does not. A provider may move it with each
     /// renewal.

@@ -35,7 +35,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it is no absolute URI or has a fragment, and in a session with a
+    /// [`Error::is_config`] if it is no absolute URI or has a fragment, and in a session with a
     /// [`grant`](crate::SessionBuilder::grant): there each resource has a session of its own.
     pub fn for_resource(&self, resource: impl AsRef<str>) -> Result<Self, Error> {
         self.for_resources([resource])
@@ -66,7 +66,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it is empty or has characters that no scope has, and in a session with a
+    /// [`Error::is_config`] if it is empty or has characters that no scope has, and in a session with a
     /// [`grant`](crate::SessionBuilder::grant).
     pub fn with_scope(&self, scope: impl AsRef<str>) -> Result<Self, Error> {
         self.with_target(self.1.with_scope(scope.as_ref())?)
