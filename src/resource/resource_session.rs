@@ -1,4 +1,4 @@
-//! `ResourceSession`: bare until the API asks, then one login at a time.
+//! `ResourceSession`: no token until the API asks for one, then one login at a time.
 //!
 //! Each login is a [`Session`] of its own, with its own client: what one authorization server issued is
 //! never shown to another.
@@ -6,9 +6,10 @@
 //! # Concurrency
 //!
 //! - Requests read the current login behind an `ArcSwap`: no lock, no wait.
-//! - One login is under way at a time, in a task of its own that all who want one wait for. Who goes away
-//!   takes nothing with it. The lock is held for looks only, never across an await.
-//! - A login replaces the current one at its end, so others go on with that meanwhile.
+//! - One login is under way at a time, in its own task; all requests that want one wait for it. A request
+//!   that goes away does not stop it. The lock is held for short reads and writes, never across an await.
+//! - A new login replaces the current one when it is complete. Until then other requests use the
+//!   current one.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -40,17 +41,17 @@ const LONGEST_LOGIN: Duration = Duration::from_secs(15 * 60);
 /// How long the same is not asked again after a login that failed or did not help.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// A session for an API that says by itself who may issue its tokens
-/// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)). From
-/// [`OAuthClient::for_resource`], or from [`Session::on_challenge`].
+/// A session for an API that names its authorization server
+/// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)). From [`OAuthClient::for_resource`], or
+/// from [`Session::on_challenge`].
 ///
-/// Requests go to the API bare until it asks for a token. Then somebody logs in, and the request is sent
-/// again; one login at a time, whatever the number of requests. From then on it is a [`Session`], which
-/// renews and saves its token. When the API asks for more (a wider scope, a stronger login), or when only a
-/// new login helps, that begins again; other requests go on with the current token meanwhile. A request
-/// has somebody log in three times at most, and not twice for the same.
+/// Requests go to the API without a token until it asks for one. Then a login begins, and the request is
+/// sent again; there is one login at a time, however many requests wait. From then on a [`Session`] renews
+/// and saves the token. When the API asks for more (a wider scope, a stronger login), or only a new login
+/// helps, another login begins; other requests use the current token meanwhile. A request causes at most
+/// three logins, and never two for the same demand.
 ///
-/// The token goes to the resource's URL, and to what is below it. Cheap to clone; clones are the same
+/// The token goes to the resource's URL, and to URLs below it. Cheap to clone; clones are the same
 /// session.
 #[derive(Clone)]
 pub struct ResourceSession(Arc<Inner>);
@@ -134,7 +135,7 @@ impl ResourceSession {
         Ok(self.0.login().await?.map(|login| login.session.clone()))
     }
 
-    /// Logs in now, as if the API had asked for a token; returns at once where somebody is logged in.
+    /// Logs in now, as if the API had asked for a token. Returns at once if somebody is logged in.
     ///
     /// # Errors
     ///
@@ -152,7 +153,7 @@ impl ResourceSession {
         session.ok_or_else(|| Error::config("the login was replaced by none"))
     }
 
-    /// Ends the login: see [`Session::sign_out`]. The next request is sent bare.
+    /// Ends the login: see [`Session::sign_out`]. The next request is sent without a token.
     ///
     /// # Errors
     ///
@@ -164,7 +165,7 @@ impl ResourceSession {
         }
     }
 
-    /// Waits for what is under way: see [`Session::shutdown`]. A login that is under way is not waited for.
+    /// Waits for running renewals and saves: see [`Session::shutdown`]. Does not wait for a login.
     ///
     /// # Errors
     ///
@@ -176,7 +177,7 @@ impl ResourceSession {
         }
     }
 
-    /// Where its token goes: the resource's URL, and what is below it. For
+    /// Where its token goes: the resource's URL, and URLs below it. For
     /// [`redirect_policy_within`](crate::redirect_policy_within).
     pub fn origins(&self) -> &Origins {
         &self.0.origins
@@ -404,7 +405,7 @@ impl Inner {
             return Ok(());
         };
         let client = self.client_of(kept).and_then(|client| self.authorize.restore(client));
-        // What cannot be used any more is asked for anew.
+        // If it cannot be used any more, ask again.
         if let Ok(client) = client {
             self.present.store(Some(Arc::new(self.login_of(client))));
         }
