@@ -71,6 +71,15 @@ impl Api {
         self.origins.as_ref()
     }
 
+    /// The session whose token requests carry, for [`Session::token`] or [`Session::shutdown`], say; `None`
+    /// for an API of [`UserSessions`] or of a [`ResourceSession`].
+    pub fn session(&self) -> Option<&Session> {
+        match &self.source {
+            Source::One(session) => Some(session),
+            Source::Many(_) | Source::Resource(_) => None,
+        }
+    }
+
     /// Sends the request. `http` is a `&reqwest::Client`, or another [`SendRequest`].
     ///
     /// # Errors
