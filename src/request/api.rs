@@ -117,6 +117,44 @@ impl Api {
         Self::run(self, request, extensions, http, |error| error).await
     }
 
+    /// As [`execute`](Self::execute), for a layer of a stack whose requests have extensions. Those choose, as
+    /// they do for `OAuthMiddleware`: [`RequestOptions`], [`UserId`](crate::UserId),
+    /// [`ReplayBody`](crate::ReplayBody). `http` gets them with each sending.
+    ///
+    /// With an [`Api`] and `next`, what is below it in the stack, a layer is this line:
+    ///
+    /// ```
+    /// # use reqwest::{Request, Response};
+    /// # use reqwest_oauth2::{Api, RequestError, SendRequest, http::Extensions};
+    /// # struct Layer(Api);
+    /// # impl Layer {
+    /// async fn handle<N: SendRequest>(
+    ///     &self,
+    ///     request: Request,
+    ///     extensions: &mut Extensions,
+    ///     next: N,
+    /// ) -> Result<Response, RequestError<N::Error>> {
+    ///     self.0.execute_with_extensions(next, request, extensions).await
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`execute`](Self::execute).
+    pub async fn execute_with_extensions<S: SendRequest>(
+        &self,
+        http: S,
+        request: Request,
+        extensions: &mut Extensions,
+    ) -> Result<Response, RequestError<S::Error>> {
+        Self::run(self, request, extensions, http, |error| error).await
+    }
+
     /// An application's own rule for which responses reject the token, for an API that says 403 or 400 to
     /// one that has expired or was revoked. A 401 that a new token may cure
     /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)) does so in any case. The

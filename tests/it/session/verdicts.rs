@@ -171,7 +171,7 @@ async fn a_token_that_is_marked_is_out_of_use_and_renewed_when_one_is_needed() {
     }
     assert_eq!(world.get(&world.http(&session)).await.unwrap(), 200);
     let second = world.saved.last().access_token().to_owned();
-    assert_eq!(world.shown(), [second.clone()]);
+    assert_eq!(world.shown(), [&*second]);
     // A late mark, and one for a token of nobody's, change nothing.
     for late in [&first, &Token::new("unknown").unwrap()] {
         assert!(session.mark_rejected(late));
