@@ -139,7 +139,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
+    /// [`Error::is_config`] if an origin is no origin, or is plain http and not loopback.
     pub fn api<O>(&self, origins: O) -> Result<Api, Error>
     where
         O: TryInto<Origins>,

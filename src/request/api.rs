@@ -195,7 +195,7 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it is no name of a header.
+    /// [`Error::is_config`] if it is no name of a header.
     pub fn header(mut self, name: impl AsRef<str>) -> Result<Self, Error> {
         let name = HeaderName::from_bytes(name.as_ref().as_bytes())
             .map_err(|_| Error::config("the name of the token's header is no name of a header"))?;
@@ -208,7 +208,7 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it is empty or has characters that cannot stand in a header.
+    /// [`Error::is_config`] if it is empty or has characters that cannot stand in a header.
     pub fn scheme(mut self, scheme: impl AsRef<str>) -> Result<Self, Error> {
         let scheme = scheme.as_ref();
         if scheme.is_empty() || HeaderValue::from_str(scheme).is_err() || !scheme.is_ascii() {
@@ -235,7 +235,7 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the name is empty.
+    /// [`Error::is_config`] if the name is empty.
     pub fn query_parameter(mut self, name: impl Into<Box<str>>) -> Result<Self, Error> {
         let name = name.into();
         if name.is_empty() {
@@ -303,7 +303,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
+    /// [`Error::is_config`] if an origin is no origin, or is plain http and not loopback.
     pub fn api<O>(&self, origins: O) -> Result<Api, Error>
     where
         O: TryInto<Origins>,
@@ -325,7 +325,7 @@ impl Session {
 }
 
 impl ResourceSession {
-    /// The resource, as an API: requests to its URL and below it carry the present token, or none until the
+    /// The resource, as an API: requests to its URL and below it carry the current token, or none until the
     /// resource asks for one. See [`Api`] for what is done with a token
     /// ([RFC 9728 §5](https://www.rfc-editor.org/rfc/rfc9728#section-5)).
     pub fn api(&self) -> Api {
@@ -364,7 +364,7 @@ impl UserSessions {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
+    /// [`Error::is_config`] if an origin is no origin, or is plain http and not loopback.
     pub fn api<O>(&self, origins: O) -> Result<Api, Error>
     where
         O: TryInto<Origins>,

@@ -34,7 +34,7 @@ const MAX_STARTS: u32 = 8;
 const STOOD_STILL: Duration = Duration::from_secs(2);
 
 impl Driver {
-    /// A token that may be used: the present one, with a renewal started in the background where it is
+    /// A token that may be used: the current one, with a renewal started in the background where it is
     /// due; the next one, after a wait, where it has expired. `limit`: the longest wait, if the caller
     /// has one of its own.
     pub(crate) async fn usable(
