@@ -65,6 +65,12 @@ impl Session {
         self.0.runtime.block_on(self.0.session.renew_rejected(rejected))
     }
 
+    /// Takes this token out of use, so that the next request that needs one gets another; see
+    /// [`Session::mark_rejected`](crate::Session::mark_rejected).
+    pub fn mark_rejected(&self, rejected: &Token) -> bool {
+        self.0.session.mark_rejected(rejected)
+    }
+
     /// Starts a new login with this token: saves it, then uses it.
     ///
     /// # Errors

@@ -73,6 +73,15 @@ impl Api {
         self.origins.as_ref()
     }
 
+    /// The session whose token requests carry, for [`Session::token`] or [`Session::shutdown`], say; `None`
+    /// for an API of [`UserSessions`] or of a [`ResourceSession`].
+    pub fn session(&self) -> Option<&Session> {
+        match &self.source {
+            Source::One(session) => Some(session),
+            Source::Many(_) | Source::Resource(_) => None,
+        }
+    }
+
     /// Sends the request. `http` is a `&reqwest::Client`, or another [`SendRequest`].
     ///
     /// # Errors
@@ -108,6 +117,44 @@ impl Api {
     ) -> Result<Response, RequestError<S::Error>> {
         let mut extensions = Extensions::new();
         extensions.insert(options);
+        Self::run(self, request, extensions, http, |error| error).await
+    }
+
+    /// As [`execute`](Self::execute), for a layer of a stack whose requests have extensions. Those choose, as
+    /// they do for `OAuthMiddleware`: [`RequestOptions`], [`UserId`](crate::UserId),
+    /// [`ReplayBody`](crate::ReplayBody). `http` gets them with each sending.
+    ///
+    /// With an [`Api`] and `next`, what is below it in the stack, a layer is this line:
+    ///
+    /// ```
+    /// # use reqwest::{Request, Response};
+    /// # use reqwest_oauth2::{Api, RequestError, SendRequest, http::Extensions};
+    /// # struct Layer(Api);
+    /// # impl Layer {
+    /// async fn handle<N: SendRequest>(
+    ///     &self,
+    ///     request: Request,
+    ///     extensions: &mut Extensions,
+    ///     next: N,
+    /// ) -> Result<Response, RequestError<N::Error>> {
+    ///     self.0.execute_with_extensions(next, request, extensions).await
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`execute`](Self::execute).
+    pub async fn execute_with_extensions<S: SendRequest>(
+        &self,
+        http: S,
+        request: Request,
+        extensions: &mut Extensions,
+    ) -> Result<Response, RequestError<S::Error>> {
         Self::run(self, request, extensions, http, |error| error).await
     }
 

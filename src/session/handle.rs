@@ -107,6 +107,31 @@ impl Session {
         another.map(|snapshot| token_of(&snapshot)).transpose()
     }
 
+    /// As [`renew_rejected`](Self::renew_rejected), but nothing is asked for now: this token is out of use,
+    /// and the next request that needs one gets another
+    /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)). A token that is not the
+    /// present one any more, however late the call, takes nothing out of use.
+    ///
+    /// False if no other token is to be had, as `None` there, or since nothing renews this one: then it stays
+    /// in use. To renew whatever became of the token, call [`refresh`](Self::refresh).
+    ///
+    /// It takes no time, and needs no runtime. Nothing is saved or stored: sessions in other processes go on
+    /// with the token, and so does this one after a restart. What is under way goes on.
+    ///
+    /// ```
+    /// # async fn f(session: reqwest_oauth2::Session) -> Result<(), reqwest_oauth2::Error> {
+    /// let token = session.token().await?;
+    /// // The API says in a message of its own that the token is not good any more.
+    /// if !session.mark_rejected(&token) {
+    ///     println!("a new token does not help");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn mark_rejected(&self, rejected: &Token) -> bool {
+        self.0.mark_rejected(&self.1, rejected)
+    }
+
     /// Starts a new login with this token: saves it, then uses it
     /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)). An earlier failure no
     /// longer counts. A renewal of the earlier login that is still running has no effect on the new
