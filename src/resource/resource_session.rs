@@ -38,7 +38,7 @@ use crate::store::TokenStore;
 
 /// How long a person may take, everything around it included.
 const LONGEST_LOGIN: Duration = Duration::from_secs(15 * 60);
-/// How long the same is not asked again after a login that failed or did not help.
+/// How long the same login is not asked for again after one that failed or did not help.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// A session for an API that names its authorization server
@@ -69,7 +69,7 @@ pub(super) struct Inner {
     pub(super) target: Target,
     pub(super) keeper: Keeper,
     pub(super) present: ArcSwapOption<Login>,
-    /// Whether it was looked for in the store. Held while somebody looks.
+    /// Whether the store was searched for it. Held during the search.
     pub(super) restored: tokio::sync::Mutex<bool>,
     pub(super) state: Mutex<State>,
 }
@@ -85,7 +85,7 @@ pub(super) struct Login {
 #[derive(Default)]
 pub(super) struct State {
     flight: Option<Flight>,
-    /// What was asked, and what came of it: an error, or nothing that helped.
+    /// What was asked, and the result: an error, or a login that did not help.
     quiet: Option<(Aim, Option<Error>, Instant)>,
 }
 
@@ -126,7 +126,7 @@ impl ResourceSession {
         Self(Arc::new(inner))
     }
 
-    /// The present login, also one in the store; `None` if nobody is logged in.
+    /// The current login, from memory or the store; `None` if nobody is logged in.
     ///
     /// # Errors
     ///
@@ -187,7 +187,7 @@ impl ResourceSession {
         self.0.is_foreground
     }
 
-    /// The present login, if it is in memory.
+    /// The current login, if it is in memory.
     pub(crate) fn present(&self) -> Option<Arc<Driver>> {
         self.0.present.load().as_ref().map(|login| login.session.0.clone())
     }
@@ -225,7 +225,7 @@ impl ResourceSession {
         let granted = sent.token().and_then(|token| token.scope());
         let need = match StepUp::asked_by(status, headers, granted) {
             Some(asked) => Need::of(&asked, granted)?,
-            // A 401 that is not about the token is nobody's to log in for.
+            // No login helps against a 401 that is not about the token.
             None if status == StatusCode::UNAUTHORIZED
                 && (sent.token().is_none() || may_new_token_help(headers)) =>
             {
@@ -249,8 +249,8 @@ impl ResourceSession {
         self.0.state().quiet = Some((need.aim, None, Instant::now()));
     }
 
-    /// Another token than the one that was sent: of a login that somebody else has made meanwhile, or of a
-    /// new one.
+    /// Another token than the one that was sent: from a login that another request made meanwhile, or from
+    /// a new login.
     pub(crate) async fn authorize(
         &self,
         need: &Need,
@@ -273,7 +273,8 @@ impl ResourceSession {
             }
             let flight = self.flight(need)?;
             let outcome = flight.outcome.clone().await;
-            // What another request wanted may have failed for reasons of its own.
+            // The login of another request may have failed for a reason that does not concern this
+            // one.
             if flight.aim == need.aim {
                 outcome?;
                 return self.usable(self.target(), None).await;
@@ -346,7 +347,7 @@ impl Need {
 }
 
 impl State {
-    /// What came of the same a short while ago.
+    /// The result of the same login a short while ago.
     fn is_quiet(&self, aim: &Aim) -> Option<&Option<Error>> {
         let (_, error, _) = self
             .quiet
@@ -370,8 +371,8 @@ async fn usable(
 }
 
 impl Login {
-    /// Whether only a new login helps after this error. One is that the provider does not know a client any
-    /// more that registered itself: its secret has expired, or the registration is gone.
+    /// Whether only a new login helps after this error. That includes a registered client that the provider
+    /// no longer knows: its secret has expired, or the registration is gone.
     fn is_over(&self, error: &Error) -> bool {
         let is_unknown = self.client.registration().is_some() && error.has_code("invalid_client");
         if is_unknown {
@@ -387,7 +388,7 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The present login; the one in the store, if nobody has looked there yet.
+    /// The current login, or the stored one if the store was not searched yet.
     async fn login(&self) -> Result<Option<Arc<Login>>, Error> {
         if let Some(login) = self.present.load_full() {
             return Ok(Some(login));
@@ -433,7 +434,7 @@ impl Inner {
         Login { session: builder.build(), client, is_unknown: AtomicBool::new(false) }
     }
 
-    /// Has somebody log in, and goes on with that.
+    /// Logs in, and uses that login from then on.
     async fn log_in(&self, need: Need) -> Result<(), Error> {
         let before = self.present.load_full();
         let asked = Asked {
@@ -454,7 +455,7 @@ impl Inner {
             Ok(Err(_)) => return Err(Error::new(Kind::Panicked("the login for a resource"))),
             Err(_) => return Err(Error::new(Kind::GrantTimeout(LONGEST_LOGIN))),
         };
-        // A store that is down costs the next process a login, not this one.
+        // If the store is down, the next process needs a new login; this one does not.
         match self.keep(&client).await {
             Err(error) if !error.is_store() => return Err(error),
             _ => {}
