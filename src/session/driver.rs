@@ -6,8 +6,8 @@
 //! - Every decision is the [`Machine`]'s, behind a `std::sync::Mutex` that is held for one event at a
 //!   time, never across an await, and never while code of the application runs. The snapshot is
 //!   replaced only under that lock.
-//! - What the machine wants done is done by one detached worker (see `work`), which is there while
-//!   something is to be done.
+//! - One detached worker carries out the machine's actions (see `work`). It exists while there is
+//!   something to do.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -32,7 +32,7 @@ use crate::token::Token;
 
 /// What the monotonic clock counts from.
 ///
-/// Before every clock of a runtime: one that stands still, as tests have it, may be behind the others.
+/// It lies before the clock of every runtime: a paused clock, as in tests, may be behind the others.
 static START: LazyLock<Instant> = LazyLock::new(|| {
     let now = Instant::from_std(std::time::Instant::now());
     now.checked_sub(Duration::from_secs(24 * 3600)).unwrap_or(now)
@@ -49,7 +49,7 @@ pub(crate) struct Driver {
 }
 
 pub(super) struct State {
-    /// One of the two is there: the machine, or what is left of it between renewals.
+    /// Exactly one of the two exists: the machine, or its resting form between renewals.
     awake: Option<Box<SessionMachine>>,
     resting: Option<Resting<Arc<Snapshot>, Error>>,
     pub(super) worker: Option<Arc<Worker>>,
@@ -121,7 +121,7 @@ impl Driver {
         (self.config.clock.now() < snapshot.freshness.due).then_some(snapshot)
     }
 
-    /// What the hot path would send, without keeping hold of the snapshot.
+    /// What the hot path would send, without keeping the snapshot.
     #[inline(always)]
     pub(crate) fn fresh_header(&self) -> Option<HeaderValue> {
         let snapshot = self.published.load();
@@ -141,7 +141,7 @@ impl Driver {
         (self.config.clock.now() < snapshot.freshness.due).then(|| snapshot.clone())
     }
 
-    /// The present token for a target, fresh or not.
+    /// The current token for a target, fresh or not.
     pub(super) fn present(&self, target: &Target) -> Option<Arc<Snapshot>> {
         self.published.load().of(target).cloned()
     }

@@ -1,8 +1,8 @@
-//! `Snapshot`: one token with all that a request needs of it, immutable. That of a login holds those for its
-//! other targets, so a request for any of them needs one look.
+//! `Snapshot`: one token with everything that a request needs, immutable. The snapshot of a login holds
+//! those for its other targets, so a request for any of them loads one snapshot.
 //!
 //! The hot path loads it, compares the clock with `freshness`, and clones `header`. Its only
-//! mutable parts are two marks that requests leave on it.
+//! mutable parts are two marks that requests set.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub(crate) struct Snapshot {
     is_rejected: bool,
     /// The path that accepted this token first since it came into use, or since the last 401; zero: none.
     accepted_by: AtomicU64,
-    /// No response has to show the update any more.
+    /// No response needs to show the update any more.
     is_update_over: AtomicBool,
     /// A request's responses show the update.
     is_update_taken: AtomicBool,
@@ -179,7 +179,8 @@ impl Snapshot {
         })
     }
 
-    /// The same access tokens with another refresh token: an update for whoever saves tokens.
+    /// The same access tokens with another refresh token: an update for applications that save
+    /// tokens.
     pub(crate) fn with_refresh_token(&self, token: Token) -> Self {
         Self {
             accepted_by: AtomicU64::new(self.accepted_by.load(Ordering::Relaxed)),
@@ -339,9 +340,8 @@ fn freshness(token: &Token, can_renew: bool, inputs: &FreshnessInputs) -> Freshn
     Freshness::of(issued, inputs.now, deadline, inputs.policy, jitter(token))
 }
 
-/// Between -1 and 1, and the same for the same token wherever it is: were it drawn by each process
-/// that shares the token, the earliest of them would decide, and tokens be renewed the sooner the
-/// more processes there are.
+/// Between -1 and 1, and the same for one token in every process. If each process drew its own, the
+/// earliest would decide, and tokens would be renewed the earlier the more processes there are.
 fn jitter(token: &Token) -> f64 {
     let digest = Sha256::digest(token.access_token());
     let draw = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);

@@ -1,7 +1,7 @@
-//! The token: what the provider gave, with an absolute deadline.
+//! The token: the provider's response, with an absolute deadline.
 //!
-//! Invariants: the access token can stand in a header, or there is none, and then there is a refresh token
-//! and the deadline is over; the deadline lies between 1970 and 9999.
+//! Invariants: the access token is valid in a header, or there is none: then there is a refresh token, and
+//! the deadline has passed; the deadline lies between 1970 and 9999.
 
 mod access_token;
 mod deadline;
@@ -51,14 +51,14 @@ use crate::keys::SigningKey;
 ///
 /// `Debug` shows no secret. Serialising with serde does: that is how a token is stored. The JSON
 /// form is that of requests-oauthlib and Authlib (`expires_at` as seconds since 1970, a number);
-/// what they or Go's x/oauth2 (`expiry`, RFC 3339) wrote is read as it is, and a stored token that
+/// files of these and of Go's x/oauth2 (`expiry`, RFC 3339) load unchanged, and a stored token that
 /// has only a negative `expires_in` is expired when loaded. A stored token with only a positive
 /// `expires_in` counts from the moment it is loaded, as in requests-oauthlib. A stored token without
-/// `access_token`, but with a refresh token, is expired. Its type may be any: what is stored was
-/// accepted once.
+/// `access_token`, but with a refresh token, is expired. Any token type is accepted: it was accepted
+/// before it was stored.
 ///
-/// Where the provider says how long the refresh token lives, the JSON has the date too, as
-/// `refresh_token_expires_at`, beside what the provider sent.
+/// If the provider says how long the refresh token lives, the JSON also has the date, as
+/// `refresh_token_expires_at`, in addition to what the provider sent.
 ///
 /// ```
 /// use reqwest_oauth2::Token;
@@ -82,7 +82,7 @@ pub struct Token {
     rare: Option<Box<Rare>>,
 }
 
-/// What nearly every token's type is.
+/// The type of nearly every token.
 const BEARER: &str = "Bearer";
 
 /// The type of a token that is bound to a key
@@ -114,7 +114,7 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the text cannot stand in an `Authorization` header: empty, or
+    /// [`Error::is_config`] if the text cannot stand in an `Authorization` header: empty, or
     /// with characters other than printable ASCII
     /// ([RFC 6749 Appendix A.12](https://www.rfc-editor.org/rfc/rfc6749#appendix-A.12)).
     pub fn new(access_token: impl Into<String>) -> Result<Self, Error> {
@@ -132,8 +132,8 @@ impl Token {
         }))
     }
 
-    /// The first token of a session that has only a refresh token: it has no access token, and no API
-    /// sees it.
+    /// The first token of a session that has only a refresh token: it has no access token, and is
+    /// never sent to an API.
     pub(crate) fn only_refresh_token(refresh_token: String) -> Self {
         Self {
             access_token: AccessToken::none(),
@@ -194,8 +194,8 @@ impl Token {
     }
 
     /// The token as one that was issued at that moment, with the lifetime that follows from its deadline;
-    /// and whether it was expired then. Such a deadline is dropped: a clock is wrong, its own or ours, and
-    /// taken at its word the token would be renewed for every request.
+    /// and whether it was expired then. Such a deadline is dropped: the provider's clock or ours is wrong,
+    /// and otherwise every request would renew the token.
     pub(crate) fn issued(mut self, at: DateTime<Utc>) -> (Self, bool) {
         if self.refresh_token_expires_at().is_some_and(|deadline| deadline <= at) {
             self.clear_login_deadline();
@@ -211,9 +211,8 @@ impl Token {
         (self, false)
     }
 
-    /// The same token with a refresh token; with an empty text, without one. Another refresh token than
-    /// before has no deadline yet
-    /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
+    /// The same token with this refresh token, or without one if the text is empty. A different refresh
+    /// token has no deadline yet ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
     pub fn with_refresh_token(mut self, refresh_token: impl Into<String>) -> Self {
         let text = refresh_token.into();
         if self.refresh_token().is_some_and(|old| old != text) {
@@ -243,7 +242,7 @@ impl Token {
     }
 
     /// The same token with a lifetime: the time from the token request to its deadline, in whole seconds,
-    /// at least one. It decides how long before the deadline the token is renewed. Zero: unknown.
+    /// at least one. It decides how long before the deadline the token is renewed. Zero means unknown.
     ///
     /// Set the deadline first ([`with_expires_at`](Self::with_expires_at) forgets the lifetime). A token
     /// without a deadline has no lifetime
@@ -281,9 +280,8 @@ impl Token {
         self.access_token.text()
     }
 
-    /// The token type, as the provider or the store has it: some spelling of `Bearer` or `DPoP`, or another
-    /// type that means Bearer and that was stored
-    /// ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)).
+    /// The token type, as the provider or the store has it: `Bearer` or `DPoP` in any spelling, or a stored
+    /// type that means Bearer ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)).
     pub fn token_type(&self) -> &str {
         self.token_type.as_deref().unwrap_or(BEARER)
     }
@@ -294,13 +292,13 @@ impl Token {
         self.refresh_token.as_ref().map(ExposeSecret::expose_secret)
     }
 
-    /// The granted scope, where the provider named one; otherwise it is the scope of the request
+    /// The granted scope, if the provider named it. Otherwise it is the scope of the request
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(&self) -> Option<&str> {
         self.scope.as_deref()
     }
 
-    /// When the access token expires; `None` where the provider did not say
+    /// When the access token expires; `None` if the provider did not say
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
         self.expires_at
@@ -313,10 +311,10 @@ impl Token {
         seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs)
     }
 
-    /// When the refresh token expires; `None` where there is none, or where the provider did not say.
+    /// When the refresh token expires; `None` if there is none, or if the provider did not say.
     /// Providers say it as a lifetime that counts from the token request (`refresh_token_expires_in`,
-    /// `refresh_expires_in`, `x_refresh_token_expires_in`) or as a date (`refresh_token_expires_at`). A
-    /// stored token that has only a lifetime does not say what it counts from.
+    /// `refresh_expires_in`, `x_refresh_token_expires_in`) or as a date (`refresh_token_expires_at`).
+    /// In a stored token a lifetime alone does not count: its beginning is unknown.
     pub fn refresh_token_expires_at(&self) -> Option<DateTime<Utc>> {
         self.refresh_token().and_then(|_| login_deadline::read(self.extra()))
     }
@@ -333,8 +331,8 @@ impl Token {
         is_dpop(self.token_type())
     }
 
-    /// The same token, bound to the key: one that another program has got with that key, say. Its type is
-    /// DPoP then. The key is saved with the token, unless it is elsewhere
+    /// The same token, bound to this key, such as a token that another program obtained with the key. Its
+    /// type becomes DPoP. The key is saved with the token, unless a [`Signer`](crate::Signer) holds it
     /// ([RFC 9449 §5](https://www.rfc-editor.org/rfc/rfc9449#section-5)).
     #[cfg(feature = "keys")]
     #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
