@@ -19,7 +19,7 @@ use url::Url;
 use super::post::{Endpoint, post};
 use super::settings::Settings;
 use super::{Form, OAuthClient, RequestKind};
-use crate::dpop::{PROOF, Prover, Servers};
+use crate::dpop::{PROOF, Prover, Servers, Subject};
 use crate::error::{BoxError, Error, Kind};
 use crate::keys::SigningKey;
 use crate::observe;
@@ -244,9 +244,9 @@ pub(super) async fn prove(
     request: &mut Request,
 ) -> Result<(), Error> {
     let Some(prover) = &form.prover else { return Ok(()) };
-    let known = settings.dpop.servers.known(url);
-    let now = settings.clock.now();
-    let proof = prover.prove(request.method(), request.url(), None, &known, now).await?;
+    let subject = Subject { method: request.method(), url: request.url(), ath: None };
+    let server = (&*settings.dpop.servers, url);
+    let (proof, _) = prover.prove(subject, server, &settings.clock).await?;
     request.headers_mut().insert(PROOF, proof);
     Ok(())
 }
@@ -284,9 +284,9 @@ where
     if form.prover.is_none() {
         return attempt().await;
     }
-    let before = settings.dpop.servers.known(url);
+    let before = settings.dpop.servers.basis(url);
     match attempt().await {
-        Err(error) if lacks_something(&error) && settings.dpop.servers.known(url) != before => {
+        Err(error) if lacks_something(&error) && settings.dpop.servers.basis(url) != before => {
             attempt().await
         }
         outcome => outcome,
