@@ -26,6 +26,11 @@ use crate::observe;
 use crate::token::{KeyBinding, Token};
 use crate::wire::HttpResponse;
 
+/// What asks for a nonce in the place of a refresh token. No provider has issued it. Servers that look at the
+/// parameters first (oidc-provider) answer a request without one before they look at its proof, and so
+/// without a nonce.
+const NO_REFRESH_TOKEN: &str = "asking-for-a-nonce";
+
 /// What the client binds its tokens to.
 #[derive(Clone, Default)]
 pub(super) struct Dpop {
@@ -136,7 +141,8 @@ impl OAuthClient {
     }
 
     /// Gets a nonce of the token endpoint, where there is none or it is old. Some servers consume a refresh
-    /// token before they look at the nonce of the proof; so this request presents none, and is refused.
+    /// token before they look at the nonce of the proof; so this request presents one that is none, and is
+    /// refused.
     ///
     /// # Errors
     ///
@@ -161,6 +167,7 @@ impl OAuthClient {
         let left = left.saturating_sub(began.elapsed());
         let mut form = Form::default();
         form.own("grant_type", "refresh_token");
+        form.own("refresh_token", NO_REFRESH_TOKEN);
         form.bind_to(key.clone());
         let endpoint = Endpoint { kind: RequestKind::Refresh, url };
         let answered = post(settings, endpoint, &form, left, |_| Ok(())).await;
