@@ -60,7 +60,7 @@ pub(super) struct Exchange<'a, S: Stack> {
 }
 
 impl<S: Stack> Exchange<'_, S> {
-    /// Sends the request again, with the present token.
+    /// Sends the request again, with the current token.
     pub(super) async fn replay(
         &mut self,
         before: S::Response,
@@ -111,7 +111,7 @@ impl<S: Stack> Exchange<'_, S> {
     /// Whether the server did not accept the proof, and has said what it lacked; once per request.
     #[cfg(feature = "keys")]
     fn may_second_proof_help(&self, response: &S::Response) -> bool {
-        let (Some(bound), Some(proved)) = (&self.snapshot.bound, &self.proved) else {
+        let (Some(bound), Some(proved)) = (self.snapshot.bound(), &self.proved) else {
             return false;
         };
         !self.has_second_proof && proved.may_another_help(bound, self.asked.as_ref(), response)
@@ -120,7 +120,8 @@ impl<S: Stack> Exchange<'_, S> {
     /// Whether redirects within the origin were followed with a proof for another URL.
     #[cfg(feature = "keys")]
     fn has_proof_of_another_url(&self, response: &S::Response) -> bool {
-        let asked = self.asked.as_ref().filter(|_| self.snapshot.bound.is_some());
+        let has_proof = self.proved.is_some() && self.snapshot.bound().is_some();
+        let asked = self.asked.as_ref().filter(|_| has_proof);
         asked.is_some_and(|asked| is_proof_for_another_url(asked, response))
     }
 
@@ -198,7 +199,7 @@ impl<S: Stack> Exchange<'_, S> {
         self.placement.put(&mut request, &self.snapshot);
         request.set_timeout(self.deadline.left());
         #[cfg(feature = "keys")]
-        if let Some(bound) = &self.snapshot.bound {
+        if let Some(bound) = self.snapshot.bound() {
             let proved = match prove_here(bound, &self.send, &mut request) {
                 Some(proved) => proved,
                 None => {
@@ -211,7 +212,7 @@ impl<S: Stack> Exchange<'_, S> {
         match self.send.send(request, self.extensions).await {
             Ok(response) => {
                 #[cfg(feature = "keys")]
-                if let (Some(bound), Some(proved)) = (&self.snapshot.bound, &self.proved) {
+                if let (Some(bound), Some(proved)) = (self.snapshot.bound(), &self.proved) {
                     proved.hear(bound, &response);
                 }
                 Ok(self.placement.hide(response))
