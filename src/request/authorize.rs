@@ -114,7 +114,7 @@ impl Session {
         })?;
         let snapshot = self.0.usable(&self.1, None).await?;
         #[cfg(feature = "keys")]
-        if let Some(bound) = &snapshot.bound {
+        if let Some(bound) = snapshot.bound() {
             let proof = bound.prove(request.method(), &url, &bound.known(&url)).await?;
             request.headers_mut().insert(crate::dpop::PROOF, proof);
         }
@@ -133,7 +133,7 @@ impl Session {
     #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
     pub fn learn_from_response(&self, url: &Url, status: StatusCode, headers: &HeaderMap) -> bool {
         let published = self.0.published.load();
-        let Some(bound) = published.of(&self.1).and_then(|snapshot| snapshot.bound.as_ref()) else {
+        let Some(bound) = published.of(&self.1).and_then(|snapshot| snapshot.bound()) else {
             return false;
         };
         let before = bound.known(url);

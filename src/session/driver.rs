@@ -10,7 +10,7 @@
 //!   something to do.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -46,7 +46,6 @@ pub(crate) struct Driver {
     user: Arc<str>,
     /// Since this was last asked.
     used: AtomicBool,
-    updates: OnceLock<watch::Sender<Option<Arc<Token>>>>,
 }
 
 pub(super) struct State {
@@ -54,11 +53,14 @@ pub(super) struct State {
     awake: Option<Box<SessionMachine>>,
     resting: Option<Resting<Arc<Snapshot>, Error>>,
     pub(super) worker: Option<Arc<Worker>>,
+    /// For subscribers, once there was one.
+    updates: Option<watch::Sender<Option<Arc<Token>>>>,
 }
 
 impl State {
     fn new(machine: SessionMachine) -> Self {
-        let mut state = Self { awake: Some(Box::new(machine)), resting: None, worker: None };
+        let mut state =
+            Self { awake: Some(Box::new(machine)), resting: None, worker: None, updates: None };
         state.rest();
         state
     }
@@ -109,7 +111,6 @@ impl Driver {
             config,
             user,
             used: AtomicBool::new(false),
-            updates: OnceLock::new(),
         }
     }
 
@@ -153,11 +154,12 @@ impl Driver {
             worker.count_unsaved(state.machine().is_unsaved());
         }
         state.rest();
+        let update = new_token.and_then(|token| Some((token, state.updates.clone()?)));
         drop(state);
         for note in notes {
             self.report(note, worker);
         }
-        if let (Some(token), Some(updates)) = (new_token, self.updates.get()) {
+        if let Some((token, updates)) = update {
             updates.send_replace(Some(token));
         }
     }
@@ -250,7 +252,9 @@ impl Driver {
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<Option<Arc<Token>>> {
-        let mut updates = self.updates.get_or_init(|| watch::channel(None).0).subscribe();
+        let mut state = self.lock();
+        let updates = state.updates.get_or_insert_with(|| watch::channel(None).0);
+        let mut updates = updates.subscribe();
         updates.mark_unchanged();
         updates
     }

@@ -305,7 +305,7 @@ impl Driver {
         if !self.note_rejection(sent, path) || !can_replay {
             return Ok(None);
         }
-        self.another(&sent.target, Some(sent), false, limit).await.map(Some)
+        self.another(sent.target(), Some(sent), false, limit).await.map(Some)
     }
 
     /// Whether another token than this is to be had, after a 401 to it.
@@ -313,7 +313,7 @@ impl Driver {
         let accepted_by = sent.take_accepted_by();
         let rejection = Rejection { path: path.get(), accepted_by };
         self.enter(|machine, settings, now| {
-            machine.rejected(&sent.target, sent, rejection, settings, now)
+            machine.rejected(sent.target(), sent, rejection, settings, now)
         })
     }
 
@@ -351,7 +351,7 @@ impl Driver {
         rejected: bool,
     ) {
         self.enter(|machine, _, now| {
-            machine.replayed(&sent.target, sent, path.get(), rejected, now);
+            machine.replayed(sent.target(), sent, path.get(), rejected, now);
         });
     }
 }
