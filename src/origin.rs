@@ -542,7 +542,10 @@ mod tests {
         ] {
             let error = Origins::new([text]).unwrap_err();
             assert!(error.is_config(), "{text}");
-            assert!(error.to_string().contains("a * may only be the first label"), "{text}: {error}");
+            assert!(
+                error.to_string().contains("a * may only be the first label"),
+                "{text}: {error}"
+            );
         }
         for (text, why) in [
             ("http://*.example.com", "plain http"),

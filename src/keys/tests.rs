@@ -397,10 +397,7 @@ fn a_signer_with_a_public_key_that_cannot_be_used_is_refused() {
     ] {
         assert_config(SigningKey::from_signer(Wrong(algorithm, jwk)), message);
     }
-    assert_config(
-        elsewhere(Does::Sign).with_algorithm(Ps256),
-        "the key's kind does not fit PS256",
-    );
+    assert_config(elsewhere(Does::Sign).with_algorithm(Ps256), "the key's kind does not fit PS256");
 }
 
 #[test]

@@ -172,7 +172,10 @@ async fn c7591_3_2_1_answers_that_are_no_registration_of_this_client() {
         (with(json!({ "client_id": 7 })), "client_id is missing"),
         (with(json!({ "client_id": "a\nb" })), "has characters that are not allowed"),
         (with(json!({ "client_id": "a".repeat(5000) })), "is too long"),
-        (with(json!({ "client_id": "a", "client_secret": "\u{0}" })), "characters that none may"),
+        (
+            with(json!({ "client_id": "a", "client_secret": "\u{0}" })),
+            "characters that are not allowed",
+        ),
         (
             with(json!({ "client_id": "a", "redirect_uris": ["https://other.example/cb"] })),
             "it is for other redirect URIs than were asked for",
