@@ -249,7 +249,7 @@ fn parse(text: &str, plain_http: bool) -> Result<Url, Error> {
         return Err(fault("it has a query or a fragment"));
     }
     if may_lead_out(url.path()) {
-        return Err(fault("its path may lead out of itself"));
+        return Err(fault("its path may resolve to another one"));
     }
     Ok(url)
 }
@@ -261,7 +261,7 @@ fn wildcard(url: &Url) -> Result<Option<Wildcard>, Error> {
         return Ok(None);
     }
     if url.path() != "/" {
-        return Err(fault(url.as_str(), "it has a path, and a * stands for whole origins"));
+        return Err(fault(url.as_str(), "it has a * and a path; a wildcard has no path"));
     }
     let suffix = host.strip_prefix('*').filter(|rest| rest.starts_with('.') && !rest.contains('*'));
     let labels = |suffix: &&str| suffix.split('.').filter(|label| !label.is_empty()).count() >= 2;
@@ -273,7 +273,7 @@ fn wildcard(url: &Url) -> Result<Option<Wildcard>, Error> {
         })),
         None => Err(fault(
             url.as_str(),
-            "a * stands for the subdomains of a domain of two labels or more, as in https://*.example.com, and for nothing else (Origins::any_origin, Origins::matching)",
+            "a * may only be the first label of a host, before a domain of two labels or more, as in https://*.example.com (Origins::any_origin, Origins::matching)",
         )),
     }
 }
@@ -404,7 +404,7 @@ mod tests {
             ("", "relative URL without a base"),
             ("https://api.example/?a", "a query"),
             ("https://api.example/v1?a", "a query"),
-            ("https://api.example/v1/..%2f", "its path may lead out of itself"),
+            ("https://api.example/v1/..%2f", "its path may resolve to another one"),
             ("https://api.example/#a", "a fragment"),
             ("https://user:hunter2@api.example", "user info"),
             ("http://api.example", "plain http"),
@@ -542,7 +542,10 @@ mod tests {
         ] {
             let error = Origins::new([text]).unwrap_err();
             assert!(error.is_config(), "{text}");
-            assert!(error.to_string().contains("a * stands for"), "{text}: {error}");
+            assert!(
+                error.to_string().contains("a * may only be the first label"),
+                "{text}: {error}"
+            );
         }
         for (text, why) in [
             ("http://*.example.com", "plain http"),

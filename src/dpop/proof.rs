@@ -55,7 +55,9 @@ impl Prover {
         let claims = claims(method, url, ath, known, now, rand::random());
         let proof = self.key.sign_jws(&self.header, claims.as_bytes()).await?;
         let proof = HeaderValue::try_from(proof);
-        let mut proof = proof.map_err(|_| Error::signing("the proof cannot stand in a header"))?;
+        let mut proof = proof.map_err(|_| {
+            Error::signing("the proof has characters that are not allowed in a header")
+        })?;
         // Each is of use once: nobody has to keep it.
         proof.set_sensitive(true);
         Ok(proof)

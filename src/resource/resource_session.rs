@@ -150,7 +150,7 @@ impl ResourceSession {
             self.authorize(&need, &Arc::new(Snapshot::empty()), None).await?;
         }
         let session = self.session().await?;
-        session.ok_or_else(|| Error::config("the login was replaced by none"))
+        session.ok_or_else(|| Error::config("the login is gone, and there is no new one"))
     }
 
     /// Ends the login: see [`Session::sign_out`]. The next request is sent without a token.
