@@ -2,7 +2,7 @@
 //!
 //! Chains without a network, alike but for the layer: ours, and the baseline of [`support::Constant`].
 //! Each request is a clone of a template, so both chains pay for its making. Beside them `Session::execute`
-//! and `Api::execute`, over a closure that answers at once.
+//! and `Api::execute`, over a closure that answers at once; and two `tower` services, alike but for the layer.
 //!
 //! - Nanoseconds: rounds that alternate between the chains; the ratio is the median of the rounds'.
 //! - Instructions, by callgrind; our one reading of the clock is hidden from it, its nanoseconds are
@@ -11,6 +11,8 @@
 //! Allocations are in `memory.rs`, whose allocator would be in the way here.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+use std::fmt::Debug;
+use std::future::poll_fn;
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -18,8 +20,11 @@ use std::time::Instant;
 use reqwest::Request;
 use reqwest_middleware::ClientWithMiddleware;
 use support::{Constant, Shape, Targets, callgrind, median};
+use tokio::runtime::Runtime;
+use tower_service::Service;
 
 const MOST_INSTRUCTIONS: f64 = 1.05;
+const MOST_OF_TOWER: f64 = 1.1;
 const ROUNDS: usize = 200;
 const PER_ROUND: u32 = 1000;
 
@@ -61,10 +66,22 @@ fn main() -> ExitCode {
         println!("| {} | {ours:.0} | {session:.0} | {api:.0} |", shape.name());
         is_less &= session <= ours && api <= ours;
     }
+    println!("\n| instructions per request, tower | constant | ours | more | ratio |");
+    println!("|---|--:|--:|--:|--:|");
+    let mut worst_of_tower: f64 = 0.0;
+    for shape in Shape::ALL {
+        let [constant, ours] = ["tower-constant", "tower"]
+            .map(|name| callgrind::instructions(&format!("{name} {shape:?}")));
+        let (ratio, more) = (ours / constant, ours - constant);
+        println!("| {} | {constant:.0} | {ours:.0} | {more:.0} | {ratio:.3} |", shape.name());
+        worst_of_tower = worst_of_tower.max(ratio);
+    }
     println!();
     targets.check(is_less, "execute: at most the instructions of the middleware");
     let target = format!("at most {MOST_INSTRUCTIONS:.2} times the instructions ({worst:.3})");
     targets.check(worst <= MOST_INSTRUCTIONS, &target);
+    let target = format!("tower: at most {MOST_OF_TOWER:.2} times ({worst_of_tower:.3})");
+    targets.check(worst_of_tower <= MOST_OF_TOWER, &target);
     targets.exit()
 }
 
@@ -123,6 +140,11 @@ fn under_callgrind(run: &str) {
     let (name, shape) = run.split_once(' ').unwrap();
     let shape = Shape::ALL.into_iter().find(|known| format!("{known:?}") == shape).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    match name {
+        "tower" => return tower(&runtime, support::tower::ours(), shape),
+        "tower-constant" => return tower(&runtime, support::tower::Constant::chain(), shape),
+        _ => {}
+    }
     let request = shape.request();
     if let "session" | "api" = name {
         let session = support::session();
@@ -144,4 +166,19 @@ fn under_callgrind(run: &str) {
     }
     let chain = chain(name);
     callgrind::counted(|times| runtime.block_on(send(&chain, &request, times)));
+}
+
+fn tower<S>(runtime: &Runtime, mut service: S, shape: Shape)
+where
+    S: Service<http::Request<support::tower::Body>, Error: Debug>,
+{
+    let template = shape.http_request();
+    callgrind::counted(|times| {
+        runtime.block_on(async {
+            for _ in 0..times {
+                poll_fn(|context| service.poll_ready(context)).await.unwrap();
+                black_box(service.call(template.clone()).await.unwrap());
+            }
+        });
+    });
 }

@@ -90,9 +90,12 @@
 //!
 //! # Features
 //!
+//! - `blocking`: sessions, and requests through `reqwest::blocking`, for programs without async (the module
+//!   `blocking`).
 //! - `encryption`: encrypts what a store holds, with your key (`store::EncryptedStore`).
 //! - `file-store` (on by default): a store in files, `store::FileStore`.
 //! - `keyring`: a store in the keychain of macOS, Windows or the Secret Service, `store::KeyringStore`.
+//! - `keys`: keys that sign, `SigningKey`. It needs a C compiler.
 //! - `middleware` (on by default): a layer for `reqwest_middleware` clients, [`OAuthMiddleware`]. Without it
 //!   [`Session::execute`] and [`Api::execute`] send requests with their token.
 //! - `metrics`: counters through the `metrics` facade. They, and the `tracing` events and spans, are
@@ -101,6 +104,8 @@
 //! - `postgres`, `redis`, `sqlite`: stores that processes share (`store::PostgresStore`,
 //!   `store::RedisStore`, `store::SqliteStore`), on a pool or connection of yours.
 //! - `testing`: an OAuth 2 provider on loopback (the module `testing`), for your tests as for ours.
+//! - `tower`: a layer for `tower` services over the `http` crate's requests, such as hyper's client and
+//!   tonic's channel (the module `tower`).
 //!
 //! TLS is the application's choice: enable one of reqwest's TLS features, such as `rustls`, in your
 //! own `Cargo.toml`.
@@ -111,9 +116,14 @@
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+#[cfg(feature = "blocking")]
+#[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+pub mod blocking;
 mod challenge;
 mod client;
 mod clock;
+#[cfg(feature = "keys")]
+mod dpop;
 mod error;
 #[cfg(feature = "oauth2")]
 mod from_oauth2;
@@ -122,6 +132,8 @@ mod grant;
 #[cfg_attr(docsrs, doc(auto_cfg = false))] // their conditions are those of their tests
 pub mod guides;
 mod jitter;
+#[cfg(feature = "keys")]
+mod keys;
 mod login;
 mod loopback;
 #[cfg(feature = "middleware")]
@@ -131,15 +143,20 @@ mod origin;
 pub mod presets;
 mod redact;
 mod request;
+mod resource;
 mod saver;
 mod secret;
 mod session;
 mod sessions;
+mod step_up;
 pub mod store;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod token;
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub mod tower;
 mod wire;
 
 // The crates whose types are in this API.
@@ -166,12 +183,17 @@ pub use sqlx;
 #[doc(no_inline)]
 pub use url;
 
+pub use challenge::Challenge;
 pub use client::{
-    BasicEncoding, ClientAuthentication, HttpClient, Introspection, OAuthClient, PublicResolver,
-    TokenRequest, TokenTypeHint,
+    BasicEncoding, ClientAuthentication, ClientMetadata, HttpClient, Introspection, OAuthClient,
+    ProtectedResource, Provider, ProviderRequest, PublicResolver, Registration, RequestKind,
+    RequestKinds, TokenRequest, TokenTypeHint,
 };
 pub use error::{BoxError, Error};
 pub use grant::{ClientCredentials, Grant, GrantContext, JwtBearer, TokenExchange, TypedToken};
+#[cfg(feature = "keys")]
+#[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+pub use keys::{Signer, SigningAlgorithm, SigningKey};
 pub use login::{
     AuthorizationRequest, DeviceAuthorization, ImplicitRequest, PendingDeviceLogin,
     PendingImplicitLogin, PendingLogin, Pkce,
@@ -184,10 +206,15 @@ pub use middleware::OAuthMiddleware;
 pub use observe::describe_metrics;
 pub use origin::Origins;
 pub use request::{
-    Api, ReplayBody, RequestError, RequestOptions, SendRequest, SentWithoutToken, redirect_policy,
-    redirect_policy_within_origin,
+    Api, AuthorizableRequest, ReplayBody, RequestError, RequestOptions, SendRequest,
+    SentWithoutToken, redirect_policy, redirect_policy_within, redirect_policy_within_origin,
+};
+pub use resource::{
+    Asked, Authorize, Authorized, BrowserLogin, Discovered, ResourceLogin, ResourceSession,
+    ResourceSessionBuilder,
 };
 pub use saver::TokenSaver;
 pub use session::{KeepFreshGuard, Session, SessionBuilder, TokenUpdated, TokenUpdates};
 pub use sessions::{UserId, UserSessions, UserSessionsBuilder};
+pub use step_up::StepUp;
 pub use token::Token;

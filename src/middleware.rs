@@ -86,7 +86,7 @@ impl Middleware for OAuthMiddleware {
         'n: 'f,
         Self: 'f,
     {
-        Box::pin(self.0.run(request, extensions, Below(next)))
+        Box::pin(Api::run(&self.0, request, extensions, Below(next), Into::into))
     }
 }
 

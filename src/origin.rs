@@ -3,12 +3,13 @@
 //! A request's URL is compared with the listed origins as text: `Url` has parsed it and writes it
 //! canonically (scheme and host in lower case, IDNs as punycode, default ports left out, user info
 //! before the host), so a URL of the origin begins with the origin and a slash, and no other does. A
-//! wildcard is compared part by part.
+//! wildcard and a path are compared part by part.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::error::Error;
@@ -20,7 +21,13 @@ use crate::loopback::is_loopback;
 ///
 /// [`Session::middleware`](crate::Session::middleware) makes one of whatever lists origins: text or
 /// URLs, one or several, in arrays, slices and vectors. A list has at least one origin. Of a single
-/// [`Url`] the origin is taken; in a list, as in text, a path is refused.
+/// [`Url`] the origin is taken; in a list, as in text, a path counts.
+///
+/// With a path (`https://api.example/tenant-a`) only that path and those below it are meant, for a server
+/// whose paths have different owners. `https://api.example/tenant-ab` is not below it, and neither is
+/// anything that a server may read as leading out of it, such as `/tenant-a/..%2Ftenant-b`. reqwest follows
+/// redirects within an origin with the token, so give the client
+/// [`redirect_policy_within`](crate::redirect_policy_within).
 ///
 /// `https://*.example.com` stands for every subdomain of `example.com`, at any depth
 /// (`a.example.com`, `a.b.example.com`), on that port. It does not stand for `example.com` itself:
@@ -31,6 +38,8 @@ use crate::loopback::is_loopback;
 pub struct Origins {
     /// Each with its closing slash: `https://api.example/`.
     listed: Vec<Box<str>>,
+    /// Origins narrowed to a path, as `https://api.example/tenant-a`.
+    narrowed: Vec<Url>,
     wildcards: Vec<Wildcard>,
     matching: Option<Predicate>,
     plain_http: bool,
@@ -48,14 +57,14 @@ struct Wildcard {
 }
 
 impl Origins {
-    /// Lists origins such as `https://api.example`, `https://*.example.com` or
-    /// `http://127.0.0.1:8080`.
+    /// Lists origins such as `https://api.example`, `https://api.example/tenant-a`,
+    /// `https://*.example.com` or `http://127.0.0.1:8080`.
     ///
     /// # Errors
     ///
     /// [`Error::is_config`] where the list is empty, and where one is not an absolute URL, has user
-    /// info, a path, a query, a fragment or a `*` that is not its whole first label, or is plain http
-    /// and not loopback
+    /// info, a query, a fragment or a `*` that is not its whole first label, or is plain http and not
+    /// loopback; a wildcard has no path either
     /// ([RFC 6750 §5.3](https://www.rfc-editor.org/rfc/rfc6750#section-5.3)).
     pub fn new<I>(origins: I) -> Result<Self, Error>
     where
@@ -96,6 +105,7 @@ impl Origins {
     pub fn matching(accepts: impl Fn(&Url) -> bool + Send + Sync + 'static) -> Self {
         Self {
             listed: Vec::new(),
+            narrowed: Vec::new(),
             wildcards: Vec::new(),
             matching: Some(Arc::new(accepts)),
             plain_http: false,
@@ -114,20 +124,21 @@ impl Origins {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let (mut listed, mut wildcards) = (Vec::new(), Vec::new());
+        let (mut listed, mut narrowed, mut wildcards) = (Vec::new(), Vec::new(), Vec::new());
         for origin in origins {
             let url = parse(origin.as_ref(), plain_http)?;
             match wildcard(&url)? {
                 Some(wildcard) => wildcards.push(wildcard),
-                None => listed.push(url.as_str().into()),
+                None if url.path() == "/" => listed.push(url.as_str().into()),
+                None => narrowed.push(url),
             }
         }
-        if listed.is_empty() && wildcards.is_empty() {
+        if listed.is_empty() && narrowed.is_empty() && wildcards.is_empty() {
             return Err(Error::config(
                 "no origin is listed, so no request would carry the token; list the origins of your API, such as https://api.example",
             ));
         }
-        Ok(Self { listed, wildcards, matching: None, plain_http })
+        Ok(Self { listed, narrowed, wildcards, matching: None, plain_http })
     }
 
     /// Whether a request to this URL carries the token.
@@ -137,8 +148,15 @@ impl Origins {
         self.listed.iter().any(|origin| text.starts_with(&**origin)) || self.allow_by_rule(url)
     }
 
+    /// Those that are listed one by one.
+    #[cfg(feature = "tower")]
+    pub(crate) fn listed(&self) -> impl Iterator<Item = &str> {
+        self.listed.iter().map(|origin| &**origin)
+    }
+
     fn allow_by_rule(&self, url: &Url) -> bool {
         self.wildcards.iter().any(|wildcard| wildcard.allows(url))
+            || self.narrowed.iter().any(|narrowed| is_below(url, narrowed))
             || self
                 .matching
                 .as_ref()
@@ -150,6 +168,7 @@ impl fmt::Debug for Origins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Origins")
             .field("listed", &self.listed)
+            .field("narrowed", &self.narrowed.iter().map(Url::as_str).collect::<Vec<_>>())
             .field("wildcards", &self.wildcards)
             .field("matching", &self.matching.is_some())
             .field("plain_http", &self.plain_http)
@@ -166,6 +185,42 @@ impl Wildcard {
             && url.password().is_none()
             && subdomain.is_some_and(|name| !name.is_empty())
     }
+}
+
+/// Whether the URL has the same origin, no user info, and the same path or one below it. A slash at the end
+/// of the upper one does not matter.
+pub(crate) fn is_below(url: &Url, upper: &Url) -> bool {
+    let path = upper.path().trim_end_matches('/');
+    url.origin() == upper.origin()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url
+            .path()
+            .strip_prefix(path)
+            .is_some_and(|rest| (rest.is_empty() || rest.starts_with('/')) && !may_lead_out(rest))
+}
+
+/// How often a server may decode a path. What is encoded more often is taken to lead out.
+const DECODINGS: usize = 4;
+
+/// Whether some server may read this path as one that leads out of where it begins. `Url` has resolved
+/// plain dot segments. A server that decodes `%2F`, takes `\\` for a slash, or cuts parameters off
+/// (`/..;x/`) before it resolves them finds others.
+fn may_lead_out(path: &str) -> bool {
+    let mut path = Cow::from(path);
+    for _ in 0..DECODINGS {
+        let dots =
+            |segment: &str| segment.split(';').next().is_some_and(|name| name.trim() == "..");
+        if path.split(['/', '\\']).any(dots) {
+            return true;
+        }
+        let decoded = percent_decode_str(&path).decode_utf8_lossy().into_owned();
+        if decoded == path {
+            return false;
+        }
+        path = decoded.into();
+    }
+    true
 }
 
 fn is_secure(url: &Url, plain_http: bool) -> bool {
@@ -188,12 +243,13 @@ fn parse(text: &str, plain_http: bool) -> Result<Url, Error> {
         }));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(Error::config(
-            "an origin has user info before its host; give scheme, host and port only",
-        ));
+        return Err(Error::config("an origin has user info before its host; leave it out"));
     }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err(fault("it has a path, a query or a fragment"));
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(fault("it has a query or a fragment"));
+    }
+    if may_lead_out(url.path()) {
+        return Err(fault("its path may lead out of itself"));
     }
     Ok(url)
 }
@@ -203,6 +259,9 @@ fn wildcard(url: &Url) -> Result<Option<Wildcard>, Error> {
     let host = url.host_str().unwrap_or_default();
     if !host.contains('*') {
         return Ok(None);
+    }
+    if url.path() != "/" {
+        return Err(fault(url.as_str(), "it has a path, and a * stands for whole origins"));
     }
     let suffix = host.strip_prefix('*').filter(|rest| rest.starts_with('.') && !rest.contains('*'));
     let labels = |suffix: &&str| suffix.split('.').filter(|label| !label.is_empty()).count() >= 2;
@@ -222,7 +281,7 @@ fn wildcard(url: &Url) -> Result<Option<Wildcard>, Error> {
 fn fault(text: &str, why: &str) -> Error {
     let shown = crate::redact::redact(text, 80, &[]);
     Error::config(format!(
-        "{shown:?} is not an origin: {why}; give scheme, host and port only, such as https://api.example"
+        "{shown:?} is not an origin: {why}; give scheme, host and port, and a path if only that is meant, such as https://api.example"
     ))
 }
 
@@ -343,8 +402,9 @@ mod tests {
         for (text, why) in [
             ("api.example", "relative URL without a base"),
             ("", "relative URL without a base"),
-            ("https://api.example/v1", "a path"),
             ("https://api.example/?a", "a query"),
+            ("https://api.example/v1?a", "a query"),
+            ("https://api.example/v1/..%2f", "its path may lead out of itself"),
             ("https://api.example/#a", "a fragment"),
             ("https://user:hunter2@api.example", "user info"),
             ("http://api.example", "plain http"),
@@ -361,6 +421,62 @@ mod tests {
                 .unwrap()
                 .allow(&url("http://api.example/x"))
         );
+    }
+
+    #[test]
+    fn a_path_stands_for_itself_and_what_is_below_it() {
+        for listed in
+            ["https://api.example/a/b", "https://api.example/a/b/", "https://api.example/x/../a/b"]
+        {
+            let origins = Origins::new([listed, "https://other.example"]).unwrap();
+            for yes in [
+                "https://api.example/a/b",
+                "https://API.example:443/a/b/",
+                "https://api.example/a/b?c#d",
+                "https://api.example/a/b#d",
+                "https://api.example/a/b/c",
+                "https://api.example/a/b/../b/c",
+                "https://api.example/a/b/group%2Fproject",
+                "https://api.example/a/b/c..d/...",
+                "https://api.example/a/b/100%25",
+                "https://other.example/c",
+            ] {
+                assert!(origins.allow(&url(yes)), "{listed} {yes}");
+            }
+            for no in [
+                "https://api.example/",
+                "https://api.example/a",
+                "https://api.example/a/bc",
+                "https://api.example/A/b",
+                "https://api.example/a/c",
+                "https://api.example//a/b",
+                "https://api.example/c?/a/b",
+                "https://api.example/a/b/..",
+                "https://api.example/a/b/../c",
+                "https://api.example/a/b/%2e%2E/c",
+                "https://api.example/a/b/.%2e/c",
+                "https://api.example/a/b\\..\\c",
+                "https://api.example/a/b/..%2fc",
+                "https://api.example/a/b/..%2Fc",
+                "https://api.example/a/b%2f..%2f..%2fc",
+                "https://api.example/a/b/%2e%2e%2fc",
+                "https://api.example/a/b/..%5cc",
+                "https://api.example/a/b/%252e%252e%252fc",
+                "https://api.example/a/b/%25252e%25252e/c",
+                "https://api.example/a/b/%2525252525252525",
+                "https://api.example/a/b/..;/c",
+                "https://api.example/a/b/..;x=y/c",
+                "https://api.example/a/b/..%3bx/c",
+                "https://api.example/a/b/..%09/c",
+                "https://user@api.example/a/b",
+                "https://api.example:444/a/b",
+                "http://api.example/a/b",
+                "https://evil.example/a/b",
+                "https://api.example@evil.example/a/b",
+            ] {
+                assert!(!origins.allow(&url(no)), "{listed} {no}");
+            }
+        }
     }
 
     #[test]

@@ -6,13 +6,14 @@
 //! | [`google`] | body | `access_type=offline` asks for a refresh token; it comes with the first consent only, so ask with `prompt=consent` when it was lost |
 //! | [`github`] | body | errors come with status 200; `bad_refresh_token` ends a login; OAuth apps get no refresh token and no lifetime |
 //! | [`microsoft`] | body | the scope `offline_access` asks for a refresh token; `interaction_required`, `login_required` and `consent_required` end a login |
+//! | [`tiktok`] | body | the client id is called `client_key` |
 //! | [`slack`] | body | the type is `bot` or `user`; a person's token comes nested; errors come with status 200; `token_expired`, `token_revoked`, `invalid_refresh_token` and `account_inactive` end a login |
 //!
 //! For providers that publish metadata, [`OAuthClient::discover`] finds the same by itself.
 
 use serde_json::{Map, Value};
 
-use crate::client::{ClientAuthentication, OAuthClient};
+use crate::client::{ClientAuthentication, OAuthClient, RequestKinds};
 use crate::error::Error;
 
 /// Lokalise: its SDKs' `auth` is [`OAuthClient::authorization_code`], their `token(code)` is
@@ -108,6 +109,25 @@ fn unnest_slack_user(mut members: Map<String, Value>) -> Map<String, Value> {
     members
 }
 
+/// TikTok: the client id is what it calls the client key. Its scopes are separated by commas:
+/// `scope("user.info.basic,video.list")`.
+///
+/// # Errors
+///
+/// None in practice: the URLs are constants.
+pub fn tiktok(client_key: impl Into<String>) -> Result<OAuthClient, Error> {
+    let client = preset(
+        client_key.into(),
+        "https://www.tiktok.com/v2/auth/authorize/",
+        "https://open.tiktokapis.com/v2/oauth/token/",
+    )?;
+    Ok(client.revocation_endpoint("https://open.tiktokapis.com/v2/oauth/revoke/")?.rename_param(
+        RequestKinds::ALL,
+        "client_id",
+        "client_key",
+    ))
+}
+
 fn preset(client_id: String, authorization: &str, token: &str) -> Result<OAuthClient, Error> {
     let client = OAuthClient::new(client_id, token)?.authorization_endpoint(authorization)?;
     Ok(client.default_authentication(ClientAuthentication::ClientSecretPost))
@@ -155,6 +175,13 @@ mod tests {
                 "https://slack.com/api/oauth.v2.access",
                 None,
                 None,
+            ),
+            (
+                tiktok("id"),
+                "https://www.tiktok.com/v2/auth/authorize/",
+                "https://open.tiktokapis.com/v2/oauth/token/",
+                None,
+                Some("https://open.tiktokapis.com/v2/oauth/revoke/"),
             ),
         ] {
             let client = client.unwrap();

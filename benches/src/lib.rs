@@ -5,6 +5,7 @@
 pub mod callgrind;
 pub mod plot;
 pub mod targets;
+pub mod tower;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,11 +23,15 @@ pub struct Constant(HeaderValue);
 
 impl Constant {
     pub fn new(access_token: &str) -> Self {
-        let text = Bytes::from(format!("Bearer {access_token}").into_bytes());
-        let mut header = HeaderValue::from_maybe_shared(text).unwrap();
-        header.set_sensitive(true);
-        Self(header)
+        Self(bearer(access_token))
     }
+}
+
+fn bearer(access_token: &str) -> HeaderValue {
+    let text = Bytes::from(format!("Bearer {access_token}").into_bytes());
+    let mut header = HeaderValue::from_maybe_shared(text).unwrap();
+    header.set_sensitive(true);
+    header
 }
 
 #[async_trait]
@@ -123,6 +128,17 @@ impl Shape {
             *request.body_mut() = Some(vec![b'x'; 1024].into());
         }
         request
+    }
+
+    /// The same of the `http` crate.
+    pub fn http_request(self) -> http::Request<tower::Body> {
+        let request = self.request();
+        let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
+        let mut of_http = http::Request::new(tower::Body::from(body.to_vec()));
+        *of_http.method_mut() = request.method().clone();
+        *of_http.uri_mut() = request.url().as_str().parse().unwrap();
+        *of_http.headers_mut() = request.headers().clone();
+        of_http
     }
 }
 

@@ -4,6 +4,9 @@
 //! For https add `--features reqwest/rustls` before the `--`: this crate brings no TLS of its own.
 //! Without a provider: `cargo run --example login -- --try`.
 //!
+//! An API that names its authorization server (RFC 9728) needs its URL and nothing else:
+//! `cargo run --example login -- --resource https://api.example/x`.
+//!
 //! Opens the browser and listens on loopback for its return; asks for a code on another device where
 //! that cannot work. The token goes into a file, or with `--features keyring` and `--keyring` into the
 //! keychain of the system. Run again, it goes on with the saved token, refreshing it as needed; when
@@ -12,6 +15,7 @@
 mod loopback;
 #[path = "../support/report.rs"]
 mod report;
+mod resource;
 #[path = "../support/testing.rs"]
 mod testing;
 
@@ -22,14 +26,14 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Parser, ValueEnum};
-use reqwest::Url;
+use reqwest::{Response, Url};
 use reqwest_middleware::ClientBuilder;
 use reqwest_oauth2::store::{FileStore, MemoryStore, TokenStore};
-use reqwest_oauth2::{BoxError, Error, OAuthClient, Session, presets};
+use reqwest_oauth2::{BoxError, Error, OAuthClient, PendingDeviceLogin, Session, presets};
 
 use loopback::Loopback;
 use report::report;
-use testing::Provider;
+use testing::{Provider, ResourceDocument};
 
 /// How much of the API's answer is shown.
 const SHOWN: usize = 2000;
@@ -48,16 +52,19 @@ without a provider
 #[command(after_help = FOR_HTTPS)]
 struct Args {
     /// Start a provider inside this program, log in there, and save nothing
-    #[arg(long = "try", conflicts_with_all = ["client_secret_env", "token_file", "device", "port"])]
+    #[arg(long = "try", conflicts_with_all = ["client_secret_env", "token_file", "device", "port", "resource"])]
     trial: bool,
     /// The provider, by its issuer URL: its metadata names the endpoints
-    #[arg(long, value_name = "URL", required_unless_present_any = ["preset", "trial"], conflicts_with_all = ["preset", "trial"])]
+    #[arg(long, value_name = "URL", required_unless_present_any = ["preset", "resource", "trial"], conflicts_with_all = ["preset", "trial"])]
     issuer: Option<String>,
+    /// The API, if it names its authorization server by itself; the tokens go into the folder tokens
+    #[arg(long, value_name = "URL", conflicts_with_all = ["issuer", "preset", "client_id", "client_secret_env", "token_file", "params"])]
+    resource: Option<String>,
     /// The provider, by name
     #[arg(long, conflicts_with = "trial")]
     preset: Option<Preset>,
     /// What the provider knows this application by
-    #[arg(long, value_name = "ID", required_unless_present = "trial", conflicts_with = "trial")]
+    #[arg(long, value_name = "ID", required_unless_present_any = ["resource", "trial"], conflicts_with = "trial")]
     client_id: Option<String>,
     /// The environment variable that holds the client secret, if there is one
     #[arg(long, value_name = "VARIABLE")]
@@ -119,7 +126,11 @@ async fn main() -> ExitCode {
         }
         std::process::exit(error.exit_code())
     });
-    let outcome = if args.trial { try_out(args).await } else { run(&args).await };
+    let outcome = match (args.trial, &args.resource) {
+        (true, _) => try_out(args).await,
+        (false, Some(resource)) => resource::run(&args, resource).await,
+        (false, None) => run(&args).await,
+    };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -139,6 +150,9 @@ async fn try_out(mut args: Args) -> Result<bool, BoxError> {
         .public_client("login")
         .redirect_uri("http://127.0.0.1/cb")
         .login_page(true)
+        // So `--resource` can be tried with it too.
+        .protected_resource([ResourceDocument::InChallenge])
+        .registration(true)
         .start()
         .await?;
     args.issuer = Some(provider.issuer());
@@ -227,14 +241,7 @@ async fn log_in(args: &Args, app: &OAuthClient, session: &Session) -> Result<(),
         request = request.extra_param(name, value);
     }
     let login = request.lifetime(Duration::from_secs(args.wait)).begin()?;
-    println!("to log in, open\n  {}", login.url());
-    if !args.no_browser
-        && let Err(error) = open::that_detached(login.url())
-    {
-        eprintln!(
-            "no browser could be opened ({error}); --device asks for a code on another device"
-        );
-    }
+    show_url(login.url(), !args.no_browser);
     // Saved before the page says so.
     loopback
         .answer(async |callback| {
@@ -254,12 +261,25 @@ async fn log_in_elsewhere(
         request = request.scope(scope);
     }
     let mut login = request.begin().await?;
+    show_code(&login);
+    Ok(session.set_token(login.wait().await?).await?)
+}
+
+fn show_url(url: &str, opens: bool) {
+    println!("to log in, open\n  {url}");
+    if opens && let Err(error) = open::that_detached(url) {
+        eprintln!(
+            "no browser could be opened ({error}); --device asks for a code on another device"
+        );
+    }
+}
+
+fn show_code(login: &PendingDeviceLogin) {
     println!("to log in, open\n  {}", login.verification_uri());
     println!("and type in\n  {}", login.user_code());
     if let Some(url) = login.verification_uri_complete() {
         println!("or open\n  {url}");
     }
-    Ok(session.set_token(login.wait().await?).await?)
 }
 
 /// One request to the API, if there is one to be made; else the token by itself.
@@ -280,8 +300,12 @@ async fn fetch(session: &Session, url: Option<&Url>) -> Result<bool, BoxError> {
     }
     let api = api.build()?;
     let http = ClientBuilder::new(api).with(session.middleware(url)?).build();
-    let mut response =
-        http.get(url.clone()).send().await.map_err(reqwest_middleware::Error::without_url)?;
+    answered(http.get(url.clone()).send().await.map_err(reqwest_middleware::Error::without_url)?)
+        .await
+}
+
+/// Shows what the API answered; whether it is as it should be.
+async fn answered(mut response: Response) -> Result<bool, BoxError> {
     let status = response.status();
     println!("the API answered {status}");
     let mut body = Vec::new();

@@ -1,4 +1,4 @@
-//! How the client proves who it is at the token endpoint
+//! How the client proves who it is
 //! ([RFC 6749 §2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)).
 //!
 //! "The client MUST NOT use more than one authentication method in each request."
@@ -12,9 +12,14 @@ use secrecy::zeroize::Zeroizing;
 
 use crate::secret;
 
-/// How the client authenticates at the token endpoint
+/// How the client authenticates, at every endpoint that asks for it
 /// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1); the names are those of
 /// [RFC 7591 §2](https://www.rfc-editor.org/rfc/rfc7591#section-2)).
+///
+/// Where [`OAuthClient::authentication`](crate::OAuthClient::authentication) names none, it follows from what the
+/// client was given: assertions of a closure, a key, a secret, or nothing. If the provider's metadata lists
+/// methods, it is one of them: `private_key_jwt` before `client_secret_basic`, `client_secret_post` and
+/// `client_secret_jwt`. An error says what is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientAuthentication {
@@ -23,14 +28,71 @@ pub enum ClientAuthentication {
     ClientSecretBasic,
     /// `client_secret_post`: id and secret in the body.
     ClientSecretPost,
-    /// `none`: only the id, in the body. The default of a client without a secret (a public
+    /// `client_secret_jwt`: an assertion that the secret signs (HS256). The secret has at least 32 bytes
+    /// ([RFC 7523 §2.2](https://www.rfc-editor.org/rfc/rfc7523#section-2.2)).
+    #[cfg(feature = "keys")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    ClientSecretJwt,
+    /// `private_key_jwt`: an assertion that a key signs. The default of a client with a
+    /// [`signing_key`](crate::OAuthClient::signing_key)
+    /// ([RFC 7523 §2.2](https://www.rfc-editor.org/rfc/rfc7523#section-2.2)).
+    #[cfg(feature = "keys")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    PrivateKeyJwt,
+    /// An assertion of the application's. The default of a client with a
+    /// [`client_assertion`](crate::OAuthClient::client_assertion) closure
+    /// ([RFC 7521 §4.2](https://www.rfc-editor.org/rfc/rfc7521#section-4.2)).
+    Assertion,
+    /// `tls_client_auth`: a certificate that an authority has signed. It is in the
+    /// [`http_client`](crate::OAuthClient::http_client) of the application. Only the id is in the body, and
+    /// requests go to the provider's [`mtls_endpoints`](crate::OAuthClient::mtls_endpoints), where it has such
+    /// ([RFC 8705 §2.1](https://www.rfc-editor.org/rfc/rfc8705#section-2.1)).
+    TlsClientAuth,
+    /// `self_signed_tls_client_auth`: the same with a certificate of the client's own
+    /// ([RFC 8705 §2.2](https://www.rfc-editor.org/rfc/rfc8705#section-2.2)).
+    SelfSignedTlsClientAuth,
+    /// `none`: only the id, in the body. The default of a client without anything else (a public
     /// client).
     None,
-    /// `client_secret_basic` first; where the provider does not accept the client so (`invalid_client`,
-    /// `unauthorized_client`, or a 401 without a code; and only then: it has consumed nothing),
-    /// `client_secret_post`. Both within one [`timeout`](crate::OAuthClient::timeout). This
+    /// The methods with a secret, the strongest first: `client_secret_jwt` where the metadata lists it, the
+    /// secret is long enough and the feature `keys` is enabled; `client_secret_basic`;
+    /// `client_secret_post`. The next one is tried where the provider does not accept the client (`invalid_client`,
+    /// `unauthorized_client`, or a 401 without a code; and only then: it has consumed nothing). All within one [`timeout`](crate::OAuthClient::timeout). This
     /// [`OAuthClient`](crate::OAuthClient) and its clones remember what worked.
     Detect,
+}
+
+impl ClientAuthentication {
+    /// Its name in metadata; empty where it has none
+    /// ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            #[cfg(feature = "keys")]
+            Self::ClientSecretJwt => "client_secret_jwt",
+            #[cfg(feature = "keys")]
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
+            Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
+            Self::None => "none",
+            Self::Assertion | Self::Detect => "",
+        }
+    }
+
+    /// Whether an assertion authenticates the client.
+    pub(super) fn is_assertion(self) -> bool {
+        #[cfg(feature = "keys")]
+        if matches!(self, Self::ClientSecretJwt | Self::PrivateKeyJwt) {
+            return true;
+        }
+        self == Self::Assertion
+    }
+
+    /// Whether the client is known by its certificate.
+    pub(super) fn is_mtls(self) -> bool {
+        matches!(self, Self::TlsClientAuth | Self::SelfSignedTlsClientAuth)
+    }
 }
 
 /// How id and secret are encoded for HTTP Basic. Servers differ

@@ -8,7 +8,7 @@ use crate::loopback::is_loopback;
 /// Parameters that requests send by themselves, to one endpoint or another: "Request and response
 /// parameters MUST NOT be included more than once"
 /// ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
-const OF_THE_PROTOCOL: [&str; 24] = [
+const OF_THE_PROTOCOL: [&str; 25] = [
     "actor_token",
     "actor_token_type",
     "assertion",
@@ -25,6 +25,7 @@ const OF_THE_PROTOCOL: [&str; 24] = [
     "password",
     "redirect_uri",
     "refresh_token",
+    "request_uri",
     "response_type",
     "scope",
     "state",
@@ -113,6 +114,7 @@ mod tests {
             ("https://a.example/token?t=1&client_id=pw", "its query has client_id"),
             ("https://a.example/token?grant%5Ftype=pw", "its query has grant_type"),
             ("https://a.example/auth?state", "its query has state"),
+            ("https://a.example/auth?request_uri=pw", "its query has request_uri"),
         ] {
             let error = parse(bad, "token endpoint", false).unwrap_err();
             assert!(error.is_config(), "{bad}");

@@ -20,9 +20,14 @@ use crate::error::BoxError;
 /// Looks a name up, and may block.
 type Lookup = Arc<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
-/// Where the endpoints of a metadata document may be: on the Internet, or in the issuer's own network.
+/// Where the endpoints of a metadata document may be: on the Internet, or in the issuer's own network. The
+/// issuer is a resource, for a resource's document.
 #[derive(Debug, Clone)]
-pub(super) struct Guard(Arc<Mutex<State>>);
+pub(super) struct Guard {
+    state: Arc<Mutex<State>>,
+    /// That of the resource which named the issuer.
+    above: Option<Arc<Guard>>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -43,20 +48,39 @@ enum Guarded {
 
 impl Guard {
     pub(super) fn new(issuer: &Url) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        Self::with(State {
             issuer_host: issuer.host_str().unwrap_or_default().to_owned(),
             issuer: Network::of_host(issuer),
             guarded: Guarded::Names(BTreeSet::new()),
-        })))
+        })
+    }
+
+    /// For an issuer that was found in this network before.
+    pub(super) fn of_known(issuer: &Url, network: Option<Network>) -> Self {
+        let guard = Self::new(issuer);
+        guard.state().issuer = network;
+        guard
+    }
+
+    /// Where the issuer was found.
+    pub(super) fn network_of_issuer(&self) -> Option<Network> {
+        self.state().issuer
+    }
+
+    /// For an issuer that the document of this guard names: it is where that document may lead, and its own
+    /// endpoints where it may.
+    pub(super) fn of_named(&self, issuer: &Url) -> Result<Self, LeadsElsewhere> {
+        self.check(issuer)?;
+        Ok(Self { above: Some(Arc::new(self.clone())), ..Self::new(issuer) })
+    }
+
+    fn with(state: State) -> Self {
+        Self { state: Arc::new(Mutex::new(state)), above: None }
     }
 
     /// Every name leads to the Internet, or nowhere.
     pub(super) fn of_all_names() -> Self {
-        Self(Arc::new(Mutex::new(State {
-            issuer_host: String::new(),
-            issuer: None,
-            guarded: Guarded::All,
-        })))
+        Self::with(State { issuer_host: String::new(), issuer: None, guarded: Guarded::All })
     }
 
     /// Checks an endpoint whose host is an address, or a name of this machine; guards other names from
@@ -81,6 +105,9 @@ impl Guard {
         name: &str,
         mut addresses: Vec<SocketAddr>,
     ) -> Result<Vec<SocketAddr>, LeadsElsewhere> {
+        if let Some(above) = &self.above {
+            addresses = above.permitted(name, addresses)?;
+        }
         let mut state = self.state();
         let open = addresses.iter().map(|address| Network::of(address.ip())).min();
         let guarded = match &state.guarded {
@@ -101,7 +128,7 @@ impl Guard {
 
     /// No invariant spans the fields, so a poisoned lock is no harm.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -257,6 +284,33 @@ mod tests {
             let found = permitted(&issuer, &[own, other, "9.9.9.9"]);
             assert_eq!(found, Ok(addresses(&[own, "9.9.9.9"])));
             assert!(permitted(&issuer, &[other]).is_err());
+        }
+    }
+
+    #[test]
+    fn c34_an_issuer_that_a_resource_names_is_where_the_resource_may_lead() {
+        let issuer = url("https://issuer.example");
+        // A resource on the Internet.
+        let resource = Guard::new(&url("https://api.example/x"));
+        resource.permitted("api.example", addresses(&["8.8.8.8"])).unwrap();
+        let guard = resource.of_named(&issuer).unwrap();
+        assert!(guard.permitted("issuer.example", addresses(&["10.0.0.1"])).is_err());
+        let both = guard.permitted("issuer.example", addresses(&["10.0.0.1", "9.9.9.9"]));
+        assert_eq!(both.unwrap(), addresses(&["9.9.9.9"]));
+        guard.check(&url("https://token.example")).unwrap();
+        assert!(guard.permitted("token.example", addresses(&["10.0.0.1"])).is_err());
+        assert!(resource.of_named(&url("https://127.0.0.1")).is_err());
+        assert!(resource.of_named(&url("http://localhost:9")).is_err());
+        // A resource in a private network may name an issuer there, or on the Internet. An issuer on the
+        // Internet does not lead into that network.
+        for (found, own) in [("10.0.0.1", true), ("9.9.9.9", false)] {
+            let resource = Guard::new(&url("https://api.example/x"));
+            resource.permitted("api.example", addresses(&["192.168.0.1"])).unwrap();
+            let guard = resource.of_named(&issuer).unwrap();
+            guard.permitted("issuer.example", addresses(&[found])).unwrap();
+            guard.check(&url("https://token.example")).unwrap();
+            let led = guard.permitted("token.example", addresses(&["192.168.0.2"]));
+            assert_eq!(led.is_ok(), own, "{found}");
         }
     }
 

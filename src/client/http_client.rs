@@ -12,7 +12,11 @@ use crate::error::BoxError;
 /// [`OAuthClient::http_client`](crate::OAuthClient::http_client): made of a [`reqwest::Client`], or with the
 /// feature `middleware` of a `reqwest_middleware::ClientWithMiddleware`.
 #[derive(Clone)]
-pub struct HttpClient(Inner);
+pub struct HttpClient {
+    inner: Inner,
+    /// Built here, not by the application.
+    is_ours: bool,
+}
 
 #[derive(Clone)]
 enum Inner {
@@ -23,7 +27,7 @@ enum Inner {
 
 impl From<Client> for HttpClient {
     fn from(client: Client) -> Self {
-        Self(Inner::Plain(client))
+        Self { inner: Inner::Plain(client), is_ours: false }
     }
 }
 
@@ -31,13 +35,22 @@ impl From<Client> for HttpClient {
 #[cfg_attr(docsrs, doc(cfg(feature = "middleware")))]
 impl From<ClientWithMiddleware> for HttpClient {
     fn from(client: ClientWithMiddleware) -> Self {
-        Self(Inner::Layered(client))
+        Self { inner: Inner::Layered(client), is_ours: false }
     }
 }
 
 impl HttpClient {
+    pub(super) fn ours(client: Client) -> Self {
+        Self { inner: Inner::Plain(client), is_ours: true }
+    }
+
+    /// Whether it was built here, so that it has no certificate.
+    pub(super) fn is_ours(&self) -> bool {
+        self.is_ours
+    }
+
     pub(super) async fn execute(&self, request: Request) -> Result<Response, HttpError> {
-        match &self.0 {
+        match &self.inner {
             Inner::Plain(client) => {
                 let sent = client.execute(request).await;
                 sent.map_err(|error| HttpError(error.without_url().into()))

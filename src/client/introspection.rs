@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Endpoint, Form, OAuthClient, TokenTypeHint};
+use super::{Endpoint, Form, OAuthClient, RequestKind, TokenTypeHint};
 use crate::error::Error;
 use crate::wire::{ResponseRules, malformed, read_members};
 
@@ -18,6 +18,17 @@ pub struct Introspection {
     pub active: bool,
     /// Every other member: `scope`, `client_id`, `username`, `exp` (seconds since 1970), `sub`, …
     pub members: Map<String, Value>,
+}
+
+#[cfg(feature = "keys")]
+#[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+impl Introspection {
+    /// The thumbprint of the key that the token is bound to (`cnf.jkt`): compare it with
+    /// [`Token::dpop_thumbprint`](crate::Token::dpop_thumbprint)
+    /// ([RFC 9449 §6.2](https://www.rfc-editor.org/rfc/rfc9449#section-6.2)).
+    pub fn dpop_thumbprint(&self) -> Option<&str> {
+        self.members.get("cnf")?.get("jkt")?.as_str()
+    }
 }
 
 impl OAuthClient {
@@ -42,7 +53,7 @@ impl OAuthClient {
         let mut form = Form::default();
         form.own("token", token);
         form.own("token_type_hint", kind.hint());
-        let endpoint = Endpoint { name: "introspection endpoint", url };
+        let endpoint = Endpoint { kind: RequestKind::Introspection, url };
         self.post(endpoint, &form, |response| {
             let mut members = read_members(response, &ResponseRules::default())?;
             match members.remove("active") {

@@ -6,13 +6,15 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 use secrecy::SecretString;
-use serde_json::{Map, Value};
 use url::Url;
 
 use super::http_client::HttpClient;
 use super::post::{Endpoint, post};
-use super::settings::{Endpoints, Issuer, Settings};
-use super::{BasicEncoding, ClientAuthentication, Form, TokenRequest, endpoint_url};
+use super::settings::{Endpoints, Settings};
+use super::{
+    BasicEncoding, ClientAuthentication, Form, Provider, Registration, TokenRequest, endpoint_url,
+    method,
+};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::observe::ClientFields;
@@ -31,7 +33,7 @@ use crate::wire::{HttpResponse, ResponseRules};
 /// # Ok::<(), reqwest_oauth2::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct OAuthClient(Arc<Settings>);
+pub struct OAuthClient(pub(super) Arc<Settings>);
 
 impl OAuthClient {
     /// A client with its id and the provider's token endpoint. With an empty id, no `client_id` is sent:
@@ -72,61 +74,14 @@ impl OAuthClient {
         Self(Arc::new(Settings::new(id, endpoints)))
     }
 
-    fn with(mut self, edit: impl FnOnce(&mut Settings)) -> Self {
+    #[cfg(feature = "keys")]
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0
+    }
+
+    pub(super) fn with(mut self, edit: impl FnOnce(&mut Settings)) -> Self {
         edit(Arc::make_mut(&mut self.0));
         self
-    }
-
-    /// The authorization endpoint, where a person logs in
-    /// ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_config`], as [`new`](Self::new).
-    pub fn authorization_endpoint(self, url: impl AsRef<str>) -> Result<Self, Error> {
-        let url = endpoint_url::parse(url.as_ref(), "authorization endpoint", false)?;
-        Ok(self.with(|settings| settings.endpoints.authorization = Some(url)))
-    }
-
-    /// The device authorization endpoint
-    /// ([RFC 8628 §3.1](https://www.rfc-editor.org/rfc/rfc8628#section-3.1)).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_config`], as [`new`](Self::new).
-    pub fn device_authorization_endpoint(self, url: impl AsRef<str>) -> Result<Self, Error> {
-        let url = endpoint_url::parse(url.as_ref(), "device authorization endpoint", false)?;
-        Ok(self.with(|settings| settings.endpoints.device_authorization = Some(url)))
-    }
-
-    /// The revocation endpoint
-    /// ([RFC 7009 §2](https://www.rfc-editor.org/rfc/rfc7009#section-2)).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_config`], as [`new`](Self::new).
-    pub fn revocation_endpoint(self, url: impl AsRef<str>) -> Result<Self, Error> {
-        let url = endpoint_url::parse(url.as_ref(), "revocation endpoint", false)?;
-        Ok(self.with(|settings| settings.endpoints.revocation = Some(url)))
-    }
-
-    /// The introspection endpoint
-    /// ([RFC 7662 §2](https://www.rfc-editor.org/rfc/rfc7662#section-2)).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_config`], as [`new`](Self::new).
-    pub fn introspection_endpoint(self, url: impl AsRef<str>) -> Result<Self, Error> {
-        let url = endpoint_url::parse(url.as_ref(), "introspection endpoint", false)?;
-        Ok(self.with(|settings| settings.endpoints.introspection = Some(url)))
-    }
-
-    /// The provider's issuer identifier: a callback that carries another `iss` is refused
-    /// ([RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207#section-2.4)).
-    /// [`discover`](Self::discover) sets it by itself.
-    pub fn issuer(self, issuer: impl Into<String>) -> Self {
-        let issuer = Issuer { text: issuer.into(), in_callback: false };
-        self.with(|settings| settings.endpoints.issuer = Some(issuer))
     }
 
     /// The client's secret. It is sent as HTTP Basic unless
@@ -138,13 +93,12 @@ impl OAuthClient {
     }
 
     /// How the client authenticates
-    /// ([RFC 6749 §2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)). By default
-    /// [`ClientSecretBasic`](ClientAuthentication::ClientSecretBasic) with a secret,
-    /// [`None`](ClientAuthentication::None) without.
+    /// ([RFC 6749 §2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)). By default it follows from what
+    /// the client was given, and from the provider's metadata: see [`ClientAuthentication`].
     pub fn authentication(self, method: ClientAuthentication) -> Self {
         self.with(|settings| {
             settings.authentication = Some(method);
-            settings.wants_post = Arc::default();
+            settings.found_method = Arc::default();
         })
     }
 
@@ -152,25 +106,6 @@ impl OAuthClient {
     /// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
     pub fn basic_encoding(self, encoding: BasicEncoding) -> Self {
         self.with(|settings| settings.basic_encoding = encoding)
-    }
-
-    /// An extra parameter of every refresh request (requests-oauthlib's `auto_refresh_kwargs`),
-    /// such as `scope` or `resource`; may be called again, also with the same name. It goes to the
-    /// token endpoint and nowhere else, and never overrides a parameter of the protocol. A `scope`
-    /// wider than the granted one is an error before anything is sent, where the provider named the
-    /// granted one
-    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
-    pub fn refresh_param(self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        let pair = (name.into(), value.into());
-        self.with(|settings| settings.refresh_params.push(pair))
-    }
-
-    /// An extra parameter of every authorization request, such as Google's `access_type` =
-    /// `offline`; an extra parameter of a single request replaces it
-    /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
-    pub fn authorization_param(self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        let pair = (name.into(), value.into());
-        self.with(|settings| settings.authorization_params.push(pair))
     }
 
     /// The HTTP client for token requests, a [`reqwest::Client`] or, with the feature `middleware`, a
@@ -183,6 +118,16 @@ impl OAuthClient {
     pub fn http_client(self, http: impl Into<HttpClient>) -> Self {
         let http = http.into();
         self.with(|settings| settings.http = Some(http))
+    }
+
+    /// Sends requests to the provider's endpoints for clients with a certificate, where its metadata names such:
+    /// for tokens that are bound to the certificate of the [`http_client`](Self::http_client). The methods
+    /// [`TlsClientAuth`](ClientAuthentication::TlsClientAuth) and
+    /// [`SelfSignedTlsClientAuth`](ClientAuthentication::SelfSignedTlsClientAuth) do so by themselves
+    /// ([RFC 8705 §5](https://www.rfc-editor.org/rfc/rfc8705#section-5)). Give the client for the API the same
+    /// certificate ([§3](https://www.rfc-editor.org/rfc/rfc8705#section-3)).
+    pub fn mtls_endpoints(self) -> Self {
+        self.with(|settings| settings.mtls_endpoints = true)
     }
 
     /// The `User-Agent` of every request to the provider
@@ -231,35 +176,6 @@ impl OAuthClient {
         self.with(|settings| settings.rules.ends_login.push(error_code))
     }
 
-    /// Maps the members of every response of the token endpoint before they are read
-    /// (requests-oauthlib's compliance hooks), for providers that nest or rename them
-    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
-    ///
-    /// Fitbit, for one, puts its error codes into a list:
-    ///
-    /// ```
-    /// # fn f() -> Result<(), reqwest_oauth2::Error> {
-    /// use reqwest_oauth2::OAuthClient;
-    ///
-    /// let app = OAuthClient::new("foo", "https://api.fitbit.com/oauth2/token")?
-    ///     .secret("potato")
-    ///     .map_response(|mut members| {
-    ///         let code = members.get("errors").and_then(|errors| errors[0]["errorType"].as_str());
-    ///         if let Some(code) = code.map(str::to_owned) {
-    ///             members.insert("error".to_owned(), code.into());
-    ///         }
-    ///         members
-    ///     });
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn map_response(
-        self,
-        map: impl Fn(Map<String, Value>) -> Map<String, Value> + Send + Sync + 'static,
-    ) -> Self {
-        self.with(|settings| settings.rules.map_response = Some(Arc::new(map)))
-    }
-
     /// The wall clock that deadlines are counted by, for tests. By default the system's.
     pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.with_clock(Clock::new(now))
@@ -287,12 +203,19 @@ impl OAuthClient {
         form: &Form,
         read: impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        post(&self.0, endpoint, form, read).await
+        post(&self.0, endpoint, form, self.0.timeout, read).await
     }
 
     /// What the application knows of the provider's responses.
     pub(crate) fn rules(&self) -> &ResponseRules {
         &self.0.rules
+    }
+
+    /// Whether the provider takes no authorization request that was not pushed
+    /// ([RFC 9126 §5](https://www.rfc-editor.org/rfc/rfc9126#section-5)).
+    pub(crate) fn requires_pushed_requests(&self) -> bool {
+        let says = |provider: &Provider| provider.says("require_pushed_authorization_requests");
+        self.0.provider.as_ref().is_some_and(says)
     }
 
     pub(crate) fn endpoints(&self) -> &Endpoints {
@@ -324,17 +247,22 @@ impl OAuthClient {
         self.with(|settings| settings.default_authentication = method)
     }
 
-    pub(crate) fn authorization_params(&self) -> &[(String, String)] {
-        &self.0.authorization_params
+    /// The provider, as its metadata describes it; `None` where the application named the endpoints.
+    pub fn provider(&self) -> Option<&Provider> {
+        self.0.provider.as_ref()
     }
 
-    pub(crate) fn refresh_params(&self) -> &[(String, String)] {
-        &self.0.refresh_params
+    /// The registration that it was made of.
+    pub(crate) fn registration(&self) -> Option<&Registration> {
+        self.0.registration.as_ref()
     }
 
-    /// Whether the client can prove who it is.
-    pub(crate) fn is_confidential(&self) -> bool {
-        self.0.method() != ClientAuthentication::None
+    pub(super) fn of_registration(self, registration: Registration) -> Self {
+        self.with(|settings| settings.registration = Some(registration))
+    }
+
+    pub(super) fn of_provider(self, provider: Provider) -> Self {
+        self.with(|settings| settings.provider = Some(provider))
     }
 }
 
@@ -347,7 +275,7 @@ impl fmt::Debug for OAuthClient {
                 "token_endpoint",
                 &format_args!("{}", settings.endpoints.token.origin().ascii_serialization()),
             )
-            .field("authentication", &settings.method())
+            .field("authentication", &method::chosen(settings).ok())
             .field("secret", &settings.secret.as_ref().map(|_| "[redacted]"))
             .field("timeout", &settings.timeout)
             .field("max_response_bytes", &settings.max_response_bytes)

@@ -3,109 +3,93 @@
 //!
 //! Invariant: one total time limit from connecting to the last byte.
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderValue, Method};
-use reqwest::Request;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use http::Response;
 use secrecy::ExposeSecret;
 use secrecy::zeroize::Zeroizing;
 use tokio::time::Instant;
 use tracing::Instrument;
 use url::Url;
 
-use super::send::send;
+use super::authenticate::{authenticate, check_one_method};
+#[cfg(feature = "keys")]
+use super::dpop;
+use super::limit::Limit;
+use super::send::{self, exchange};
 use super::settings::Settings;
-use super::{ClientAuthentication, Form};
-use crate::error::{Error, Kind};
+use super::{ClientAuthentication, Form, ProviderRequest, RequestKind, method, shape};
+use crate::error::Error;
 use crate::observe;
-use crate::secret;
-use crate::wire::HttpResponse;
+use crate::wire::{HttpResponse, panicked};
 
-/// Parameters whose values are no secrets.
-const PUBLIC: [&str; 8] = [
-    "grant_type",
-    "scope",
-    "resource",
-    "audience",
-    "client_id",
-    "token_type_hint",
-    "redirect_uri",
-    "requested_token_type",
-];
-
-/// Where a request goes, and what errors call it.
+/// What a request is for, and where it goes.
 #[derive(Clone, Copy)]
 pub(crate) struct Endpoint<'a> {
-    pub(crate) name: &'static str,
+    pub(crate) kind: RequestKind,
     pub(crate) url: &'a Url,
 }
 
-/// POSTs the form, authenticated as the settings say, and reads the response.
+/// POSTs the form, authenticated and shaped as the settings say, and reads the response. `left`: what is
+/// left of the client's timeout.
 pub(super) async fn post<T>(
     settings: &Settings,
     endpoint: Endpoint<'_>,
     form: &Form,
+    left: Duration,
     read: impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let grant_type = form.own.iter().find(|(name, _)| *name == "grant_type");
+    let name = endpoint.kind.endpoint();
     let span = observe::provider_request(
-        endpoint.name,
+        name,
         endpoint.url.host_str(),
         &settings.id,
-        grant_type.map(|(_, value)| value.expose_secret()),
+        form.get_own("grant_type"),
     );
     let work = async {
         let began = Instant::now();
-        let outcome = bounded(settings, endpoint, form, read).await;
+        let limit = Limit::new(settings.timeout, left);
+        let outcome = detect(settings, endpoint, form, limit, read).await;
         match &outcome {
-            Ok(_) => observe::provider_answered(endpoint.name, began.elapsed()),
-            Err(error) => observe::provider_failed(endpoint.name, error, began.elapsed()),
+            Ok(_) => observe::provider_answered(name, began.elapsed()),
+            Err(error) => observe::provider_failed(name, error, began.elapsed()),
         }
         outcome
     };
     work.instrument(span).await
 }
 
-async fn bounded<T>(
-    settings: &Settings,
-    endpoint: Endpoint<'_>,
-    form: &Form,
-    read: impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let limit = settings.timeout;
-    match tokio::time::timeout(limit, detect(settings, endpoint, form, read)).await {
-        Ok(result) => result,
-        Err(_) => Err(Error::new(Kind::Timeout { endpoint: endpoint.name, limit })),
-    }
-}
-
-/// Where the server did not accept the client, tries again with the secret in the body. This is safe: it has
-/// not consumed the code or refresh token.
+/// Where the server did not accept the client, tries the next method. This is safe: it has not consumed the
+/// code or refresh token.
 async fn detect<T>(
     settings: &Settings,
     endpoint: Endpoint<'_>,
     form: &Form,
+    limit: Limit,
     read: impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, Detect};
-    let attempt = |method| attempt(settings, endpoint, form, method, &read);
-    match settings.method() {
-        Detect if settings.wants_post() => attempt(ClientSecretPost).await,
-        Detect => match attempt(ClientSecretBasic).await {
-            Err(error) if error.rejects_client() => {
-                let second = attempt(ClientSecretPost).await;
-                // Any other code means that the server has accepted the client.
-                let accepted = match &second {
-                    Ok(_) => true,
-                    Err(error) => error.error_code().is_some() && !error.rejects_client(),
-                };
-                if accepted {
-                    settings.remember_post();
-                }
-                second
-            }
-            result => result,
-        },
-        method => attempt(method).await,
+    let mut methods = method::candidates(settings)?.into_iter().peekable();
+    let mut is_first = true;
+    loop {
+        let Some(method) = methods.next() else {
+            return Err(Error::config("no method of client authentication is left"));
+        };
+        let outcome = attempt(settings, endpoint, form, method, limit, &read).await;
+        let rejects_client = outcome.as_ref().is_err_and(Error::rejects_client);
+        if rejects_client && methods.peek().is_some() {
+            is_first = false;
+            continue;
+        }
+        // Any other code means that the server has accepted the client.
+        let accepts_client = match &outcome {
+            Ok(_) => true,
+            Err(error) => error.error_code().is_some() && !rejects_client,
+        };
+        if accepts_client && !is_first {
+            let _ = settings.found_method.set(method);
+        }
+        return outcome;
     }
 }
 
@@ -114,90 +98,81 @@ async fn attempt<T>(
     endpoint: Endpoint<'_>,
     form: &Form,
     method: ClientAuthentication,
+    limit: Limit,
     read: &impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let request = request(settings, endpoint.url, form, method)?;
-    let basic = request.headers().get(AUTHORIZATION).map(basic_credentials);
-    let limit = settings.max_response_bytes;
-    let response = send(settings.http()?, request, endpoint.name, limit, &settings.clock).await?;
-    let own = form.own.iter().filter(|(name, _)| !PUBLIC.contains(name)).map(|(_, value)| value);
-    let extra = form.extra.iter().filter(|(name, _)| !PUBLIC.contains(&name.as_str()));
-    let secrets: Vec<&str> = (settings.secret.iter().chain(own))
-        .map(ExposeSecret::expose_secret)
-        .chain(extra.map(|(_, value)| value.as_str()))
-        .chain(basic.as_ref().map(|basic| basic.as_str()))
-        .collect();
-    read(&HttpResponse { secrets: &secrets, ..response })
+    let attempt = || send_once(settings, endpoint, form, method, limit, read);
+    #[cfg(feature = "keys")]
+    return dpop::with_second_proof(settings, form, endpoint.url, attempt).await;
+    #[cfg(not(feature = "keys"))]
+    attempt().await
 }
 
-/// The credentials of HTTP Basic without their padding, which an echo may lack.
-fn basic_credentials(header: &HeaderValue) -> Zeroizing<String> {
-    let text = header.to_str().unwrap_or_default();
-    Zeroizing::new(text.trim_start_matches("Basic ").trim_end_matches('=').to_owned())
-}
-
-fn request(
+async fn send_once<T>(
     settings: &Settings,
-    url: &Url,
+    endpoint: Endpoint<'_>,
     form: &Form,
     method: ClientAuthentication,
-) -> Result<Request, Error> {
-    use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, Detect, None};
-    form.check(url)?;
-    check_one_method(form, method)?;
-    let mut own: Vec<(&str, &str)> =
-        form.own.iter().map(|(name, value)| (*name, value.expose_secret())).collect();
-    if matches!(method, ClientSecretPost | None) {
-        own.retain(|(name, _)| *name != "client_id");
-        if !settings.id.is_empty() {
-            own.push(("client_id", &settings.id));
-        }
+    limit: Limit,
+    read: &impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let url = settings.url(endpoint, method);
+    let mut request = ProviderRequest::new(endpoint.kind, url.clone(), form.clone());
+    authenticate(&mut request, settings, method, limit).await?;
+    let request = shape::apply(&settings.shapes, request, limit).await?;
+    request.check()?;
+    check_one_method(&request, method)?;
+    let of_client = settings.secret.iter().map(ExposeSecret::expose_secret);
+    let secrets: Vec<&str> = of_client.chain(request.secrets()).collect();
+
+    let name = endpoint.kind.endpoint();
+    #[cfg_attr(not(feature = "keys"), expect(unused_mut))]
+    let mut sent = request.build(settings.user_agent.as_ref());
+    let http = settings.http()?;
+    #[cfg(feature = "keys")]
+    let proved = async { Ok(dpop::prove(settings, form, endpoint.url, &mut sent).await?) };
+    #[cfg(feature = "keys")]
+    limit.closure("the signer", proved).await?;
+    let work = exchange(http, sent, name, settings.max_response_bytes, &settings.clock);
+    let (response, sent_at) = limit.exchange(name, work).await?;
+    #[cfg(feature = "keys")]
+    dpop::hear(settings, form, endpoint.url, response.status(), response.headers());
+    let (response, has_panicked) = mapped(settings, endpoint.kind, response);
+    let response = send::read(response, name, url, sent_at);
+    #[cfg(feature = "keys")]
+    let response = HttpResponse { may_be_bound: form.prover.is_some(), ..response };
+    let response = HttpResponse { secrets: &secrets, ..response };
+    if has_panicked {
+        return Err(panicked(&response, "the closure of OAuthClient::map_http_response"));
     }
-    let mut authorization = Option::None;
-    match (method, &settings.secret) {
-        (ClientSecretBasic | Detect, Some(client_secret)) => {
-            authorization = settings.basic_encoding.header(&settings.id, client_secret);
-        }
-        (ClientSecretPost, Some(client_secret)) => {
-            own.push(("client_secret", client_secret.expose_secret()));
-        }
-        (None, _) => {}
-        (_, Option::None) => {
-            return Err(Error::config(
-                "the client authentication method needs a secret; set one with OAuthClient::secret",
-            ));
-        }
-    }
-    let mut request = Request::new(Method::POST, url.clone());
-    let headers = request.headers_mut();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    if let Some(user_agent) = &settings.user_agent {
-        headers.insert(USER_AGENT, user_agent.clone());
-    }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    if let Some(authorization) = authorization {
-        headers.insert(AUTHORIZATION, authorization);
-    }
-    *request.body_mut() = Some(secret::zeroizing_bytes(form.body(&own)).into());
-    Ok(request)
+    read(&response)
 }
 
-/// "The client MUST NOT use more than one authentication method in each request."
-/// ([RFC 6749 §2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)). An assertion is one
-/// ([RFC 7521 §4.2](https://www.rfc-editor.org/rfc/rfc7521#section-4.2)).
-fn check_one_method(form: &Form, method: ClientAuthentication) -> Result<(), Error> {
-    use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, Detect, None};
-    let asserted = form.has("client_assertion");
-    match method {
-        ClientSecretBasic | Detect if form.has("client_secret") => Err(Error::config(
-            "client_secret is given as an extra parameter and with HTTP Basic; one way of client authentication is allowed: OAuthClient::secret, with ClientAuthentication::ClientSecretPost if the provider wants it in the body",
-        )),
-        ClientSecretBasic | ClientSecretPost | Detect if asserted => Err(Error::config(
-            "client_assertion is given as a parameter, and the client has a secret; one way of client authentication is allowed: leave OAuthClient::secret out",
-        )),
-        None if asserted && form.has("client_secret") => Err(Error::config(
-            "client_assertion and client_secret are given as parameters; one way of client authentication is allowed: leave one of them out",
-        )),
-        _ => Ok(()),
+impl Settings {
+    /// Where the request goes: a client that shows a certificate uses the endpoint for such clients, where the
+    /// metadata names one ([RFC 8705 §5](https://www.rfc-editor.org/rfc/rfc8705#section-5)). An endpoint that
+    /// the application has set is its own.
+    fn url<'a>(&'a self, endpoint: Endpoint<'a>, method: ClientAuthentication) -> &'a Url {
+        let member = endpoint.kind.member();
+        self.provider
+            .as_ref()
+            .filter(|_| self.mtls_endpoints || method.is_mtls())
+            .filter(|provider| provider.endpoint(member) == Some(endpoint.url))
+            .and_then(|provider| provider.mtls_endpoint(member))
+            .unwrap_or(endpoint.url)
+    }
+}
+
+/// The response as the application sees it; as it came, where its closure panicked.
+fn mapped(
+    settings: &Settings,
+    kind: RequestKind,
+    response: Response<Zeroizing<Vec<u8>>>,
+) -> (Response<Zeroizing<Vec<u8>>>, bool) {
+    let Some(map) = &settings.map_http_response else { return (response, false) };
+    let whole = response.clone().map(|mut body| std::mem::take(&mut *body));
+    match catch_unwind(AssertUnwindSafe(|| map(kind, whole))) {
+        Ok(mapped) => (mapped.map(Zeroizing::new), false),
+        Err(_) => (response, true),
     }
 }

@@ -1,6 +1,6 @@
 //! Token revocation ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)).
 
-use super::{Endpoint, Form, OAuthClient, TokenTypeHint};
+use super::{Endpoint, Form, OAuthClient, RequestKind, TokenTypeHint};
 use crate::error::Error;
 use crate::wire::{ResponseRules, read_members};
 
@@ -27,7 +27,7 @@ impl OAuthClient {
         let mut form = Form::default();
         form.own("token", token);
         form.own("token_type_hint", kind.hint());
-        let endpoint = Endpoint { name: "revocation endpoint", url };
+        let endpoint = Endpoint { kind: RequestKind::Revocation, url };
         // "The content of the response body is ignored by the client as all necessary information
         // is conveyed in the response code."
         self.post(endpoint, &form, |response| {

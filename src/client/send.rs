@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use chrono::{DateTime, Utc};
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use reqwest::{Request, Response};
+use http::{HeaderMap, Response};
+use reqwest::Request;
 use secrecy::zeroize::Zeroizing;
+use url::Url;
 
 use super::guarded_resolver::LeadsElsewhere;
 use super::http_client::{HttpClient, HttpError};
@@ -25,36 +27,59 @@ pub(super) async fn send(
     clock: &Clock,
 ) -> Result<HttpResponse<'static>, Error> {
     let url = request.url().clone();
+    let (response, sent_at) = exchange(http, request, endpoint, limit, clock).await?;
+    Ok(read(response, endpoint, &url, sent_at))
+}
+
+/// Sends the request and reads the response as HTTP has it.
+pub(super) async fn exchange(
+    http: &HttpClient,
+    request: Request,
+    endpoint: &'static str,
+    limit: usize,
+    clock: &Clock,
+) -> Result<(Response<Zeroizing<Vec<u8>>>, DateTime<Utc>), Error> {
+    let url = request.url().clone();
     let sent_at = clock::to_date(clock.now());
-    let response = http.execute(request).await.map_err(|error| send_error(error, endpoint))?;
-    let status = response.status();
+    let mut response = http.execute(request).await.map_err(|error| send_error(error, endpoint))?;
     // An application's own HTTP client may follow redirects, but a redirect leads away from the
     // configured endpoint.
     if *response.url() != url {
         let reason = "the request was redirected; give OAuthClient::http_client a client with reqwest::redirect::Policy::none()";
-        let reason = reason.to_owned();
+        let (status, reason) = (response.status(), reason.to_owned());
         return Err(Error::new(Kind::Malformed { endpoint, status, reason, refresh_token: None }));
     }
-    let retry_after = retry_after(response.headers(), sent_at);
+    let mut whole = Response::new(Zeroizing::default());
+    *whole.status_mut() = response.status();
+    *whole.headers_mut() = std::mem::take(response.headers_mut());
+    *whole.body_mut() = read_body(response, endpoint, limit).await?;
+    Ok((whole, sent_at))
+}
+
+/// What matters of the response; `url`: where it comes from.
+pub(super) fn read(
+    response: Response<Zeroizing<Vec<u8>>>,
+    endpoint: &'static str,
+    url: &Url,
+    sent_at: DateTime<Utc>,
+) -> HttpResponse<'static> {
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let content_type = header(CONTENT_TYPE).map(str::to_owned);
-    let location = header(LOCATION).and_then(|to| url.join(to).ok());
-    let body = read_body(response, endpoint, limit).await?;
-    Ok(HttpResponse {
+    HttpResponse {
         endpoint,
-        status,
-        retry_after,
-        content_type,
-        location,
-        body,
+        status: response.status(),
+        retry_after: retry_after(response.headers(), sent_at),
+        content_type: header(CONTENT_TYPE).map(str::to_owned),
+        location: header(LOCATION).and_then(|to| url.join(to).ok()),
+        body: response.into_body(),
         sent_at,
+        may_be_bound: false,
         secrets: &[],
-    })
+    }
 }
 
 /// Reads the body up to the limit.
 async fn read_body(
-    mut response: Response,
+    mut response: reqwest::Response,
     endpoint: &'static str,
     limit: usize,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
@@ -130,12 +155,12 @@ fn no_tls(error: &reqwest::Error) -> bool {
 
 /// `Retry-After`: seconds, or a date
 /// ([RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
-fn retry_after(headers: &HeaderMap, now: chrono::DateTime<chrono::Utc>) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = chrono::DateTime::parse_from_rfc2822(text).ok()?;
+    let date = DateTime::parse_from_rfc2822(text).ok()?;
     Some((date.to_utc() - now).to_std().unwrap_or_default())
 }
 

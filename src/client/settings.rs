@@ -1,16 +1,19 @@
 //! `Settings`: all that an [`OAuthClient`](super::OAuthClient) knows.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderValue, Response};
 use secrecy::SecretString;
 use url::Url;
 
+use super::client_assertion::AssertionSettings;
+#[cfg(feature = "keys")]
+use super::dpop::Dpop;
 use super::guarded_resolver::GuardedResolver;
 use super::http_client::HttpClient;
-use super::{BasicEncoding, ClientAuthentication};
+use super::shape::Shape;
+use super::{BasicEncoding, ClientAuthentication, Provider, Registration, RequestKind};
 use crate::clock::Clock;
 use crate::error::{BoxError, Error};
 use crate::loopback::is_loopback;
@@ -22,6 +25,7 @@ pub(crate) struct Endpoints {
     pub(crate) token: Url,
     pub(crate) authorization: Option<Url>,
     pub(crate) device_authorization: Option<Url>,
+    pub(crate) pushed_authorization: Option<Url>,
     pub(crate) revocation: Option<Url>,
     pub(crate) introspection: Option<Url>,
     pub(crate) issuer: Option<Issuer>,
@@ -34,6 +38,7 @@ impl Endpoints {
             token,
             authorization: None,
             device_authorization: None,
+            pushed_authorization: None,
             revocation: None,
             introspection: None,
             issuer: None,
@@ -50,17 +55,25 @@ pub(crate) struct Issuer {
     pub(crate) in_callback: bool,
 }
 
+pub(super) type MapHttpResponse =
+    dyn Fn(RequestKind, Response<Vec<u8>>) -> Response<Vec<u8>> + Send + Sync;
+
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) id: String,
     pub(super) secret: Option<SecretString>,
     pub(super) endpoints: Endpoints,
+    /// What the provider's metadata says, where it was asked for.
+    pub(super) provider: Option<Provider>,
+    /// The registration that it was made of.
+    pub(super) registration: Option<Registration>,
     pub(super) authentication: Option<ClientAuthentication>,
     /// The method of a client with a secret, unless the application sets one.
     pub(super) default_authentication: ClientAuthentication,
     pub(super) basic_encoding: BasicEncoding,
-    pub(super) refresh_params: Vec<(String, String)>,
-    pub(super) authorization_params: Vec<(String, String)>,
+    /// In the order in which they apply.
+    pub(super) shapes: Vec<Shape>,
+    pub(super) map_http_response: Option<Arc<MapHttpResponse>>,
     pub(super) timeout: Duration,
     pub(super) max_response_bytes: usize,
     pub(super) rules: ResponseRules,
@@ -70,8 +83,13 @@ pub(super) struct Settings {
     pub(super) http: Option<HttpClient>,
     /// Built at the first token request, where the application gave none.
     pub(super) own_http: Arc<OnceLock<HttpClient>>,
-    /// `Detect` found that this endpoint wants the credentials in the body.
-    pub(super) wants_post: Arc<AtomicBool>,
+    #[cfg(feature = "keys")]
+    pub(super) dpop: Dpop,
+    pub(super) assertions: AssertionSettings,
+    /// The endpoints are those for clients with a certificate, where the provider has such.
+    pub(super) mtls_endpoints: bool,
+    /// The method that `Detect` has found.
+    pub(super) found_method: Arc<OnceLock<ClientAuthentication>>,
 }
 
 /// The default limits.
@@ -85,11 +103,13 @@ impl Settings {
             id,
             secret: None,
             endpoints,
+            provider: None,
+            registration: None,
             authentication: None,
             default_authentication: ClientAuthentication::ClientSecretBasic,
             basic_encoding: BasicEncoding::default(),
-            refresh_params: Vec::new(),
-            authorization_params: Vec::new(),
+            shapes: Vec::new(),
+            map_http_response: None,
             timeout: TIMEOUT,
             max_response_bytes: MAX_RESPONSE_BYTES,
             rules: ResponseRules::default(),
@@ -97,15 +117,11 @@ impl Settings {
             user_agent: None,
             http: None,
             own_http: Arc::default(),
-            wants_post: Arc::default(),
-        }
-    }
-
-    pub(super) fn method(&self) -> ClientAuthentication {
-        match (self.authentication, &self.secret) {
-            (Some(method), _) => method,
-            (None, Some(_)) => self.default_authentication,
-            (None, None) => ClientAuthentication::None,
+            #[cfg(feature = "keys")]
+            dpop: Dpop::default(),
+            assertions: AssertionSettings::default(),
+            mtls_endpoints: false,
+            found_method: Arc::default(),
         }
     }
 
@@ -115,14 +131,6 @@ impl Settings {
         }
         let built = own_http(&self.endpoints.token, None)?;
         Ok(self.own_http.get_or_init(|| built))
-    }
-
-    pub(super) fn wants_post(&self) -> bool {
-        self.wants_post.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn remember_post(&self) {
-        self.wants_post.store(true, Ordering::Relaxed);
     }
 }
 
@@ -146,7 +154,7 @@ pub(super) fn own_http(
         builder = builder.dns_resolver(resolver);
     }
     let built = builder.build();
-    built.map(Into::into).map_err(|error| {
+    built.map(HttpClient::ours).map_err(|error| {
         let source: BoxError = error.without_url().into();
         Error::config(format!(
             "no HTTP client for token requests could be built ({source}); check reqwest's TLS features or pass one to OAuthClient::http_client"

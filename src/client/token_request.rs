@@ -1,11 +1,14 @@
 //! `TokenRequest`: what every grant sends.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::Form;
 use super::post::{Endpoint, post};
 use super::settings::Settings;
+use super::{Form, RequestKind};
 use crate::error::Error;
+#[cfg(feature = "keys")]
+use crate::keys::SigningKey;
 use crate::token::Token;
 use crate::wire::read_token;
 
@@ -16,14 +19,29 @@ use crate::wire::read_token;
 #[must_use = "a token request does nothing until `send` is awaited"]
 pub struct TokenRequest<'a> {
     settings: &'a Settings,
+    kind: RequestKind,
     form: Form,
+    limit: Duration,
 }
 
 impl<'a> TokenRequest<'a> {
     pub(super) fn new(settings: &'a Settings, grant_type: String) -> Self {
+        let kind = RequestKind::of_grant_type(&grant_type);
         let mut form = Form::default();
         form.own("grant_type", grant_type);
-        Self { settings, form }
+        Self { settings, kind, form, limit: settings.timeout }
+    }
+
+    /// For grants of clients that authenticate themselves: otherwise nothing is sent.
+    pub(crate) fn needs_authentication(mut self) -> Self {
+        self.form.needs_authentication = true;
+        self
+    }
+
+    /// With this much of the client's timeout left.
+    pub(crate) fn within(mut self, left: Duration) -> Self {
+        self.limit = self.limit.min(left);
+        self
     }
 
     /// A parameter of the grant. It replaces an [`extra_param`](Self::extra_param) of the same name
@@ -47,6 +65,15 @@ impl<'a> TokenRequest<'a> {
         self.param("scope", scope)
     }
 
+    /// Binds the token to this key.
+    #[cfg(feature = "keys")]
+    pub(crate) fn bound_to(mut self, key: Option<SigningKey>) -> Self {
+        if let Some(key) = key {
+            self.form.bind_to(key);
+        }
+        self
+    }
+
     /// Sends the request and reads the token from the response
     /// ([RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749#section-5)).
     ///
@@ -63,10 +90,16 @@ impl<'a> TokenRequest<'a> {
     /// Dropping the future drops the request. If the provider has replaced the refresh token, the new
     /// one is lost. A [`Session`](crate::Session) never does that: its renewals finish, even if every
     /// caller goes away.
-    pub async fn send(self) -> Result<Token, Error> {
-        let endpoint = Endpoint { name: "token endpoint", url: &self.settings.endpoints.token };
-        post(self.settings, endpoint, &self.form, |response| {
-            read_token(response, &self.settings.rules)
+    #[cfg_attr(not(feature = "keys"), expect(unused_mut))]
+    pub async fn send(mut self) -> Result<Token, Error> {
+        #[cfg(feature = "keys")]
+        self.form.bind_to_new_login(self.settings)?;
+        let endpoint = Endpoint { kind: self.kind, url: &self.settings.endpoints.token };
+        post(self.settings, endpoint, &self.form, self.limit, |response| {
+            let token = read_token(response, &self.settings.rules)?;
+            #[cfg(feature = "keys")]
+            let token = self.form.bound(token, response, self.settings)?;
+            Ok(token)
         })
         .await
     }

@@ -37,6 +37,10 @@ const ENDS_LOGIN: [&str; 21] = [
     "account_selection_required",
 ];
 
+/// Codes that end a login where it was asked for its own token. Where it was asked for a token for another
+/// resource, they say that the person has not consented to that one (Microsoft).
+const WANTS_CONSENT: [&str; 2] = ["consent_required", "interaction_required"];
+
 /// Codes that say that the server did not accept the client, and so has consumed nothing. GitHub and Slack
 /// have their own.
 const CLIENT_NOT_ACCEPTED: [&str; 9] = [
@@ -52,7 +56,7 @@ const CLIENT_NOT_ACCEPTED: [&str; 9] = [
 ];
 
 /// Codes that say "later".
-const LATER: [&str; 13] = [
+const LATER: [&str; 14] = [
     "server_error",
     "temporarily_unavailable",
     "slow_down",
@@ -66,6 +70,7 @@ const LATER: [&str; 13] = [
     "rate_limited",
     "rate_limit_exceeded",
     "too_many_requests",
+    "use_dpop_nonce",
 ];
 
 /// Other codes that are often seen.
@@ -79,7 +84,7 @@ const OTHER: [&str; 16] = [
     "unsupported_token_type",
     "access_denied",
     "invalid_dpop_proof",
-    "use_dpop_nonce",
+    "invalid_dpop_proof",
     "bad_verification_code",
     "incorrect_device_code",
     "redirect_uri_mismatch",
@@ -132,6 +137,11 @@ impl ErrorCode {
     fn is_one_of(&self, codes: &[&str]) -> bool {
         let received = normal(&self.received);
         codes.contains(&received.as_str())
+    }
+
+    /// Whether it asks for the person's consent.
+    pub(super) fn wants_consent(&self) -> bool {
+        self.is_one_of(&WANTS_CONSENT)
     }
 
     /// Whether it is known to say that the refresh token is dead.

@@ -36,6 +36,18 @@ impl ErrorResponse {
             }
     }
 
+    /// Whether it refuses what a token was asked for, and neither the client nor the refresh token.
+    pub(crate) fn refuses_target(&self) -> bool {
+        let Some(code) = &self.code else { return false };
+        // Microsoft's `invalid_grant` for a resource that the person has not consented to.
+        let lacks_consent = || {
+            let description = self.description.as_deref().unwrap_or_default();
+            code.is("invalid_grant") && description.contains("AADSTS65001")
+        };
+        let is_misconfigured = self.class == RetryClass::Misconfigured && !self.rejects_client();
+        is_misconfigured || code.wants_consent() || lacks_consent()
+    }
+
     /// The likely cause, and what to do.
     fn advice(&self) -> Option<&'static str> {
         let status = self.status.map(|status| status.as_u16());
@@ -47,6 +59,9 @@ impl ErrorResponse {
                 "servers differ in how they take id and secret (ClientAuthentication, BasicEncoding): check the client id, its secret and the client authentication method"
             }
             _ if is("invalid_scope") => "ask for scopes that the provider knows",
+            _ if is("invalid_target") => {
+                "ask for a resource or audience that the provider knows, and that the client may have"
+            }
             (RetryClass::Misconfigured, Some(_)) if self.endpoint == "token endpoint" => {
                 "if this code says that the refresh token is dead, name it with OAuthClient::ends_login"
             }

@@ -11,6 +11,8 @@ use secrecy::SecretString;
 
 use super::recorded_error::Recorded;
 use super::{BoxError, Error, ErrorResponse, StoreError};
+use crate::redact::redact;
+use crate::step_up::StepUp;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Kind {
@@ -27,14 +29,26 @@ pub(crate) enum Kind {
         /// one before with it. A session takes it out before it passes the error on.
         refresh_token: Option<SecretString>,
     },
-    #[error("no metadata of this issuer can be used: {answers}")]
-    Discovery { answers: String, transient: bool, decisive: Error },
+    #[error("no metadata of {of} can be used: {answers}")]
+    Discovery {
+        of: &'static str,
+        answers: String,
+        /// There is none at all.
+        absent: bool,
+        transient: bool,
+        decisive: Error,
+    },
     #[error("the {endpoint} cannot be reached; the request was not sent and may be made again")]
     Unreachable { endpoint: &'static str, source: BoxError },
     #[error("the connection to the {endpoint} failed before its response was complete")]
     ResponseLost { endpoint: &'static str, source: BoxError },
     #[error("no complete response from the {endpoint} within {limit:?}")]
     Timeout { endpoint: &'static str, limit: Duration },
+    /// A closure that is asked before a request to the provider.
+    #[error("{name} failed, so nothing was sent to the provider")]
+    Closure { name: &'static str, source: BoxError },
+    #[error("{name} did not finish within {limit:?}, so nothing was sent to the provider")]
+    ClosureTimeout { name: &'static str, limit: Duration },
     #[error("the callback does not belong to this login: {0}; begin the login again")]
     Callback(Cow<'static, str>),
     #[error(
@@ -47,6 +61,8 @@ pub(crate) enum Kind {
         #[source]
         cause: Option<Error>,
     },
+    #[error("{}", step_up_text(.0))]
+    StepUp(StepUp),
     #[error(
         "the access token has expired and this session renews only when told to; call Session::refresh"
     )]
@@ -75,10 +91,32 @@ pub(crate) enum Kind {
     },
     #[error("the grant did not return a token within {0:?}")]
     GrantTimeout(Duration),
+    #[error("no signature could be made, and nothing was sent: {why}")]
+    #[cfg_attr(not(feature = "keys"), allow(dead_code))]
+    Signing {
+        why: Cow<'static, str>,
+        is_timeout: bool,
+        #[source]
+        source: Option<BoxError>,
+    },
     #[error("{0} panicked; see the panic message on stderr")]
     Panicked(&'static str),
     #[error(
         "no Tokio runtime: none is running, or it is shutting down; call from within a running runtime"
     )]
     Runtime,
+}
+
+/// What the API wants, as it said it.
+fn step_up_text(asked: &StepUp) -> String {
+    let challenge = asked.challenge();
+    let said = [("scope", challenge.scope()), ("acr_values", challenge.acr_values())];
+    let said = said
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!(", {name} {:?}", redact(value?, 120, &[]))));
+    let said: String = said.collect();
+    format!(
+        "the API wants more than the token gives ({}{said}); log in again with AuthorizationRequest::step_up",
+        redact(challenge.error().unwrap_or_default(), 60, &[])
+    )
 }

@@ -28,6 +28,8 @@ use std::time::Duration;
 use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::step_up::StepUp;
+
 /// Any error, boxed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -45,6 +47,11 @@ impl Error {
 
     pub(crate) fn config(message: impl Into<String>) -> Self {
         Self::new(Kind::Config(message.into()))
+    }
+
+    #[cfg(feature = "keys")]
+    pub(crate) fn signing(why: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+        Self::new(Kind::Signing { why: why.into(), is_timeout: false, source: None })
     }
 
     pub(crate) fn kind(&self) -> &Kind {
@@ -94,14 +101,28 @@ impl Error {
         matches!(*self.0, Kind::Reauthorization { .. })
     }
 
+    /// What the API wants beyond the token, where that is why a request has no response: it answered 403
+    /// `insufficient_scope` ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)) or 401
+    /// `insufficient_user_authentication`
+    /// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)). Nothing was renewed. Other
+    /// requests go on with the token.
+    pub fn step_up(&self) -> Option<&StepUp> {
+        match &*self.0 {
+            Kind::StepUp(asked) => Some(asked),
+            _ => None,
+        }
+    }
+
     /// The same call may succeed later with nothing changed: timeouts, connection failures,
     /// 408, 425, 429 and 5xx, error codes that say "later", responses without an error code, which need
     /// not be the provider's (a page, an empty body), unusable ones, a failed save.
     pub fn is_transient(&self) -> bool {
         match &*self.0 {
-            Kind::Config(_) | Kind::Reauthorization { .. } | Kind::Expired | Kind::Callback(_) => {
-                false
-            }
+            Kind::Config(_)
+            | Kind::Reauthorization { .. }
+            | Kind::StepUp(_)
+            | Kind::Expired
+            | Kind::Callback(_) => false,
             _ => matches!(self.retry_class(), RetryClass::Transient | RetryClass::Foreign),
         }
     }
@@ -111,6 +132,8 @@ impl Error {
         matches!(
             *self.0,
             Kind::Timeout { .. }
+                | Kind::ClosureTimeout { .. }
+                | Kind::Signing { is_timeout: true, .. }
                 | Kind::SaveTimeout(_)
                 | Kind::GrantTimeout(_)
                 | Kind::WaitTimeout(_)
@@ -159,6 +182,12 @@ impl Error {
     /// the provider.
     pub fn is_store(&self) -> bool {
         matches!(*self.0, Kind::Store(_))
+    }
+
+    /// A signature could not be made: a signer elsewhere failed, took too long or returned something else, or
+    /// the operating system has no random bytes. Nothing was sent, and the login stays.
+    pub fn is_signing(&self) -> bool {
+        matches!(*self.0, Kind::Signing { .. })
     }
 
     /// The `error` code of the provider's response, such as `invalid_grant`
@@ -259,6 +288,7 @@ impl Error {
             Kind::Refused(response) => response.class,
             Kind::Malformed { .. } => RetryClass::Foreign,
             Kind::Reauthorization { .. }
+            | Kind::StepUp(_)
             | Kind::Callback(_)
             | Kind::Grant { permanent: true, .. } => RetryClass::Permanent,
             Kind::Config(_) | Kind::Discovery { transient: false, .. } => RetryClass::Misconfigured,
@@ -266,6 +296,13 @@ impl Error {
             Kind::Store(error) if !error.is_unavailable() => RetryClass::Misconfigured,
             _ => RetryClass::Transient,
         }
+    }
+
+    /// Whether the provider refuses the resource or the scope that a token was asked for, and neither the
+    /// client nor the refresh token
+    /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
+    pub(crate) fn refuses_target(&self) -> bool {
+        self.error_response().is_some_and(ErrorResponse::refuses_target)
     }
 
     fn error_response(&self) -> Option<&ErrorResponse> {

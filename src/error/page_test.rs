@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, StatusCode};
 
 use super::recorded_error::RecordedError;
 use super::{Error, ErrorCode, ErrorResponse, Kind, RetryClass, StoreError};
+use crate::step_up::StepUp;
 
 const PAGE: &str = include_str!("../../docs/errors.md");
+const SHAPER: &str = "the closure of OAuthClient::shape_requests";
 
 /// An error of each kind.
 fn samples() -> Vec<Error> {
@@ -35,6 +38,8 @@ fn samples() -> Vec<Error> {
         refused,
         unusable(),
         Kind::Discovery {
+            of: "this issuer",
+            absent: false,
             answers: "at /: nothing".to_owned(),
             transient: false,
             decisive: Error::new(unusable()),
@@ -42,8 +47,11 @@ fn samples() -> Vec<Error> {
         Kind::Unreachable { endpoint, source: source() },
         Kind::ResponseLost { endpoint, source: source() },
         Kind::Timeout { endpoint, limit: Duration::from_secs(30) },
+        Kind::Closure { name: SHAPER, source: source() },
+        Kind::ClosureTimeout { name: SHAPER, limit: Duration::from_secs(30) },
         Kind::Callback("its state is another".into()),
         Kind::Reauthorization { why: "signed out", lost: false, cause: None },
+        Kind::StepUp(step_up()),
         Kind::Expired,
         Kind::Save(source()),
         Kind::CannotSave(source()),
@@ -56,10 +64,17 @@ fn samples() -> Vec<Error> {
         Kind::Busy(Duration::from_secs(30)),
         Kind::Grant { permanent: false, source: source() },
         Kind::GrantTimeout(Duration::from_secs(30)),
+        Kind::Signing { why: "".into(), is_timeout: false, source: None },
         Kind::Panicked("the saver"),
         Kind::Runtime,
     ];
     kinds.into_iter().map(Error::new).chain([recorded]).chain(rest.map(Error::new)).collect()
+}
+
+fn step_up() -> StepUp {
+    let field = "Bearer error=insufficient_scope, scope=write".parse().unwrap();
+    let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, field)]);
+    StepUp::asked_by(StatusCode::FORBIDDEN, &headers, None).unwrap()
 }
 
 /// A new kind does not compile here before it has a name; then it needs a sample and a row.
@@ -69,9 +84,12 @@ fn name(kind: &Kind) -> &'static str {
         Kind::Refused(_) => "Refused",
         Kind::Malformed { .. } => "Malformed",
         Kind::Discovery { .. } => "Discovery",
+        Kind::StepUp(_) => "StepUp",
         Kind::Unreachable { .. } => "Unreachable",
         Kind::ResponseLost { .. } => "ResponseLost",
         Kind::Timeout { .. } => "Timeout",
+        Kind::Closure { .. } => "Closure",
+        Kind::ClosureTimeout { .. } => "ClosureTimeout",
         Kind::Callback(_) => "Callback",
         Kind::Reauthorization { .. } => "Reauthorization",
         Kind::Expired => "Expired",
@@ -85,6 +103,7 @@ fn name(kind: &Kind) -> &'static str {
         Kind::Busy(_) => "Busy",
         Kind::Grant { .. } => "Grant",
         Kind::GrantTimeout(_) => "GrantTimeout",
+        Kind::Signing { .. } => "Signing",
         Kind::Panicked(_) => "Panicked",
         Kind::Runtime => "Runtime",
     }

@@ -48,15 +48,8 @@ impl ClientCredentials {
 #[async_trait]
 impl Grant for ClientCredentials {
     async fn token(&self, context: &GrantContext<'_>) -> Result<Token, Error> {
-        let client = context.client()?;
         // "The client credentials grant type MUST only be used by confidential clients."
-        let asserted = self.params.extra.iter().any(|(name, _)| name == "client_assertion");
-        if !client.is_confidential() && !asserted {
-            return Err(Error::config(
-                "client credentials need a client that authenticates itself; set OAuthClient::secret",
-            ));
-        }
-        let request = client.token_request("client_credentials");
+        let request = context.client()?.token_request("client_credentials").needs_authentication();
         self.params.add_to(request).send().await
     }
 

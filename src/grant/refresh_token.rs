@@ -1,9 +1,14 @@
 //! Refreshing an access token ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
 
-use crate::client::OAuthClient;
+use std::time::Duration;
+
+#[cfg(feature = "keys")]
+use tokio::time::Instant;
+
+use crate::client::{OAuthClient, RequestKind};
 use crate::error::Error;
 use crate::redact::escape_and_truncate;
-use crate::token::Token;
+use crate::token::{Token, TokenTarget};
 
 /// Names of scopes that providers leave out of the scope that they grant, or write in another way,
 /// and yet take at a refresh: those of
@@ -12,30 +17,55 @@ use crate::token::Token;
 const OPENID_CONNECT: [&str; 6] =
     ["address", "email", "offline_access", "openid", "phone", "profile"];
 
-/// Sends the refresh token once; keeps from `old` what the response leaves out.
+/// Sends the refresh token once. `target`: the key of another target than the login's own. `left`: what is
+/// left of the client's timeout.
+///
+/// The parameters of a target are in place of the client's with the same names
+/// ([RFC 8707 §2.2](https://www.rfc-editor.org/rfc/rfc8707#section-2.2)). Its scope is not compared with
+/// the granted one: Microsoft's refresh tokens give access to scopes of other resources, which the response
+/// to the login does not name.
+///
+/// The new token is as it came; what the response leaves out is the caller's to fill in.
 pub(crate) async fn refresh(
     client: &OAuthClient,
     old: &Token,
     refresh_token: &str,
+    target: Option<&str>,
+    left: Duration,
 ) -> Result<Token, Error> {
-    check_scope(client.refresh_params(), old.scope())?;
+    let own = target.map(TokenTarget::params_of).unwrap_or_default();
+    let is_replaced = |name: &str| own.iter().any(|(other, _)| other == name);
+    let params = client.params_of(RequestKind::Refresh).filter(|(name, _)| !is_replaced(name));
+    check_scope(params, old.scope())?;
     let mut request = client.token_request("refresh_token").param("refresh_token", refresh_token);
-    for (name, value) in client.refresh_params() {
+    for (name, value) in &own {
         request = request.extra_param(name, value);
     }
-    Ok(request.send().await?.fill_missing_from(old))
+    #[cfg(feature = "keys")]
+    let (request, left) = match client.key_of(old)? {
+        None => (request, left),
+        Some(key) => {
+            let began = Instant::now();
+            client.get_nonce(&key, left).await?;
+            (request.bound_to(Some(key)), left.saturating_sub(began.elapsed()))
+        }
+    };
+    request.within(left).send().await
 }
 
 /// "The requested scope MUST NOT include any scope not originally granted by the resource owner"
 /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). Where the provider named no
 /// scope, nothing is known of it.
-fn check_scope(params: &[(String, String)], granted: Option<&str>) -> Result<(), Error> {
+fn check_scope<'a>(
+    params: impl Iterator<Item = (&'a str, &'a str)>,
+    granted: Option<&str>,
+) -> Result<(), Error> {
     let Some(granted) = granted.filter(|granted| !granted.trim().is_empty()) else {
         return Ok(());
     };
     // GitHub puts commas between the names.
     let granted: Vec<&str> = granted.split([' ', ',']).collect();
-    let requested = params.iter().filter(|(name, _)| name == "scope");
+    let requested = params.filter(|(name, _)| *name == "scope");
     let mut names = requested.flat_map(|(_, scope)| scope.split([' ', ',']));
     // Microsoft's `…/.default` stands for whatever was granted.
     let is_granted = |name: &str| {
@@ -58,7 +88,7 @@ mod tests {
     use super::*;
 
     fn check(requested: &str, granted: Option<&str>) -> Result<(), Error> {
-        check_scope(&[("scope".to_owned(), requested.to_owned())], granted)
+        check_scope([("scope", requested)].into_iter(), granted)
     }
 
     #[test]

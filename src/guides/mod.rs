@@ -4,11 +4,16 @@
 //! |---|---|
 //! | add tokens to an existing `reqwest` client | [`existing_client`] |
 //! | run a background service | [`background_service`] |
-//! | write a command-line tool, or use it from code that is not async | [`command_line`] |
+//! | call an API that names its authorization server | [`resource`] |
+//! | write a command-line tool | [`command_line`] |
+//! | use it from code that is not async | [`blocking`] |
 //! | serve many users | [`web_application`] |
 //! | run several replicas | [`replicas`], [`sharing`] |
 //! | write my own store | [`own_store`] |
+//! | write a client of the Model Context Protocol | [`mcp`] |
+//! | replace what a project does by hand | [`adopting`] |
 //! | migrate from requests-oauthlib, `oauth2`, or my own mutex | [`from_requests_oauthlib`], [`from_oauth2`], [`from_a_mutex`] |
+//! | use keys: signed client authentication, tokens that are bound to a key | [`keys`] |
 //! | handle errors | [`errors`] |
 //! | set up alerts | [`observability`] |
 //! | review the security | [`threat_model`] |
@@ -18,6 +23,10 @@
 // modules in links.md: of two definitions the first one counts. The code of a page is a test here if the
 // library is all that it needs. tests/published runs the code of every page.
 
+#[cfg(not(doctest))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/adopting.md")]
+pub mod adopting {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/architecture.md")]
 pub mod architecture {}
@@ -25,6 +34,10 @@ pub mod architecture {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/background-service.md")]
 pub mod background_service {}
+#[cfg(any(not(doctest), all(feature = "blocking", feature = "testing")))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/blocking.md")]
+pub mod blocking {}
 #[cfg(any(not(doctest), feature = "testing"))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/command-line.md")]
@@ -52,6 +65,14 @@ pub mod from_oauth2 {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/requests-oauthlib.md")]
 pub mod from_requests_oauthlib {}
+#[cfg(any(not(doctest), all(feature = "keys", feature = "testing")))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/keys.md")]
+pub mod keys {}
+#[cfg(any(not(doctest), feature = "keys"))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/mcp.md")]
+pub mod mcp {}
 #[cfg(not(doctest))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/observability.md")]
@@ -67,6 +88,10 @@ pub mod own_store {}
 #[doc = include_str!("../../docs/spread.svg")]
 #[doc = "</div>"]
 pub mod replicas {}
+#[cfg(any(not(doctest), feature = "file-store"))]
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/resource.md")]
+pub mod resource {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/sharing.md")]
 pub mod sharing {}

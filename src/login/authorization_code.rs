@@ -11,8 +11,11 @@ use super::Pkce;
 use super::callback::{Callback, Part};
 use super::pending_login::{Choices, LoginState, exposed, joined};
 use super::pkce::random;
-use crate::client::OAuthClient;
+use crate::client::{Form, OAuthClient};
 use crate::error::{Error, Kind};
+#[cfg(feature = "keys")]
+use crate::keys::SigningKey;
+use crate::step_up::StepUp;
 use crate::token::Token;
 
 impl OAuthClient {
@@ -69,6 +72,36 @@ impl AuthorizationRequest {
         self
     }
 
+    /// Asks for what an API wants beyond a token: the scope of both, and `acr_values` and `max_age` where the
+    /// API named them ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
+    ///
+    /// ```no_run
+    /// # async fn f(session: reqwest_oauth2::Session, client: reqwest_oauth2::OAuthClient) -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (http, request) = (reqwest::Client::new(), reqwest::Client::new().get("https://api.example").build()?);
+    /// use reqwest_oauth2::Error;
+    ///
+    /// let error = session.execute(&http, request).await.unwrap_err();
+    /// if let Some(asked) = Error::find_in(&error).and_then(Error::step_up) {
+    ///     let login = client.authorization_code("https://me.example/cb")?.step_up(asked).begin()?;
+    ///     println!("open {}", login.url());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn step_up(mut self, asked: &StepUp) -> Self {
+        let challenge = asked.challenge();
+        if let Some(scope) = asked.scope() {
+            self = self.scope(scope);
+        }
+        if let Some(acr_values) = challenge.acr_values() {
+            self = self.extra_param("acr_values", acr_values);
+        }
+        if let Some(max_age) = challenge.max_age() {
+            self = self.extra_param("max_age", max_age.as_secs().to_string());
+        }
+        self
+    }
+
     /// Another method of proof than `S256`
     /// ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
     pub fn pkce(mut self, pkce: Pkce) -> Self {
@@ -92,16 +125,95 @@ impl AuthorizationRequest {
     /// (`resource` excepted) or is in the endpoint's query, and where the scope has characters that no
     /// scope may have.
     pub fn begin(&self) -> Result<PendingLogin, Error> {
+        let proof = Proof::new(self)?;
+        let state = self.choices.begin("code", &proof.params())?;
+        proof.login(state)
+    }
+
+    /// As [`begin`](Self::begin), with a pushed authorization request: its parameters go to the provider
+    /// directly, from a client that authenticates itself, and the URL for the browser names them alone
+    /// ([RFC 9126](https://www.rfc-editor.org/rfc/rfc9126#section-2)). Nobody can read or change them on the
+    /// way. Some providers take no other request; their metadata says so, and `begin` is an error then.
+    ///
+    /// Send the browser there at once, and once: the provider keeps the parameters for a short time, a minute
+    /// with many. Each call pushes another request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] as of `begin`; without a
+    /// [`pushed_authorization_request_endpoint`](OAuthClient::pushed_authorization_request_endpoint); and with
+    /// an extra parameter `request_uri`. [`Error::is_malformed_response`] where the response has no
+    /// `request_uri`; otherwise as [`TokenRequest::send`](crate::TokenRequest::send).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future drops the request; nothing is left to clean up.
+    pub async fn push(&self) -> Result<PendingLogin, Error> {
+        let proof = Proof::new(self)?;
+        let state = self.choices.push("code", &proof.params(), proof.form()).await?;
+        proof.login(state)
+    }
+}
+
+/// By what a login proves at the token endpoint that it began the request.
+struct Proof {
+    verifier: SecretString,
+    challenge: Option<(String, &'static str)>,
+    /// The key that the code is bound to.
+    #[cfg(feature = "keys")]
+    key: Option<SigningKey>,
+}
+
+impl Proof {
+    fn new(request: &AuthorizationRequest) -> Result<Self, Error> {
         let verifier = random();
-        let challenge = self.pkce.challenge(&verifier);
-        let state = match &challenge {
-            Some((challenge, method)) => self.choices.begin(
-                "code",
-                &[("code_challenge", challenge), ("code_challenge_method", method)],
-            )?,
-            None => self.choices.begin("code", &[])?,
-        };
-        Ok(PendingLogin { state, verifier: challenge.map(|_| verifier) })
+        let challenge = request.pkce.challenge(&verifier);
+        Ok(Self {
+            verifier,
+            challenge,
+            #[cfg(feature = "keys")]
+            key: request.choices.client.new_login_key()?,
+        })
+    }
+
+    fn params(&self) -> Vec<(&'static str, &str)> {
+        let mut params: Vec<(&'static str, &str)> = Vec::new();
+        if let Some((challenge, method)) = &self.challenge {
+            params.extend([
+                ("code_challenge", challenge.as_str()),
+                ("code_challenge_method", method),
+            ]);
+        }
+        #[cfg(feature = "keys")]
+        params.extend(self.key.iter().map(|key| ("dpop_jkt", key.thumbprint())));
+        params
+    }
+
+    /// An empty form, whose request carries a proof where the code is bound to a key
+    /// ([RFC 9449 §10.1](https://www.rfc-editor.org/rfc/rfc9449#section-10.1)).
+    fn form(&self) -> Form {
+        #[cfg_attr(not(feature = "keys"), expect(unused_mut))]
+        let mut form = Form::default();
+        #[cfg(feature = "keys")]
+        if let Some(key) = &self.key {
+            form.bind_to(key.clone());
+        }
+        form
+    }
+
+    fn login(self, state: LoginState) -> Result<PendingLogin, Error> {
+        Ok(PendingLogin {
+            state,
+            verifier: self.challenge.map(|_| self.verifier),
+            #[cfg(feature = "keys")]
+            dpop_key: self
+                .key
+                .as_ref()
+                .map(SigningKey::to_pem)
+                .transpose()?
+                .flatten()
+                .map(Into::into),
+        })
     }
 }
 
@@ -133,6 +245,11 @@ pub struct PendingLogin {
     state: LoginState,
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed_option")]
     verifier: Option<SecretString>,
+    /// The key that the code is bound to, as PEM; `None`: the client's, or none
+    /// ([RFC 9449 §10](https://www.rfc-editor.org/rfc/rfc9449#section-10)).
+    #[cfg(feature = "keys")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed_option")]
+    dpop_key: Option<SecretString>,
 }
 
 fn exposed_option<S: serde::Serializer>(
@@ -215,6 +332,10 @@ impl PendingLogin {
             .param("redirect_uri", self.state.redirect_uri);
         if let Some(verifier) = &self.verifier {
             request = request.param("code_verifier", verifier.expose_secret());
+        }
+        #[cfg(feature = "keys")]
+        if let Some(pem) = &self.dpop_key {
+            request = request.bound_to(Some(SigningKey::from_pem(pem.expose_secret())?));
         }
         request.send().await
     }

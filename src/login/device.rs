@@ -9,14 +9,15 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use crate::client::{Endpoint, Form, OAuthClient};
+use crate::client::{DEVICE_GRANT_TYPE, Endpoint, Form, OAuthClient, RequestKind};
 use crate::error::{Error, ErrorCode, ErrorResponse, Kind, RetryClass};
+#[cfg(feature = "keys")]
+use crate::keys::SigningKey;
 use crate::loopback::is_loopback;
 use crate::redact::{escape_and_truncate, is_visible};
 use crate::token::{Lifetime, Token};
 use crate::wire::{HttpResponse, ResponseRules, malformed, read_members};
 
-const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// "If no value is provided, clients MUST use 5 as the default."
 /// ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2))
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -82,7 +83,7 @@ impl DeviceAuthorization {
                 "no device authorization endpoint is known; set it with OAuthClient::device_authorization_endpoint, or use OAuthClient::discover",
             ));
         };
-        let endpoint = Endpoint { name: "device authorization endpoint", url };
+        let endpoint = Endpoint { kind: RequestKind::DeviceAuthorization, url };
         let mut form = Form::default();
         for (name, value) in &self.params {
             form.extra(name, value);
@@ -145,6 +146,8 @@ fn read(
         interval: interval.min(LONGEST_INTERVAL),
         expires_at: began + Duration::from_secs(life.unsigned_abs()),
         members: members.collect(),
+        #[cfg(feature = "keys")]
+        key: client.new_login_key()?,
     })
 }
 
@@ -202,6 +205,9 @@ pub struct PendingDeviceLogin {
     interval: Duration,
     expires_at: Instant,
     members: Map<String, Value>,
+    /// What the token will be bound to: the same key for each poll.
+    #[cfg(feature = "keys")]
+    key: Option<SigningKey>,
 }
 
 impl PendingDeviceLogin {
@@ -265,8 +271,10 @@ impl PendingDeviceLogin {
             sleep(if is_last { self.least_interval.max(left / 2) } else { self.interval }).await;
             let request = self
                 .client
-                .token_request(GRANT_TYPE)
+                .token_request(DEVICE_GRANT_TYPE)
                 .param("device_code", self.device_code.expose_secret());
+            #[cfg(feature = "keys")]
+            let request = request.bound_to(self.key.clone());
             let error = match request.send().await {
                 Ok(token) => return Ok(token),
                 Err(error) => error,

@@ -134,6 +134,7 @@ impl PendingImplicitLogin {
             location: None,
             body: Zeroizing::default(),
             sent_at: clock::to_date(client.clock_ref().now()),
+            may_be_bound: false,
             secrets: &[state],
         };
         token(&response, client.rules(), members)

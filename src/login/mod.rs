@@ -7,6 +7,7 @@ mod implicit;
 mod password;
 mod pending_login;
 mod pkce;
+mod pushed_request;
 mod redirect_uri;
 
 pub use authorization_code::{AuthorizationRequest, PendingLogin};

@@ -17,7 +17,7 @@ use url::Url;
 use super::callback::Callback;
 use super::pkce::random;
 use super::redirect_uri;
-use crate::client::{OAuthClient, check_parameter};
+use crate::client::{OAuthClient, RequestKind, check_parameter};
 use crate::clock;
 use crate::error::{Error, ErrorCode, ErrorResponse, Kind, RetryClass};
 use crate::redact::{redact, redact_words};
@@ -63,22 +63,25 @@ impl Choices {
     }
 
     /// The extra parameters: the client's, but for those that this request has too, and the request's.
-    fn params(&self) -> Vec<(&str, &str)> {
-        let of_client = self.client.authorization_params().iter();
+    pub(super) fn params(&self) -> Vec<(&str, &str)> {
+        let of_client = self.client.params_of(RequestKind::Authorization);
         let replaced = |name: &str| self.params.iter().any(|(own, _)| own == name);
-        of_client
-            .filter(|(name, _)| !replaced(name))
-            .chain(&self.params)
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect()
+        let own = self.params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        of_client.filter(|(name, _)| !replaced(name)).chain(own).collect()
     }
 
     /// No parameter of the protocol's own, and none twice but `resource`
     /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
-    fn check_names(&self) -> Result<(), Error> {
+    pub(super) fn check_names(&self, more: &[(&'static str, &str)]) -> Result<(), Error> {
         let params = self.params();
+        let renames = self.client.renames_of(RequestKind::Authorization);
+        let is_reserved = |name: &str| {
+            let sent_as = renames.sent_as(name);
+            RESERVED.iter().any(|own| *own == sent_as || renames.sent_as(own) == sent_as)
+                || more.iter().any(|(own, _)| *own == name)
+        };
         for (index, (name, _)) in params.iter().enumerate() {
-            if RESERVED.contains(name) {
+            if is_reserved(name) {
                 return Err(Error::config(format!(
                     "the parameter {name} of an authorization request is the protocol's own; leave it out"
                 )));
@@ -97,37 +100,58 @@ impl Choices {
     pub(super) fn begin(
         &self,
         response_type: &str,
-        more: &[(&str, &str)],
+        more: &[(&'static str, &str)],
     ) -> Result<LoginState, Error> {
-        self.check_names()?;
+        if self.client.requires_pushed_requests() {
+            return Err(Error::config(
+                "by its metadata the provider takes pushed authorization requests alone; call AuthorizationRequest::push in place of begin",
+            ));
+        }
+        self.check_names(more)?;
+        let (mut url, state) = (self.url()?, random());
+        let of_protocol = self.of_protocol(response_type, &state, more);
+        let renames = self.client.renames_of(RequestKind::Authorization);
+        let mut sent: Vec<(&str, &str)> = Vec::new();
+        for (name, value) in self.params().into_iter().chain(of_protocol) {
+            let sent_as = renames.sent_as(name);
+            check_parameter(&url, name, sent_as, value)?;
+            sent.push((sent_as, value));
+        }
+        url.query_pairs_mut().extend_pairs(sent);
+        Ok(self.state(url, state))
+    }
+
+    /// The authorization endpoint.
+    pub(super) fn url(&self) -> Result<Url, Error> {
+        let known = self.client.endpoints().authorization.clone();
+        known.ok_or_else(|| Error::config("no authorization endpoint is known"))
+    }
+
+    /// The protocol's parameters.
+    pub(super) fn of_protocol<'a>(
+        &'a self,
+        response_type: &'a str,
+        state: &'a SecretString,
+        more: &[(&'static str, &'a str)],
+    ) -> Vec<(&'static str, &'a str)> {
+        let id = self.client.client_id();
+        [("response_type", response_type)]
+            .into_iter()
+            .chain((!id.is_empty()).then_some(("client_id", id)))
+            .chain([("redirect_uri", &*self.redirect_uri)])
+            .chain(self.scope.iter().map(|scope| ("scope", scope.as_str())))
+            .chain([("state", state.expose_secret())])
+            .chain(more.iter().copied())
+            .collect()
+    }
+
+    /// What to remember of a request.
+    pub(super) fn state(&self, url: Url, state: SecretString) -> LoginState {
         let endpoints = self.client.endpoints();
-        let Some(mut url) = endpoints.authorization.clone() else {
-            return Err(Error::config("no authorization endpoint is known"));
-        };
-        let params = self.params();
-        let scope = self.scope.iter().map(|scope| ("scope", scope.as_str()));
-        for (name, value) in params.iter().copied().chain(scope) {
-            check_parameter(&url, name, value)?;
-        }
-        let state = random();
-        {
-            let mut query = url.query_pairs_mut();
-            query.extend_pairs(params);
-            query.append_pair("response_type", response_type);
-            if !self.client.client_id().is_empty() {
-                query.append_pair("client_id", self.client.client_id());
-            }
-            query.append_pair("redirect_uri", &self.redirect_uri);
-            if let Some(scope) = &self.scope {
-                query.append_pair("scope", scope);
-            }
-            query.append_pair("state", state.expose_secret());
-            query.extend_pairs(more);
-        }
         let issuer = endpoints.issuer.as_ref();
         let now = clock::to_date(self.client.clock_ref().now());
         let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);
-        Ok(LoginState {
+        LoginState {
             url,
             client_id: self.client.client_id().to_owned(),
             token_endpoint: endpoints.token.clone(),
@@ -137,7 +161,7 @@ impl Choices {
             iss_required: issuer.is_some_and(|issuer| issuer.in_callback),
             expires_at: clock::add_seconds(now, lifetime).timestamp(),
             finished: Arc::default(),
-        })
+        }
     }
 }
 

@@ -18,7 +18,7 @@ macro_rules! events {
         { $($field:ident = $value:expr),* } $(=> $counted:expr)?;
     )*) => {
         $(
-            #[cfg_attr(not(feature = "file-store"), allow(dead_code))]
+            #[cfg_attr(not(all(feature = "file-store", feature = "keys")), allow(dead_code))]
             pub(crate) fn $name($($argument: $type),*) {
                 tracing::event!(
                     target: TARGET,
@@ -146,6 +146,9 @@ events! {
     WARN token_already_expired()
         "the provider issued a token that had expired when it was issued: it is used until a 401" {}
         => metrics::anomaly("token_already_expired");
+    WARN token_not_bound()
+        "the provider issued a bearer token where one was asked for that is bound to a key" {}
+        => metrics::anomaly("token_not_bound");
     WARN expires_in_invalid()
         "the token's expires_in is not a number: its lifetime counts as unknown" {}
         => metrics::anomaly("expires_in_invalid");

@@ -12,6 +12,7 @@ use super::send_request::SendRequest;
 use super::verdict::Verdict;
 use crate::error::Error;
 use crate::origin::Origins;
+use crate::resource::ResourceSession;
 use crate::session::Session;
 use crate::sessions::UserSessions;
 
@@ -61,9 +62,15 @@ pub struct Api {
 pub(super) enum Source {
     One(Session),
     Many(UserSessions),
+    Resource(ResourceSession),
 }
 
 impl Api {
+    #[cfg(feature = "tower")]
+    pub(crate) fn origins(&self) -> Option<&Origins> {
+        self.origins.as_ref()
+    }
+
     /// Sends the request. `http` is a `&reqwest::Client`, or another [`SendRequest`].
     ///
     /// # Errors
@@ -78,7 +85,7 @@ impl Api {
         http: S,
         request: Request,
     ) -> Result<Response, RequestError<S::Error>> {
-        self.run(request, &mut Extensions::new(), http).await
+        Self::run(self, request, Extensions::new(), http, |error| error).await
     }
 
     /// As [`execute`](Self::execute), for a request that is different.
@@ -98,7 +105,7 @@ impl Api {
     ) -> Result<Response, RequestError<S::Error>> {
         let mut extensions = Extensions::new();
         extensions.insert(options);
-        self.run(request, &mut extensions, http).await
+        Self::run(self, request, extensions, http, |error| error).await
     }
 
     /// An application's own rule for which responses reject the token, for an API that says 403 or 400 to
@@ -258,7 +265,7 @@ impl Session {
         Ok(self.with_origins(Some(origins.try_into()?)))
     }
 
-    fn with_origins(&self, origins: Option<Origins>) -> Api {
+    pub(crate) fn with_origins(&self, origins: Option<Origins>) -> Api {
         let is_foreground = self.0.config().is_foreground();
         Api {
             source: Source::One(self.clone()),
@@ -267,6 +274,39 @@ impl Session {
             verdict: Verdict::default(),
             placement: Placement::default(),
         }
+    }
+}
+
+impl ResourceSession {
+    /// The resource, as an API: requests to its URL and below it carry the present token, or none until the
+    /// resource asks for one. See [`Api`] for what is done with a token
+    /// ([RFC 9728 §5](https://www.rfc-editor.org/rfc/rfc9728#section-5)).
+    pub fn api(&self) -> Api {
+        Api {
+            source: Source::Resource(self.clone()),
+            origins: Some(self.origins().clone()),
+            is_foreground: self.is_foreground(),
+            verdict: Verdict::default(),
+            placement: Placement::default(),
+        }
+    }
+
+    /// Sends the request, with the token if it goes to the resource, and does for it all that
+    /// [`api`](Self::api) says. `http` is a `&reqwest::Client`, or another [`SendRequest`].
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Token`] for those of a renewal or a login; [`RequestError::Send`] for those of `http`.
+    ///
+    /// # Cancellation
+    ///
+    /// As for any request; a renewal or a login goes on without the caller.
+    pub async fn execute<S: SendRequest>(
+        &self,
+        http: S,
+        request: Request,
+    ) -> Result<Response, RequestError<S::Error>> {
+        self.api().execute(http, request).await
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::Request;
 use tokio::time::Instant;
 
 use super::request_options::Handling;
+use super::stack::StackRequest;
 
 /// When the request's own timeout ends, if it has one. It bounds all that is done for the request: the wait
 /// for a token, each sending, and the renewal after a 401. The waits for a token may have a bound of their
@@ -18,11 +18,11 @@ pub(super) struct Deadline {
 
 impl Deadline {
     /// Counts from now. A request without a bound costs no reading of a clock.
-    #[inline]
-    pub(super) fn of(request: &Request, handling: &Handling) -> Self {
+    #[inline(always)]
+    pub(super) fn of(request: &impl StackRequest, handling: &Handling) -> Self {
         let after = |time: Duration| Instant::now().checked_add(time);
         Self {
-            at: request.timeout().copied().and_then(after),
+            at: request.timeout().and_then(after),
             wait_until: handling.longest_wait.and_then(after),
         }
     }

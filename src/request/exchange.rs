@@ -11,91 +11,156 @@
 //! request to its own URL is redirected to the same place: then the server redirects whatever comes there,
 //! and has not acted on the request. The body goes along only if it can be sent again.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{Extensions, Method};
-use reqwest::{Request, Response};
 use url::Url;
 
 use super::deadline::Deadline;
 use super::placement::Placement;
+#[cfg(feature = "keys")]
+use super::proofs::{Proved, prove};
 use super::request_error::RequestError;
 use super::request_options::SentWithoutToken;
-use super::send_request::SendRequest;
 use super::sent::Replay;
+use super::stack::{Stack, StackRequest, StackResponse, path_of_url};
 use super::verdict::Verdict;
 use crate::origin::Origins;
 use crate::session::Snapshot;
+use crate::step_up::StepUp;
 
 /// How often a request is sent on. Each time reqwest may have followed ten redirects.
 const MOST_REDIRECTS: u8 = 5;
 
-pub(super) struct Exchange<'a, S> {
+pub(super) struct Exchange<'a, S: Stack> {
     /// `None`: where the request was sent first, and nowhere else.
     pub(super) origins: Option<&'a Origins>,
     pub(super) verdict: &'a Verdict,
     pub(super) placement: &'a Placement,
-    /// Where the request was sent last.
-    pub(super) asked: Url,
-    pub(super) replay: Option<Replay>,
+    /// Where the request was sent last, if redirects may have been followed.
+    pub(super) asked: Option<Url>,
+    /// What a session remembers of where it was sent first.
+    pub(super) path: NonZeroU64,
+    pub(super) replay: Option<Replay<S>>,
     /// The token that was sent last.
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) deadline: Deadline,
     pub(super) extensions: &'a mut Extensions,
     pub(super) send: S,
     pub(super) redirects: u8,
+    /// What the last proof was made of, where the token is bound to a key.
+    #[cfg(feature = "keys")]
+    pub(super) proved: Option<Box<Proved>>,
+    /// The request was sent again because of its proof.
+    #[cfg(feature = "keys")]
+    pub(super) has_second_proof: bool,
 }
 
-impl<S: SendRequest> Exchange<'_, S> {
+impl<S: Stack> Exchange<'_, S> {
     /// Sends the request again, with the present token.
     pub(super) async fn replay(
         &mut self,
-        before: Response,
-    ) -> Result<Response, RequestError<S::Error>> {
-        let Some(request) = self.replay.as_ref().and_then(Replay::make) else { return Ok(before) };
+        before: S::Response,
+    ) -> Result<S::Response, RequestError<S::Error>> {
+        let Some(request) = self.made_again() else { return Ok(before) };
         // The connection is free for the replay once the 401 is gone.
         drop(before);
         let response = self.send(request).await?;
         self.follow(response).await
     }
 
+    /// The request, to be sent again.
+    fn made_again(&self) -> Option<S::Request> {
+        self.replay.as_ref()?.make(&self.send)
+    }
+
     /// Sends the request on to the listed origin that it was redirected to without its token.
     pub(super) async fn follow(
         &mut self,
-        mut response: Response,
-    ) -> Result<Response, RequestError<S::Error>> {
+        mut response: S::Response,
+    ) -> Result<S::Response, RequestError<S::Error>> {
         while let Some(url) = self.redirected_to(&response) {
             if !self.is_sent_on(&url).await {
                 break;
             }
             let Some(replay) = &mut self.replay else { break };
-            *replay.request.url_mut() = url.clone();
-            let Some(request) = replay.make() else { break };
+            if !replay.request.redirect(&url) {
+                break;
+            }
+            let Some(request) = replay.make(&self.send) else { break };
             drop(response);
             self.redirects += 1;
-            self.asked = url;
+            self.asked = Some(url);
             response = self.send(request).await?;
+        }
+        #[cfg(feature = "keys")]
+        if self.may_second_proof_help(&response)
+            && let Some(request) = self.made_again()
+        {
+            self.has_second_proof = true;
+            drop(response);
+            response = self.send(request).await?;
+            return Box::pin(self.follow(response)).await;
         }
         Ok(response)
     }
 
+    /// Whether the server did not accept the proof, and has said what it lacked; once per request.
+    #[cfg(feature = "keys")]
+    fn may_second_proof_help(&self, response: &S::Response) -> bool {
+        let (Some(bound), Some(proved)) = (&self.snapshot.bound, &self.proved) else {
+            return false;
+        };
+        !self.has_second_proof && proved.may_another_help(bound, response)
+    }
+
+    /// Whether redirects within the origin were followed with a proof for another URL.
+    #[cfg(feature = "keys")]
+    fn has_proof_of_another_url(&self, response: &S::Response) -> bool {
+        let proved = self.proved.as_ref().filter(|_| self.snapshot.bound.is_some());
+        proved.is_some_and(|proved| proved.is_for_another_url(response))
+    }
+
+    #[cfg(not(feature = "keys"))]
+    fn has_proof_of_another_url(&self, _: &S::Response) -> bool {
+        false
+    }
+
     /// Whether the response says that a new token may help.
-    pub(super) fn is_token_rejected(&self, response: &Response) -> bool {
-        // Redirects are followed below us. One that left the origin lost the token on the way, so what
-        // answered has not seen it, and its 401 says nothing of it.
-        self.asked.origin() == response.url().origin() && self.verdict.is_curable(response)
+    pub(super) fn is_token_rejected(&self, response: &S::Response) -> bool {
+        self.has_seen_token(response) && self.verdict.is_curable(response)
+    }
+
+    /// What the API wants beyond the token, if it says so.
+    pub(super) fn step_up(&self, response: &S::Response) -> Option<StepUp> {
+        let granted = self.snapshot.token().and_then(|token| token.scope());
+        let asked = StepUp::asked_by(response.status(), response.headers(), granted)?;
+        self.has_seen_token(response).then_some(asked)
+    }
+
+    /// Redirects are followed below us. One that left the origin lost the token on the way, so what answered
+    /// has not seen it, and says nothing of it.
+    pub(super) fn has_seen_token(&self, response: &S::Response) -> bool {
+        self.asked.as_ref().map(Url::origin) == response.url().map(Url::origin)
+    }
+
+    /// What a session remembers of the path that answered.
+    pub(super) fn path(&self, response: &S::Response) -> NonZeroU64 {
+        response.url().map_or(self.path, path_of_url)
     }
 
     /// The URL of a 401 that has not seen the token, and that may.
-    fn redirected_to(&self, response: &Response) -> Option<Url> {
-        let url = response.url();
+    fn redirected_to(&self, response: &S::Response) -> Option<Url> {
+        let (url, asked) = (response.url()?, self.asked.as_ref()?);
+        let is_elsewhere = url.origin() != asked.origin();
         let has_lost_token = self.verdict.is_refusal(response)
-            && url.origin() != self.asked.origin()
+            && (is_elsewhere || self.has_proof_of_another_url(response))
             && self.redirects < MOST_REDIRECTS
             && self.replay.is_some();
-        let may_see_token = self.origins.is_some_and(|origins| origins.allow(url))
-            && (url.scheme() == "https" || self.asked.scheme() != "https")
+        let is_listed = self.origins.map(|origins| origins.allow(url)).unwrap_or(!is_elsewhere);
+        let may_see_token = is_listed
+            && (url.scheme() == "https" || asked.scheme() != "https")
             && url.username().is_empty()
             && url.password().is_none();
         (has_lost_token && may_see_token).then(|| url.clone())
@@ -103,47 +168,58 @@ impl<S: SendRequest> Exchange<'_, S> {
 
     /// Whether the request would have come to this URL as it is, but for the token.
     async fn is_sent_on(&mut self, url: &Url) -> bool {
-        let Some(replay) = &self.replay else { return false };
+        let (Some(replay), Some(asked)) = (&self.replay, &self.asked) else { return false };
         if matches!(*replay.request.method(), Method::GET | Method::HEAD) {
             return true;
         }
-        let mut probe = Request::new(Method::HEAD, self.asked.clone());
-        *probe.headers_mut() = replay.request.headers().clone();
-        for of_body in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, EXPECT] {
-            probe.headers_mut().remove(of_body);
-        }
-        self.send(probe).await.is_ok_and(|response| response.url() == url)
+        let Some(probe) = replay.request.probe(asked) else { return false };
+        self.send(probe).await.is_ok_and(|response| response.url() == Some(url))
     }
 
     /// Sends the request again without a token, since there is none any more.
     pub(super) async fn replay_bare(
         &mut self,
-        before: Response,
-    ) -> Result<Response, RequestError<S::Error>> {
-        let Some(mut request) = self.replay.as_ref().and_then(Replay::make) else {
-            return Ok(before);
-        };
+        before: S::Response,
+    ) -> Result<S::Response, RequestError<S::Error>> {
+        let Some(mut request) = self.made_again() else { return Ok(before) };
         drop(before);
-        *request.timeout_mut() = self.deadline.left();
+        self.send.ready_again().await.map_err(RequestError::Send)?;
+        request.set_timeout(self.deadline.left());
         send_bare(request, self.extensions, &mut self.send).await
     }
 
-    async fn send(&mut self, mut request: Request) -> Result<Response, RequestError<S::Error>> {
+    async fn send(
+        &mut self,
+        mut request: S::Request,
+    ) -> Result<S::Response, RequestError<S::Error>> {
+        self.send.ready_again().await.map_err(RequestError::Send)?;
         self.placement.put(&mut request, &self.snapshot);
-        *request.timeout_mut() = self.deadline.left();
+        request.set_timeout(self.deadline.left());
+        #[cfg(feature = "keys")]
+        if let Some(bound) = &self.snapshot.bound {
+            let proved =
+                prove(bound, self.send.target(&request), &mut request, self.deadline).await;
+            self.proved = Some(proved.map_err(RequestError::Token)?);
+        }
         match self.send.send(request, self.extensions).await {
-            Ok(response) => Ok(self.placement.hide(response)),
+            Ok(response) => {
+                #[cfg(feature = "keys")]
+                if let (Some(bound), Some(proved)) = (&self.snapshot.bound, &self.proved) {
+                    proved.hear(bound, &response);
+                }
+                Ok(self.placement.hide(response))
+            }
             Err(error) => Err(RequestError::Send(self.placement.hide_in_error(error))),
         }
     }
 }
 
 /// Sends a request without a token, and has the response say so.
-pub(super) async fn send_bare<S: SendRequest>(
-    request: Request,
+pub(super) async fn send_bare<S: Stack>(
+    request: S::Request,
     extensions: &mut Extensions,
     send: &mut S,
-) -> Result<Response, RequestError<S::Error>> {
+) -> Result<S::Response, RequestError<S::Error>> {
     let mut response = send.send(request, extensions).await.map_err(RequestError::Send)?;
     response.extensions_mut().insert(SentWithoutToken);
     Ok(response)

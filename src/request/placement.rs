@@ -4,10 +4,10 @@ use std::any::Any;
 
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use http::{HeaderName, HeaderValue};
-use reqwest::{Request, Response, ResponseBuilderExt};
 use secrecy::zeroize::Zeroizing;
 use url::{Url, form_urlencoded};
 
+use super::stack::{StackRequest, StackResponse};
 use crate::secret;
 use crate::session::Snapshot;
 
@@ -37,17 +37,17 @@ impl Placement {
 
     /// Whether the request has something of its own in the token's place.
     #[inline]
-    pub(super) fn is_taken(&self, request: &Request) -> bool {
+    pub(super) fn is_taken(&self, request: &impl StackRequest) -> bool {
         match self {
-            Self::Bearer => request.headers().contains_key(AUTHORIZATION),
+            Self::Bearer => request.headers().keys().any(|name| *name == AUTHORIZATION),
             Self::Header { name, .. } => request.headers().contains_key(name),
-            Self::Query(name) => pieces(request.url()).any(|piece| is_named(piece, name)),
+            Self::Query(name) => pieces(request.query()).any(|piece| is_named(piece, name)),
         }
     }
 
     /// Puts the token there, in place of one from before.
     #[inline(always)]
-    pub(super) fn put(&self, request: &mut Request, snapshot: &Snapshot) {
+    pub(super) fn put(&self, request: &mut impl StackRequest, snapshot: &Snapshot) {
         if let Self::Bearer = self {
             if let Some(header) = &snapshot.header {
                 request.headers_mut().insert(AUTHORIZATION, header.clone());
@@ -58,8 +58,8 @@ impl Placement {
     }
 
     #[cold]
-    fn put_elsewhere(&self, request: &mut Request, snapshot: &Snapshot) {
-        let token = snapshot.token().map(|token| token.access_token()).unwrap_or_default();
+    fn put_elsewhere(&self, request: &mut impl StackRequest, snapshot: &Snapshot) {
+        let Some(token) = snapshot.token().map(|token| token.access_token()) else { return };
         match self {
             Self::Bearer => {}
             Self::Header { name, scheme } => {
@@ -71,7 +71,7 @@ impl Placement {
                 }
             }
             Self::Query(name) => {
-                request.url_mut().query_pairs_mut().append_pair(name, token);
+                request.append_query_pair(name, token);
                 // As RFC 6750, section 2.3 asks for.
                 let no_store = HeaderValue::from_static("no-store");
                 request.headers_mut().entry(CACHE_CONTROL).or_insert(no_store);
@@ -87,7 +87,7 @@ impl Placement {
 
     /// Takes the token out of the response's URL.
     #[cold]
-    pub(super) fn hide(&self, response: Response) -> Response {
+    pub(super) fn hide<R: StackResponse>(&self, response: R) -> R {
         match self {
             Self::Query(name) => with_hidden_url(name, response),
             _ => response,
@@ -106,16 +106,11 @@ impl Placement {
     }
 }
 
-/// The same response with another URL, which reqwest lets nobody change.
-fn with_hidden_url(name: &str, response: Response) -> Response {
-    let mut url = response.url().clone();
+/// The same response without the parameter in its URL.
+fn with_hidden_url<R: StackResponse>(name: &str, response: R) -> R {
+    let Some(mut url) = response.url().cloned() else { return response };
     strip(&mut url, name);
-    let (mut parts, body) = http::Response::from(response).into_parts();
-    let with_url = http::Response::builder().url(url).body(());
-    if let Ok(with_url) = with_url {
-        parts.extensions.extend(with_url.into_parts().0.extensions);
-    }
-    http::Response::from_parts(parts, body).into()
+    response.with_url(url)
 }
 
 /// The URL in an error of a client that is known.
@@ -135,16 +130,16 @@ fn url_of<E: 'static>(error: &mut E) -> Option<&mut Url> {
 
 /// Takes the parameter out of the query, and leaves the rest as it is.
 fn strip(url: &mut Url, name: &str) {
-    if !pieces(url).any(|piece| is_named(piece, name)) {
+    if !pieces(url.query()).any(|piece| is_named(piece, name)) {
         return;
     }
-    let kept: Vec<&str> = pieces(url).filter(|piece| !is_named(piece, name)).collect();
+    let kept: Vec<&str> = pieces(url.query()).filter(|piece| !is_named(piece, name)).collect();
     let kept = (!kept.is_empty()).then(|| kept.join("&"));
     url.set_query(kept.as_deref());
 }
 
-fn pieces(url: &Url) -> impl Iterator<Item = &str> {
-    url.query().into_iter().flat_map(|query| query.split('&'))
+fn pieces(query: Option<&str>) -> impl Iterator<Item = &str> {
+    query.into_iter().flat_map(|query| query.split('&'))
 }
 
 fn is_named(piece: &str, name: &str) -> bool {

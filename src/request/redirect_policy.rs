@@ -1,7 +1,9 @@
 //! `redirect_policy`: for the client below the layer.
 
-use reqwest::redirect::{Attempt, Policy};
+use reqwest::redirect::{Action, Attempt, Policy};
 use url::Url;
+
+use crate::origin::Origins;
 
 /// A redirect policy for the reqwest client below the layer: at most ten redirects, as by default, and no
 /// token for an origin that is not listed.
@@ -17,11 +19,37 @@ use url::Url;
 /// # }
 /// ```
 pub fn redirect_policy() -> Policy {
-    Policy::custom(|attempt: Attempt<'_>| {
-        let (first, last) = (attempt.previous().first(), attempt.previous().last());
-        let has_left = first.map(Url::origin) != last.map(Url::origin);
-        let stays = last.map(Url::origin) == Some(attempt.url().origin());
-        if has_left && stays { attempt.stop() } else { Policy::default().redirect(attempt) }
+    Policy::custom(follow)
+}
+
+fn follow(attempt: Attempt<'_>) -> Action {
+    let (first, last) = (attempt.previous().first(), attempt.previous().last());
+    let has_left = first.map(Url::origin) != last.map(Url::origin);
+    let stays = last.map(Url::origin) == Some(attempt.url().origin());
+    if has_left && stays { attempt.stop() } else { Policy::default().redirect(attempt) }
+}
+
+/// As [`redirect_policy`], for origins that are narrowed to a path: reqwest sends the token along within an
+/// origin, so this policy also stops where a redirect stays on an origin that the request has been to, and
+/// leads to a URL that is not listed. The response is then that redirect.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use reqwest_oauth2::{Origins, redirect_policy_within};
+///
+/// let tenant = Origins::new(["https://api.example/tenant-a"])?;
+/// let http = reqwest::Client::builder().redirect(redirect_policy_within(tenant)).build()?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn redirect_policy_within(origins: Origins) -> Policy {
+    Policy::custom(move |attempt: Attempt<'_>| {
+        let to = attempt.url();
+        let was_there = attempt.previous().iter().any(|url| url.origin() == to.origin());
+        if was_there && !origins.allow(to) {
+            return attempt.stop();
+        }
+        follow(attempt)
     })
 }
 

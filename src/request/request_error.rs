@@ -8,7 +8,8 @@ use crate::error::Error;
 /// client below fails with.
 #[derive(Debug)]
 pub enum RequestError<E = reqwest::Error> {
-    /// There was no token for it, neither at first nor after a 401, or its URL must not carry one.
+    /// There was no token for it, neither at first nor after a 401; its URL must not carry one; or the API
+    /// wants more than the token gives ([`Error::step_up`]).
     Token(Error),
     /// It could not be sent, or was not answered.
     Send(E),

@@ -6,6 +6,7 @@ use http::Extensions;
 
 use super::replay_body::ReplayBody;
 use crate::error::Error;
+use crate::session::Target;
 use crate::sessions::UserId;
 
 /// What is different for one request: an extension of requests through `OAuthMiddleware`, and an argument of
@@ -26,6 +27,7 @@ use crate::sessions::UserId;
 pub struct RequestOptions {
     user: Option<UserId>,
     replay_body: Option<ReplayBody>,
+    target: Option<Target>,
     handling: Handling,
 }
 
@@ -35,6 +37,8 @@ pub(super) struct Handling {
     pub(super) token: TokenUse,
     pub(super) is_sent_once: bool,
     pub(super) longest_wait: Option<Duration>,
+    /// Whether the token is for another target than that of the session's handle.
+    pub(super) has_target: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -100,6 +104,34 @@ impl RequestOptions {
         self
     }
 
+    /// The request carries a token for this resource
+    /// ([RFC 8707 §2.2](https://www.rfc-editor.org/rfc/rfc8707#section-2.2)), from the same login: as
+    /// through [`Session::for_resource`](crate::Session::for_resource). What the session's handle is for
+    /// does not count then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where it is no absolute URI or has a fragment. In a session with a grant the
+    /// request's own error says so.
+    pub fn resource(mut self, resource: impl AsRef<str>) -> Result<Self, Error> {
+        self.handling.has_target = true;
+        self.target = Some(self.target.unwrap_or_default().with_resources([resource])?);
+        Ok(self)
+    }
+
+    /// The request carries a token with this scope: names separated by spaces
+    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). As
+    /// [`Session::with_scope`](crate::Session::with_scope); beside a [`resource`](Self::resource) for both.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where it is empty or has characters that no scope has.
+    pub fn scope(mut self, scope: impl AsRef<str>) -> Result<Self, Error> {
+        self.handling.has_target = true;
+        self.target = Some(self.target.unwrap_or_default().with_scope(scope.as_ref())?);
+        Ok(self)
+    }
+
     /// How the request's body is made again; a [`ReplayBody`] that is an extension of its own goes before.
     #[must_use]
     pub fn replay_body(mut self, body: ReplayBody) -> Self {
@@ -124,6 +156,11 @@ impl Handling {
 #[inline]
 pub(super) fn user(extensions: &Extensions) -> Option<&UserId> {
     extensions.get().or_else(|| extensions.get::<RequestOptions>()?.user.as_ref())
+}
+
+/// What the request's token is to be for.
+pub(super) fn target(extensions: &Extensions) -> Option<&Target> {
+    extensions.get::<RequestOptions>()?.target.as_ref()
 }
 
 pub(super) fn replay_body(extensions: &Extensions) -> Option<&ReplayBody> {

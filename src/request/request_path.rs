@@ -7,189 +7,303 @@
 //! reference count), clone the header value (another), insert it. No lock, no allocation of our
 //! own, no formatting. Everything rarer is in futures that are boxed when they are needed.
 
-use std::hash::{BuildHasher, RandomState};
+use std::borrow::{Borrow, BorrowMut};
 use std::num::NonZeroU64;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Extensions;
-use reqwest::{Request, Response};
-use url::{Position, Url};
 
 use super::api::{Api, Source};
 use super::deadline::Deadline;
 use super::exchange::{Exchange, send_bare};
+#[cfg(feature = "keys")]
+use super::proofs::{Proved, prove};
 use super::request_error::RequestError;
-use super::request_options::{Handling, TokenUse, user};
-use super::send_request::SendRequest;
+use super::request_options::{Handling, TokenUse, target, user};
 use super::sent::Sent;
-use crate::error::Error;
-use crate::origin::may_carry_token;
-use crate::session::{Driver, Provenance, Snapshot, offer_update};
+use super::stack::{Stack, StackRequest, StackResponse, path_of_url};
+use crate::error::{Error, Kind};
+use crate::resource::ResourceSession;
+use crate::session::{Driver, Provenance, Snapshot, Target, offer_update};
+
+/// How often one request may have somebody log in.
+const MOST_LOGINS: usize = 3;
 
 impl Api {
     /// One request, under any stack.
     #[expect(clippy::manual_async_fn, reason = "its future would hold the request twice")]
     #[inline]
-    pub(crate) fn run<'a, S, F>(
-        &'a self,
-        mut request: Request,
-        extensions: &'a mut Extensions,
+    pub(crate) fn run<S, E>(
+        api: impl Borrow<Self>,
+        mut request: S::Request,
+        mut extensions: impl BorrowMut<Extensions>,
         mut send: S,
-    ) -> impl Future<Output = Result<Response, F>>
+        into_error: impl Fn(RequestError<S::Error>) -> E,
+    ) -> impl Future<Output = Result<S::Response, E>>
     where
-        S: SendRequest + 'a,
-        F: From<RequestError<S::Error>>,
+        S: Stack,
     {
         async move {
+            let (api, extensions) = (api.borrow(), extensions.borrow_mut());
             let handling = Handling::of(extensions);
-            if handling.token == TokenUse::Never
-                || !self.allows(&request).map_err(RequestError::Token)?
-            {
+            let gets_token = handling.token != TokenUse::Never
+                && match api.allows(&send, &request) {
+                    Ok(allows) => allows,
+                    Err(error) => return Err(into_error(RequestError::Token(error))),
+                };
+            if !gets_token {
                 let sent = send.send(request, extensions).await;
-                return Ok(sent.map_err(RequestError::Send)?);
+                return sent.map_err(|error| into_error(RequestError::Send(error)));
             }
             let deadline = Deadline::of(&request, &handling);
             let names_no_user =
-                || matches!(self.source, Source::Many(_)) && user(extensions).is_none();
+                || matches!(api.source, Source::Many(_)) && user(extensions).is_none();
             if handling.token == TokenUse::IfAny && names_no_user() {
-                return Ok(Box::pin(send_bare(request, extensions, &mut send)).await?);
+                return Box::pin(send_bare(request, extensions, &mut send))
+                    .await
+                    .map_err(into_error);
             }
-            let ready = match self.ready(extensions) {
+            let ready = match api.ready(extensions, &handling) {
                 Some(ready) => ready,
                 None => {
-                    let timeouts = [request.timeout().copied(), handling.longest_wait];
+                    let timeouts = [request.timeout(), handling.longest_wait];
                     let limit = timeouts.into_iter().flatten().min();
-                    let ready = Box::pin(self.wait(extensions, limit)).await;
+                    let ready = Box::pin(api.wait(extensions, &handling, limit)).await;
                     // None is left if a token that is good was waited for in vain: then it has its time anew.
                     if let Some(left) = deadline.left().filter(|left| !left.is_zero()) {
-                        *request.timeout_mut() = Some(left);
+                        request.set_timeout(Some(left));
                     }
                     match ready {
-                        Ok(ready) => ready,
-                        Err(error) if handling.goes_bare_after(&error) => {
-                            return Ok(Box::pin(send_bare(request, extensions, &mut send)).await?);
+                        Ok(Some(ready)) => ready,
+                        Ok(None) => {
+                            let waits = (handling, deadline);
+                            let challenged = api.until_challenged(request, waits, extensions, send);
+                            return Box::pin(challenged).await.map_err(into_error);
                         }
-                        Err(error) => return Err(RequestError::Token(error).into()),
+                        Err(error) if handling.goes_bare_after(&error) => {
+                            return Box::pin(send_bare(request, extensions, &mut send))
+                                .await
+                                .map_err(into_error);
+                        }
+                        Err(error) => return Err(into_error(RequestError::Token(error))),
                     }
                 }
             };
-            let sent = Sent::of(&mut request, extensions, handling.is_sent_once);
-            self.placement.put(&mut request, &ready.snapshot);
-            let sent_now = send.send(request, extensions).await;
-            let mut response = match sent_now {
-                Ok(response) => response,
-                Err(error) => {
-                    return Err(RequestError::Send(self.placement.hide_in_error(error)).into());
+            let sent = Sent::of(&mut request, &send, extensions, handling.is_sent_once);
+            api.placement.put(&mut request, &ready.snapshot);
+            #[cfg(not(feature = "keys"))]
+            let proved = ();
+            #[cfg(feature = "keys")]
+            let proved = match &ready.snapshot.bound {
+                None => None,
+                Some(bound) => {
+                    let url = send.target(&request);
+                    match Box::pin(prove(bound, url, &mut request, deadline)).await {
+                        Ok(proved) => Some(proved),
+                        Err(error) => return Err(into_error(RequestError::Token(error))),
+                    }
                 }
             };
-            if self.placement.is_in_url() {
-                response = self.placement.hide(response);
-            }
-            if !self.verdict.is_refusal(&response) {
-                return Ok(annotate(response, &ready.snapshot, extensions, true));
-            }
-            let waits = (handling, deadline);
-            Ok(Box::pin(self.after_refusal(response, ready, sent, waits, extensions, send)).await?)
+            // The future is smaller if no response is alive where it waits.
+            let after_asking = {
+                let mut response = match send.send(request, extensions).await {
+                    Ok(response) => response,
+                    Err(error) => {
+                        let error = api.placement.hide_in_error(error);
+                        return Err(into_error(RequestError::Send(error)));
+                    }
+                };
+                #[cfg(feature = "keys")]
+                if let (Some(bound), Some(proved)) = (&ready.snapshot.bound, &proved) {
+                    proved.hear(bound, &response);
+                }
+                if api.placement.is_in_url() {
+                    response = api.placement.hide(response);
+                }
+                if !api.verdict.may_ask(&response) {
+                    mark_accepted(&response, &ready.snapshot, || sent.path(&send));
+                    return Ok(with_update(response, &ready.snapshot, extensions));
+                }
+                let waits = (handling, deadline);
+                let sent = (sent, proved);
+                Box::pin(api.after_asking(response, ready, sent, waits, extensions, send))
+            };
+            after_asking.await.map_err(into_error)
         }
     }
 
     /// Whether the request gets a token.
     #[inline]
-    fn allows(&self, request: &Request) -> Result<bool, Error> {
-        let has_own = || self.placement.is_taken(request);
-        match &self.origins {
-            Some(origins) => Ok(origins.allow(request.url()) && !has_own()),
-            None if has_own() => Ok(false),
-            None if may_carry_token(request.url()) => Ok(true),
-            None => Err(Error::config(
-                "the request's URL must not carry a token: it is not https (or http to loopback), or it has user info",
-            )),
-        }
+    fn allows<S: Stack>(&self, stack: &S, request: &S::Request) -> Result<bool, Error> {
+        Ok(!self.placement.is_taken(request) && stack.is_for(request, self.origins.as_ref())?)
     }
 
     /// The hot path: a fresh token, at once.
-    #[inline]
-    fn ready(&self, extensions: &Extensions) -> Option<SelectedToken> {
+    #[inline(always)]
+    fn ready(&self, extensions: &Extensions, handling: &Handling) -> Option<SelectedToken> {
         if self.is_foreground {
             return None;
         }
         match &self.source {
             Source::One(session) => {
-                Some(SelectedToken { snapshot: session.0.fresh()?, session: None })
+                let snapshot = session.0.fresh_for(self.target(extensions, handling))?;
+                Some(SelectedToken { snapshot, session: None })
             }
             Source::Many(sessions) => {
                 let session = sessions.cached(user(extensions)?)?;
-                Some(SelectedToken { snapshot: session.fresh()?, session: Some(session) })
+                let snapshot = session.fresh_for(self.target(extensions, handling))?;
+                Some(SelectedToken { snapshot, session: Some(session) })
+            }
+            Source::Resource(resource) => {
+                let session = resource.present()?;
+                let snapshot = session.fresh_for(self.target(extensions, handling))?;
+                Some(SelectedToken { snapshot, session: Some(session) })
             }
         }
     }
 
-    /// The token for a request that has none ready: of a user who is not in memory, or renewed first.
+    /// What the token is to be for.
+    #[inline]
+    fn target<'a>(&'a self, extensions: &'a Extensions, handling: &Handling) -> &'a Target {
+        let own = match &self.source {
+            Source::One(session) => &session.1,
+            Source::Many(sessions) => sessions.target(),
+            Source::Resource(resource) => resource.target(),
+        };
+        if handling.has_target { target(extensions).unwrap_or(own) } else { own }
+    }
+
+    /// The token for a request that has none ready: of a user who is not in memory, or renewed first. `None`:
+    /// nobody is logged in at a resource, so the request goes there without one.
     async fn wait(
         &self,
         extensions: &Extensions,
+        handling: &Handling,
         limit: Option<Duration>,
-    ) -> Result<SelectedToken, Error> {
+    ) -> Result<Option<SelectedToken>, Error> {
+        let target = self.target(extensions, handling);
         let sessions = match &self.source {
             Source::One(session) => {
-                let snapshot = session.0.usable(limit).await?;
-                return Ok(SelectedToken { snapshot, session: None });
+                let snapshot = session.0.usable(target, limit).await?;
+                return Ok(Some(SelectedToken { snapshot, session: None }));
             }
             Source::Many(sessions) => sessions,
+            Source::Resource(resource) => {
+                let found = resource.usable(target, limit).await?;
+                return Ok(found.map(|(session, snapshot)| SelectedToken {
+                    snapshot,
+                    session: Some(session),
+                }));
+            }
         };
         let user = user(extensions).ok_or_else(|| {
             Error::config(
                 "the request names no user; add one with .with_extension(UserId::from(id)), or with RequestOptions::user",
             )
         })?;
-        let (session, snapshot) = sessions.usable(user, limit).await?;
-        Ok(SelectedToken { snapshot, session: Some(session) })
+        let (session, snapshot) = sessions.usable(user, target, limit).await?;
+        Ok(Some(SelectedToken { snapshot, session: Some(session) }))
     }
 
-    /// After a response that does not say that the token is good: sends the request again where that may help.
-    async fn after_refusal<S: SendRequest>(
+    /// Sends a request without a token, to see what the resource asks for.
+    async fn until_challenged<S: Stack>(
         &self,
-        response: Response,
+        mut request: S::Request,
+        waits: (Handling, Deadline),
+        extensions: &mut Extensions,
+        mut send: S,
+    ) -> Result<S::Response, RequestError<S::Error>> {
+        let sent = Sent::of(&mut request, &send, extensions, waits.0.is_sent_once);
+        let response = send_bare(request, extensions, &mut send).await?;
+        if !self.verdict.may_ask(&response) {
+            return Ok(response);
+        }
+        let none = SelectedToken { snapshot: Arc::new(Snapshot::empty()), session: None };
+        let sent = (sent, LastProof::default());
+        self.after_asking(response, none, sent, waits, extensions, send).await
+    }
+
+    /// After a response that may ask for something: another token, or more than this one gives. Sends the
+    /// request again where that may help.
+    async fn after_asking<S: Stack>(
+        &self,
+        response: S::Response,
         SelectedToken { snapshot, session }: SelectedToken,
-        sent: Sent,
+        (sent, _proved): (Sent<S>, LastProof),
         (handling, deadline): (Handling, Deadline),
         extensions: &mut Extensions,
         send: S,
-    ) -> Result<Response, RequestError<S::Error>> {
-        let driver = match (&session, &self.source) {
-            (Some(driver), _) => driver,
-            (None, Source::One(session)) => &session.0,
-            (None, Source::Many(_)) => return Ok(annotate(response, &snapshot, extensions, false)),
-        };
-        let (asked, replay) = sent.into_parts();
+    ) -> Result<S::Response, RequestError<S::Error>> {
+        let (address, replay) = sent.into_parts();
+        let (path, asked) = (send.path(&address), S::url(address));
         let (origins, verdict, redirects) = (self.origins.as_ref(), &self.verdict, 0);
         let mut exchange = Exchange {
             origins,
             verdict,
             placement: &self.placement,
             asked,
+            path,
             replay,
             snapshot,
             deadline,
             extensions,
             send,
             redirects,
+            #[cfg(feature = "keys")]
+            proved: _proved,
+            #[cfg(feature = "keys")]
+            has_second_proof: false,
         };
-        let mut response = exchange.follow(response).await?;
+        let response = exchange.follow(response).await?;
+        let (response, is_done) = match (&session, &self.source) {
+            (Some(driver), _) => self.renewed(driver, handling, &mut exchange, response).await?,
+            (None, Source::One(session)) => {
+                self.renewed(&session.0, handling, &mut exchange, response).await?
+            }
+            (None, Source::Many(_) | Source::Resource(_)) => (response, false),
+        };
+        if is_done {
+            return Ok(response);
+        }
+        let response = match &self.source {
+            Source::Resource(resource) => {
+                self.authorized(resource, handling, &mut exchange, response).await?
+            }
+            Source::One(_) | Source::Many(_) => match exchange.step_up(&response) {
+                Some(asked) => return Err(Error::new(Kind::StepUp(asked)).into()),
+                None => response,
+            },
+        };
+        if !self.verdict.is_refusal(&response) {
+            mark_accepted(&response, &exchange.snapshot, || exchange.path);
+        }
+        Ok(with_update(response, &exchange.snapshot, exchange.extensions))
+    }
+
+    /// Renews while the response says that a new token may help, and sends the request again. Whether
+    /// nothing more is to be done for it.
+    async fn renewed<S: Stack>(
+        &self,
+        driver: &Arc<Driver>,
+        handling: Handling,
+        exchange: &mut Exchange<'_, S>,
+        mut response: S::Response,
+    ) -> Result<(S::Response, bool), RequestError<S::Error>> {
         // What the store brings may have been rejected before; what a renewal brings is tried once.
         let mut is_last = false;
         while exchange.is_token_rejected(&response) {
             if is_last {
                 break;
             }
-            let path = path_of(response.url());
+            let path = exchange.path(&response);
             let (sent, can_replay) = (&exchange.snapshot, exchange.replay.is_some());
-            let limit = deadline.left_to_wait();
+            let limit = exchange.deadline.left_to_wait();
             let another = match driver.rejected(sent, path, can_replay, limit).await {
                 Err(error) if handling.goes_bare_after(&error) => {
-                    return exchange.replay_bare(response).await;
+                    return Ok((exchange.replay_bare(response).await?, true));
                 }
+                Err(error) if self.is_login_over(&error) => break,
                 another => another?,
             };
             let Some(another) = another else { break };
@@ -198,13 +312,63 @@ impl Api {
             response = exchange.replay(response).await?;
             let is_rejected = exchange.is_token_rejected(&response);
             if is_rejected || !self.verdict.is_refusal(&response) {
-                driver.replayed(&exchange.snapshot, path_of(response.url()), is_rejected);
+                driver.replayed(&exchange.snapshot, exchange.path(&response), is_rejected);
             }
         }
-        let is_accepted = !self.verdict.is_refusal(&response);
-        Ok(annotate(response, &exchange.snapshot, exchange.extensions, is_accepted))
+        Ok((response, false))
+    }
+
+    /// Whether a new login may help.
+    fn is_login_over(&self, error: &Error) -> bool {
+        matches!(&self.source, Source::Resource(resource) if resource.is_over(error))
+    }
+
+    /// Has somebody log in for what the resource asks, and sends the request again; a few times.
+    async fn authorized<S: Stack>(
+        &self,
+        resource: &ResourceSession,
+        handling: Handling,
+        exchange: &mut Exchange<'_, S>,
+        mut response: S::Response,
+    ) -> Result<S::Response, RequestError<S::Error>> {
+        let mut asked_before = None;
+        for _ in 0..MOST_LOGINS {
+            let may_log_in = handling.token != TokenUse::IfAny && exchange.replay.is_some();
+            if !may_log_in || !exchange.has_seen_token(&response) {
+                break;
+            }
+            let sent = exchange.snapshot.clone();
+            let Some(asked) = resource.asked_by(response.status(), response.headers(), &sent)
+            else {
+                break;
+            };
+            // A login for the same has not helped.
+            if asked_before.as_ref() == Some(&asked) {
+                resource.was_in_vain(asked);
+                break;
+            }
+            let limit = exchange.deadline.left_to_wait();
+            let Some((session, snapshot)) = resource.authorize(&asked, &sent, limit).await? else {
+                break;
+            };
+            asked_before = Some(asked);
+            exchange.snapshot = snapshot;
+            response = exchange.replay(response).await?;
+            if exchange.is_token_rejected(&response)
+                && exchange.snapshot.provenance != Provenance::Given
+            {
+                (response, _) = self.renewed(&session, handling, exchange, response).await?;
+            }
+        }
+        Ok(response)
     }
 }
+
+/// What the last proof was made of, where there was one.
+#[cfg(feature = "keys")]
+type LastProof = Option<Box<Proved>>;
+#[cfg(not(feature = "keys"))]
+type LastProof = ();
 
 /// A token to send.
 struct SelectedToken {
@@ -213,27 +377,26 @@ struct SelectedToken {
     session: Option<Arc<Driver>>,
 }
 
-/// Leaves the marks of an answer: the token was accepted, its update is offered.
+/// Leaves the mark of an answer: the token was accepted. `asked`: the path that was asked, which answered
+/// unless redirects were followed.
 #[inline(always)]
-fn annotate(
-    mut response: Response,
-    snapshot: &Arc<Snapshot>,
-    extensions: &mut Extensions,
-    is_accepted: bool,
-) -> Response {
-    if is_accepted {
-        snapshot.mark_accepted(|| path_of(response.url()));
-    }
-    if snapshot.has_update() {
-        offer_update(&mut response, snapshot, extensions);
-    }
-    response
+fn mark_accepted(
+    response: &impl StackResponse,
+    snapshot: &Snapshot,
+    asked: impl FnOnce() -> NonZeroU64,
+) {
+    snapshot.mark_accepted(|| response.url().map_or_else(asked, path_of_url));
 }
 
-/// What a session remembers of a path: a hash of origin and path. Nobody can choose paths that collide.
-#[cold]
-fn path_of(url: &Url) -> NonZeroU64 {
-    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    let hash = KEYS.hash_one(&url[..Position::AfterPath]);
-    NonZeroU64::new(hash).unwrap_or(NonZeroU64::MIN)
+/// Offers the token's update with the response.
+#[inline(always)]
+fn with_update<R: StackResponse>(
+    mut response: R,
+    snapshot: &Arc<Snapshot>,
+    extensions: &mut Extensions,
+) -> R {
+    if snapshot.has_update() {
+        offer_update(response.extensions_mut(), snapshot, extensions);
+    }
+    response
 }

@@ -1,77 +1,83 @@
 //! `Sent`: what is kept of a request while it is under way.
 
+use std::num::NonZeroU64;
+
 use http::Extensions;
-use reqwest::Request;
-use url::Url;
 
 use super::replay_body::ReplayBody;
 use super::request_options::replay_body;
+use super::stack::{Address, Stack, StackRequest};
 
-/// A request that was sent.
-#[expect(clippy::large_enum_variant, reason = "a box would cost every request an allocation")]
-pub(super) enum Sent {
+/// A request that was sent. Not boxed if it can be sent again: that would cost every request an allocation.
+pub(super) enum Sent<S: Stack> {
     /// It can be sent again.
-    Buffered(Request),
+    Buffered(S::Request),
     /// Its body is a stream, or it must not be sent again. Boxed, so that the future of every other request
     /// stays small: beyond a kilobyte the allocator is slower.
-    Stream(Box<Stream>),
+    Stream(Box<Stream<S>>),
 }
 
-pub(super) struct Stream {
-    url: Url,
-    replay: Option<Replay>,
+pub(super) struct Stream<S: Stack> {
+    address: Address<S>,
+    replay: Option<Replay<S>>,
 }
 
 /// A request that can be sent again, any number of times.
-pub(super) struct Replay {
+pub(super) struct Replay<S: Stack> {
     /// The request, but for a body that is a stream.
-    pub(super) request: Request,
+    pub(super) request: S::Request,
     body: Option<ReplayBody>,
 }
 
-impl Sent {
-    #[inline]
-    pub(super) fn of(request: &mut Request, extensions: &Extensions, is_sent_once: bool) -> Self {
+impl<S: Stack> Sent<S> {
+    #[inline(always)]
+    pub(super) fn of(
+        request: &mut S::Request,
+        stack: &S,
+        extensions: &Extensions,
+        is_sent_once: bool,
+    ) -> Self {
         if is_sent_once {
-            return Self::Stream(Box::new(Stream { url: request.url().clone(), replay: None }));
+            return Self::Stream(Box::new(Stream { address: request.address(), replay: None }));
         }
-        match request.try_clone() {
+        match stack.try_clone(request) {
             Some(replay) => Self::Buffered(replay),
             None => Self::Stream(Box::new(Stream::of(request, extensions))),
         }
     }
 
-    /// Where it went, and what can be sent again.
-    pub(super) fn into_parts(self) -> (Url, Option<Replay>) {
+    /// What a session remembers of where it went.
+    pub(super) fn path(&self, stack: &S) -> NonZeroU64 {
         match self {
-            Self::Buffered(request) => {
-                (request.url().clone(), Some(Replay { request, body: None }))
-            }
-            Self::Stream(stream) => (stream.url, stream.replay),
+            Self::Buffered(request) => stack.path(&request.address()),
+            Self::Stream(stream) => stack.path(&stream.address),
+        }
+    }
+
+    /// Where it went, and what can be sent again.
+    pub(super) fn into_parts(self) -> (Address<S>, Option<Replay<S>>) {
+        match self {
+            Self::Buffered(request) => (request.address(), Some(Replay { request, body: None })),
+            Self::Stream(stream) => (stream.address, stream.replay),
         }
     }
 }
 
-impl Stream {
-    fn of(request: &mut Request, extensions: &Extensions) -> Self {
-        let url = request.url().clone();
-        let replay = replay_body(extensions).cloned().and_then(|again| {
-            // Without its body it can be cloned.
-            let body = request.body_mut().take();
-            let head = request.try_clone();
-            *request.body_mut() = body;
-            Some(Replay { request: head?, body: Some(again) })
-        });
-        Self { url, replay }
+impl<S: Stack> Stream<S> {
+    fn of(request: &mut S::Request, extensions: &Extensions) -> Self {
+        let replay = replay_body(extensions)
+            .cloned()
+            .and_then(|again| Some(Replay { request: request.clone_head()?, body: Some(again) }));
+        Self { address: request.address(), replay }
     }
 }
 
-impl Replay {
+impl<S: Stack> Replay<S> {
     /// The request, to be sent.
-    pub(super) fn make(&self) -> Option<Request> {
-        let mut request = self.request.try_clone()?;
+    pub(super) fn make(&self, stack: &S) -> Option<S::Request> {
+        let mut request = stack.try_clone(&self.request)?;
         if let Some(body) = &self.body {
-            *request.body_mut() = Some(body.make());
+            request.set_body(body.make());
         }
         Some(request)
     }

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
-use reqwest::Response;
 
+use super::stack::StackResponse;
 use crate::challenge::may_new_token_help;
 
 type Rule = dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync;
@@ -24,27 +24,33 @@ impl Verdict {
 
     /// Whether the response does not say that the token is good.
     #[inline]
-    pub(super) fn is_refusal(&self, response: &Response) -> bool {
+    pub(super) fn is_refusal(&self, response: &impl StackResponse) -> bool {
         response.status() == StatusCode::UNAUTHORIZED || self.is_own(response)
     }
 
+    /// Whether the response may ask for something: it does not say that the token is good, or that it is
+    /// enough.
+    #[inline]
+    pub(super) fn may_ask(&self, response: &impl StackResponse) -> bool {
+        response.status() == StatusCode::FORBIDDEN || self.is_refusal(response)
+    }
+
     /// Whether a new token may help.
-    pub(super) fn is_curable(&self, response: &Response) -> bool {
+    pub(super) fn is_curable(&self, response: &impl StackResponse) -> bool {
         let is_401 = response.status() == StatusCode::UNAUTHORIZED;
         (is_401 && may_new_token_help(response.headers())) || self.is_own(response)
     }
 
     #[inline]
-    fn is_own(&self, response: &Response) -> bool {
-        self.0.as_ref().is_some_and(|rule| ask(&**rule, response))
+    fn is_own(&self, response: &impl StackResponse) -> bool {
+        self.0.as_ref().is_some_and(|rule| ask(&**rule, response.status(), response.headers()))
     }
 }
 
 /// A rule that panics says nothing.
 #[cold]
-fn ask(rule: &Rule, response: &Response) -> bool {
-    let asked = || rule(response.status(), response.headers());
-    catch_unwind(AssertUnwindSafe(asked)).unwrap_or(false)
+fn ask(rule: &Rule, status: StatusCode, headers: &HeaderMap) -> bool {
+    catch_unwind(AssertUnwindSafe(|| rule(status, headers))).unwrap_or(false)
 }
 
 impl fmt::Debug for Verdict {

@@ -9,7 +9,7 @@ use super::config::Config;
 use super::driver::Driver;
 use super::freshness::Policy;
 use super::handle::Session;
-use super::machine::{Backoff, Home, Settings};
+use super::machine::{Backoff, Home, Settings, Target};
 use crate::client::OAuthClient;
 use crate::clock::Clock;
 use crate::error::BoxError;
@@ -82,6 +82,8 @@ impl SessionBuilder {
             store_timeout: STORE_TIMEOUT,
             grant_timeout: GRANT_TIMEOUT,
             clock,
+            #[cfg(feature = "keys")]
+            apis: Arc::default(),
         };
         Self { config, user: "".into(), token: None }
     }
@@ -323,7 +325,7 @@ impl SessionBuilder {
     /// The session. Nothing is sent and nothing is spawned.
     pub fn build(mut self) -> Session {
         let (user, token) = (self.user.clone(), self.token.take());
-        Session(Arc::new(Driver::new(Arc::new(self.into_config()), user, token)))
+        Session(Arc::new(Driver::new(Arc::new(self.into_config()), user, token)), Target::OWN)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -18,11 +18,11 @@ use super::config::Config;
 use super::driver::Driver;
 use super::machine::{
     Action, Answer, FailureClass, Home, Now, Presented, Purpose, Record, Settings, State,
-    StoreFailure, Swapped,
+    StoreFailure, Swapped, Target,
 };
 use super::snapshot::{Provenance, SessionMachine, Snapshot};
 use super::stored_record;
-use crate::client::TokenTypeHint;
+use crate::client::{OAuthClient, TokenTypeHint};
 use crate::clock;
 use crate::error::{BoxError, Error, Kind, RetryClass};
 use crate::grant::{self, GrantContext};
@@ -245,23 +245,20 @@ async fn present(
     let token = token.map(|token| &**token);
     let refresh = match (&config.client, token, token.and_then(Token::refresh_token)) {
         (Some(client), Some(token), Some(refresh_token)) if request.refresh => {
-            Some(grant::refresh(client, token, refresh_token))
+            Some(refresh(client, token, refresh_token, &request.target, limit))
         }
         _ => None,
     };
     let is_refresh = refresh.is_some();
     let outcome = match refresh {
-        Some(refresh) => {
-            // What the application chose, however little of it was left for this request.
-            let chosen = config.settings.refresh_limit;
-            let timeout =
-                || Error::new(Kind::Timeout { endpoint: "token endpoint", limit: chosen });
-            tokio::time::timeout(limit, refresh).await.unwrap_or_else(|_| Err(timeout()))
-        }
+        Some(refresh) => refresh.await,
         None => ask_grant(config, token, limit).await,
     };
     let error = match outcome {
-        Ok(token) => return Answer::Token(Arc::new(config.snapshot(token, Provenance::Renewed))),
+        Ok(token) => {
+            let old = request.token.as_deref();
+            return Answer::Token(Arc::new(config.renewed(old, token, &request.target)));
+        }
         Err(error) => error,
     };
     let (error, new) = error.split_refresh_token(token.and_then(Token::refresh_token));
@@ -270,6 +267,9 @@ async fn present(
     }
     if is_refresh && matches!(error.kind(), Kind::ResponseLost { .. } | Kind::Timeout { .. }) {
         return Answer::Lost(error);
+    }
+    if !request.target.is_own() && error.refuses_target() {
+        return Answer::TargetRefused(error);
     }
     match error.retry_class() {
         RetryClass::Permanent if is_refresh => Answer::Refused(error),
@@ -285,6 +285,21 @@ async fn present(
             Answer::Failed(error, FailureClass::Misconfigured)
         }
     }
+}
+
+/// The login's token after a refresh for this target.
+async fn refresh(
+    client: &OAuthClient,
+    old: &Token,
+    refresh_token: &str,
+    target: &Target,
+    left: Duration,
+) -> Result<Token, Error> {
+    let new = grant::refresh(client, old, refresh_token, target.key(), left).await?;
+    Ok(match target.key() {
+        None => new.fill_missing_from(old),
+        Some(key) => old.clone().with_other(key.into(), new),
+    })
 }
 
 /// The old token with a new refresh token; that alone where there was none.
@@ -387,8 +402,11 @@ fn without_secrets(token: &Token, error: BoxError) -> BoxError {
     error
 }
 
-/// Revokes the refresh token, then the access token: most providers end both with the first, and with the
-/// others a sibling could go on for the access token's life.
+/// How many access tokens are revoked at a time.
+const REVOCATIONS: usize = 4;
+
+/// Revokes the refresh token, then the access tokens: most providers end all with the first, and with the
+/// others a sibling could go on for the life of an access token.
 async fn revoke(config: &Config, snapshot: &Arc<Snapshot>) -> Result<(), Error> {
     let (Some(client), Some(token)) = (&config.client, snapshot.token()) else { return Ok(()) };
     let refresh_token = match token.refresh_token() {
@@ -396,13 +414,25 @@ async fn revoke(config: &Config, snapshot: &Arc<Snapshot>) -> Result<(), Error> 
         None => Ok(()),
     };
     // Who does not answer the first request does not answer the second.
-    if refresh_token.as_ref().is_err_and(Error::is_transient) || token.access_token().is_empty() {
+    if refresh_token.as_ref().is_err_and(Error::is_transient) {
         return refresh_token;
     }
+    let own = Some(&**token).filter(|token| !token.access_token().is_empty());
+    let access_tokens = own.into_iter().chain(token.others().map(|(_, other)| other));
+    let access_tokens: Vec<&Token> = access_tokens.collect();
+    let mut outcome = refresh_token;
+    for some in access_tokens.chunks(REVOCATIONS) {
+        let some = some.iter().map(|token| revoke_access_token(client, token).boxed());
+        outcome = join_all(some).await.into_iter().fold(outcome, Result::and);
+    }
+    outcome
+}
+
+async fn revoke_access_token(client: &OAuthClient, token: &Token) -> Result<(), Error> {
     match client.revoke(token.access_token(), TokenTypeHint::AccessToken).await {
         // "the authorization server does not support the revocation of the presented token type"
         // (RFC 7009 §2.2.1): it ends by itself.
-        Err(error) if error.has_code("unsupported_token_type") => refresh_token,
-        access_token => refresh_token.and(access_token),
+        Err(error) if error.has_code("unsupported_token_type") => Ok(()),
+        outcome => outcome,
     }
 }

@@ -4,11 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "keys")]
+use super::binder::Binder;
 use super::freshness::Policy;
-use super::machine::Settings;
+use super::machine::{Settings, Target};
 use super::snapshot::{FreshnessInputs, Provenance, Snapshot};
 use crate::client::OAuthClient;
 use crate::clock::Clock;
+#[cfg(feature = "keys")]
+use crate::dpop::Servers;
 use crate::grant::Grant;
 use crate::observe::ClientFields;
 use crate::saver::TokenSaver;
@@ -25,6 +29,9 @@ pub(crate) struct Config {
     pub(super) store_timeout: Duration,
     pub(super) grant_timeout: Duration,
     pub(super) clock: Clock,
+    /// What is known of APIs, for proofs of a session without a client.
+    #[cfg(feature = "keys")]
+    pub(super) apis: Arc<Servers>,
 }
 
 impl Config {
@@ -39,12 +46,36 @@ impl Config {
 
     /// What requests need of a token.
     pub(super) fn snapshot(&self, token: Token, provenance: Provenance) -> Snapshot {
-        let inputs = FreshnessInputs {
+        Snapshot::new(Arc::new(token), provenance, &self.freshness_inputs())
+    }
+
+    /// What requests need of a token that a renewal brought.
+    pub(super) fn renewed(
+        &self,
+        old: Option<&Snapshot>,
+        token: Token,
+        target: &Target,
+    ) -> Snapshot {
+        match old {
+            Some(old) => old.renewed(token, target, &self.freshness_inputs()),
+            None => self.snapshot(token, Provenance::Renewed),
+        }
+    }
+
+    fn freshness_inputs(&self) -> FreshnessInputs {
+        FreshnessInputs {
             policy: self.policy,
             has_grant: self.settings.has_grant,
             now: self.clock.now(),
-        };
-        Snapshot::new(Arc::new(token), provenance, &inputs)
+            #[cfg(feature = "keys")]
+            binder: self.binder(),
+        }
+    }
+
+    #[cfg(feature = "keys")]
+    fn binder(&self) -> Binder {
+        let (client, apis) = (self.client.clone(), self.apis.clone());
+        Binder { client, apis, clock: self.clock.clone() }
     }
 
     /// The place of a user's token in the store: all that it is issued for.
@@ -53,19 +84,17 @@ impl Config {
             Some(client) => (client.identity(), client.client_id()),
             None => ("", ""),
         };
-        let mut key = TokenKey::new(issuer, client_id, user);
+        let key = TokenKey::new(issuer, client_id, user);
         let of_grant = self.grant.iter().flat_map(|grant| grant.issued_for());
-        let of_client =
-            self.client.iter().flat_map(|client| client.refresh_params().iter().cloned());
-        for (name, value) in of_grant.chain(of_client) {
-            key = match name.as_str() {
-                "scope" => key.scope(&value),
-                "resource" => key.resource(&value),
-                "audience" => key.audience(&value),
-                _ => key,
-            };
-        }
-        key
+        let add = |key: TokenKey, name: &str, value: &str| match name {
+            "scope" => key.scope(value),
+            "resource" => key.resource(value),
+            "audience" => key.audience(value),
+            _ => key,
+        };
+        let key = of_grant.fold(key, |key, (name, value)| add(key, &name, &value));
+        let of_client = self.client.iter().flat_map(OAuthClient::issued_for);
+        of_client.fold(key, |key, (name, value)| add(key, name, value))
     }
 
     pub(super) fn span_fields(&self) -> Option<ClientFields<'_>> {

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::config::Config;
-use super::machine::{Cause, Credential, Machine, Note, Now, Reason, Resting};
+use super::machine::{Cause, Credential, Machine, Note, Now, Reason, Resting, Target};
 use super::snapshot::{Provenance, SessionMachine, Snapshot};
 use super::stored_record;
 use super::worker::Worker;
@@ -39,7 +39,7 @@ static START: LazyLock<Instant> = LazyLock::new(|| {
 });
 
 pub(crate) struct Driver {
-    pub(super) published: ArcSwap<Snapshot>,
+    pub(crate) published: ArcSwap<Snapshot>,
     state: Mutex<State>,
     pub(super) config: Arc<Config>,
     /// Whose token it is, in the store.
@@ -128,6 +128,23 @@ impl Driver {
         if fresh { snapshot.header.clone() } else { None }
     }
 
+    /// As `fresh`, for a target.
+    #[inline(always)]
+    pub(crate) fn fresh_for(&self, target: &Target) -> Option<Arc<Snapshot>> {
+        if target.is_own() { self.fresh() } else { self.fresh_for_other(target) }
+    }
+
+    fn fresh_for_other(&self, target: &Target) -> Option<Arc<Snapshot>> {
+        let snapshot = self.published.load();
+        let snapshot = snapshot.of(target)?;
+        (self.config.clock.now() < snapshot.freshness.due).then(|| snapshot.clone())
+    }
+
+    /// The present token for a target, fresh or not.
+    pub(super) fn present(&self, target: &Target) -> Option<Arc<Snapshot>> {
+        self.published.load().of(target).cloned()
+    }
+
     /// Publishes what has changed, for requests, subscribers and operators.
     pub(super) fn tell(&self, mut state: MutexGuard<'_, State>, worker: Option<&Worker>) {
         let new_token = self.publish(state.machine());
@@ -155,27 +172,16 @@ impl Driver {
             }
             return None;
         };
-        if !published.is_of(&served.token) {
-            let snapshot = if served.rejected {
-                Arc::new(served.token.rejected())
-            } else {
-                served.token.clone()
-            };
-            self.published.store(snapshot);
-            return served.token.token().cloned();
+        let is_rejected = |target: &Target| machine.is_rejected(target);
+        let is_new = !published.is_of(&served.token);
+        if is_new || !published.is_marked(&is_rejected) {
+            self.published.store(served.token.marked(&is_rejected));
         }
-        if published.is_rejected() != served.rejected {
-            self.published.store(if served.rejected {
-                Arc::new(served.token.rejected())
-            } else {
-                served.token.clone()
-            });
-        }
-        None
+        if is_new { served.token.token().cloned() } else { None }
     }
 
     /// Looks at the machine.
-    pub(super) fn peek<R>(&self, look: impl FnOnce(&SessionMachine) -> R) -> R {
+    pub(super) fn peek<R>(&self, look: impl FnOnce(&mut SessionMachine) -> R) -> R {
         let mut state = self.lock();
         let seen = look(state.machine());
         state.rest();
@@ -306,11 +312,12 @@ impl Driver {
         };
         let _entered = span.enter();
         match note {
-            Note::RenewalStarted { cause, serial } => {
+            Note::RenewalStarted { cause, serial, .. } => {
                 observe::renewal_started(cause_name(cause), serial);
             }
-            Note::TokenInUse { serial, took } => {
-                let snapshot = self.published.load();
+            Note::TokenInUse { target, serial, took } => {
+                // Another one may have taken its place already.
+                let Some(snapshot) = self.present(&target) else { return };
                 let lifetime = snapshot.token().and_then(|token| token.lifetime_s());
                 match snapshot.provenance {
                     Provenance::Given => observe::token_set(serial, lifetime),
@@ -326,7 +333,7 @@ impl Driver {
                 let left = deadline.and_then(|at| at.duration_since(self.config.clock.now()).ok());
                 observe::login_expires_soon(left.unwrap_or_default());
             }
-            Note::RenewalFailed { reason, attempt, known_before, took } => {
+            Note::RenewalFailed { reason, attempt, known_before, took, .. } => {
                 let unknown = matches!(reason, Reason::NoStoredToken | Reason::NoToken);
                 let is_final = reason.is_final();
                 let error = self.error(reason);

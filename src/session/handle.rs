@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use http::HeaderValue;
 
 use super::driver::Driver;
+use super::machine::Target;
 use super::operations::runtime;
 use super::{KeepFreshGuard, Snapshot, TokenUpdates};
 use crate::error::Error;
@@ -19,7 +20,7 @@ use crate::token::Token;
 /// renewal (or [`keep_fresh`](Self::keep_fresh)). Dropping the last handle cuts neither a running
 /// renewal nor an unfinished save off.
 #[derive(Clone)]
-pub struct Session(pub(crate) Arc<Driver>);
+pub struct Session(pub(crate) Arc<Driver>, pub(crate) Target);
 
 impl Session {
     /// A token that may be used now, for what is no HTTP request (websockets, gRPC metadata): at
@@ -34,7 +35,7 @@ impl Session {
     ///
     /// Safe: a renewal goes on without the caller.
     pub async fn token(&self) -> Result<Token, Error> {
-        token_of(&*self.0.usable(None).await?)
+        token_of(&*self.0.usable(&self.1, None).await?)
     }
 
     /// The `Authorization` header of a token that is neither expired nor due, ready to send and marked
@@ -43,13 +44,16 @@ impl Session {
     /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
     #[inline]
     pub fn header(&self) -> Option<HeaderValue> {
-        self.0.fresh_header()
+        if self.1.is_own() {
+            return self.0.fresh_header();
+        }
+        self.0.fresh_for(&self.1)?.header.clone()
     }
 
     /// The present token as it is, expired or not, without any renewal; `None` where there is none
     /// yet.
     pub fn current_token(&self) -> Option<Token> {
-        let snapshot = self.0.published.load();
+        let snapshot = self.0.present(&self.1)?;
         snapshot.header.as_ref().and(snapshot.token()).map(|token| Token::clone(token))
     }
 
@@ -79,8 +83,8 @@ impl Session {
     ///
     /// Safe: the renewal goes on without the caller.
     pub async fn refresh(&self) -> Result<Token, Error> {
-        let than = self.0.published.load_full();
-        token_of(&*self.0.another(than, true, None).await?)
+        let than = self.0.present(&self.1);
+        token_of(&*self.0.another(&self.1, than.as_ref(), true, None).await?)
     }
 
     /// For those who hold a response themselves that rejects this token (a 401, or what the API says
@@ -101,7 +105,7 @@ impl Session {
     ///
     /// Safe: the renewal goes on without the caller.
     pub async fn renew_rejected(&self, rejected: &Token) -> Result<Option<Token>, Error> {
-        let another = self.0.renew_rejected(rejected).await?;
+        let another = self.0.renew_rejected(&self.1, rejected).await?;
         another.map(|snapshot| token_of(&snapshot)).transpose()
     }
 
@@ -140,7 +144,7 @@ impl Session {
     ///
     /// Outside a Tokio runtime.
     pub fn keep_fresh(&self) -> Result<KeepFreshGuard, Error> {
-        Ok(KeepFreshGuard::start(&self.0, &runtime()?))
+        Ok(KeepFreshGuard::start(&self.0, &self.1, &runtime()?))
     }
 
     /// The last save error while the newest token is unsaved, or that saving takes longer than the

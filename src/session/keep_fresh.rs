@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::driver::Driver;
-use super::machine::Stage;
+use super::machine::{Stage, Target};
 
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// The clock may not have passed the due time by much when a sleep ends.
@@ -24,8 +24,13 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 pub struct KeepFreshGuard(AbortHandle);
 
 impl KeepFreshGuard {
-    pub(super) fn start(driver: &Arc<Driver>, runtime: &tokio::runtime::Handle) -> Self {
-        Self(runtime.spawn(keep_fresh(Arc::downgrade(driver))).abort_handle())
+    pub(super) fn start(
+        driver: &Arc<Driver>,
+        target: &Target,
+        runtime: &tokio::runtime::Handle,
+    ) -> Self {
+        let task = keep_fresh(Arc::downgrade(driver), target.clone());
+        Self(runtime.spawn(task).abort_handle())
     }
 }
 
@@ -41,12 +46,12 @@ impl fmt::Debug for KeepFreshGuard {
     }
 }
 
-async fn keep_fresh(driver: Weak<Driver>) {
+async fn keep_fresh(driver: Weak<Driver>, target: Target) {
     loop {
         let (mut updates, wait) = {
             let Some(driver) = driver.upgrade() else { return };
             let updates = driver.subscribe();
-            (updates, look(&driver).await)
+            (updates, look(&driver, &target).await)
         };
         // A token that the application sets ends the wait; so does the end of the session.
         tokio::select! {
@@ -76,16 +81,17 @@ impl Wait {
 }
 
 /// Renews if it is time to, and says when to look again.
-async fn look(driver: &Arc<Driver>) -> Wait {
-    let snapshot = driver.published.load_full();
+async fn look(driver: &Arc<Driver>, target: &Target) -> Wait {
+    let present = driver.present(target);
     let now = driver.config.clock.now();
-    if snapshot.freshness.stage(now) == Stage::Fresh {
-        return Wait::For(snapshot.freshness.due.duration_since(now).unwrap_or_default());
+    let fresh = present.as_ref().filter(|present| present.freshness.stage(now) == Stage::Fresh);
+    if let Some(fresh) = fresh {
+        return Wait::For(fresh.freshness.due.duration_since(now).unwrap_or_default());
     }
-    if driver.another(snapshot, true, None).await.is_ok() {
+    if driver.another(target, present.as_ref(), true, None).await.is_ok() {
         return Wait::For(Duration::ZERO);
     }
-    match driver.peek(|machine| machine.retry_at()) {
+    match driver.peek(|machine| machine.retry_at(target)) {
         Some(Some(at)) => Wait::Until(Driver::instant(at)),
         Some(None) => Wait::Update,
         // Nothing to renew with, or a runtime that is going away.

@@ -19,7 +19,7 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
 
 use super::driver::{Driver, State};
-use super::machine::{Flush, Now, Poll, Rejection, Settings, Stage, Ticket};
+use super::machine::{Flush, Now, Poll, Rejection, Settings, Stage, Target, Ticket};
 use super::snapshot::{Provenance, SessionMachine, Snapshot};
 use super::work::work;
 use super::worker::Worker;
@@ -39,33 +39,35 @@ impl Driver {
     /// has one of its own.
     pub(crate) async fn usable(
         self: &Arc<Self>,
+        target: &Target,
         limit: Option<Duration>,
     ) -> Result<Arc<Snapshot>, Error> {
-        let snapshot = self.published.load_full();
-        let stage = snapshot.freshness.stage(self.config.clock.now());
-        if stage == Stage::Fresh && !self.config.settings.foreground {
+        if let Some(snapshot) = self.fresh_for(target).filter(|_| !self.config.settings.foreground)
+        {
             return Ok(snapshot);
         }
-        let ticket = self.peek(|machine| machine.ticket());
+        self.config.check_target(target)?;
+        let ticket = self.peek(|machine| machine.ticket(target));
         match self.wait_for_token(ticket, limit).await {
             // In the foreground a renewal is waited for, but not at the cost of a token that is good.
             Err(error) if matches!(error.kind(), Kind::WaitTimeout(_)) => {
-                let snapshot = self.published.load_full();
-                let stage = snapshot.freshness.stage(self.config.clock.now());
-                if stage == Stage::Expired { Err(error) } else { Ok(snapshot) }
+                let now = self.config.clock.now();
+                let snapshot = self.present(target);
+                snapshot.filter(|s| s.freshness.stage(now) != Stage::Expired).ok_or(error)
             }
             outcome => outcome,
         }
     }
 
-    /// A token other than this, by a renewal if need be.
+    /// A token other than this, by a renewal if need be. `None`: any.
     pub(super) async fn another(
         self: &Arc<Self>,
-        than: Arc<Snapshot>,
+        target: &Target,
+        than: Option<&Arc<Snapshot>>,
         by_hand: bool,
         limit: Option<Duration>,
     ) -> Result<Arc<Snapshot>, Error> {
-        let ticket = self.peek(|machine| machine.ticket_for_another(&than, by_hand));
+        let ticket = self.peek(|machine| machine.ticket_for_another(target, than, by_hand));
         self.wait_for_token(ticket, limit).await
     }
 
@@ -77,7 +79,10 @@ impl Driver {
         // The machine gives up after its patience, and then it knows why.
         let patience = self.config.settings.patience() + Duration::from_secs(1);
         let limit = limit.map_or(patience, |limit| limit.min(patience));
-        self.wait(limit, |machine, settings, now| machine.poll(&ticket, settings, now)).await
+        let login = self.wait(limit, |machine, settings, now| machine.poll(&ticket, settings, now));
+        let login = login.await?;
+        // The machine gives no login without a token for the target.
+        login.of(&ticket.target).cloned().ok_or_else(|| Error::new(Kind::Expired))
     }
 
     /// Asks the machine until it has an answer, after each change; at most for the limit.
@@ -286,28 +291,30 @@ impl Driver {
     ) -> Result<Option<Arc<Snapshot>>, Error> {
         let accepted_by = sent.take_accepted_by();
         let rejection = Rejection { path: path.get(), accepted_by };
-        let again =
-            self.enter(|machine, settings, now| machine.rejected(sent, rejection, settings, now));
+        let target = &sent.target;
+        let again = self.enter(|machine, settings, now| {
+            machine.rejected(target, sent, rejection, settings, now)
+        });
         if !again || !can_replay {
             return Ok(None);
         }
-        self.another(sent.clone(), false, limit).await.map(Some)
+        self.another(target, Some(sent), false, limit).await.map(Some)
     }
 
     /// As `rejected`, for a token that the application has used by itself: nothing is known of the path.
     pub(super) async fn renew_rejected(
         self: &Arc<Self>,
+        target: &Target,
         token: &Token,
     ) -> Result<Option<Arc<Snapshot>>, Error> {
         runtime()?;
-        let published = self.published.load_full();
-        let is_present =
-            published.token().is_some_and(|ours| ours.access_token() == token.access_token());
-        let sent = if is_present {
-            published
-        } else {
-            Arc::new(self.config.snapshot(token.clone(), Provenance::Given))
-        };
+        let present = self.present(target).filter(|present| {
+            present.token().is_some_and(|ours| ours.access_token() == token.access_token())
+        });
+        let sent = present.unwrap_or_else(|| {
+            let snapshot = self.config.snapshot(token.clone(), Provenance::Given);
+            Arc::new(snapshot.with_target(target.clone()))
+        });
         self.rejected(&sent, NonZeroU64::MIN, true, None).await
     }
 
@@ -318,7 +325,9 @@ impl Driver {
         path: NonZeroU64,
         rejected: bool,
     ) {
-        self.enter(|machine, _, now| machine.replayed(sent, path.get(), rejected, now));
+        self.enter(|machine, _, now| {
+            machine.replayed(&sent.target, sent, path.get(), rejected, now);
+        });
     }
 }
 

@@ -1,4 +1,5 @@
-//! `Snapshot`: one token with all that a request needs of it, immutable.
+//! `Snapshot`: one token with all that a request needs of it, immutable. That of a login holds those for its
+//! other targets, so a request for any of them needs one look.
 //!
 //! The hot path loads it, compares the clock with `freshness`, and clones `header`. Its only
 //! mutable parts are two marks that requests leave on it.
@@ -12,9 +13,13 @@ use chrono::{DateTime, Utc};
 use http::HeaderValue;
 use sha2::{Digest, Sha256};
 
+#[cfg(feature = "keys")]
+use super::binder::Binder;
 use super::freshness::{self, Freshness, Policy};
-use super::machine::{Credential, Machine, Stage};
+use super::machine::{Credential, Machine, Stage, Target};
 use crate::clock;
+#[cfg(feature = "keys")]
+use crate::dpop::BoundToken;
 use crate::error::Error;
 use crate::token::Token;
 
@@ -36,8 +41,15 @@ pub(crate) struct Snapshot {
     /// What requests carry; `None` where there is no access token, and then `freshness` is expired.
     pub(crate) header: Option<HeaderValue>,
     token: Option<Arc<Token>>,
+    /// What requests need beside a token that is bound to a key.
+    #[cfg(feature = "keys")]
+    pub(crate) bound: Option<Arc<BoundToken>>,
     pub(crate) freshness: Freshness,
     pub(crate) provenance: Provenance,
+    /// What the access token is for.
+    pub(crate) target: Target,
+    /// In that of a login: those for other targets, without what is the login's.
+    others: Option<Arc<[Arc<Snapshot>]>>,
     /// A resource server said 401 to this token.
     is_rejected: bool,
     /// The path that accepted this token first since it came into use, or since the last 401; zero: none.
@@ -54,6 +66,9 @@ pub(crate) struct FreshnessInputs {
     /// Whether the session has a grant; a token with a refresh token needs none.
     pub(crate) has_grant: bool,
     pub(crate) now: SystemTime,
+    /// For tokens that are bound to a key.
+    #[cfg(feature = "keys")]
+    pub(super) binder: Binder,
 }
 
 impl Snapshot {
@@ -61,8 +76,12 @@ impl Snapshot {
         Self {
             header: None,
             token: None,
+            #[cfg(feature = "keys")]
+            bound: None,
             freshness: Freshness::expired(),
             provenance: Provenance::Given,
+            target: Target::OWN,
+            others: None,
             is_rejected: false,
             accepted_by: AtomicU64::new(0),
             is_update_over: AtomicBool::new(true),
@@ -71,52 +90,143 @@ impl Snapshot {
     }
 
     pub(crate) fn new(token: Arc<Token>, provenance: Provenance, inputs: &FreshnessInputs) -> Self {
+        let can_renew = inputs.has_grant || token.refresh_token().is_some();
+        #[cfg(feature = "keys")]
+        let binding = token.binding().cloned();
+        let bare = |token: Arc<Token>| {
+            #[cfg(feature = "keys")]
+            let bound = inputs.binder.bound(&token, binding.as_ref());
+            let bare = Self::bare(token, provenance, can_renew, inputs);
+            #[cfg(feature = "keys")]
+            let bare = Self { bound, ..bare };
+            bare
+        };
+        let others: Arc<[_]> = token
+            .others()
+            .map(|(key, token)| {
+                let other = bare(Arc::new(token.clone()));
+                Arc::new(other.with_target(Target::other(key.clone())))
+            })
+            .collect();
+        let own = bare(token);
         Self {
-            header: token.header().cloned(),
-            freshness: freshness(&token, inputs),
-            token: Some(token),
-            provenance,
-            is_rejected: false,
-            accepted_by: AtomicU64::new(0),
+            others: (!others.is_empty()).then_some(others),
             is_update_over: AtomicBool::new(provenance != Provenance::Renewed),
-            is_update_taken: AtomicBool::new(false),
+            ..own
         }
     }
 
-    /// The same token, not to be used again.
-    pub(crate) fn rejected(&self) -> Self {
+    /// Without others, and without an update: what is to be saved is the login's.
+    fn bare(
+        token: Arc<Token>,
+        provenance: Provenance,
+        can_renew: bool,
+        inputs: &FreshnessInputs,
+    ) -> Self {
+        Self {
+            header: token.header().cloned(),
+            freshness: freshness(&token, can_renew, inputs),
+            token: Some(token),
+            provenance,
+            is_update_taken: AtomicBool::new(false),
+            ..Self::empty()
+        }
+    }
+
+    /// The snapshot after a renewal of this login: the one for `target` is new, the others are the same
+    /// objects as before.
+    pub(crate) fn renewed(&self, token: Token, target: &Target, inputs: &FreshnessInputs) -> Self {
+        let token = Arc::new(token);
+        let new = Self::new(token.clone(), Provenance::Renewed, inputs);
+        let is_kept = |other: &Self| other.target != *target;
+        let others = new.others.iter().flat_map(|others| others.iter()).map(|other| {
+            let before = self.other(&other.target).filter(|before| is_kept(before));
+            before.unwrap_or(other).clone()
+        });
+        let others: Arc<[_]> = others.collect();
+        let others = (!others.is_empty()).then_some(others);
+        if target.is_own() {
+            return Self { others, ..new };
+        }
         Self {
             header: self.header.clone(),
-            token: self.token.clone(),
-            freshness: Freshness::expired(),
+            token: Some(token),
+            #[cfg(feature = "keys")]
+            bound: self.bound.clone(),
+            freshness: self.freshness,
             provenance: self.provenance,
-            is_rejected: true,
+            others,
+            accepted_by: AtomicU64::new(self.accepted_by.load(Ordering::Relaxed)),
+            is_update_over: AtomicBool::new(false),
+            is_update_taken: AtomicBool::new(false),
+            ..Self::empty()
+        }
+    }
+
+    /// The same tokens; those that are rejected are not to be used again.
+    pub(crate) fn marked(self: &Arc<Self>, rejected: &dyn Fn(&Target) -> bool) -> Arc<Self> {
+        if self.is_marked(rejected) {
+            return self.clone();
+        }
+        let others =
+            self.others.iter().map(|others| others.iter().map(|other| other.marked(rejected)));
+        let is_rejected = rejected(&self.target);
+        Arc::new(Self {
+            header: self.header.clone(),
+            token: self.token.clone(),
+            #[cfg(feature = "keys")]
+            bound: self.bound.clone(),
+            freshness: if is_rejected { Freshness::expired() } else { self.freshness },
+            provenance: self.provenance,
+            target: self.target.clone(),
+            others: others.map(Iterator::collect).next(),
+            is_rejected,
             accepted_by: AtomicU64::new(0),
             is_update_over: AtomicBool::new(self.is_update_over.load(Ordering::Relaxed)),
             is_update_taken: AtomicBool::new(self.is_update_taken.load(Ordering::Relaxed)),
-        }
+        })
     }
 
-    /// The same access token with another refresh token: an update for whoever saves tokens.
+    /// The same access tokens with another refresh token: an update for whoever saves tokens.
     pub(crate) fn with_refresh_token(&self, token: Token) -> Self {
         Self {
             header: self.header.clone(),
             token: Some(Arc::new(token)),
+            #[cfg(feature = "keys")]
+            bound: self.bound.clone(),
             freshness: self.freshness,
             provenance: self.provenance,
-            is_rejected: false,
+            others: self.others.clone(),
             accepted_by: AtomicU64::new(self.accepted_by.load(Ordering::Relaxed)),
             is_update_over: AtomicBool::new(false),
             is_update_taken: AtomicBool::new(false),
+            ..Self::empty()
         }
+    }
+
+    pub(super) fn with_target(self, target: Target) -> Self {
+        Self { target, ..self }
+    }
+
+    /// That for a target; `None`: there is none.
+    #[inline]
+    pub(crate) fn of<'a>(self: &'a Arc<Self>, target: &Target) -> Option<&'a Arc<Self>> {
+        if self.target == *target { Some(self) } else { self.other(target) }
+    }
+
+    fn other(&self, target: &Target) -> Option<&Arc<Self>> {
+        self.others.as_deref()?.iter().find(|other| other.target == *target)
+    }
+
+    /// Whether each is rejected that is to be.
+    pub(crate) fn is_marked(&self, is_rejected: &dyn Fn(&Target) -> bool) -> bool {
+        let mut others = self.others.iter().flat_map(|others| others.iter());
+        self.is_rejected == is_rejected(&self.target)
+            && others.all(|other| other.is_rejected == is_rejected(&other.target))
     }
 
     pub(crate) fn token(&self) -> Option<&Arc<Token>> {
         self.token.as_ref()
-    }
-
-    pub(crate) fn is_rejected(&self) -> bool {
-        self.is_rejected
     }
 
     /// Whether both are of one token object.
@@ -157,8 +267,8 @@ impl Snapshot {
 }
 
 impl Credential for Arc<Snapshot> {
-    fn stage(&self, wall: SystemTime) -> Stage {
-        self.freshness.stage(wall)
+    fn stage(&self, target: &Target, wall: SystemTime) -> Stage {
+        self.of(target).map_or(Stage::Expired, |snapshot| snapshot.freshness.stage(wall))
     }
 
     fn can_refresh(&self) -> bool {
@@ -179,10 +289,11 @@ impl Credential for Arc<Snapshot> {
         })
     }
 
-    fn is_same(&self, other: &Self) -> bool {
-        match (&self.token, &other.token) {
+    fn is_same(&self, target: &Target, other: &Self) -> bool {
+        let token = |snapshot: &'_ Self| snapshot.of(target)?.token.clone();
+        match (token(self), token(other)) {
             (Some(one), Some(other)) => {
-                Arc::ptr_eq(one, other) || one.access_token() == other.access_token()
+                Arc::ptr_eq(&one, &other) || one.access_token() == other.access_token()
             }
             _ => false,
         }
@@ -192,17 +303,17 @@ impl Credential for Arc<Snapshot> {
         let refresh_token = |snapshot: &Self| {
             snapshot.token.as_ref().and_then(|token| token.refresh_token().map(str::to_owned))
         };
-        self.is_same(other) && refresh_token(self) == refresh_token(other)
+        self.is_same(&Target::OWN, other) && refresh_token(self) == refresh_token(other)
     }
 
-    fn is_renewed(&self) -> bool {
-        self.provenance == Provenance::Renewed
+    fn is_renewed(&self, target: &Target) -> bool {
+        self.of(target).is_some_and(|snapshot| snapshot.provenance == Provenance::Renewed)
     }
 }
 
-fn freshness(token: &Token, inputs: &FreshnessInputs) -> Freshness {
+fn freshness(token: &Token, can_renew: bool, inputs: &FreshnessInputs) -> Freshness {
     let Some(deadline) = token.expires_at() else { return Freshness::unlimited() };
-    if token.refresh_token().is_none() && !inputs.has_grant {
+    if !can_renew {
         return Freshness::until(deadline);
     }
     let issued = issued(token, deadline);
@@ -222,4 +333,82 @@ fn jitter(token: &Token) -> f64 {
 fn issued(token: &Token, deadline: DateTime<Utc>) -> Option<SystemTime> {
     let lifetime = token.lifetime_s().filter(|seconds| *seconds > 0)?;
     Some(clock::to_time(clock::add_seconds(deadline, -lifetime)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs() -> FreshnessInputs {
+        FreshnessInputs {
+            policy: Policy::default(),
+            has_grant: false,
+            now: SystemTime::UNIX_EPOCH,
+            #[cfg(feature = "keys")]
+            binder: Binder {
+                client: None,
+                apis: Arc::default(),
+                clock: crate::clock::Clock::default(),
+            },
+        }
+    }
+
+    fn target(name: &str) -> Target {
+        Target::other(name)
+    }
+
+    /// A login that was stored with access tokens for `a` and `b`.
+    fn login() -> Arc<Snapshot> {
+        let token = |text: &str| Token::new(text).unwrap();
+        let login = token("own").with_refresh_token("rt");
+        let login =
+            login.with_other("a".into(), token("at-a")).with_other("b".into(), token("at-b"));
+        Arc::new(Snapshot::new(Arc::new(login), Provenance::Adopted, &inputs()))
+    }
+
+    #[test]
+    fn a_renewal_keeps_the_snapshots_of_other_targets() {
+        let before = login();
+        let old = Token::clone(before.token().unwrap());
+        let path = || NonZeroU64::MIN;
+        before.of(&target("b")).unwrap().mark_accepted(path);
+        let same = Token::new("at-a").unwrap();
+        let a = Arc::new(before.renewed(
+            old.clone().with_other("a".into(), same),
+            &target("a"),
+            &inputs(),
+        ));
+        let own = Token::new("new").unwrap().fill_missing_from(&old);
+        let own = Arc::new(before.renewed(own, &Target::OWN, &inputs()));
+        for (renewed, name) in [(&a, "a"), (&own, "")] {
+            for other in ["a", "b"] {
+                let (is, was) =
+                    (renewed.of(&target(other)).unwrap(), before.of(&target(other)).unwrap());
+                assert_eq!(Arc::ptr_eq(is, was), other != name, "{other} after {name}");
+                assert_eq!(
+                    renewed.is_renewed(&target(other)),
+                    other == name,
+                    "{other} after {name}"
+                );
+            }
+        }
+        assert_eq!((a.provenance, own.provenance), (Provenance::Adopted, Provenance::Renewed));
+        assert_eq!(a.header, before.header);
+        // What is to be saved is new, and shown with the login's own token alone.
+        assert!(a.has_update() && own.has_update());
+        assert!(!a.of(&target("a")).unwrap().has_update());
+    }
+
+    #[test]
+    fn only_what_is_rejected_is_out_of_use() {
+        let login = login();
+        let of_a = |other: &Target| *other == target("a");
+        assert!(Arc::ptr_eq(&login.marked(&|_| false), &login));
+        let marked = login.marked(&of_a);
+        assert!(marked.is_marked(&of_a) && !login.is_marked(&of_a));
+        let stage = |name: &Target| marked.stage(name, SystemTime::UNIX_EPOCH);
+        assert_eq!(stage(&target("a")), Stage::Expired);
+        assert_eq!((stage(&target("b")), stage(&Target::OWN)), (Stage::Fresh, Stage::Fresh));
+        assert_eq!(stage(&target("c")), Stage::Expired);
+    }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::Extensions;
-use reqwest::Response;
 use tokio::sync::watch;
 
 use super::snapshot::Snapshot;
@@ -62,7 +61,7 @@ pub struct TokenUpdated(pub Token);
 /// there until it is over.
 #[cold]
 pub(crate) fn offer_update(
-    response: &mut Response,
+    of_response: &mut Extensions,
     snapshot: &Arc<Snapshot>,
     extensions: &mut Extensions,
 ) {
@@ -71,7 +70,7 @@ pub(crate) fn offer_update(
     }
     let is_offered = extensions.get().is_some_and(|Offer(offer)| offer.0.is_of(snapshot));
     if let Some(token) = snapshot.token().filter(|_| is_offered) {
-        response.extensions_mut().insert(TokenUpdated((**token).clone()));
+        of_response.insert(TokenUpdated((**token).clone()));
     }
 }
 

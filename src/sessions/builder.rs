@@ -49,15 +49,15 @@ impl UserSessionsBuilder {
     }
 
     /// How many users' sessions are in memory at most; beyond that the ones that are used least make
-    /// room. A session with a renewal under way, or with a token that is not saved yet, stays. 100,000
-    /// by default; at least 1.
+    /// room. A session with a renewal under way, or with a token that is not saved yet, stays, and so does
+    /// one that the application holds. 100,000 by default; at least 1.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.capacity = sessions.max(1);
         self
     }
 
-    /// How long a session that nobody uses stays in memory: at least this, and until a user comes who
-    /// is not in memory after twice that. An hour by default.
+    /// An unused session is dropped from memory after one to two times this duration, when another user is
+    /// loaded. An hour by default.
     pub fn idle_timeout(mut self, time: Duration) -> Self {
         self.idle = time;
         self

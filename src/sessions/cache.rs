@@ -9,11 +9,10 @@
 //!
 //! - A session is made without I/O, and loads its token by its own first renewal, which however many
 //!   requests share. So the cache is never locked across an await.
-//! - A session that is busy (renewing, or with a token that is not saved yet) is never dropped. If all
-//!   are busy, there are more of them than the bound for a while.
+//! - A session that is busy (renewing, or with a token that is not saved yet) is never dropped, nor is one
+//!   that somebody holds: it may become busy, and `busy` has to know of it. So there may be more of them
+//!   than the bound for a while.
 //! - Order of locks: the cache's, then a session's. Nothing of a session calls the cache.
-//! - A session that was dropped while somebody still holds it goes on for them; the next request makes
-//!   another, and the store keeps the two from presenting a refresh token twice.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +28,7 @@ use crate::session::Driver;
 /// Users without a token that are remembered, at most.
 const VACANT: usize = 10_000;
 
-type Entries = Bounded<UserId, Arc<Driver>, UnitWeighter, DefaultHashBuilder, PinBusy>;
+type Entries = Bounded<UserId, Arc<Driver>, UnitWeighter, DefaultHashBuilder, PinNeeded>;
 
 pub(super) struct Cache {
     loaded: Entries,
@@ -42,7 +41,7 @@ impl Cache {
     pub(super) fn new(capacity: usize, idle: Duration) -> Self {
         let bounded = |capacity: usize| {
             let hasher = DefaultHashBuilder::default();
-            Bounded::with(capacity, capacity as u64, UnitWeighter, hasher, PinBusy)
+            Bounded::with(capacity, capacity as u64, UnitWeighter, hasher, PinNeeded)
         };
         Self {
             loaded: bounded(capacity),
@@ -124,7 +123,7 @@ impl Cache {
             *last = Instant::now();
         }
         for entries in [&self.loaded, &self.vacant] {
-            entries.retain(|_, session| session.was_used() || session.is_busy());
+            entries.retain(|_, session| session.was_used() || is_needed(session));
         }
     }
 }
@@ -135,14 +134,19 @@ fn insert(entries: &Entries, user: &UserId, make: impl FnOnce() -> Arc<Driver>) 
     session
 }
 
-/// Keeps busy sessions from being dropped for room.
-#[derive(Clone)]
-struct PinBusy;
+/// Whether it is busy, or somebody besides the cache holds it.
+fn is_needed(session: &Arc<Driver>) -> bool {
+    Arc::strong_count(session) > 1 || session.is_busy()
+}
 
-impl Lifecycle<UserId, Arc<Driver>> for PinBusy {
+/// Keeps sessions that are needed from being dropped for room.
+#[derive(Clone)]
+struct PinNeeded;
+
+impl Lifecycle<UserId, Arc<Driver>> for PinNeeded {
     type RequestState = ();
 
     fn is_pinned(&self, _: &UserId, session: &Arc<Driver>) -> bool {
-        session.is_busy()
+        is_needed(session)
     }
 }

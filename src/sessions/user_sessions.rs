@@ -10,7 +10,7 @@ use super::cache::Cache;
 use super::{UserId, UserSessionsBuilder};
 use crate::client::OAuthClient;
 use crate::error::Error;
-use crate::session::{Config, Driver, Session, Snapshot};
+use crate::session::{Config, Driver, Session, Snapshot, Target};
 use crate::token::Token;
 
 /// Many users behind one client: a session for each, loaded from a [store](crate::store) when a request
@@ -34,7 +34,7 @@ use crate::token::Token;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct UserSessions(Arc<Inner>);
+pub struct UserSessions(Arc<Inner>, Target);
 
 struct Inner {
     config: Arc<Config>,
@@ -48,7 +48,7 @@ impl UserSessions {
     }
 
     pub(super) fn new(config: Arc<Config>, cache: Cache) -> Self {
-        Self(Arc::new(Inner { config, cache }))
+        Self(Arc::new(Inner { config, cache }), Target::OWN)
     }
 
     /// The user's session, for what is no HTTP request. It is the one that requests use, while it is
@@ -57,7 +57,41 @@ impl UserSessions {
         let user = user.into();
         let session = self.session(&user);
         self.0.cache.keep(&user, &session);
-        Session(session)
+        Session(session, self.1.clone())
+    }
+
+    /// The same sessions for another resource: a handle whose users' access tokens are for that one, each
+    /// from the refresh token of the user's login
+    /// ([RFC 8707 §2.2](https://www.rfc-editor.org/rfc/rfc8707#section-2.2)). As
+    /// [`Session::for_resource`]; for one request there is
+    /// [`RequestOptions::resource`](crate::RequestOptions::resource).
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::for_resource`].
+    pub fn for_resource(&self, resource: impl AsRef<str>) -> Result<Self, Error> {
+        self.with_target(self.1.with_resources([resource])?)
+    }
+
+    /// The same sessions with another scope: as [`Session::with_scope`]
+    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::with_scope`].
+    pub fn with_scope(&self, scope: impl AsRef<str>) -> Result<Self, Error> {
+        self.with_target(self.1.with_scope(scope.as_ref())?)
+    }
+
+    fn with_target(&self, target: Target) -> Result<Self, Error> {
+        self.config().check_target(&target)?;
+        Ok(Self(self.0.clone(), target))
+    }
+
+    /// What the tokens are for.
+    #[inline]
+    pub(crate) fn target(&self) -> &Target {
+        &self.1
     }
 
     /// The `Authorization` header of a user who is in memory with a token that is neither expired nor
@@ -65,7 +99,11 @@ impl UserSessions {
     /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
     #[inline]
     pub fn header(&self, user: &UserId) -> Option<HeaderValue> {
-        self.0.cache.get(user)?.fresh_header()
+        let session = self.0.cache.get(user)?;
+        if self.1.is_own() {
+            return session.fresh_header();
+        }
+        session.fresh_for(&self.1)?.header.clone()
     }
 
     /// Starts a login: saves the token, then uses it, whatever there was before
@@ -162,10 +200,11 @@ impl UserSessions {
     pub(crate) async fn usable(
         &self,
         user: &UserId,
+        target: &Target,
         limit: Option<Duration>,
     ) -> Result<(Arc<Driver>, Arc<Snapshot>), Error> {
         let session = self.session(user);
-        let outcome = session.usable(limit).await;
+        let outcome = session.usable(target, limit).await;
         self.0.cache.settle(user, &session);
         Ok((session, outcome?))
     }

@@ -55,6 +55,11 @@ impl TokenKey {
         self.with("audience", audience)
     }
 
+    /// The place of what is kept beside the tokens, by its kind and a value.
+    pub(crate) fn kept(self, kind: &str, value: &str) -> Self {
+        self.with(kind, value)
+    }
+
     /// The key as text: `issuer/client/user`, each percent-encoded; then, if there are any, `?` and
     /// the other parts as `name=value` in alphabetical order, separated by `&`.
     ///

@@ -11,10 +11,12 @@
 //! |---|---|
 //! | `/authorize` | the authorization endpoint: codes, with or without PKCE (RFC 7636), and implicit |
 //! | `/device_authorization` | the device authorization endpoint (RFC 8628) |
+//! | `/par` | pushed authorization requests (RFC 9126) |
 //! | `/token` | the token endpoint |
 //! | `/revoke` | the revocation endpoint (RFC 7009) |
 //! | `/introspect` | the introspection endpoint (RFC 7662) |
-//! | `/.well-known/…` | the metadata (RFC 8414), that of OpenID Connect Discovery included |
+//! | `/register` | the registration endpoint (RFC 7591), if it is switched on |
+//! | `/.well-known/…` | the metadata (RFC 8414), that of OpenID Connect Discovery included; that of the API (RFC 9728), if it is switched on |
 //! | `/api` and everything below | the protected API, any method |
 //!
 //! The grants are `authorization_code`, `refresh_token`, `client_credentials`,
@@ -31,6 +33,8 @@
 // Named once, so that `provider` imports nothing from outside `testing`: the examples of the published
 // crate compile it without the feature.
 use crate::clock;
+#[cfg(feature = "keys")]
+use crate::keys;
 
 mod jitter;
 mod provider;
@@ -39,6 +43,9 @@ mod store_suite;
 pub use jitter::seed_jitter;
 pub use provider::{
     AuthMethod, Counts, Fault, MetadataDocument, PauseGuard, Provider, ProviderBuilder,
-    RecordedApiRequest, RecordedTokenRequest,
+    RecordedApiRequest, RecordedTokenRequest, ResourceDocument,
 };
+#[cfg(feature = "keys")]
+#[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+pub use provider::{DpopNonces, DpopRules};
 pub use store_suite::check_store;

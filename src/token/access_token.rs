@@ -10,6 +10,11 @@ use crate::secret;
 
 const SCHEME: &str = "Bearer ";
 
+/// The scheme of a token that is bound to a key
+/// ([RFC 9449 §7.1](https://www.rfc-editor.org/rfc/rfc9449#section-7.1)).
+#[cfg(feature = "keys")]
+const BOUND: &str = "DPoP ";
+
 #[derive(Clone)]
 pub(crate) struct AccessToken(Option<HeaderValue>);
 
@@ -19,8 +24,16 @@ impl AccessToken {
         if !is_access_token(text.as_bytes()) {
             return None;
         }
-        let value = Zeroizing::new([SCHEME, text].concat().into_bytes());
-        Some(Self(Some(secret::sensitive(value)?)))
+        Some(Self(Some(with_scheme(SCHEME, text)?)))
+    }
+
+    /// The same token, to be sent as one that is bound to a key.
+    #[cfg(feature = "keys")]
+    pub(super) fn bound(self) -> Self {
+        match with_scheme(BOUND, self.text()).filter(|_| self.0.is_some()) {
+            Some(bound) => Self(Some(bound)),
+            None => self,
+        }
     }
 
     /// No access token at all.
@@ -28,7 +41,7 @@ impl AccessToken {
         Self(None)
     }
 
-    /// `Bearer <token>`, marked sensitive
+    /// `Bearer <token>` or `DPoP <token>`, marked sensitive
     /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
     pub(crate) fn header(&self) -> Option<&HeaderValue> {
         self.0.as_ref()
@@ -36,8 +49,12 @@ impl AccessToken {
 
     pub(crate) fn text(&self) -> &str {
         let header = self.0.as_ref().and_then(|header| header.to_str().ok());
-        header.and_then(|text| text.strip_prefix(SCHEME)).unwrap_or_default()
+        header.and_then(|text| text.split_once(' ')).map(|(_, text)| text).unwrap_or_default()
     }
+}
+
+fn with_scheme(scheme: &str, text: &str) -> Option<HeaderValue> {
+    secret::sensitive(Zeroizing::new([scheme, text].concat().into_bytes()))
 }
 
 /// Whether the text may be an access token: one or more printable ASCII characters, neither the

@@ -3,6 +3,7 @@
 //! Written: the JSON of requests-oauthlib and Authlib. Read: theirs, x/oauth2's, our own.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
@@ -12,11 +13,15 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Number, Value};
 
+#[cfg(feature = "keys")]
+use super::key_binding;
+use super::other_tokens::{MEMBER as OTHERS, OtherTokens};
 use super::{AccessToken, BEARER, Deadline, Parts, Token, take_scope};
 use crate::clock::{self, Clock};
 
 /// The members that `Token` has fields for, beside those of its deadline; any other is `extra`.
-const KNOWN: [&str; 5] = ["access_token", "token_type", "refresh_token", "scope", BOOKKEEPING];
+const KNOWN: [&str; 6] =
+    ["access_token", "token_type", "refresh_token", "scope", OTHERS, BOOKKEEPING];
 
 /// What a session writes beside a token that is in a store. No member of the token: a token file that an
 /// application reads by itself loads without it.
@@ -43,8 +48,18 @@ impl Serialize for Token {
         if let Some(lifetime) = parts.lifetime {
             map.serialize_entry("expires_in", &lifetime)?;
         }
+        #[cfg(feature = "keys")]
+        if let Some(binding) = &parts.binding {
+            map.serialize_entry(key_binding::THUMBPRINT, binding.thumbprint())?;
+            if let Some(pem) = binding.pem() {
+                map.serialize_entry(key_binding::KEY, pem.as_str())?;
+            }
+        }
         for (name, value) in parts.extra.iter().filter(|(name, _)| !is_known(name)) {
             map.serialize_entry(name, value)?;
+        }
+        if let Some(others) = &parts.others {
+            map.serialize_entry(OTHERS, &others.to_stored(self))?;
         }
         map.end()
     }
@@ -70,6 +85,14 @@ impl<'de> Deserialize<'de> for Token {
         };
         // Whatever its type: it was accepted before it was stored.
         let token_type = text(&mut members, "token_type").map_or(BEARER, Cow::Owned);
+        #[cfg(feature = "keys")]
+        let binding = key_binding::KeyBinding::take(&mut members).map_err(D::Error::custom)?;
+        #[cfg(not(feature = "keys"))]
+        if super::is_dpop(&token_type) {
+            return Err(D::Error::custom(
+                "the stored token is bound to a key (DPoP); enable the feature `keys`",
+            ));
+        }
         let scope = take_scope(&mut members);
         let now = clock::to_date(Clock::default().now());
         let (deadline, lifetime) = Deadline::of_stored(&members);
@@ -77,8 +100,9 @@ impl<'de> Deserialize<'de> for Token {
             Some(_) => deadline.from(now),
             None => Some(DateTime::UNIX_EPOCH),
         };
+        let others = members.remove(OTHERS);
         members.retain(|name, _| !is_known(name));
-        Ok(Token::of(Parts {
+        let mut token = Token::of(Parts {
             access_token,
             token_type,
             refresh_token,
@@ -86,7 +110,13 @@ impl<'de> Deserialize<'de> for Token {
             expires_at,
             lifetime,
             extra: members,
-        }))
+            #[cfg(feature = "keys")]
+            binding,
+            others: None,
+        });
+        let others = others.and_then(|member| OtherTokens::read(member, &token));
+        token.0.others = others.map(Arc::new);
+        Ok(token)
     }
 }
 
@@ -101,6 +131,10 @@ pub(super) fn epoch(date: DateTime<Utc>) -> Number {
 }
 
 fn is_known(name: &str) -> bool {
+    #[cfg(feature = "keys")]
+    if [key_binding::THUMBPRINT, key_binding::KEY].contains(&name) {
+        return true;
+    }
     KNOWN.contains(&name) || Deadline::is_member(name)
 }
 

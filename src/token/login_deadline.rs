@@ -49,6 +49,18 @@ pub(super) fn set(members: &mut Map<String, Value>, deadline: DateTime<Utc>) {
     members.insert(OURS.to_owned(), Value::Number(json::epoch(clock::clamp(deadline))));
 }
 
+/// Moves all that is said of the deadline from the members of an answer to those of the login.
+pub(super) fn transfer(answer: &mut Map<String, Value>, login: &mut Map<String, Value>) {
+    let is_ours = |name: &str| is_date(name) || LIFETIMES.contains(&name);
+    if is_stated(answer) {
+        login.retain(|name, _| !is_ours(name));
+        login.extend(
+            answer.iter().filter(|(name, _)| is_ours(name)).map(|(n, v)| (n.clone(), v.clone())),
+        );
+    }
+    answer.retain(|name, _| !is_ours(name));
+}
+
 pub(super) fn clear(members: &mut Map<String, Value>) {
     members.retain(|name, _| !is_date(name));
 }

@@ -6,18 +6,27 @@
 mod access_token;
 mod deadline;
 mod json;
+#[cfg(feature = "keys")]
+mod key_binding;
 mod lifetime;
 mod login_deadline;
+mod other_tokens;
 mod scope;
+mod token_target;
 
 pub(crate) use access_token::AccessToken;
 pub(crate) use deadline::Deadline;
 pub(crate) use json::BOOKKEEPING;
+#[cfg(feature = "keys")]
+pub(crate) use key_binding::KeyBinding;
 pub(crate) use lifetime::Lifetime;
+pub(crate) use other_tokens::OtherTokens;
 pub(crate) use scope::{is_scope, take_scope};
+pub(crate) use token_target::{TokenTarget, is_resource};
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -28,6 +37,8 @@ use serde_json::{Map, Value};
 
 use crate::clock;
 use crate::error::Error;
+#[cfg(feature = "keys")]
+use crate::keys::SigningKey;
 
 /// A bearer token with its refresh token and its absolute deadline.
 ///
@@ -60,6 +71,15 @@ pub struct Token(Parts);
 /// What nearly every token's type is.
 const BEARER: Cow<'static, str> = Cow::Borrowed("Bearer");
 
+/// The type of a token that is bound to a key
+/// ([RFC 9449 §5](https://www.rfc-editor.org/rfc/rfc9449#section-5)).
+pub(crate) const DPOP: &str = "DPoP";
+
+/// Whether it is that type.
+pub(crate) fn is_dpop(token_type: &str) -> bool {
+    token_type.trim().eq_ignore_ascii_case(DPOP)
+}
+
 /// The members of a token, before and after the check that makes them a [`Token`].
 #[derive(Clone)]
 pub(crate) struct Parts {
@@ -71,6 +91,11 @@ pub(crate) struct Parts {
     /// Seconds from the token request to the deadline, where they are known.
     pub(crate) lifetime: Option<i64>,
     pub(crate) extra: Map<String, Value>,
+    /// The key that the login's tokens are bound to, whatever the type of this one.
+    #[cfg(feature = "keys")]
+    pub(crate) binding: Option<KeyBinding>,
+    /// The access tokens for other targets.
+    pub(crate) others: Option<Arc<OtherTokens>>,
 }
 
 impl Token {
@@ -91,6 +116,9 @@ impl Token {
             expires_at: None,
             lifetime: None,
             extra: Map::new(),
+            #[cfg(feature = "keys")]
+            binding: None,
+            others: None,
         }))
     }
 
@@ -105,6 +133,9 @@ impl Token {
             expires_at: Some(DateTime::UNIX_EPOCH),
             lifetime: None,
             extra: Map::new(),
+            #[cfg(feature = "keys")]
+            binding: None,
+            others: None,
         })
     }
 
@@ -124,6 +155,10 @@ impl Token {
             parts.token_type = BEARER;
         } else if token_type.len() < parts.token_type.len() {
             parts.token_type = Cow::Owned(token_type.to_owned());
+        }
+        #[cfg(feature = "keys")]
+        if is_dpop(&parts.token_type) {
+            parts.access_token = parts.access_token.bound();
         }
         if parts.extra.is_empty() {
             // An emptied map keeps its memory, four times that of the rest of the token.
@@ -219,8 +254,8 @@ impl Token {
         self.0.access_token.text()
     }
 
-    /// The token type, as the provider or the store has it: some spelling of `Bearer`, or another type
-    /// that means it and that was stored
+    /// The token type, as the provider or the store has it: some spelling of `Bearer` or `DPoP`, or another
+    /// type that means Bearer and that was stored
     /// ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)).
     pub fn token_type(&self) -> &str {
         &self.0.token_type
@@ -264,11 +299,81 @@ impl Token {
         login_deadline::lifetime(&self.0.extra)
     }
 
+    /// Whether requests with the token need a proof
+    /// ([RFC 9449 §5](https://www.rfc-editor.org/rfc/rfc9449#section-5)).
+    #[cfg(feature = "keys")]
+    pub(crate) fn is_dpop(&self) -> bool {
+        is_dpop(&self.0.token_type)
+    }
+
+    /// The same token, bound to the key: one that another program has got with that key, say. Its type is
+    /// DPoP then. The key is saved with the token, unless it is elsewhere
+    /// ([RFC 9449 §5](https://www.rfc-editor.org/rfc/rfc9449#section-5)).
+    #[cfg(feature = "keys")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn with_dpop_key(mut self, key: SigningKey) -> Self {
+        self.0.binding = Some(KeyBinding::Own(key));
+        self.0.token_type = Cow::Borrowed(DPOP);
+        Self::of(self.0)
+    }
+
+    /// The thumbprint of the key that the login's tokens are bound to
+    /// ([RFC 9449 §6](https://www.rfc-editor.org/rfc/rfc9449#section-6)).
+    #[cfg(feature = "keys")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn dpop_thumbprint(&self) -> Option<&str> {
+        self.0.binding.as_ref().map(KeyBinding::thumbprint)
+    }
+
+    #[cfg(feature = "keys")]
+    pub(crate) fn binding(&self) -> Option<&KeyBinding> {
+        self.0.binding.as_ref()
+    }
+
+    /// The same token, of a login with that key.
+    #[cfg(feature = "keys")]
+    pub(crate) fn with_binding(mut self, binding: KeyBinding) -> Self {
+        self.0.binding = Some(binding);
+        self
+    }
+
     /// The members of the response that this crate does not know, such as `id_token`; and
     /// `refresh_token_expires_at`, where the provider said how long the refresh token lives
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn extra(&self) -> &Map<String, Value> {
         &self.0.extra
+    }
+
+    /// The access tokens for other targets, each with the key of its target.
+    pub(crate) fn others(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Self)> {
+        static NONE: OtherTokens = OtherTokens::NONE;
+        self.0.others.as_deref().unwrap_or(&NONE).iter()
+    }
+
+    /// The same login with an access token for another target. The refresh token that came with it is the
+    /// login's from now on.
+    pub(crate) fn with_other(mut self, key: Arc<str>, mut answer: Self) -> Self {
+        if let Some(refresh_token) = answer.0.refresh_token.take() {
+            self = self.with_refresh_token(refresh_token.expose_secret());
+        }
+        login_deadline::transfer(&mut answer.0.extra, &mut self.0.extra);
+        #[cfg(feature = "keys")]
+        if let Some(binding) = answer.0.binding.take() {
+            self.0.binding = Some(binding);
+        }
+        Arc::make_mut(self.0.others.get_or_insert_default()).insert(key, answer.access_alone());
+        self
+    }
+
+    /// The access token without what belongs to the login.
+    fn access_alone(mut self) -> Self {
+        self.0.refresh_token = None;
+        self.0.others = None;
+        #[cfg(feature = "keys")]
+        {
+            self.0.binding = None;
+        }
+        self
     }
 
     /// The header that requests carry; `None` without an access token.
@@ -306,6 +411,13 @@ impl Token {
         if self.0.scope.is_none() {
             self.0.scope.clone_from(&old.0.scope);
         }
+        #[cfg(feature = "keys")]
+        if self.0.binding.is_none() {
+            self.0.binding.clone_from(&old.0.binding);
+        }
+        if self.0.others.is_none() {
+            self.0.others.clone_from(&old.0.others);
+        }
         // Such as Salesforce's `instance_url`, and the `id_token` of most providers.
         for (name, value) in &old.0.extra {
             let is_deadline = login_deadline::is_date(name);
@@ -328,6 +440,7 @@ impl fmt::Debug for Token {
             .field("scope", &self.0.scope)
             .field("expires_at", &self.0.expires_at)
             .field("extra", &self.0.extra.keys().collect::<Vec<_>>())
+            .field("others", &self.others().map(|(key, _)| key).collect::<Vec<_>>())
             .finish()
     }
 }

@@ -15,4 +15,4 @@ use error_response::error_response;
 pub(crate) use http_response::HttpResponse;
 pub(crate) use response_members::{malformed, read_members};
 pub(crate) use response_rules::ResponseRules;
-pub(crate) use token_response::{read_token, token};
+pub(crate) use token_response::{panicked, read_token, token};

@@ -1,10 +1,12 @@
 //! Reads a response as members, or as the error that it is.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use serde_json::{Map, Value};
 use url::{Position, Url};
 
 use super::body::{self, Body};
-use super::{HttpResponse, ResponseRules, error_response};
+use super::{HttpResponse, ResponseRules, error_response, panicked};
 use crate::error::{Content, Error, Kind};
 use crate::redact::{redact, redact_secrets};
 
@@ -16,7 +18,11 @@ pub(crate) fn read_members(
     rules: &ResponseRules,
 ) -> Result<Map<String, Value>, Error> {
     let body = match (body::read(&response.body), &rules.map_response) {
-        (Body::Members(members), Some(map)) => Body::Members(map(members)),
+        (Body::Members(members), Some(map)) => {
+            let mapped = catch_unwind(AssertUnwindSafe(|| map(members)));
+            let closure = "the closure of OAuthClient::map_response";
+            Body::Members(mapped.map_err(|_| panicked(response, closure))?)
+        }
         (body, _) => body,
     };
     let members = match &body {

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
+use super::body::{self, Body};
 use super::{HttpResponse, ResponseRules, read_members};
 use crate::error::{Error, Kind};
 use crate::observe;
-use crate::token::{AccessToken, Deadline, Parts, Token, take_scope};
+use crate::token::{AccessToken, DPOP, Deadline, Parts, Token, is_dpop, take_scope};
 
 /// Reads the response of a token endpoint
 /// ([RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749#section-5)).
@@ -27,14 +28,7 @@ pub(crate) fn token(
     rules: &ResponseRules,
     mut members: Map<String, Value>,
 ) -> Result<Token, Error> {
-    let refresh_token = match members.get("refresh_token") {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if text.is_empty() => Ok(None),
-        Some(Value::String(text)) if !text.contains(['\u{fffd}', '\0']) => {
-            Ok(Some(SecretString::from(text.as_str())))
-        }
-        Some(_) => Err("refresh_token is not a valid string".to_owned()),
-    };
+    let refresh_token = refresh_token(&members);
     let unusable = |reason, refresh_token| {
         let HttpResponse { endpoint, status, .. } = *response;
         Error::new(Kind::Malformed { endpoint, status, reason, refresh_token })
@@ -43,7 +37,7 @@ pub(crate) fn token(
         Ok(access_token) => access_token,
         Err(reason) => return Err(unusable(reason, refresh_token.unwrap_or_default())),
     };
-    let token_type = match token_type(rules, &members) {
+    let token_type = match token_type(response, rules, &members) {
         Ok(token_type) => token_type,
         Err(reason) => return Err(unusable(reason, refresh_token.unwrap_or_default())),
     };
@@ -66,12 +60,40 @@ pub(crate) fn token(
         expires_at: deadline.from(response.sent_at),
         lifetime: None,
         extra: members,
+        #[cfg(feature = "keys")]
+        binding: None,
+        others: None,
     });
     let (token, claims_the_past) = token.issued(response.sent_at);
     if claims_the_past {
         observe::token_already_expired();
     }
     Ok(token)
+}
+
+/// A closure of the application's panicked over a response, so it cannot be used; a refresh token in it is
+/// kept.
+pub(crate) fn panicked(response: &HttpResponse<'_>, closure: &'static str) -> Error {
+    let HttpResponse { endpoint, status, .. } = *response;
+    let refresh_token = match body::read(&response.body) {
+        Body::Members(members) if status.is_success() => {
+            refresh_token(&members).unwrap_or_default()
+        }
+        _ => None,
+    };
+    let reason = format!("{closure} panicked; see the panic message on stderr");
+    Error::new(Kind::Malformed { endpoint, status, reason, refresh_token })
+}
+
+fn refresh_token(members: &Map<String, Value>) -> Result<Option<SecretString>, String> {
+    match members.get("refresh_token") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) if !text.contains(['\u{fffd}', '\0']) => {
+            Ok(Some(SecretString::from(text.as_str())))
+        }
+        Some(_) => Err("refresh_token is not a valid string".to_owned()),
+    }
 }
 
 fn access_token(members: &Map<String, Value>) -> Result<AccessToken, String> {
@@ -84,6 +106,7 @@ fn access_token(members: &Map<String, Value>) -> Result<AccessToken, String> {
 }
 
 fn token_type(
+    response: &HttpResponse<'_>,
     rules: &ResponseRules,
     members: &Map<String, Value>,
 ) -> Result<Cow<'static, str>, String> {
@@ -97,6 +120,8 @@ fn token_type(
         Ok(BEARER)
     } else if text.eq_ignore_ascii_case("bearer") {
         Ok(Cow::Owned(text))
+    } else if response.may_be_bound && is_dpop(&text) {
+        Ok(Cow::Borrowed(DPOP))
     } else {
         // "The client MUST NOT use an access token if it does not understand the token type."
         // https://www.rfc-editor.org/rfc/rfc6749#section-7.1

@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 // stdout carries the ready line and nothing else; the package prints its notices through console.
 console.log = console.info = console.warn = console.error;
-const { Provider } = await import('oidc-provider');
+const { Provider, errors } = await import('oidc-provider');
+const keys = await import('./keys.mjs');
 
 const TTL = Number(process.env.ACCESS_TOKEN_TTL || 3);
 const DELAY = Number(process.env.TOKEN_DELAY_MS || 0);
@@ -51,6 +52,7 @@ const clients = [
     response_types: [],
     grant_types: ['client_credentials'],
   },
+  ...keys.clients(common, common.grant_types),
 ];
 
 const page = (body) => `<!doctype html><meta charset="utf-8"><title>Test server</title>${body}\n`;
@@ -62,10 +64,13 @@ server.keepAliveTimeout = 0;
 server.listen(Number(process.env.PORT || 0), '127.0.0.1');
 await once(server, 'listening');
 const issuer = `http://127.0.0.1:${server.address().port}`;
+const tls = await keys.openTls();
 
 const provider = new Provider(issuer, {
   clients,
+  clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', ...keys.clientAuthMethods],
   clockTolerance: 0,
+  discovery: { mtls_endpoint_aliases: tls.aliases },
   cookies: { keys: [randomBytes(32).toString('hex')] },
   jwks: {
     keys: [
@@ -102,6 +107,7 @@ const provider = new Provider(issuer, {
   expiresWithSession: () => false,
   interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
   features: {
+    ...keys.features,
     devInteractions: { enabled: false },
     rpInitiatedLogout: { enabled: false },
     clientCredentials: { enabled: true },
@@ -138,10 +144,14 @@ const newStats = () => ({
   by_grant: {},
   token_success: 0,
   token_errors: {},
+  errors_by_grant: {},
   grants_revoked: 0,
   reuse_detected: 0,
   userinfo: {},
   api: {},
+  nonces_asked: 0,
+  proofs_replayed: 0,
+  proof_errors: {},
 });
 const stats = { ...newStats(), by_client: {} };
 
@@ -158,6 +168,7 @@ provider.on('grant.error', (ctx, error) => {
   if (error.error_detail === 'refresh token already used') {
     count(ctx.oidc.client?.clientId, (s) => (s.reuse_detected += 1));
   }
+  if (/replay/i.test(error.error_detail)) stats.proofs_replayed += 1;
 });
 provider.on('server_error', (_ctx, error) => console.error(error));
 
@@ -166,7 +177,9 @@ provider.use(async (ctx, next) => {
     await next();
     count(ctx.oidc?.client?.clientId, (s) => {
       s.token_requests += 1;
-      bump(s.by_grant, ctx.oidc?.params?.grant_type ?? 'unknown');
+      const grant = ctx.oidc?.params?.grant_type ?? 'unknown';
+      bump(s.by_grant, grant);
+      if (ctx.body?.error) bump((s.errors_by_grant[grant] ??= {}), ctx.body.error);
       if (ctx.status === 200) s.token_success += 1;
       else bump(s.token_errors, ctx.body?.error ?? String(ctx.status));
     });
@@ -260,14 +273,19 @@ provider.use(async (ctx, next) => {
   } else if (route === 'GET /valid') {
     ctx.body = { active: Boolean(await findToken(ctx.query.token)) };
   } else if (route === 'GET /api') {
-    const bearer = /^Bearer (\S+)$/i.exec(ctx.get('authorization'))?.[1];
-    const found = bearer && (await findToken(bearer));
-    const token = found && found.kind !== 'RefreshToken' ? found : undefined;
+    const [, scheme, value] = /^(Bearer|DPoP) (\S+)$/i.exec(ctx.get('authorization')) ?? [];
+    const found = value && (await findToken(value));
+    let token = found && found.kind !== 'RefreshToken' ? found : undefined;
+    let error = value ? 'invalid_token' : undefined;
+    if (token) {
+      error = await keys.checkBinding(ctx, token, scheme.toLowerCase(), value, stats);
+      if (error) token = undefined;
+    }
     api(ctx, token);
     if (token) {
       ctx.body = { ok: true, client_id: token.clientId, scope: token.scope };
     } else {
-      ctx.set('WWW-Authenticate', bearer ? 'Bearer error="invalid_token"' : 'Bearer');
+      ctx.set('WWW-Authenticate', `${scheme ?? 'Bearer'}${error ? ` error="${error}"` : ''}`);
       ctx.body = { ok: false };
     }
   } else if (route === 'POST /device-decision') {
@@ -279,7 +297,9 @@ provider.use(async (ctx, next) => {
   }
 });
 
+keys.registerGrants(provider, errors);
 server.on('request', provider.callback());
+tls.server.on('request', provider.callback());
 
 // The starter holds the other end of stdin: when it goes away, for whatever reason, so do we.
 process.stdin.on('end', () => process.exit(0));

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::machine::{Action, Home, Now, Poll, Presented, Purpose, Reason, Settings};
 use crate::world::{
-    BASE, Call, CallKind, Presentation, Property, Real, Request, Saving, State, World,
+    BASE, Call, CallKind, Presentation, Property, Real, Request, Saving, State, TARGET_REFUSED,
+    World, targets,
 };
 
 impl State {
@@ -20,8 +21,13 @@ impl State {
         let (settings, now) = (world.settings(), self.now(later));
         let pending = self.sessions[i].real.pending();
         let in_use = self.sessions[i].real.in_use();
+        let other =
+            |real: &Real| real.served().map(|served| (served.token.login, served.token.other));
+        let before = other(&self.sessions[i].real);
         happens(&mut self.sessions[i].real, &settings, &now);
         self.drive(world, i, &settings, &now);
+        // With a new token a refusal is over.
+        self.sessions[i].refused &= other(&self.sessions[i].real) == before;
         self.check_yield(i, pending);
         self.check_served(world, i, in_use);
         let session = &mut self.sessions[i];
@@ -41,7 +47,7 @@ impl State {
                 asked = false;
             } else if !asked {
                 // What they are told may want a renewal, and that may fail at once.
-                asked = world.lazy || !self.ask(i, settings, now);
+                asked = world.lazy || !self.ask(world, i, settings, now);
             } else {
                 let real = &mut self.sessions[i].real;
                 real.take_notes();
@@ -56,20 +62,32 @@ impl State {
     }
 
     /// Whoever waits asks again. Whether that changed anything.
-    pub fn ask(&mut self, i: usize, settings: &Settings, now: &Now) -> bool {
+    pub fn ask(&mut self, world: &World, i: usize, settings: &Settings, now: &Now) -> bool {
         let session = &mut self.sessions[i];
         let was_busy = session.real.is_busy();
         let waited = session.waits();
-        let mut failed = None;
-        if let Some(ticket) = &session.ticket {
+        let (mut failed, mut wrong) = (None, None);
+        for (at, target) in targets().iter().enumerate() {
+            let Some(ticket) = &session.tickets[at] else { continue };
             match session.real.poll(ticket, settings, now) {
-                Poll::Wait => {}
-                Poll::Ready(_) => session.ticket = None,
+                Poll::Wait => continue,
+                Poll::Ready(token) => {
+                    let access = token.access_for(target);
+                    let got = access.map(|generation| (token.login, generation));
+                    if got.is_none() || got == session.than[at] {
+                        wrong = Some(Property::SameAgain);
+                    }
+                }
                 Poll::Failed(reason) => {
-                    session.ticket = None;
+                    let is_refusal = matches!(reason, Reason::Error(_));
+                    if world.kinds == TARGET_REFUSED && target.is_own() && is_refusal {
+                        wrong = Some(Property::FailedForAnother);
+                    }
                     failed = Some(reason);
                 }
             }
+            session.tickets[at] = None;
+            session.than[at] = None;
         }
         if let Some(login) = session.signs_in
             && session.real.poll_login(login, settings) != Poll::Wait
@@ -87,6 +105,10 @@ impl State {
             session.flush = None;
         }
         let changed = session.real.is_busy() != was_busy || session.waits() != waited;
+        if let Some(wrong) = wrong {
+            self.violate(wrong);
+        }
+        let session = &self.sessions[i];
         if let Some(Reason::Ended { .. }) = failed {
             let known = session.real.known().map(|known| known.login as usize);
             if settings.has_grant || known.is_some_and(|login| self.provider.refused[login] == 0) {
@@ -116,7 +138,7 @@ impl State {
                     self.violate(Property::TooMuchUnderWay);
                 }
             }
-            Action::Present { request, .. } => self.present(i, request),
+            Action::Present { request, .. } => self.present(world, i, request),
             Action::Save { call, token } => {
                 self.save(i, Saving { id: call, token: Some(token), done: None, hangs: false });
             }
@@ -149,7 +171,7 @@ impl State {
         }
     }
 
-    fn present(&mut self, i: usize, request: Presented<crate::token::Tok>) {
+    fn present(&mut self, world: &World, i: usize, request: Presented<crate::token::Tok>) {
         let (login, generation) = (request.login as usize, request.generation as usize);
         let named = request.token.is_none_or(|token| {
             (token.login as usize, token.generation as usize) == (login, generation)
@@ -158,6 +180,14 @@ impl State {
         if generation + 1 >= crate::world::GENERATIONS {
             self.violate(Property::Endless);
             return;
+        }
+        if !request.target.is_own() && self.sessions[i].refused {
+            self.violate(Property::AskedTooEarly);
+        }
+        let is_given = (login, generation) == (1, 0);
+        let is_saved = is_given || self.seen.stored[login] >> generation & 1 == 1;
+        if world.home == Home::Saver && world.kinds == 0 && !is_saved {
+            self.violate(Property::PresentedUnsaved);
         }
         // After a sign-in or sign-out here, no login is presented that had been there before.
         let session = &self.sessions[i];

@@ -1,6 +1,6 @@
 //! The store and the provider.
 
-use crate::machine::{Answer, Purpose, State as Login};
+use crate::machine::{Answer, Purpose, State as Login, Target};
 use crate::token::{Tok, Trouble};
 use crate::world::*;
 
@@ -71,20 +71,34 @@ impl State {
 
     pub fn issue(&self, world: &World, login: u8, generation: u8, refresh: bool) -> Tok {
         let born = if world.ages == 0 { u8::MAX } else { self.age };
-        Tok { login, generation, access: generation, refresh, born }
+        Tok {
+            login,
+            generation,
+            access: generation,
+            other: u8::MAX,
+            refresh,
+            born,
+            other_born: born,
+        }
     }
 
     /// A refresh token reaches the provider.
-    pub fn provide(&mut self, world: &World, token: Tok) -> Answer<Tok, Trouble> {
+    pub fn provide(&mut self, world: &World, token: Tok, target: &Target) -> Answer<Tok, Trouble> {
         let login = token.login as usize;
+        let next = self.issue(world, token.login, token.generation + 1, true);
+        let next = if target.is_own() {
+            Tok { other: token.other, other_born: token.other_born, ..next }
+        } else {
+            Tok { access: token.access, born: token.born, other: next.generation, ..next }
+        };
         let provider = &mut self.provider;
         if provider.ended >> login & 1 == 0 {
             if token.generation == provider.current[login] {
                 provider.current[login] += 1;
-                return Answer::Token(self.issue(world, token.login, token.generation + 1, true));
+                return Answer::Token(next);
             }
             if world.grace && token.generation + 1 == provider.current[login] {
-                return Answer::Token(self.issue(world, token.login, token.generation + 1, true));
+                return Answer::Token(next);
             }
             // Reuse: the login ends.
             provider.ended |= 1 << login;
@@ -179,7 +193,7 @@ impl State {
                 let (settings, now) = (world.settings(), state.now(std::time::Duration::ZERO));
                 let found = state.store.clone();
                 let real = &mut state.sessions[i].real;
-                let ticket = real.ticket();
+                let ticket = real.ticket(&Target::OWN);
                 let _ = real.poll(&ticket, &settings, &now);
                 let _ = real.next(&settings, &now);
                 let call = *real.last_id();

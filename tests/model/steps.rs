@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::drive::name_of;
 use crate::machine::{
-    Answer, FailureClass, Home, Purpose, Rejection, State as Login, StoreFailure, Swapped,
+    Answer, FailureClass, Home, Purpose, Rejection, State as Login, StoreFailure, Swapped, Target,
 };
 use crate::token::{Tok, Trouble};
 use crate::world::*;
@@ -25,6 +25,8 @@ pub enum Step {
     Ask(usize),
     /// The application asks for another token.
     Want(usize),
+    /// The application wants one for the other target; `bool`: once a refusal is over.
+    WantOther(usize, bool),
     /// Whoever waits is asked.
     Poll(usize),
     /// The store has read.
@@ -45,6 +47,7 @@ pub enum Step {
     Later(usize, usize),
     GivesUp(usize, usize),
     GrantRefused(usize, usize),
+    TargetRefused(usize, usize),
     /// The provider answers, and nothing of it can be used but the new refresh token.
     Unusable(usize, usize),
     /// The session is told the answer.
@@ -149,6 +152,9 @@ pub fn enabled(world: &World, state: &State, out: &mut Vec<(Sort, Step)>) {
             if may(UNUSABLE) && request.request.refresh {
                 out.push((Sort::Fault, Unusable(i, slot)));
             }
+            if may(TARGET_REFUSED) && !request.request.target.is_own() {
+                out.push((Sort::Fault, TargetRefused(i, slot)));
+            }
             if may(GRANT_REFUSED) && !request.request.refresh {
                 out.push((Sort::Fault, GrantRefused(i, slot)));
             }
@@ -181,7 +187,7 @@ pub fn enabled(world: &World, state: &State, out: &mut Vec<(Sort, Step)>) {
         if world.lazy && session.waits() && state.is_answered(world, i) {
             out.push((Sort::Progress, Poll(i)));
         }
-        if let Some(at) = real.wake_at(&settings) {
+        if let Some(at) = real.wake_at(&settings).filter(|at| *at < Duration::MAX) {
             if !state.blockers(world, i, at).is_empty() {
                 if may(PAUSE) {
                     out.push((Sort::Fault, Outlasts(i, false)));
@@ -195,7 +201,13 @@ pub fn enabled(world: &World, state: &State, out: &mut Vec<(Sort, Step)>) {
                 out.push((Sort::Progress, Wakes(i)));
             }
         }
-        if session.ticket.is_none() && state.is_wanted(world, i) {
+        if session.tickets[1].is_none() && state.is_other_wanted(world, i) {
+            out.push((Sort::Progress, WantOther(i, true)));
+            if session.refused {
+                out.push((Sort::Progress, WantOther(i, false)));
+            }
+        }
+        if session.tickets[0].is_none() && state.is_wanted(world, i) {
             let step = if real.in_use().is_some() { Want(i) } else { Ask(i) };
             out.push((Sort::Progress, step));
         }
@@ -268,6 +280,7 @@ impl State {
     /// Whether the provider said "later", and that is not over.
     pub fn is_paused(&self) -> bool {
         self.seen.presented.iter().flatten().any(|presentation| presentation.paused)
+            || self.sessions.iter().any(|session| session.real.awaits_backoff())
             || self.store.as_ref().is_some_and(|(record, _)| {
                 record.pause.as_ref().is_some_and(|pause| pause.until > 0)
             })
@@ -276,7 +289,7 @@ impl State {
     /// Whether whoever waits would get an answer.
     fn is_answered(&self, world: &World, i: usize) -> bool {
         let mut copy = self.clone();
-        copy.ask(i, &world.settings(), &self.now(Duration::ZERO));
+        copy.ask(world, i, &world.settings(), &self.now(Duration::ZERO));
         copy != *self
     }
 
@@ -310,7 +323,7 @@ impl State {
         let wants = match world.wants {
             Wants::Aged => real.served().is_some_and(|served| {
                 use crate::machine::{Credential, Stage};
-                served.token.stage(self.wall()) != Stage::Fresh
+                served.token.stage(&Target::OWN, self.wall()) != Stage::Fresh
             }),
             _ => generation < LAST,
         };
@@ -319,6 +332,24 @@ impl State {
             world.grant != Grant::None || real.served().is_some_and(|served| served.token.refresh);
         let wants = wants && renewable;
         (wants || is_behind || is_left) && !self.must_wait(i)
+    }
+
+    /// Whether the application will ask this session for a token for the other target.
+    fn is_other_wanted(&self, world: &World, i: usize) -> bool {
+        let real = &self.sessions[i].real;
+        let is_live = real.known().is_some_and(|known| matches!(known.state, Login::Live(_)));
+        let Some(served) = real.served().filter(|_| world.two_targets && is_live) else {
+            return false;
+        };
+        let token = served.token;
+        let wants = match world.wants {
+            Wants::Aged => {
+                use crate::machine::{Credential, Stage};
+                token.stage(&targets()[1], self.wall()) != Stage::Fresh
+            }
+            _ => token.other == u8::MAX || u64::from(token.generation) < LAST,
+        };
+        wants && !self.must_wait(i)
     }
 
     /// Whether the time for another attempt has not come.
@@ -371,28 +402,23 @@ impl State {
                     self.sessions[i] = Session::new(name);
                 }
                 let later = self.until_permitted(i);
-                self.sessions[i].ticket = Some(self.sessions[i].real.ticket());
+                self.sessions[i].tickets[0] = Some(self.sessions[i].real.ticket(&Target::OWN));
                 self.event(world, i, later, |_, _, _| {});
             }
             Want(i) => {
                 let later = self.until_permitted(i);
-                let (settings, now) = (world.settings(), self.now(later));
-                let real = &mut self.sessions[i].real;
-                let token = real.served().map(|served| served.token);
-                self.sessions[i].ticket = Some(match (world.wants, token) {
-                    (Wants::ByHand, Some(token)) => real.ticket_for_another(&token, true),
-                    (Wants::Rejected, Some(token)) => {
-                        let accepted_by = world.accepted.then_some(1);
-                        let rejection = Rejection { path: 0, accepted_by };
-                        real.rejected(&token, rejection, &settings, &now);
-                        real.ticket()
-                    }
-                    _ => real.ticket(),
-                });
-                self.event(world, i, later, |_, _, _| {});
+                self.want(world, i, 0, later);
+            }
+            WantOther(i, is_patient) => {
+                if is_patient {
+                    self.sessions[i].refused = false;
+                    self.sessions[i].real.end_refusals();
+                }
+                let later = self.until_permitted(i);
+                self.want(world, i, 1, later);
             }
             Poll(i) => {
-                self.ask(i, &world.settings(), &self.now(zero));
+                self.ask(world, i, &world.settings(), &self.now(zero));
                 self.event(world, i, zero, |_, _, _| {});
             }
             Read(i) => {
@@ -442,7 +468,7 @@ impl State {
                 let request = self.request(i, slot).request.clone();
                 let answer = if request.refresh {
                     let Some(token) = request.token else { unreachable!() };
-                    self.provide(world, token)
+                    self.provide(world, token, &request.target)
                 } else {
                     self.grant(world, request.login, request.generation)
                 };
@@ -450,10 +476,10 @@ impl State {
             }
             Unusable(i, slot) => {
                 let Some(old) = self.request(i, slot).request.token else { unreachable!() };
-                let answer = match self.provide(world, old) {
+                let answer = match self.provide(world, old, &Target::OWN) {
                     Answer::Token(new) => {
-                        let Tok { access, born, .. } = old;
-                        Answer::Rotated(Tok { access, born, ..new }, Trouble)
+                        let Tok { generation, .. } = new;
+                        Answer::Rotated(Tok { generation, ..old }, Trouble)
                     }
                     refused => refused,
                 };
@@ -463,7 +489,7 @@ impl State {
             AnswerLost(i, slot) => {
                 let request = self.request(i, slot).request.clone();
                 match request.token.filter(|_| request.refresh) {
-                    Some(token) => self.provide(world, token),
+                    Some(token) => self.provide(world, token, &request.target),
                     None => self.grant(world, request.login, request.generation),
                 };
                 self.lose(world, i, slot);
@@ -492,6 +518,18 @@ impl State {
                 self.event(world, i, zero, |real, settings, now| {
                     let answer = Answer::Failed(Trouble, FailureClass::Misconfigured);
                     real.answered(request, answer, settings, now);
+                });
+            }
+            TargetRefused(i, slot) => {
+                let request = self.sessions[i].requests[slot].take().map(|r| r.request);
+                let Some(request) = request else { unreachable!() };
+                let at = (request.login as usize, request.generation as usize);
+                // It may be presented again, for another target.
+                self.seen.presented[at.0][at.1].excused = true;
+                self.seen.presented[at.0][at.1].times = 0;
+                self.sessions[i].refused |= self.sessions[i].real.is_current(&request);
+                self.event(world, i, zero, |real, settings, now| {
+                    real.answered(request, Answer::TargetRefused(Trouble), settings, now);
                 });
             }
             Answered(i, slot) => {
@@ -549,7 +587,7 @@ impl State {
                     record.pause.iter_mut().for_each(|pause| pause.until = 0);
                 });
                 for session in &mut self.sessions {
-                    session.real.own_pause().into_iter().for_each(|pause| pause.until = 0);
+                    session.real.end_backoff();
                 }
             }
             SignsIn(i) => {
@@ -637,7 +675,7 @@ impl State {
             }
             LateRequest => {
                 if let Some(token) = self.late_request.take() {
-                    self.provide(world, token);
+                    self.provide(world, token, &Target::OWN);
                 }
             }
             Emptied => {
@@ -683,6 +721,32 @@ impl State {
                 });
             }
         }
+    }
+
+    /// Somebody wants another token than the one in use, for the target at this place.
+    fn want(&mut self, world: &World, i: usize, at: usize, later: Duration) {
+        let (settings, now) = (world.settings(), self.now(later));
+        let target = &targets()[at];
+        let session = &mut self.sessions[i];
+        let real = &mut session.real;
+        let token = real.served().map(|served| served.token);
+        let mut wants_another = true;
+        session.tickets[at] = Some(match (world.wants, token) {
+            (Wants::ByHand, Some(token)) => real.ticket_for_another(target, Some(&token), true),
+            (Wants::Rejected, Some(token)) if token.access_for(target).is_some() => {
+                let accepted_by = world.accepted.then_some(1);
+                let rejection = Rejection { path: 0, accepted_by };
+                wants_another = real.rejected(target, &token, rejection, &settings, &now);
+                real.ticket(target)
+            }
+            _ => {
+                wants_another = false;
+                real.ticket(target)
+            }
+        });
+        let access = token.and_then(|token| Some((token.login, token.access_for(target)?)));
+        session.than[at] = access.filter(|_| wants_another);
+        self.event(world, i, later, |_, _, _| {});
     }
 
     fn call(&mut self, i: usize) -> &mut Call {
@@ -748,7 +812,7 @@ impl State {
 
     /// How long until a renewal is permitted again.
     fn until_permitted(&self, i: usize) -> Duration {
-        let at = self.sessions[i].real.retry_at().flatten();
+        let at = self.sessions[i].real.retry_at(&Target::OWN).flatten();
         at.unwrap_or_default().saturating_sub(BASE)
     }
 
@@ -763,6 +827,7 @@ impl State {
         };
         let session = &mut self.sessions[i];
         session.set = login;
+        session.refused = false;
         if token.is_some() {
             session.signs_in = Some(login.into());
             session.signs_out = None;
@@ -798,7 +863,8 @@ pub fn describe(world: &World, state: &State, step: Step) -> String {
         let request = state.sessions[i].requests[slot].as_ref().map(|r| &r.request);
         match request {
             Some(request) if request.refresh => {
-                format!("refresh token {}.{}", request.login, request.generation)
+                let other = if request.target.is_own() { "" } else { " for the other target" };
+                format!("refresh token {}.{}{other}", request.login, request.generation)
             }
             Some(request) => format!("grant for {}.{}", request.login, request.generation),
             None => String::new(),
@@ -817,6 +883,7 @@ pub fn describe(world: &World, state: &State, step: Step) -> String {
             let (login, generation) = state.sessions[i].real.in_use().unwrap_or_default();
             format!("{} needs another token than {login}.{generation}", me(i))
         }
+        WantOther(i, _) => format!("{} needs a token for the other target", me(i)),
         Poll(i) => format!("whoever waits at {} is asked", me(i)),
         Read(i) => format!("{}'s load reads {}", me(i), show_stored(&state.store)),
         ReadStale(i) => {
@@ -848,6 +915,9 @@ pub fn describe(world: &World, state: &State, step: Step) -> String {
         Later(i, slot) => format!("the provider answers {}'s {}: later", me(i), token(i, slot)),
         Unusable(i, slot) => {
             format!("{}'s {} reaches the provider, the answer is unusable", me(i), token(i, slot))
+        }
+        TargetRefused(i, slot) => {
+            format!("the provider refuses the other target to {}'s {}", me(i), token(i, slot))
         }
         GrantRefused(i, slot) => format!("{}'s {} is refused", me(i), token(i, slot)),
         GivesUp(i, slot) => {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::machine::{
     Answer, Backoff, Flush, Home, Machine, Now, Presented, Purpose, Record, Settings, Swapped,
-    Ticket,
+    Target, Ticket,
 };
 use crate::token::{Tok, Trouble};
 
@@ -58,6 +58,8 @@ pub struct World {
     /// How often tokens age: fresh, due, expired.
     pub ages: u8,
     pub wants: Wants,
+    /// Whether an access token for another target is wanted, too.
+    pub two_targets: bool,
     /// A stale load returns the very first record, otherwise the one before the last write.
     pub stale_first: bool,
     /// The provider answers a repeated refresh token of the last generation with the same new token.
@@ -143,6 +145,7 @@ pub const SAVE_FAILS: u32 = 1 << 15;
 pub const SAVE_HANGS: u32 = 1 << 16;
 pub const GRANT_REFUSED: u32 = 1 << 17;
 pub const UNUSABLE: u32 = 1 << 18;
+pub const TARGET_REFUSED: u32 = 1 << 19;
 pub const STORE: u32 = FAIL_BEFORE | FAIL_AFTER | FAIL_LATE | STALE;
 
 /// All that may happen to a session with a store, but for a store that loses its content.
@@ -173,6 +176,7 @@ pub const PLAIN: World = World {
     refreshable: true,
     ages: 0,
     wants: Wants::ByHand,
+    two_targets: false,
     stale_first: false,
     grace: false,
     strict_saving: false,
@@ -186,6 +190,14 @@ pub const PLAIN: World = World {
     all_know: false,
     without: &[],
 };
+
+/// Whose tickets these are, by their places.
+pub fn targets() -> [Target; 2] {
+    thread_local! {
+        static OTHER: Target = Target::other("other");
+    }
+    [Target::OWN, OTHER.with(Clone::clone)]
+}
 
 impl World {
     pub fn settings(&self) -> Settings {
@@ -253,6 +265,12 @@ pub enum Property {
     NotRevoked,
     /// What the saver has is not the newest.
     SavedNotNewest,
+    /// Whoever wants another access token for a target gets the one that will not do.
+    SameAgain,
+    /// Whoever waits for one target gets the refusal of another.
+    FailedForAnother,
+    /// A refresh token is presented that could still be saved first.
+    PresentedUnsaved,
 }
 
 impl Property {
@@ -278,6 +296,9 @@ impl Property {
             Self::TooMuchUnderWay => "more is under way than may be",
             Self::NotRevoked => "a login that was signed out is still good",
             Self::SavedNotNewest => "what is saved is not the newest",
+            Self::SameAgain => "a token is served again that will not do",
+            Self::FailedForAnother => "a target fails for the refusal of another",
+            Self::PresentedUnsaved => "a refresh token is presented that is not saved",
         }
     }
 }
@@ -351,8 +372,12 @@ pub struct Session {
     pub alive: bool,
     pub name: u8,
     pub real: Real,
-    /// Who waits for a token.
-    pub ticket: Option<Ticket>,
+    /// Who waits for a token: of the login's own, and for the other target.
+    pub tickets: [Option<Ticket>; 2],
+    /// The access tokens that will not do for them, by login and generation.
+    pub than: [Option<(u8, u8)>; 2],
+    /// The provider has refused the other target, and that is not over.
+    pub refused: bool,
     /// Who waits for a sign-in, and for a sign-out.
     pub signs_in: Option<u64>,
     pub signs_out: Option<u64>,
@@ -435,7 +460,9 @@ impl Session {
             alive: true,
             name,
             real: Real::new(u64::from(name)),
-            ticket: None,
+            tickets: [None, None],
+            than: [None, None],
+            refused: false,
             signs_in: None,
             signs_out: None,
             flush: None,
@@ -449,7 +476,7 @@ impl Session {
     }
 
     pub fn waits(&self) -> bool {
-        self.ticket.is_some()
+        self.tickets.iter().any(Option::is_some)
             || self.signs_in.is_some()
             || self.signs_out.is_some()
             || self.flush.is_some()
@@ -526,7 +553,7 @@ impl State {
     pub fn settle(&mut self, world: &World) {
         let (settings, now) = (world.settings(), self.now(Duration::ZERO));
         for session in &mut self.sessions[..world.sessions] {
-            session.real.settle(session.ticket.as_mut(), &settings, &now);
+            session.real.settle(&mut session.tickets, &settings, &now);
         }
         // Versions are compared for equality alone.
         let mut versions = 0u64;

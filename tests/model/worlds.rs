@@ -39,6 +39,11 @@ const fn endless(of: World) -> World {
     World { most: 4_000_000, ..huge(of) }
 }
 
+/// The same, and there is less to learn from more of it.
+const fn capped(of: World) -> World {
+    World { most: 1_000_000, ..huge(of) }
+}
+
 const fn without(without: &'static [Property], of: World) -> World {
     World { without, ..of }
 }
@@ -59,6 +64,9 @@ const MEMORY: World = World { home: Home::Memory, ..SAVER };
 
 const BARE: World = World { grant: Grant::Bare, ..PLAIN };
 const GRANT: World = World { grant: Grant::Refreshable, ..PLAIN };
+
+const TARGETS: World = World { two_targets: true, ..PLAIN };
+const SAVED_TARGETS: World = World { two_targets: true, ..SAVER };
 
 const REQUESTS: u32 = REQUEST_LOST | ANSWER_LOST | LATER | LATE_REQUEST;
 const SAVES: u32 = SAVE_FAILS | SAVE_HANGS;
@@ -344,6 +352,41 @@ pub fn all() -> Vec<World> {
             2,
             REQUEST_LOST | ANSWER_LOST | GRANT_REFUSED | SAVE_FAILS,
             World { grant: Grant::Refreshable, ..without(LOSSES, SAVER) },
+        )),
+        // Two targets of one login.
+        world("two targets: no faults", TARGETS),
+        faults(
+            "two targets: refused x2, 1 session",
+            2,
+            TARGET_REFUSED,
+            World { sessions: 1, ..TARGETS },
+        ),
+        large(faults("two targets: refused x1", 1, TARGET_REFUSED, TARGETS)),
+        world("two targets: saver", World { outs: 0, logins: 1, ..SAVED_TARGETS }),
+        large(world("two targets: from the start", World { start: Start::Stored, ..TARGETS })),
+        large(world("two targets: 401s", World { wants: Wants::Rejected, ..TARGETS })),
+        large(faults("two targets: store fails x1", 1, FAIL_BEFORE | FAIL_AFTER, TARGETS)),
+        capped(world("two targets: tokens age", World { wants: Wants::Aged, ages: 3, ..TARGETS })),
+        capped(world("two targets: 2 logins", World { logins: 2, ..TARGETS })),
+        large(world("two targets: 1 sign-out", World { outs: 1, ..TARGETS })),
+        large(world("two targets: strict saving", World { two_targets: true, ..STRICT })),
+        capped(faults("two targets: refused, later x2", 2, TARGET_REFUSED | LATER, TARGETS)),
+        capped(faults(
+            "two targets: refused, all store faults x1",
+            1,
+            TARGET_REFUSED | STORE,
+            TARGETS,
+        )),
+        large(faults("two targets: request lost x1", 1, REQUEST_LOST, TARGETS)),
+        capped(faults("two targets: death x1", 1, DEATH, without(LOSSES, TARGETS))),
+        capped(faults("two targets: runtime ends x1", 1, RUNTIME, without(LOSSES, TARGETS))),
+        large(world("two targets: saver, 2 logins, 1 sign-out", SAVED_TARGETS)),
+        large(faults("two targets: saver fails x2", 2, SAVE_FAILS | TARGET_REFUSED, SAVED_TARGETS)),
+        huge(faults(
+            "two targets: memory",
+            2,
+            REQUESTS | TARGET_REFUSED,
+            World { two_targets: true, ..without(LOSSES, MEMORY) },
         )),
         large(faults(
             "no refresh token, no grant",

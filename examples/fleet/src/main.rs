@@ -6,6 +6,8 @@
 //! users and tasks to itself. At the end: who was answered what, and how many token requests each side
 //! has made.
 //!
+//! With `--dpop` each login is bound to a key, which all processes have from the store.
+//!
 //! With `--kill` a process is killed (SIGKILL) every second, and another one takes its place.
 
 mod counts;
@@ -60,6 +62,9 @@ struct Args {
     /// A real server, as tests/interop/run starts one with ACCESS_TOKEN_TTL=2
     #[arg(long)]
     issuer: Option<String>,
+    /// Bind each login to a key (DPoP): the provider asks for nonces, and takes no proof twice
+    #[arg(long)]
+    dpop: bool,
 }
 
 #[tokio::main]
@@ -96,8 +101,8 @@ async fn main() -> ExitCode {
 async fn run(args: &Args, place: &Place) -> Result<bool, BoxError> {
     let delay = Duration::from_millis(args.token_delay);
     let [fleets, ones] = match &args.issuer {
-        Some(issuer) => FleetProvider::real(issuer),
-        None => FleetProvider::embedded(delay).await?,
+        Some(issuer) => FleetProvider::real(issuer, args.dpop),
+        None => FleetProvider::embedded(delay, args.dpop).await?,
     };
     let users = |whose: &str| -> Vec<UserId> {
         (0..args.tasks).map(|user| UserId::from(format!("{whose}-{user}"))).collect()
@@ -168,6 +173,7 @@ async fn run(args: &Args, place: &Place) -> Result<bool, BoxError> {
         ("every request was answered with 200", others(&fleet) + others(&one) == 0),
         ("every refresh token was presented once", fleets_counts.requests == fleets_counts.tokens),
         ("none was presented twice", fleets_counts.reuse == 0),
+        ("no proof came twice", fleets_counts.replayed + ones_counts.replayed == 0),
         (
             "no more token requests than one process makes, give or take each user's last",
             fleets_counts.requests <= ones_counts.requests + args.tasks as u64,

@@ -3,7 +3,7 @@
 use std::ops::Sub;
 use std::time::Duration;
 
-use reqwest_oauth2::testing::{Fault, Provider};
+use reqwest_oauth2::testing::{DpopNonces, DpopRules, Fault, Provider, RecordedTokenRequest};
 use reqwest_oauth2::{BoxError, ClientAuthentication, OAuthClient, Token};
 use serde_json::Value;
 
@@ -20,6 +20,8 @@ pub(crate) struct FleetProvider {
     pub(crate) api_url: String,
     pub(crate) client_id: String,
     pub(crate) secret: String,
+    /// Whether each login is bound to a key.
+    pub(crate) dpop: bool,
 }
 
 /// What it has counted.
@@ -31,20 +33,23 @@ pub(crate) struct TokenCounts {
     pub(crate) tokens: u64,
     /// Refresh tokens that were presented again.
     pub(crate) reuse: u64,
+    /// Proofs that came twice.
+    pub(crate) replayed: u64,
 }
 
 impl FleetProvider {
     /// One for the fleet and one for the process by itself.
-    pub(crate) async fn embedded(delay: Duration) -> Result<[Self; 2], BoxError> {
+    pub(crate) async fn embedded(delay: Duration, dpop: bool) -> Result<[Self; 2], BoxError> {
         let one = async || -> Result<Self, BoxError> {
-            let provider =
-                Provider::builder().lifetime(LIFETIME).token_delay(delay).start().await?;
+            let provider = Provider::builder().lifetime(LIFETIME).token_delay(delay);
+            let provider = provider.dpop(rules(dpop)).start().await?;
             Ok(Self {
                 issuer: provider.origin(),
                 token_url: provider.token_url(),
                 api_url: provider.api_url(),
                 client_id: "foo".to_owned(),
                 secret: "potato".to_owned(),
+                dpop,
                 provider: Some(provider),
             })
         };
@@ -52,7 +57,7 @@ impl FleetProvider {
     }
 
     /// The real server, twice: with a client for the fleet and one for the process by itself.
-    pub(crate) fn real(issuer: &str) -> [Self; 2] {
+    pub(crate) fn real(issuer: &str, dpop: bool) -> [Self; 2] {
         CLIENTS.map(|(client_id, secret)| Self {
             provider: None,
             issuer: issuer.to_owned(),
@@ -60,16 +65,21 @@ impl FleetProvider {
             api_url: format!("{issuer}/api"),
             client_id: client_id.to_owned(),
             secret: secret.to_owned(),
+            dpop,
         })
     }
 
     pub(crate) fn app(&self) -> Result<OAuthClient, BoxError> {
-        app(&self.client_id, &self.secret, &self.token_url)
+        app(&self.client_id, &self.secret, &self.token_url, self.dpop)
     }
 
     /// A token of a new login.
     pub(crate) async fn log_in(&self) -> Result<Token, BoxError> {
         if let Some(provider) = &self.provider {
+            if self.dpop {
+                // Bound from the beginning.
+                return Ok(self.app()?.password("johndoe", "A3ddj3w").send().await?);
+            }
             return Ok(serde_json::from_value(provider.log_in())?);
         }
         let app =
@@ -84,21 +94,27 @@ impl FleetProvider {
     pub(crate) async fn counts(&self) -> Result<TokenCounts, BoxError> {
         if let Some(provider) = &self.provider {
             let counts = provider.counts();
+            // A process that has no nonce asks for one without a refresh token.
+            let requests = provider.token_requests();
+            let has_no_token = |one: &RecordedTokenRequest| one.param("refresh_token").is_none();
+            let others = requests.iter().filter(|one| has_no_token(one)).count();
             return Ok(TokenCounts {
-                requests: counts.token_requests,
+                requests: counts.token_requests - u64::try_from(others)?,
                 tokens: counts.refreshes,
                 reuse: counts.reuse_detected,
+                replayed: counts.replayed_proofs,
             });
         }
-        let stats = self.get("/stats").await?;
-        let stats = &stats["by_client"][&self.client_id];
+        let all = self.get("/stats").await?;
+        let stats = &all["by_client"][&self.client_id];
         let number = |value: &Value| value.as_u64().unwrap_or_default();
-        let requests = number(&stats["by_grant"]["refresh_token"]);
-        let refused = stats["token_errors"].as_object().into_iter().flatten();
-        // A device that asks too early is refused too.
-        let refused = refused.filter(|(code, _)| *code == "invalid_grant").map(|(_, n)| number(n));
-        let tokens = requests - refused.sum::<u64>();
-        Ok(TokenCounts { requests, tokens, reuse: number(&stats["reuse_detected"]) })
+        let errors = &stats["errors_by_grant"]["refresh_token"];
+        // Asked for a nonce, before the refresh token was looked at.
+        let unread = number(&errors["use_dpop_nonce"]) + number(&errors["invalid_request"]);
+        let requests = number(&stats["by_grant"]["refresh_token"]) - unread;
+        let tokens = requests - number(&errors["invalid_grant"]);
+        let reuse = number(&stats["reuse_detected"]);
+        Ok(TokenCounts { requests, tokens, reuse, replayed: number(&all["proofs_replayed"]) })
     }
 
     /// Answers every token request with 503, or no longer. The embedded provider only.
@@ -124,9 +140,27 @@ impl FleetProvider {
     }
 }
 
-pub(crate) fn app(client_id: &str, secret: &str, token_url: &str) -> Result<OAuthClient, BoxError> {
-    let app =
+/// Each answer has a new nonce. Those of many processes are under way at a time.
+fn rules(dpop: bool) -> DpopRules {
+    let mut rules = DpopRules::default();
+    rules.required = dpop;
+    if dpop {
+        rules.nonces = DpopNonces::EachAnswer { window: 100_000 };
+    }
+    rules
+}
+
+pub(crate) fn app(
+    client_id: &str,
+    secret: &str,
+    token_url: &str,
+    dpop: bool,
+) -> Result<OAuthClient, BoxError> {
+    let mut app =
         OAuthClient::new(client_id, token_url)?.secret(secret).timeout(Duration::from_secs(5));
+    if dpop {
+        app = app.dpop();
+    }
     Ok(match client_id {
         "web-post" => app.authentication(ClientAuthentication::ClientSecretPost),
         _ => app,
@@ -145,6 +179,7 @@ impl Sub for TokenCounts {
             requests: self.requests - before.requests,
             tokens: self.tokens - before.tokens,
             reuse: self.reuse - before.reuse,
+            replayed: self.replayed - before.replayed,
         }
     }
 }

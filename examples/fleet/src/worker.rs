@@ -30,6 +30,7 @@ const LEASE: Duration = Duration::from_secs(1);
 pub(crate) struct Task {
     client_id: String,
     secret: String,
+    dpop: bool,
     token_url: String,
     api_url: String,
     place: Place,
@@ -48,6 +49,7 @@ impl Task {
         Self {
             client_id: provider.client_id.clone(),
             secret: provider.secret.clone(),
+            dpop: provider.dpop,
             token_url: provider.token_url.clone(),
             api_url: provider.api_url.clone(),
             place: place.clone(),
@@ -73,7 +75,8 @@ pub(crate) async fn run(task: Task) -> ExitCode {
 }
 
 async fn requests(task: Task) -> Result<(), BoxError> {
-    let sessions = UserSessions::builder(app(&task.client_id, &task.secret, &task.token_url)?)
+    let app = app(&task.client_id, &task.secret, &task.token_url, task.dpop)?;
+    let sessions = UserSessions::builder(app)
         .store(task.place.open().await?)
         .configure_sessions(|session| {
             session.lease_ttl(LEASE).backoff(Duration::from_millis(200), Duration::from_secs(1))

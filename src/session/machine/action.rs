@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{FailureClass, Record};
+use super::{FailureClass, Record, Target};
 
 /// What to do next.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -57,6 +57,8 @@ pub(crate) struct Presented<T> {
     pub(crate) generation: u64,
     /// The token that is replaced.
     pub(crate) token: Option<T>,
+    /// What the new access token is to be for.
+    pub(crate) target: Target,
     /// Whether its refresh token is presented; otherwise the grant is asked.
     pub(crate) refresh: bool,
 }
@@ -69,6 +71,8 @@ pub(crate) enum Answer<T, E> {
     Rotated(T, E),
     /// The provider refused the refresh token: the login has ended.
     Refused(E),
+    /// The provider gives no access token for this target. The refresh token is as good as before.
+    TargetRefused(E),
     Failed(E, FailureClass),
     /// There was no answer, or half of one: the provider may have replaced the refresh token.
     Lost(E),

@@ -1,5 +1,6 @@
 //! For the model test: states that behave the same are made to look the same, so that loops close.
 
+use std::iter::once;
 use std::time::Duration;
 
 use super::{
@@ -23,7 +24,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// Forgets how long ago things were, and how often they happened, where that decides nothing.
-    pub(crate) fn settle(&mut self, ticket: Option<&mut Ticket>, settings: &Settings, now: &Now) {
+    pub(crate) fn settle(
+        &mut self,
+        tickets: &mut [Option<Ticket>],
+        settings: &Settings,
+        now: &Now,
+    ) {
         let raise = |instant: &mut Duration, by: Duration| *instant = (*instant).max(now.at - by);
         let passed = Duration::ZERO;
         let young = settings.lease / 2;
@@ -38,12 +44,28 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             failure.attempts = failure.attempts.min(2);
             failure.retry_at.iter_mut().for_each(|at| raise(at, passed));
         }
+        // It waits for a backoff, which is over when the model says so.
+        let at = self.follow_up.as_mut().and_then(|follow_up| follow_up.at.as_mut());
+        at.into_iter().filter(|at| **at > passed).for_each(|at| *at = Duration::MAX);
         if let Some(unsaved) = &mut self.unsaved {
             raise(&mut unsaved.since, settings.save_wait);
             raise(&mut unsaved.retry_at, passed);
             unsaved.failures = unsaved.failures.min(4);
         }
-        self.wanted.iter_mut().for_each(|at| raise(at, settings.patience()));
+        for access in self.each_access_mut() {
+            access.wanted.iter_mut().for_each(|at| raise(at, settings.patience()));
+            for quiet in access.paths.each() {
+                raise(&mut quiet.until, passed);
+                quiet.times = quiet.times.min(2);
+            }
+            if let Some(refusal) = &mut access.refusal {
+                refusal.attempts = refusal.attempts.min(2);
+                // It is longer than a lease, and over when the model says so.
+                let is_over = refusal.retry_at == Some(passed);
+                refusal.retry_at = Some(if is_over { passed } else { now.at * 2 });
+            }
+        }
+        let wanted = self.wanted();
         if let Some(Attempt { confirmed, tries, try_at, until }) = &mut self.attempt {
             raise(try_at, passed);
             raise(until, passed);
@@ -65,30 +87,38 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some(seen) = &mut self.seen {
             raise(&mut seen.since, settings.lease);
             // Only whether it was before the renewal was wanted; the next will be wanted later.
-            seen.looked = match self.wanted {
+            seen.looked = match wanted {
                 Some(wanted) if seen.looked >= wanted => wanted,
                 Some(wanted) => wanted - tick,
                 None => now.at - tick,
             };
         }
-        for quiet in self.paths.each() {
-            raise(&mut quiet.until, passed);
-            quiet.times = quiet.times.min(2);
-        }
-        let old = self.served.as_ref().map(|served| served.serial);
         self.serial = 2;
-        self.served.iter_mut().for_each(|served| served.serial = 2);
-        self.failures = match ticket {
-            Some(ticket) => {
-                let new = self.served.as_ref().map_or(0, |served| served.serial);
-                ticket.in_use = if Some(ticket.in_use) == old { new } else { 0 };
-                ticket.not = ticket.not.map(|not| if Some(not) == old { new } else { 0 });
-                let since = self.failures.wrapping_sub(ticket.failures);
-                ticket.failures = 0;
-                since.min(1)
-            }
-            None => 0,
-        };
+        let failures = std::mem::take(&mut self.failures);
+        for access in once(&mut self.own).chain(&mut self.others) {
+            let old = access.serial;
+            access.serial = old.min(2);
+            let new = |serial| if serial == old { old.min(2) } else { 0 };
+            let refusals = std::mem::take(&mut access.refusals);
+            let mut tickets = tickets.iter_mut().flatten();
+            let Some(ticket) = tickets.find(|ticket| ticket.target == access.target) else {
+                continue;
+            };
+            ticket.in_use = new(ticket.in_use);
+            ticket.not = ticket.not.map(new);
+            access.refusals = refusals.wrapping_sub(std::mem::take(&mut ticket.refusals)).min(1);
+            // Whether it has failed since then: the ticket keeps the difference.
+            let has_failed = failures != std::mem::take(&mut ticket.failures);
+            ticket.failures = u32::from(!has_failed);
+            self.failures = 1;
+        }
+    }
+
+    /// The provider's refusals of targets are long ago.
+    pub(crate) fn end_refusals(&mut self) {
+        for access in self.each_access_mut() {
+            access.refusal.iter_mut().for_each(|refusal| refusal.retry_at = Some(Duration::ZERO));
+        }
     }
 
     pub(crate) fn each_record(&mut self, f: &mut dyn FnMut(&mut Record<T, E>)) {
@@ -100,7 +130,19 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Whether 401s of some path renew nothing, for a renewal has not helped against them.
     pub(crate) fn is_quiet(&self, now: &Now) -> bool {
-        self.paths.are_quiet(now)
+        self.each_access().any(|access| access.paths.are_quiet(now))
+    }
+
+    /// Whether it asks again by itself once a backoff is over.
+    pub(crate) fn awaits_backoff(&self) -> bool {
+        self.follow_up.as_ref().is_some_and(|follow_up| follow_up.at == Some(Duration::MAX))
+    }
+
+    /// The backoff is over.
+    pub(crate) fn end_backoff(&mut self) {
+        self.own_pause().into_iter().for_each(|pause| pause.until = 0);
+        let at = self.follow_up.as_mut().and_then(|follow_up| follow_up.at.as_mut());
+        at.into_iter().for_each(|at| *at = Duration::ZERO);
     }
 
     /// A backoff that is not recorded yet.
@@ -148,7 +190,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Whether it may still present a refresh token, or has an answer that is not stored.
     pub(crate) fn is_renewing(&self) -> bool {
-        let claims = self.attempt.is_some() && self.wanted.is_some();
+        let claims = self.attempt.is_some() && self.wanted().is_some();
         claims || self.outcome.is_some() || self.request.is_some()
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Pause, Purpose, Reason, Record};
+use super::{Now, Pause, Purpose, Reason, Record, Target};
 
 /// What the store held, and since when it has been the same on this session's clock.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -14,17 +14,22 @@ pub(super) struct Seen<T, E> {
     pub(super) looked: Duration,
 }
 
-/// The token that requests carry.
+impl<T, E: Clone> Seen<T, E> {
+    /// The pause of the record: why, and how much of it is left.
+    pub(super) fn paused(&self, now: &Now) -> Option<(E, Duration)> {
+        let pause = self.record.as_ref()?.pause.as_ref()?;
+        // The wall clock may have been set back: no pause lasts longer than it was meant to.
+        let left = (self.since + pause.wait).saturating_sub(now.at).min(pause.left(now.wall));
+        (!left.is_zero()).then(|| (pause.error.clone(), left))
+    }
+}
+
+/// The tokens that requests carry.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Served<T> {
     pub(super) login: u64,
     pub(super) generation: u64,
-    pub(super) serial: u64,
     pub(crate) token: T,
-    /// A resource server said 401 to it.
-    pub(crate) rejected: bool,
-    /// A renewal brought it after the one before was rejected.
-    pub(super) after_rejection: bool,
 }
 
 /// A failed renewal, remembered until the next attempt is permitted.
@@ -74,6 +79,26 @@ pub(super) struct TokenRequest {
     pub(super) id: u32,
     pub(super) login: u64,
     pub(super) generation: u64,
+    pub(super) target: Target,
+}
+
+/// Attempts after a lost answer that nobody asks for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct FollowUp {
+    /// When the next one is due; `None`: not known yet.
+    pub(super) at: Option<Duration>,
+    left: u8,
+}
+
+impl FollowUp {
+    pub(super) fn new() -> Self {
+        Self { at: None, left: 3 }
+    }
+
+    /// Once another attempt has failed; the next one is due at that moment.
+    pub(super) fn after(self, at: Duration) -> Option<Self> {
+        Some(Self { at: Some(at), left: self.left.checked_sub(1)? })
+    }
 }
 
 /// The claim to renew.

@@ -11,7 +11,9 @@
 //!   remembers;
 //! - [`record`]: what sessions that share a login tell each other, and the one order of records;
 //! - [`shared`]: the decision list of a session with a store; [`own`]: of one without;
-//! - [`events`]: what each event does to the memory;
+//! - what each event does to the memory: [`store_calls`], [`answers`] of the provider, [`saves`], [`logins`],
+//!   [`lost_calls`];
+//! - [`target`] and [`access`]: what an access token is for, and what belongs to one of them;
 //! - [`requests`]: what a request gets: a token, an error, or a wait;
 //! - [`unauthorized`]: what a 401 does;
 //! - [`rest`]: a session between renewals;
@@ -26,12 +28,15 @@
 //! - What the provider answered is kept until the store has it or something above it.
 //! - After every event the same list decides what to do. No decision rests on an older one.
 
+mod access;
 mod action;
+mod answers;
 mod backoff;
 #[cfg(test)]
 #[allow(dead_code, reason = "the model test has its own copy of this module")]
 mod canonical;
-mod events;
+mod logins;
+mod lost_calls;
 mod memory;
 mod note;
 mod own;
@@ -39,20 +44,24 @@ mod reason;
 mod record;
 mod requests;
 mod rest;
+mod saves;
 mod settings;
 mod shared;
+mod store_calls;
+mod target;
 #[cfg(test)]
 mod tests;
 mod unauthorized;
 
 use std::time::{Duration, SystemTime};
 
+use access::Access;
 pub(crate) use action::{Action, Answer, Found, Presented, Purpose, StoreFailure, Swapped};
 pub(crate) use backoff::{Backoff, FailureClass};
 pub(crate) use memory::Served;
 use memory::{
-    Attempt, Failure, Look, Outcome, Pending, Revocation, SaveCall, Seen, StoreCall, StoreHealth,
-    TokenRequest, Unsaved,
+    Attempt, Failure, FollowUp, Look, Outcome, Pending, Revocation, SaveCall, Seen, StoreCall,
+    StoreHealth, TokenRequest, Unsaved,
 };
 pub(crate) use note::{Cause, Note};
 pub(crate) use reason::Reason;
@@ -60,7 +69,7 @@ pub(crate) use record::{Mark, Pause, Record, State};
 pub(crate) use requests::{Flush, Poll, Ticket};
 pub(crate) use rest::Resting;
 pub(crate) use settings::{Credential, Home, Now, Settings, Stage};
-use unauthorized::Paths;
+pub(crate) use target::Target;
 pub(crate) use unauthorized::Rejection;
 
 /// The number of a record that has none: a token file that another program wrote. It counts as a
@@ -86,27 +95,29 @@ pub(crate) struct Machine<T, E> {
     /// What the store held when it last answered.
     seen: Option<Seen<T, E>>,
     served: Option<Served<T>>,
-    /// The token that a renewal of this session brought, until it is in use: its login and generation.
-    renewed: Option<(u64, u64)>,
+    /// What is known of the access token of the login's own, and of those for other targets.
+    own: Access<E>,
+    others: Vec<Access<E>>,
+    /// The token that a renewal of this session brought, until it is in use: its login, its generation, and
+    /// what it is for.
+    renewed: Option<(u64, u64, Target)>,
     /// Counts what has been served.
     serial: u64,
     /// It was noted that the login of the token in use expires soon.
     is_login_expiry_noted: bool,
     /// An answer to the present refresh token was lost, or is still to come.
     response_lost: bool,
+    /// There was no answer at all, or half of one: the session asks again by itself.
+    follow_up: Option<FollowUp>,
     failure: Option<Failure<E>>,
     /// Counts failed renewals, so that whoever waits for one notices that it failed.
     failures: u32,
-    /// What 401s have taught about paths.
-    paths: Paths,
     /// A sign-in or sign-out that is not stored yet.
     pending: Option<Pending<T>>,
     outcome: Option<Outcome<T, E>>,
     /// A swap of the outcome went without an answer: the store may have had it.
     is_outcome_doubtful: bool,
     unsaved: Option<Unsaved<E>>,
-    /// A renewal is wanted, since then.
-    wanted: Option<Duration>,
     /// When the renewal or the sign-in began whose token is not in use yet.
     began: Option<Duration>,
     attempt: Option<Attempt>,
@@ -134,18 +145,19 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             is_given: false,
             seen: None,
             served: None,
+            own: Access::new(Target::OWN),
+            others: Vec::new(),
             renewed: None,
             serial: 0,
             is_login_expiry_noted: false,
             response_lost: false,
+            follow_up: None,
             failure: None,
             failures: 0,
-            paths: Paths::default(),
             pending: None,
             outcome: None,
             is_outcome_doubtful: false,
             unsaved: None,
-            wanted: None,
             began: None,
             attempt: None,
             request: None,
@@ -168,7 +180,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         machine.known =
             Some(Record { login, number: 0, generation: 0, state, mark: None, pause: None });
         machine.is_given = true;
-        machine.serve(login, 0, token, false);
+        machine.serve(login, 0, token);
         machine
     }
 
@@ -189,6 +201,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// What to do next. To be asked again until it says `None`.
     pub(crate) fn next(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
+        self.follow_up(settings, now);
         let action = match settings.home {
             Home::Store => self.next_shared(settings, now),
             Home::Memory | Home::Saver => self.next_own(settings, now),
@@ -217,7 +230,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             if self.has_store_work() {
                 times.extend(self.store.retry_at);
             }
-            if let Some(look) = self.look.as_ref().filter(|_| self.wanted.is_some()) {
+            if let Some(look) = self.look.as_ref().filter(|_| self.wanted().is_some()) {
                 times.push(look.at);
             }
             if let (Some(_), Some((at, _))) = (&self.request, self.confirmed()) {
@@ -227,13 +240,15 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some(attempt) = self.attempt.as_ref().filter(|_| self.request.is_none() && idle) {
             times.push(attempt.try_at.max(self.store.retry_at.unwrap_or_default()));
         }
+        times.extend(self.follow_up_at());
         times.into_iter().min()
     }
 
     /// Whether something is under way, or waits to be done.
     pub(crate) fn is_busy(&self) -> bool {
         let revokes = self.revocation.as_ref().is_some_and(|revocation| revocation.error.is_none());
-        self.is_active()
+        self.follow_up_at().is_some()
+            || self.is_active()
             || self.saving.is_some()
             || self.set_aside > 0
             || self.unsaved.is_some()
@@ -250,10 +265,33 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             || self.revocation.as_ref().is_some_and(|r| r.under_way || r.error.is_none())
     }
 
+    /// After an answer was lost, presents the refresh token again although nobody asks: providers with a
+    /// grace period accept it again for a short time, and the next request may come too late.
+    fn follow_up(&mut self, settings: &Settings, now: &Now) {
+        if self.follow_up_at().is_none_or(|at| now.at < at) {
+            return;
+        }
+        let paused = self.seen.as_ref().and_then(|seen| seen.paused(now));
+        let at =
+            paused.map(|(_, left)| now.at + left).or(self.store.retry_at.filter(|at| now.at < *at));
+        if let Some(follow_up) = &mut self.follow_up {
+            follow_up.at = at;
+        }
+        if at.is_none() {
+            // What stands in the way is told to the next request.
+            self.want(&Target::OWN, settings, now).ok();
+        }
+    }
+
+    fn follow_up_at(&self) -> Option<Duration> {
+        let is_idle = self.request.is_none() && self.pending.is_none() && self.outcome.is_none();
+        self.follow_up.as_ref()?.at.filter(|_| is_idle && self.wanted().is_none())
+    }
+
     fn has_store_work(&self) -> bool {
         self.pending.is_some()
             || self.outcome.is_some()
-            || self.wanted.is_some()
+            || self.wanted().is_some()
             || self.attempt.is_some()
     }
 
@@ -323,33 +361,21 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let Some((login, generation, state)) = self.newest() else { return };
         let same_login = self.served.as_ref().is_some_and(|served| served.login == login);
         match state {
-            State::SignedOut => self.served = None,
+            State::SignedOut => self.unserve(),
             // What is left of the old token's life is still good.
             State::Ended(_) | State::Live(None) if same_login => {}
-            State::Ended(_) | State::Live(None) => self.served = None,
+            State::Ended(_) | State::Live(None) => self.unserve(),
             State::Live(Some(token)) if self.is_released(settings) => {
                 let is_new = self
                     .served
                     .as_ref()
                     .is_none_or(|served| (served.login, served.generation) != (login, generation));
-                let is_renewed = self.renewed == Some((login, generation));
-                let of_same = self.served.as_mut().filter(|served| {
-                    is_new && !is_renewed && same_login && served.token.is_same(&token)
-                });
-                if let Some(served) = of_same {
-                    // Only its refresh token is new.
-                    served.generation = generation;
-                    served.token = token;
-                } else if is_new {
-                    // The same access token of what counts as another login is no better. A renewal
-                    // that brought it again is a renewal.
-                    let same = self.served.as_ref().is_some_and(|served| {
-                        served.rejected && served.login != login && served.token.is_same(&token)
-                    });
-                    self.serve(login, generation, token, same);
-                    let took =
-                        self.began.take().map_or(Duration::ZERO, |at| now.at.saturating_sub(at));
-                    self.note(Note::TokenInUse { serial: self.serial, took });
+                let new = if is_new { self.serve(login, generation, token) } else { Vec::new() };
+                if !new.is_empty() {
+                    let took = self.took(now);
+                    for (target, serial) in new {
+                        self.note(Note::TokenInUse { target, serial, took });
+                    }
                     self.note_login_expiry(same_login, now);
                 }
             }
@@ -357,7 +383,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 // Another login's token is not used once it is known that saving takes its time.
                 let waited = self.unsaved.as_ref().is_some_and(|u| u.failures > 0 || u.late);
                 if waited && !same_login {
-                    self.served = None;
+                    self.unserve();
                 }
             }
         }
@@ -372,25 +398,6 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.note(Note::LoginExpiresSoon);
         }
         self.is_login_expiry_noted = is_noted || is_soon;
-    }
-
-    fn serve(&mut self, login: u64, generation: u64, token: T, rejected: bool) {
-        self.serial += 1;
-        let serial = self.serial;
-        // One that a sibling brought may have been rejected before, as the one that it replaces.
-        let renewed = self.renewed.take() == Some((login, generation));
-        let after_rejection = !rejected
-            && renewed
-            && self.served.as_ref().is_some_and(|served| served.rejected && served.login == login);
-        self.served = Some(Served { login, generation, serial, token, rejected, after_rejection });
-    }
-
-    /// The stage of the token in use.
-    fn stage(&self, now: &Now) -> Stage {
-        match &self.served {
-            Some(served) if !served.rejected => served.token.stage(now.wall),
-            _ => Stage::Expired,
-        }
     }
 
     /// How a record could be renewed: `Some(true)` with its refresh token, `Some(false)` by the grant.
@@ -436,7 +443,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
     }
 
-    /// Presents the refresh token of the record, or asks the grant.
+    /// Presents the refresh token of the record, or asks the grant, for the target that is next.
     fn present(
         &mut self,
         record: &Record<T, E>,
@@ -460,8 +467,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let id = self.id();
         let token = record.token().cloned();
         let (login, number, generation) = (record.login, record.number, record.generation);
-        self.request = Some(TokenRequest { id, login, generation });
-        let request = Presented { id, login, number, generation, token, refresh };
+        let target = self.next_target();
+        self.request = Some(TokenRequest { id, login, generation, target: target.clone() });
+        let request = Presented { id, login, number, generation, token, target, refresh };
         Action::Present { request, limit }
     }
 
@@ -494,9 +502,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         all.extend(self.seen.iter_mut().flat_map(|seen| [&mut seen.since, &mut seen.looked]));
         all.extend(self.failure.iter_mut().filter_map(|failure| failure.retry_at.as_mut()));
         all.extend(self.unsaved.iter_mut().flat_map(|u| [&mut u.since, &mut u.retry_at]));
-        all.extend(self.wanted.as_mut());
+        for access in std::iter::once(&mut self.own).chain(&mut self.others) {
+            all.extend(access.wanted.as_mut());
+            all.extend(access.paths.each().map(|quiet| &mut quiet.until));
+            all.extend(access.refusal.iter_mut().filter_map(|refusal| refusal.retry_at.as_mut()));
+        }
         all.extend(self.began.as_mut());
-        all.extend(self.paths.each().map(|quiet| &mut quiet.until));
         if let Some(attempt) = &mut self.attempt {
             all.extend([&mut attempt.try_at, &mut attempt.until]);
             all.extend(attempt.confirmed.as_mut().map(|(at, _)| at));

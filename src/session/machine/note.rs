@@ -2,23 +2,26 @@
 
 use std::time::Duration;
 
-use super::Reason;
+use super::{Reason, Target};
 
 /// What an operator may want to know. `serial` counts the tokens that the session has used; zero: none.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Note<E> {
     RenewalStarted {
+        target: Target,
         cause: Cause,
         serial: u64,
     },
     /// Another token than before is in use.
     TokenInUse {
+        target: Target,
         serial: u64,
         took: Duration,
     },
     /// The refresh token of the login in use has little left of its life.
     LoginExpiresSoon,
     RenewalFailed {
+        target: Target,
         reason: Reason<E>,
         attempt: u32,
         known_before: bool,

@@ -1,7 +1,8 @@
 //! The decision list of a session without a store: the record in memory is the only one.
 //!
 //! 1. Hand what is not saved to the saver, one call at a time, always the newest.
-//! 2. A renewal is wanted and permitted: present the refresh token, or ask the grant.
+//! 2. A renewal is wanted and permitted: present the refresh token, or ask the grant. With a saver, what the
+//!    renewal before brought is saved first, or known to take its time.
 //!
 //! A call of the saver that takes longer than a minute is set aside, never dropped: it may work on a
 //! thread of its own, where nobody can stop it. When it ends after a newer token was saved, it may have
@@ -17,7 +18,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some(action) = self.next_save(settings, now) {
             return Some(action);
         }
-        if self.wanted.is_none() || self.request.is_some() {
+        if self.wanted().is_none() || self.request.is_some() || !self.is_released(settings) {
             return None;
         }
         if self.attempt.as_ref().is_some_and(|attempt| now.at < attempt.try_at) {

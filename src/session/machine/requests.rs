@@ -5,12 +5,14 @@
 
 use std::time::Duration;
 
-use super::{Credential, Home, Machine, Note, Now, Reason, Settings, Stage, State};
+use super::{Credential, Home, Machine, Note, Now, Reason, Settings, Stage, State, Target};
 
 /// What somebody waits for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Ticket {
+    pub(crate) target: Target,
     pub(super) failures: u32,
+    pub(super) refusals: u32,
     /// The serial of the token in use when it was drawn; zero: none.
     pub(super) in_use: u64,
     /// The token with this serial will not do.
@@ -36,30 +38,51 @@ pub(crate) struct Flush {
 
 impl<T: Credential, E: Clone> Machine<T, E> {
     /// For a token that may be used.
-    pub(crate) fn ticket(&self) -> Ticket {
-        let in_use = self.served.as_ref().map_or(0, |served| served.serial);
-        Ticket { failures: self.failures, in_use, not: None, by_hand: false }
+    pub(crate) fn ticket(&mut self, target: &Target) -> Ticket {
+        let failures = self.failures;
+        let access = self.access_mut(target);
+        Ticket {
+            target: target.clone(),
+            failures,
+            refusals: access.refusals,
+            in_use: access.serial,
+            not: None,
+            by_hand: false,
+        }
     }
 
-    /// For a token other than this.
-    pub(crate) fn ticket_for_another(&self, than: &T, by_hand: bool) -> Ticket {
-        let served = self.served.as_ref().filter(|served| served.token.is_same(than));
-        Ticket { not: served.map(|served| served.serial), by_hand, ..self.ticket() }
+    /// For a token other than this; `None`: for any.
+    pub(crate) fn ticket_for_another(
+        &mut self,
+        target: &Target,
+        than: Option<&T>,
+        by_hand: bool,
+    ) -> Ticket {
+        let ticket = self.ticket(target);
+        let served = self.served.as_ref().zip(than);
+        let is_in_use = served.is_some_and(|(served, than)| served.token.is_same(target, than));
+        Ticket { not: is_in_use.then_some(ticket.in_use), by_hand, ..ticket }
     }
 
     /// What the ticket gets now. Starts a renewal where one is due and permitted.
     pub(crate) fn poll(&mut self, ticket: &Ticket, settings: &Settings, now: &Now) -> Poll<T, E> {
-        let stage = self.stage(now);
+        let target = &ticket.target;
+        let (serial, refusals) = {
+            let access = self.access_mut(target);
+            (access.serial, access.refusals)
+        };
+        let stage = self.stage(target, now);
         let may_renew = ticket.by_hand || !settings.manual_refresh;
         let has_failed = self.failures != ticket.failures;
-        let served = self.served.as_ref().filter(|served| ticket.not != Some(served.serial));
+        let is_refused = refusals != ticket.refusals;
+        let served = self.served.as_ref().filter(|_| serial != 0 && ticket.not != Some(serial));
         let token = served.map(|served| served.token.clone());
         if let Some(token) = token.as_ref().filter(|_| stage != Stage::Expired) {
             // In the foreground one attempt a call.
-            let may_renew = may_renew && !(settings.foreground && has_failed);
+            let may_renew = may_renew && !(settings.foreground && (has_failed || is_refused));
             if stage == Stage::Due && may_renew && self.is_newest_in_use() {
                 // While the token is good, what stands in the way of a renewal is nobody's concern.
-                let wanted = self.want(settings, now).is_ok();
+                let wanted = self.want(target, settings, now).is_ok();
                 if settings.foreground && wanted {
                     return Poll::Wait;
                 }
@@ -72,7 +95,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             // The provider may take longer than its tokens live.
             return Poll::Ready(token);
         }
-        if let Some(failure) = self.failure.as_ref().filter(|_| has_failed) {
+        let refusal = self.access(target).and_then(|access| access.refusal.as_ref());
+        let failure = self.failure.as_ref().filter(|_| has_failed);
+        if let Some(failure) = failure.or(refusal.filter(|_| is_refused)) {
             if settings.foreground && self.settles(settings, now) {
                 return Poll::Wait;
             }
@@ -93,7 +118,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             };
             return Poll::Failed(reason);
         }
-        match self.want(settings, now) {
+        match self.want(target, settings, now) {
             Ok(()) => Poll::Wait,
             Err(reason) => Poll::Failed(reason),
         }
@@ -134,8 +159,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Whether the token in use is what whoever holds the ticket has waited for, expired or not.
     fn is_just_renewed(&self, ticket: &Ticket) -> bool {
+        let Some(access) = self.access(&ticket.target) else { return false };
         self.served.as_ref().is_some_and(|served| {
-            ticket.in_use != served.serial && served.token.is_renewed() && !served.rejected
+            ticket.in_use != access.serial
+                && served.token.is_renewed(&access.target)
+                && !access.rejected
         })
     }
 
@@ -149,8 +177,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// Wants a renewal, unless something forbids it now.
-    fn want(&mut self, settings: &Settings, now: &Now) -> Result<(), Reason<E>> {
-        if self.wanted.is_some() || self.request.is_some() {
+    pub(super) fn want(
+        &mut self,
+        target: &Target,
+        settings: &Settings,
+        now: &Now,
+    ) -> Result<(), Reason<E>> {
+        let is_under_way = self.request.as_ref().is_some_and(|request| request.target == *target);
+        if is_under_way || self.access_mut(target).wanted.is_some() {
             return Ok(());
         }
         if self.pending.as_ref().is_some_and(|pending| pending.token.is_none()) {
@@ -162,6 +196,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             && (!matches!(failure.reason, Reason::LoginExpired) || self.is_kept_by_expiry(settings, now))
         {
             return Err(failure.reason.clone());
+        }
+        let refusal = self.access(target).and_then(|access| access.refusal.as_ref());
+        if let Some(refusal) = refusal
+            && refusal.retry_at.is_some_and(|at| now.at < at)
+        {
+            return Err(refusal.reason.clone());
         }
         if let (Some(error), Some(at)) = (&self.store.error, self.store.retry_at)
             && now.at < at
@@ -184,10 +224,10 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 return Err(reason);
             }
         }
-        self.wanted = Some(now.at);
+        self.access_mut(target).wanted = Some(now.at);
         self.began.get_or_insert(now.at);
-        let serial = self.served.as_ref().map_or(0, |served| served.serial);
-        self.note(Note::RenewalStarted { cause: self.cause(now), serial });
+        let (cause, serial) = (self.cause(target, now), self.serial_of(target));
+        self.note(Note::RenewalStarted { target: target.clone(), cause, serial });
         Ok(())
     }
 
@@ -301,7 +341,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             return Poll::Failed(reason.clone());
         }
         // Whoever waits for another session's mark loses nothing.
-        let begins = self.wanted.is_some() && self.look.is_none();
+        let begins = self.wanted().is_some() && self.look.is_none();
         // Nor does whoever waits for a call of the saver that saves nothing new.
         if self.is_active() || self.attempt.is_some() || self.unsaved.is_some() || begins {
             return Poll::Wait;
@@ -312,8 +352,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// When a renewal is permitted again after one failed: `Some(None)`: not before another login.
-    pub(crate) fn retry_at(&self) -> Option<Option<Duration>> {
-        let failure = self.failure.as_ref().map(|failure| failure.retry_at);
+    pub(crate) fn retry_at(&self, target: &Target) -> Option<Option<Duration>> {
+        let refusal = || self.access(target)?.refusal.as_ref();
+        let failure = self.failure.as_ref().or_else(refusal).map(|failure| failure.retry_at);
         failure.or_else(|| self.store.retry_at.map(Some))
     }
 }

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use super::{Credential, Failure, Machine, Paths, Record, Seen, Served, State};
+use super::unauthorized::Paths;
+use super::{Access, Credential, Failure, Machine, Record, Seen, Served, State, Target};
 
 pub(crate) struct Resting<T, E> {
     name: u64,
@@ -16,6 +17,7 @@ pub(crate) struct Resting<T, E> {
     version: i64,
     generation: u32,
     serial: u32,
+    own_serial: u32,
     failures: u32,
     /// Whether the store holds the record, under `version`.
     is_stored: bool,
@@ -28,6 +30,7 @@ pub(crate) struct Resting<T, E> {
 struct Rare<T, E> {
     failure: Option<Failure<E>>,
     paths: Paths,
+    others: Vec<Access<E>>,
     /// The record with its mark and pause, and since when it has been the same.
     seen: Option<(Record<T, E>, Duration)>,
 }
@@ -42,7 +45,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let in_use = (served.login, served.generation) == (known.login, known.generation);
         if self.is_busy()
             || !in_use
-            || served.rejected
+            || self.own.rejected
             || self.response_lost
             || self.revocation.is_some()
             || self.began.is_some()
@@ -59,8 +62,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 (Some(seen.version?), (!is_plain).then(|| (record.clone(), seen.since)))
             }
         };
-        let rare = Rare { failure: self.failure.clone(), paths: self.paths.clone(), seen };
-        let is_rare = rare.failure.is_some() || !rare.paths.is_empty() || rare.seen.is_some();
+        let (failure, paths, others) =
+            (self.failure.clone(), self.own.paths.clone(), self.others.clone());
+        let rare = Rare { failure, paths, others, seen };
+        let is_rare = rare.failure.is_some()
+            || !rare.paths.is_empty()
+            || !rare.others.is_empty()
+            || rare.seen.is_some();
         Some(Resting {
             name: self.name,
             login: known.login,
@@ -72,7 +80,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             failures: self.failures,
             is_stored: version.is_some(),
             is_given: self.is_given,
-            after_rejection: served.after_rejection,
+            own_serial: u32::try_from(self.own.serial).ok()?,
+            after_rejection: self.own.after_rejection,
             is_login_expiry_noted: self.is_login_expiry_noted,
             rare: is_rare.then(|| Box::new(rare)),
         })
@@ -84,9 +93,15 @@ impl<T: Credential, E: Clone> Resting<T, E> {
     pub(crate) fn wake(self, at: Duration) -> Machine<T, E> {
         let Self { name, login, number, token, .. } = self;
         let (generation, serial) = (self.generation.into(), self.serial.into());
-        let (failure, paths, seen) = match self.rare {
-            Some(rare) => (rare.failure, rare.paths, rare.seen),
-            None => (None, Paths::default(), None),
+        let (failure, paths, others, seen) = match self.rare {
+            Some(rare) => (rare.failure, rare.paths, rare.others, rare.seen),
+            None => (None, Paths::default(), Vec::new(), None),
+        };
+        let own = Access {
+            serial: self.own_serial.into(),
+            after_rejection: self.after_rejection,
+            paths,
+            ..Access::new(Target::OWN)
         };
         let state = State::Live(Some(token.clone()));
         let known = Record { login, number, generation, state, mark: None, pause: None };
@@ -101,19 +116,13 @@ impl<T: Credential, E: Clone> Resting<T, E> {
         Machine {
             is_given: self.is_given,
             seen,
-            served: Some(Served {
-                login,
-                generation,
-                serial,
-                token,
-                rejected: false,
-                after_rejection: self.after_rejection,
-            }),
+            served: Some(Served { login, generation, token }),
+            own,
+            others,
             serial,
             is_login_expiry_noted: self.is_login_expiry_noted,
             failure,
             failures: self.failures,
-            paths,
             known: Some(known),
             ..Machine::new(name)
         }

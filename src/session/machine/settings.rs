@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::Backoff;
+use super::{Backoff, Target};
 
 /// The moment of an event.
 #[derive(Debug, Clone, Copy)]
@@ -26,9 +26,15 @@ pub(crate) enum Stage {
     Expired,
 }
 
-/// What the machine wants to know of a token.
+/// What the machine wants to know of the tokens of a login: the refresh token, and an access token for each
+/// of its targets.
 pub(crate) trait Credential: Clone {
-    fn stage(&self, wall: SystemTime) -> Stage;
+    /// Expired where there is none.
+    fn stage(&self, target: &Target, wall: SystemTime) -> Stage;
+    /// Whether there is an access token for the target.
+    fn has(&self, target: &Target) -> bool {
+        self.is_same(target, self)
+    }
     /// Whether it has a refresh token.
     fn can_refresh(&self) -> bool;
     /// When the refresh token expires, as far as that is known.
@@ -40,14 +46,14 @@ pub(crate) trait Credential: Clone {
     fn login_expires_soon(&self, _wall: SystemTime) -> bool {
         false
     }
-    /// Whether both are the same access token.
-    fn is_same(&self, other: &Self) -> bool;
-    /// Whether both are the same access token with the same refresh token.
+    /// Whether both have the same access token for the target.
+    fn is_same(&self, target: &Target, other: &Self) -> bool;
+    /// Whether both have the same access token of the login's own, and the same refresh token.
     fn is_identical(&self, other: &Self) -> bool {
-        self.is_same(other)
+        self.is_same(&Target::OWN, other)
     }
-    /// Whether a token request of this session brought it.
-    fn is_renewed(&self) -> bool {
+    /// Whether a token request of this session brought the access token for the target.
+    fn is_renewed(&self, _target: &Target) -> bool {
         false
     }
 }

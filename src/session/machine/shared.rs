@@ -17,13 +17,14 @@
 //! A renewal costs two swaps and no load. A mark of another session is dead when its record has not
 //! changed for a lease on our own clock; nobody compares clocks.
 
+use std::iter::once;
 use std::time::Duration;
 
 use super::backoff::between;
 use super::record::millis;
 use super::{
     Action, Attempt, Cause, Credential, Found, Look, Machine, Mark, Note, Now, Outcome, Presented,
-    Purpose, Reason, Record, Seen, Settings, State, StoreCall,
+    Purpose, Reason, Record, Seen, Settings, State, StoreCall, Target,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -92,7 +93,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             }
             self.unsaved = None;
             self.attempt = None;
-            self.wanted = None;
+            self.want_nothing();
             self.note(if !is_stored {
                 Note::SaveConflict
             } else if pending.token.is_some() {
@@ -179,7 +180,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             return None;
         };
         let Some(refresh) =
-            Self::way_to_renew(&record, settings, now).filter(|_| self.wanted.is_some())
+            Self::way_to_renew(&record, settings, now).filter(|_| self.wanted().is_some())
         else {
             // Nobody wants it any more: clear the mark.
             self.outcome = Some(Outcome::Nothing(None));
@@ -188,7 +189,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if now.at < attempt.try_at {
             return Some(None);
         }
-        let gives_up = self.wanted.is_some_and(|since| now.at >= since + settings.patience());
+        let gives_up = self.wanted().is_some_and(|since| now.at >= since + settings.patience());
         if gives_up || (attempt.tries > 0 && now.at >= attempt.until) {
             self.outcome = Some(Outcome::Nothing(None));
             self.fail(Reason::Busy, Some(now.at + settings.moment()), false, now);
@@ -224,19 +225,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Rule 6.
     fn claim(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
-        let since = self.wanted?;
+        let since = self.wanted()?;
         let seen = self.seen.clone()?;
         let record = seen.record.as_ref();
         let renewable = match record {
             Some(record) => Self::way_to_renew(record, settings, now).is_some(),
             None => settings.has_grant,
         };
-        let paused = record.and_then(|record| {
-            let pause = record.pause.as_ref()?;
-            // The wall clock may have been set back: no pause lasts longer than it was meant to.
-            let left = (seen.since + pause.wait).saturating_sub(now.at).min(pause.left(now.wall));
-            (!left.is_zero()).then(|| (pause.error.clone(), left))
-        });
+        let paused = seen.paused(now);
         if !renewable || paused.is_some() {
             // A sibling may have brought a token since: look once.
             if seen.looked < since {
@@ -310,7 +306,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// While the store fails: what needs no record goes on, and so does all where the application wants
     /// it so.
     fn present_without_store(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
-        if self.request.is_some() || self.pending.is_some() || self.wanted.is_none() {
+        if self.request.is_some() || self.pending.is_some() || self.wanted().is_none() {
             return None;
         }
         if self.attempt.as_ref().is_some_and(|attempt| now.at < attempt.try_at) {
@@ -412,7 +408,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             return;
         }
         if self.known.as_ref().is_some_and(|known| known.login != record.login) {
-            self.response_lost = false;
+            (self.response_lost, self.follow_up) = (false, None);
         }
         // A renewal belongs to one login: it presents nothing of the one that has taken its place.
         if self.request.take_if(|request| request.login != record.login).is_some() {
@@ -421,26 +417,36 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
         self.known = Some(Record { mark: None, pause: None, ..record.clone() });
         let Some(token) = record.token() else { return };
-        let rejected = self
-            .served
-            .as_ref()
-            .is_some_and(|served| served.rejected && served.token.is_same(token));
-        if !rejected && token.stage(now.wall) != super::Stage::Expired {
-            self.wanted = None;
-            self.look = None;
-            // With a pause its refresh token alone may be new.
-            if record.pause.is_none() {
-                self.failure = None;
+        let mut is_good = false;
+        for access in once(&mut self.own).chain(&mut self.others) {
+            let target = &access.target;
+            let served = self.served.as_ref();
+            let is_same = served.is_some_and(|served| served.token.is_same(target, token));
+            let is_expired = token.stage(target, now.wall) == super::Stage::Expired;
+            if is_expired || (is_same && access.rejected) {
+                continue;
             }
+            is_good = true;
+            if !is_same {
+                access.wanted = None;
+                access.refusal = None;
+            }
+        }
+        if self.wanted().is_none() {
+            self.look = None;
+        }
+        // With a pause its refresh token alone may be new.
+        if is_good && record.pause.is_none() {
+            self.failure = None;
         }
     }
 
     /// The cause of a renewal that is wanted now.
-    pub(super) fn cause(&self, now: &Now) -> Cause {
-        match &self.served {
+    pub(super) fn cause(&self, target: &Target, now: &Now) -> Cause {
+        match self.served.as_ref().filter(|_| self.serial_of(target) != 0) {
             None => Cause::NoToken,
-            Some(served) if served.rejected => Cause::Rejected,
-            Some(served) => match served.token.stage(now.wall) {
+            Some(_) if self.is_rejected(target) => Cause::Rejected,
+            Some(served) => match served.token.stage(target, now.wall) {
                 super::Stage::Expired => Cause::Expired,
                 super::Stage::Due => Cause::Due,
                 super::Stage::Fresh => Cause::Manual,

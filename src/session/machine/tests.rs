@@ -9,7 +9,7 @@ use super::*;
 struct Numbered(u8, Stage);
 
 impl Credential for Numbered {
-    fn stage(&self, _: SystemTime) -> Stage {
+    fn stage(&self, _: &Target, _: SystemTime) -> Stage {
         self.1
     }
 
@@ -17,11 +17,11 @@ impl Credential for Numbered {
         true
     }
 
-    fn is_same(&self, other: &Self) -> bool {
+    fn is_same(&self, _: &Target, other: &Self) -> bool {
         self.0 == other.0
     }
 
-    fn is_renewed(&self) -> bool {
+    fn is_renewed(&self, _: &Target) -> bool {
         self.0 > 100
     }
 }
@@ -87,8 +87,12 @@ fn save(machine: &mut Tested, settings: &Settings, now: &Now) -> u32 {
     }
 }
 
-fn wants(machine: &mut Tested, settings: &Settings, now: &Now) -> Poll<Numbered, &'static str> {
-    let ticket = machine.ticket();
+fn wants<T: Credential>(
+    machine: &mut Machine<T, &'static str>,
+    settings: &Settings,
+    now: &Now,
+) -> Poll<T, &'static str> {
+    let ticket = machine.ticket(&Target::OWN);
     machine.poll(&ticket, settings, now)
 }
 
@@ -106,7 +110,7 @@ fn a_token_that_is_due_renews_nothing_while_a_newer_one_is_being_saved() {
 fn whoever_waited_for_a_renewal_gets_its_token_though_it_has_expired_meanwhile() {
     let settings = settings(Home::Memory);
     let mut machine = given(EXPIRED);
-    let ticket = machine.ticket();
+    let ticket = machine.ticket(&Target::OWN);
     assert_eq!(machine.poll(&ticket, &settings, &at(0)), Poll::Wait);
     let request = presented(&mut machine, &settings, &at(0));
     let late = Numbered(101, Stage::Expired);
@@ -168,9 +172,9 @@ fn saving(settings: &Settings) -> (Tested, u32) {
 fn a_save_that_is_set_aside_says_nothing_of_a_newer_token() {
     let settings = settings(Home::Saver);
     let (mut machine, _) = saving(&settings);
-    let (ticket, than) = (machine.ticket(), Some(Numbered(101, Stage::Fresh)));
+    let (ticket, than) = (machine.ticket(&Target::OWN), Some(Numbered(101, Stage::Fresh)));
     actions(&mut machine, &settings, &at(10));
-    let by_hand = machine.ticket_for_another(&than.unwrap(), true);
+    let by_hand = machine.ticket_for_another(&Target::OWN, than.as_ref(), true);
     assert_eq!(machine.poll(&by_hand, &settings, &at(58)), Poll::Wait);
     let request = presented(&mut machine, &settings, &at(58));
     let newer = Answer::Token(Numbered(102, Stage::Fresh));
@@ -354,7 +358,7 @@ fn nothing_but_a_sign_in_replaces_what_cannot_be_read() {
             }
             other => panic!("{seconds}: {other:?}"),
         }
-        if seconds >= 10 && machine.retry_at().is_some() {
+        if seconds >= 10 && machine.retry_at(&Target::OWN).is_some() {
             wants(&mut machine, &settings, &at(seconds + 590));
         }
     }
@@ -365,8 +369,8 @@ fn nothing_but_a_sign_in_replaces_what_cannot_be_read() {
 struct Ending(Numbered, u64);
 
 impl Credential for Ending {
-    fn stage(&self, wall: SystemTime) -> Stage {
-        self.0.stage(wall)
+    fn stage(&self, target: &Target, wall: SystemTime) -> Stage {
+        self.0.stage(target, wall)
     }
 
     fn can_refresh(&self) -> bool {
@@ -381,8 +385,8 @@ impl Credential for Ending {
         wall + Duration::from_secs(10) >= UNIX_EPOCH + Duration::from_secs(self.1)
     }
 
-    fn is_same(&self, other: &Self) -> bool {
-        self.0.is_same(&other.0)
+    fn is_same(&self, target: &Target, other: &Self) -> bool {
+        self.0.is_same(target, &other.0)
     }
 }
 
@@ -398,7 +402,7 @@ fn a_refresh_token_is_presented_until_the_nanosecond_before_it_expires() {
         let mut machine = EndingMachine::with_token(7, 1, Ending(EXPIRED, 100));
         for late in [deadline, deadline + ns] {
             let expired = Poll::Failed(Reason::LoginExpired);
-            assert_eq!(machine.poll(&machine.ticket(), &settings, &at(late)), expired);
+            assert_eq!(wants(&mut machine, &settings, &at(late)), expired);
             assert!(machine.next(&settings, &at(late)).is_none());
             assert!(!machine.is_busy());
         }
@@ -406,7 +410,7 @@ fn a_refresh_token_is_presented_until_the_nanosecond_before_it_expires() {
         assert_eq!(told.len(), 1, "once: {told:?}");
         // The clock is set right, and the failure that is remembered does not count.
         let early = at(deadline - ns);
-        assert_eq!(machine.poll(&machine.ticket(), &settings, &early), Poll::Wait);
+        assert_eq!(wants(&mut machine, &settings, &early), Poll::Wait);
         let presented = machine.next(&settings, &early);
         assert!(matches!(presented, Some(Action::Present { .. })), "{presented:?}");
     }
@@ -418,10 +422,10 @@ fn a_claim_whose_refresh_token_expires_meanwhile_presents_nothing_and_marks_noth
     let mut machine = EndingMachine::new(7);
     let state = State::Live(Some(Ending(EXPIRED, 100)));
     let stored = Record { login: 1, number: 1, generation: 0, state, mark: None, pause: None };
-    assert_eq!(machine.poll(&machine.ticket(), &settings, &at(99)), Poll::Wait);
+    assert_eq!(wants(&mut machine, &settings, &at(99)), Poll::Wait);
     let Some(Action::Load { call }) = machine.next(&settings, &at(99)) else { panic!() };
     machine.loaded(call, Ok(Some((stored.clone(), 1))), &settings, &at(99));
-    let ticket = machine.ticket();
+    let ticket = machine.ticket(&Target::OWN);
     let claim = machine.next(&settings, &at(99));
     let Some(Action::Swap { call, purpose: Purpose::Mark, .. }) = claim else { panic!() };
     machine.swapped(call, Ok(Swapped::Stored(2)), &settings, &at(100));
@@ -441,7 +445,7 @@ fn that_a_login_expires_soon_is_noted_once_for_each_login() {
     let mut machine = EndingMachine::with_token(7, 1, Ending(FRESH, 100));
     let renew = |machine: &mut EndingMachine, number: u8, seconds: u64| {
         let token = machine.served().unwrap().token.clone();
-        let ticket = machine.ticket_for_another(&token, true);
+        let ticket = machine.ticket_for_another(&Target::OWN, Some(&token), true);
         assert_eq!(machine.poll(&ticket, &settings, &at(seconds)), Poll::Wait);
         let Some(Action::Present { request, .. }) = machine.next(&settings, &at(seconds)) else {
             panic!()

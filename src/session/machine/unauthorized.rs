@@ -27,7 +27,7 @@
 use std::time::Duration;
 
 use super::backoff::doubled;
-use super::{Credential, Home, Machine, Note, Now, Settings, Stage, State};
+use super::{Credential, Home, Machine, Note, Now, Settings, Stage, State, Target};
 
 /// How many paths are remembered, of each kind.
 const MOST_PATHS: usize = 16;
@@ -70,6 +70,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// than this. Takes the token out of use, if it is the present one and a renewal may help.
     pub(crate) fn rejected(
         &mut self,
+        target: &Target,
         sent: &T,
         rejection: Rejection,
         settings: &Settings,
@@ -84,20 +85,23 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 None => settings.has_grant,
             };
         let may_renew = can_renew && !settings.manual_refresh;
-        let stage = self.stage(now);
+        let stage = self.stage(target, now);
+        let is_in_use =
+            self.served.as_ref().is_some_and(|served| served.token.is_same(target, sent));
+        let access = self.access_mut(target);
         if let Some(path) = rejection.accepted_by {
-            self.paths.accepted(path);
+            access.paths.accepted(path);
         }
-        let Some(served) = self.served.as_mut().filter(|served| served.token.is_same(sent)) else {
+        if !is_in_use {
             return stage != Stage::Expired || may_renew;
-        };
-        if !may_renew || served.rejected {
+        }
+        if !may_renew || access.rejected {
             return may_renew;
         }
-        let serial = served.serial;
-        match self.paths.renews(rejection.path, served.after_rejection, now) {
+        let serial = access.serial;
+        match access.paths.renews(rejection.path, access.after_rejection, now) {
             Renews::Yes => {
-                served.rejected = true;
+                access.rejected = true;
                 self.note(Note::TokenRejected { serial });
                 true
             }
@@ -110,18 +114,26 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// A request that was sent again after a 401 has been answered.
-    pub(crate) fn replayed(&mut self, sent: &T, path: u64, rejected: bool, now: &Now) {
-        let Some(served) = self.served.as_ref().filter(|served| served.token.is_same(sent)) else {
+    pub(crate) fn replayed(
+        &mut self,
+        target: &Target,
+        sent: &T,
+        path: u64,
+        rejected: bool,
+        now: &Now,
+    ) {
+        if !self.served.as_ref().is_some_and(|served| served.token.is_same(target, sent)) {
             // It says nothing of the token that has taken its place.
             return;
-        };
-        if !served.after_rejection {
+        }
+        let access = self.access_mut(target);
+        if !access.after_rejection {
             return;
         }
-        let serial = served.serial;
+        let serial = access.serial;
         if !rejected {
-            self.paths.cured(path);
-        } else if self.paths.found_futile(path, now) {
+            access.paths.cured(path);
+        } else if access.paths.found_futile(path, now) {
             self.note(Note::UnauthorizedAfterRenewal { serial });
         }
     }

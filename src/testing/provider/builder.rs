@@ -4,7 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
-use super::config::{Assertions, AuthMethod, Config, MetadataDocument};
+use super::config::{
+    Assertions, AuthMethod, Client, Config, KnownClient, MetadataDocument, Need, NeedKind,
+    RedirectUris, ResourceDocument,
+};
+#[cfg(all(feature = "keys", feature = "testing"))]
+use super::dpop::DpopRules;
 use super::handle::Provider;
 use crate::testing::clock::Clock;
 
@@ -71,6 +76,20 @@ impl ProviderBuilder {
         self
     }
 
+    /// The resources that a refresh may ask for (RFC 8707 §2.2): any other is refused with
+    /// `invalid_target`. By default every one is given.
+    pub fn resources<R: Into<String>>(mut self, resources: impl IntoIterator<Item = R>) -> Self {
+        self.config.targets.resources = Some(resources.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Scope names that a refresh may ask for beside what the login was granted, as Microsoft's may for
+    /// other resources. By default there are none.
+    pub fn more_scopes<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.config.targets.scopes = names.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// For how long a retired refresh token is still answered, with the family's
     /// current refresh token and a new access token; zero by default.
     pub fn grace_period(mut self, period: Duration) -> Self {
@@ -93,11 +112,34 @@ impl ProviderBuilder {
         self
     }
 
-    /// Which authentication methods a confidential client may use: both by default.
+    /// The public key of the client, as a JWK: it verifies the client's assertions.
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn client_key(mut self, public_jwk: Map<String, Value>) -> Self {
+        self.config.client.key = Some(public_jwk);
+        self
+    }
+
+    /// Which authentication methods a confidential client may use: by default those
+    /// that send its secret.
     ///
     /// A request that uses another is answered with 401 `invalid_client`.
     pub fn auth_methods(mut self, methods: impl IntoIterator<Item = AuthMethod>) -> Self {
         self.config.client.auth_methods = methods.into_iter().collect();
+        self
+    }
+
+    /// How the provider handles proofs (RFC 9449), until [`Provider::set_dpop`] says otherwise.
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn dpop(mut self, rules: DpopRules) -> Self {
+        self.config.dpop = rules;
+        self
+    }
+
+    /// Whether requests may be JSON objects in place of forms; off by default.
+    pub fn take_json(mut self, on: bool) -> Self {
+        self.config.client.takes_json = on;
         self
     }
 
@@ -178,6 +220,13 @@ impl ProviderBuilder {
         self
     }
 
+    /// Whether authorization requests have to be pushed first, as the metadata then
+    /// says; off by default (RFC 9126 §5). Those that are pushed are taken in any case.
+    pub fn require_pushed_authorization_requests(mut self, on: bool) -> Self {
+        self.config.authorization.require_pushed = on;
+        self
+    }
+
     /// How long a device code and its user code are good for: ten minutes by
     /// default (RFC 8628 §3.2).
     pub fn device_lifetime(mut self, lifetime: Duration) -> Self {
@@ -225,6 +274,85 @@ impl ProviderBuilder {
     /// Which metadata documents are served: both by default.
     pub fn discovery(mut self, documents: impl IntoIterator<Item = MetadataDocument>) -> Self {
         self.config.metadata.documents = documents.into_iter().collect();
+        self
+    }
+
+    /// Where the API's own metadata is served (RFC 9728): nowhere by default. Once it is anywhere, the
+    /// challenge to a request without a token has no `error`.
+    pub fn protected_resource(
+        mut self,
+        documents: impl IntoIterator<Item = ResourceDocument>,
+    ) -> Self {
+        self.config.resource.documents = documents.into_iter().collect();
+        self
+    }
+
+    /// Edits the API's metadata each time before it is served; the last such edit counts.
+    pub fn resource_metadata(
+        mut self,
+        edit: impl Fn(&mut Map<String, Value>) + Send + Sync + 'static,
+    ) -> Self {
+        self.config.resource.edit = Some(Arc::new(edit));
+        self
+    }
+
+    /// Whether each authorization, device authorization and token request must have the API's URL as
+    /// its `resource` (RFC 8707); off by default. Otherwise it is answered with `invalid_target`.
+    pub fn require_resource(mut self, on: bool) -> Self {
+        self.config.resource.required = on;
+        self
+    }
+
+    /// The scope that requests to this path of the API, and below it, need; may be called again. A
+    /// token without it is answered with 403 `insufficient_scope` (RFC 6750 §3.1).
+    pub fn require_scope(mut self, path: impl Into<String>, scope: impl Into<String>) -> Self {
+        let (path, scope) = (path.into(), scope.into());
+        self.config.resource.needs.push(Need { path, kind: NeedKind::Scope(scope) });
+        self
+    }
+
+    /// How the user must have logged in for requests to this path of the API, and below it: with this
+    /// one of the `acr_values` (any, if it is empty), at most `max_age` ago. Otherwise it is answered
+    /// with 401 `insufficient_user_authentication` (RFC 9470).
+    pub fn require_log_in(
+        mut self,
+        path: impl Into<String>,
+        acr: impl Into<String>,
+        max_age: Option<Duration>,
+    ) -> Self {
+        let (path, acr) = (path.into(), acr.into());
+        self.config.resource.needs.push(Need { path, kind: NeedKind::LogIn { acr, max_age } });
+        self
+    }
+
+    /// Whether clients may register themselves (RFC 7591); off by default.
+    pub fn registration(mut self, on: bool) -> Self {
+        self.config.registration.open = on;
+        self
+    }
+
+    /// How long the secret of a client that registered itself is good for, as the provider says it
+    /// (`client_secret_expires_at`); for ever by default.
+    pub fn client_secret_lifetime(mut self, lifetime: Duration) -> Self {
+        self.config.registration.secret_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Edits the answer to each registration before it is sent; the last such edit counts.
+    pub fn registration_response(
+        mut self,
+        edit: impl Fn(&mut Map<String, Value>) + Send + Sync + 'static,
+    ) -> Self {
+        self.config.registration.edit = Some(Arc::new(edit));
+        self
+    }
+
+    /// A client that is known by the document at the URL that is its id; may be called again. The
+    /// provider fetches nothing: this is what is at the URL.
+    pub fn client_id_document(mut self, url: impl Into<String>, document: &Value) -> Self {
+        let client = Client { id: url.into(), secret: None, ..Client::default() };
+        let redirect_uris = RedirectUris::read(document.get("redirect_uris")).unwrap_or_default();
+        self.config.registration.documents.push(KnownClient { client, redirect_uris });
         self
     }
 

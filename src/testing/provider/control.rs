@@ -1,6 +1,8 @@
 use http::HeaderValue;
 
 use super::authorization::AuthorizationError;
+#[cfg(all(feature = "keys", feature = "testing"))]
+use super::dpop::DpopRules;
 use super::faults::{Fault, PauseGuard, RevocationFault};
 use super::handle::Provider;
 use super::state::Challenge;
@@ -21,9 +23,20 @@ impl Provider {
         self.shared.lock().faults.set_always(fault);
     }
 
+    /// Queues a fault for the next pushed authorization request.
+    pub fn fail_next_pushed_request(&self, fault: Fault) {
+        self.shared.lock().faults.pushed_requests.push_back(fault);
+    }
+
     /// Makes every request for metadata suffer this, until [`clear_faults`](Self::clear_faults).
     pub fn fail_metadata(&self, fault: Fault) {
         self.shared.lock().faults.metadata = Some(fault);
+    }
+
+    /// Makes every request for metadata of the API suffer this, until
+    /// [`clear_faults`](Self::clear_faults).
+    pub fn fail_resource_metadata(&self, fault: Fault) {
+        self.shared.lock().faults.resource_metadata = Some(fault);
     }
 
     /// Clears the faults, those queued and those set for every request, and
@@ -77,6 +90,25 @@ impl Provider {
             Some(_) => Challenge::Absent,
         };
         self.shared.lock().challenge = challenge;
+    }
+
+    /// Changes how the provider handles proofs (RFC 9449).
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn set_dpop(&self, rules: DpopRules) {
+        self.shared.lock().judge.rules = rules;
+    }
+
+    /// Makes new nonces: proofs with those given so far are answered with `use_dpop_nonce`.
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn renew_dpop_nonces(&self) {
+        self.shared.lock().judge.renew_nonces();
+    }
+
+    /// Forgets every client that has registered itself: it is answered with `invalid_client`.
+    pub fn forget_registered_clients(&self) {
+        self.shared.lock().clients.clear();
     }
 
     /// Queues an error response: the next authorization request in order is answered with

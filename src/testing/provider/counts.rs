@@ -24,12 +24,24 @@ pub struct Counts {
     /// because of [`ProviderBuilder::discovery`](crate::testing::ProviderBuilder::discovery)
     /// and those that a [`Fault`](crate::testing::Fault) ruined.
     pub metadata_requests: u64,
+    /// Every `GET` that arrived where metadata of the API may be
+    /// ([`ProviderBuilder::protected_resource`](crate::testing::ProviderBuilder::protected_resource)),
+    /// also those answered with 404 and those that a [`Fault`](crate::testing::Fault) ruined.
+    pub resource_metadata_requests: u64,
+    /// Registrations of clients that were asked for.
+    pub registrations: u64,
+    /// Requests to the authorization endpoint.
+    pub authorizations: u64,
+    /// API requests refused because of their token's scope or of how its user logged in.
+    pub api_insufficient: u64,
     /// Every request that arrived at the API.
     pub api_requests: u64,
     /// API requests with a live access token.
     pub api_ok: u64,
     /// API requests refused with 401, those without a token included.
     pub api_unauthorized: u64,
+    /// Proofs (RFC 9449) that came a second time, at the token endpoint or at the API.
+    pub replayed_proofs: u64,
     /// API requests without an `Authorization` header.
     pub api_without_token: u64,
 }

@@ -70,10 +70,35 @@ impl Provider {
         self.shared.lock().revocation_requests.to_vec()
     }
 
+    /// The last 10,000 pushed authorization requests, in order of arrival.
+    #[must_use]
+    pub fn pushed_authorization_requests(&self) -> Vec<RecordedTokenRequest> {
+        self.shared.lock().pushed_requests.to_vec()
+    }
+
     /// The last 10,000 requests to the API, in order of arrival.
     #[must_use]
     pub fn api_requests(&self) -> Vec<RecordedApiRequest> {
         self.shared.lock().api_requests.to_vec()
+    }
+
+    /// The last 10,000 requests to the device authorization endpoint, in order of arrival.
+    #[must_use]
+    pub fn device_requests(&self) -> Vec<RecordedTokenRequest> {
+        self.shared.lock().device_requests.to_vec()
+    }
+
+    /// The queries of the last 10,000 requests to the authorization endpoint, in order of
+    /// arrival.
+    #[must_use]
+    pub fn authorization_requests(&self) -> Vec<String> {
+        self.shared.lock().authorization_requests.to_vec()
+    }
+
+    /// What clients said of themselves to be registered, in order of arrival (RFC 7591 §3.1).
+    #[must_use]
+    pub fn registrations(&self) -> Vec<Value> {
+        self.shared.lock().registrations.clone()
     }
 
     /// Waits until [`Counts::token_requests`] is at least `n`.
@@ -94,6 +119,12 @@ impl Provider {
     pub fn accepts_access_token(&self, token: &str) -> bool {
         let now = self.shared.config.clock.now();
         self.shared.lock().credentials.families.accepts_access(token, now)
+    }
+
+    /// The resources that the refresh asked for which brought this access token (RFC 8707 §2.2).
+    #[must_use]
+    pub fn resources_of(&self, access_token: &str) -> Vec<String> {
+        self.shared.lock().credentials.families.resources(access_token)
     }
 
     /// Whether this refresh token is the current one of a family that is not
@@ -125,6 +156,12 @@ impl Provider {
         self.origin() + "/authorize"
     }
 
+    /// The URL of the endpoint for pushed authorization requests (RFC 9126).
+    #[must_use]
+    pub fn pushed_authorization_request_url(&self) -> String {
+        self.origin() + "/par"
+    }
+
     /// The URL of the token endpoint.
     #[must_use]
     pub fn token_url(&self) -> String {
@@ -152,7 +189,7 @@ impl Provider {
     /// The URL of the protected API; every path below it belongs to it too.
     #[must_use]
     pub fn api_url(&self) -> String {
-        self.origin() + "/api"
+        self.shared.api_url()
     }
 }
 

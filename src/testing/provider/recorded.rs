@@ -1,9 +1,14 @@
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 
+use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
 use http::request::Parts;
+use serde_json::{Map, Value};
 use url::form_urlencoded;
+
+/// The header that has a proof (RFC 9449 §4.1).
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// How many entries a log keeps.
 const KEPT: usize = 10_000;
@@ -21,8 +26,15 @@ pub struct RecordedTokenRequest {
     pub content_type: Option<String>,
     /// The `User-Agent` header, as it was sent.
     pub user_agent: Option<String>,
-    /// The decoded parameters of the body, in order; empty if it was not a form.
+    /// The `DPoP` header, as it was sent.
+    pub dpop: Option<String>,
+    /// All headers, as they were sent.
+    pub headers: HeaderMap,
+    /// The decoded parameters of the body, in order; empty if it was neither a form
+    /// nor a JSON object.
     pub params: Vec<(String, String)>,
+    /// The body, as it was sent.
+    pub body: Vec<u8>,
     /// The query of the URL, as it was sent.
     pub query: Option<String>,
 }
@@ -33,11 +45,16 @@ impl RecordedTokenRequest {
             authorization: header(head, &AUTHORIZATION),
             content_type: header(head, &CONTENT_TYPE),
             user_agent: header(head, &USER_AGENT),
+            dpop: header(head, &DPOP),
+            headers: head.headers.clone(),
             params: Vec::new(),
+            body: body.to_vec(),
             query: head.uri.query().map(str::to_owned),
         };
         if request.is_form() {
             request.params = form_urlencoded::parse(body).into_owned().collect();
+        } else if request.is_json() {
+            request.params = json_params(body);
         }
         request
     }
@@ -54,10 +71,23 @@ impl RecordedTokenRequest {
         self.param(name).filter(|value| !value.is_empty())
     }
 
+    /// Which resources it asks for (RFC 8707 §2).
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &str> {
+        self.params.iter().filter(|(name, _)| name == "resource").map(|(_, value)| &**value)
+    }
+
     pub(crate) fn is_form(&self) -> bool {
+        self.is_of_type("application/x-www-form-urlencoded")
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.is_of_type("application/json")
+    }
+
+    fn is_of_type(&self, expected: &str) -> bool {
         self.content_type.as_deref().is_some_and(|value| {
             let media_type = value.split(';').next().unwrap_or_default().trim();
-            media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+            media_type.eq_ignore_ascii_case(expected)
         })
     }
 
@@ -94,6 +124,8 @@ pub struct RecordedApiRequest {
     pub path_and_query: String,
     /// The `Authorization` header, as it was sent.
     pub authorization: Option<String>,
+    /// The `DPoP` header, as it was sent.
+    pub dpop: Option<String>,
     /// The body: the first 64 KiB of it.
     pub body: Vec<u8>,
 }
@@ -105,14 +137,14 @@ impl RecordedApiRequest {
             method: head.method.to_string(),
             path_and_query: path_and_query.map_or_else(String::new, ToString::to_string),
             authorization: header(head, &AUTHORIZATION),
+            dpop: header(head, &DPOP),
             body,
         }
     }
 
-    /// The bearer token (RFC 6750 §2.1).
-    pub(crate) fn bearer(&self) -> Option<&str> {
-        let (scheme, token) = self.authorization.as_deref()?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    /// Scheme and token.
+    pub(crate) fn credentials(&self) -> Option<(&str, &str)> {
+        self.authorization.as_deref()?.split_once(' ')
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -129,6 +161,21 @@ impl fmt::Debug for RecordedApiRequest {
             .field("body_len", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The texts of a JSON object; those of a list one by one.
+fn json_params(body: &[u8]) -> Vec<(String, String)> {
+    let members: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
+    let mut params = Vec::new();
+    for (name, value) in members {
+        let values = match value {
+            Value::Array(values) => values,
+            value => vec![value],
+        };
+        let texts = values.iter().filter_map(Value::as_str);
+        params.extend(texts.map(|text| (name.clone(), text.to_owned())));
+    }
+    params
 }
 
 /// A header's value; several headers of one name are joined with commas.

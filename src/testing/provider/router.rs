@@ -2,7 +2,8 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::endpoints::{
-    api, authorize, device_authorization, introspection, metadata, revocation, token,
+    api, authorize, device_authorization, introspection, metadata, pushed_authorization,
+    registration, resource_metadata, revocation, token,
 };
 use super::http::{CloseConnection, ResponseBody, response};
 use super::state::Shared;
@@ -16,10 +17,15 @@ pub(crate) async fn route(
     if let Some(served) = shared.config.metadata.serves(path) {
         return metadata::endpoint(shared, served, request).await;
     }
+    if let Some(served) = shared.config.resource.serves(path) {
+        return resource_metadata::endpoint(shared, served, request).await;
+    }
     match path {
         "/authorize" => authorize::endpoint(shared, request).await,
         "/device_authorization" => device_authorization::endpoint(shared, request).await,
         "/introspect" => introspection::endpoint(shared, request).await,
+        "/par" => pushed_authorization::endpoint(shared, request).await,
+        "/register" => registration::endpoint(shared, request).await,
         "/revoke" => revocation::endpoint(shared, request).await,
         "/token" => token::endpoint(shared, request).await,
         path if is_api(path) => api::endpoint(shared, request).await,

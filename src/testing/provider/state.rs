@@ -1,12 +1,15 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::Value;
 use tokio::sync::watch;
 
-use super::config::Config;
+use super::config::{Client, Config, KnownClient, NeedKind, ResourceDocument};
 use super::counts::Counts;
 use super::faults::{Fault, FaultQueue, Gate, RevocationFault};
-use super::grants::Credentials;
+use super::grants::{Credentials, Live, LogIns, OAuthError, named_client};
+use super::proofs::ApiProof;
 use super::recorded::{RecordedApiRequest, RecordedTokenRequest, RequestLog};
 
 /// What the handles and the serving tasks share.
@@ -30,7 +33,20 @@ pub(crate) struct State {
     pub(crate) faults: FaultQueue,
     pub(crate) token_requests: RequestLog<RecordedTokenRequest>,
     pub(crate) revocation_requests: RequestLog<RecordedTokenRequest>,
+    pub(crate) pushed_requests: RequestLog<RecordedTokenRequest>,
     pub(crate) api_requests: RequestLog<RecordedApiRequest>,
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    pub(crate) judge: super::dpop::Judge,
+    pub(crate) device_requests: RequestLog<RecordedTokenRequest>,
+    pub(crate) authorization_requests: RequestLog<String>,
+    /// The bodies of registration requests.
+    pub(crate) registrations: Vec<Value>,
+    /// Those that registered.
+    pub(crate) clients: Vec<KnownClient>,
+    pub(crate) log_ins: LogIns,
+    /// The `jti` of each client assertion that was accepted.
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    pub(crate) assertion_ids: std::collections::HashSet<String>,
     pub(crate) reject_all: bool,
     pub(crate) challenge: Challenge,
 }
@@ -47,17 +63,61 @@ pub(crate) enum Challenge {
 /// What the API decided when a request arrived.
 pub(crate) enum ApiDecision {
     Accepted,
-    Rejected(Challenge),
+    Rejected(StatusCode, Option<HeaderValue>),
 }
 
 impl Shared {
     pub(crate) fn new(config: Config, origin: String) -> Self {
-        Self { config, origin, ..Self::default() }
+        #[cfg(all(feature = "keys", feature = "testing"))]
+        let state =
+            State { judge: super::dpop::Judge::new(config.dpop.clone()), ..State::default() };
+        #[cfg(not(all(feature = "keys", feature = "testing")))]
+        let state = State::default();
+        Self { config, origin, state: Mutex::new(state), ..Self::default() }
     }
 
     /// The issuer identifier (RFC 8414 §2).
     pub(crate) fn issuer(&self) -> String {
         self.origin.clone() + &self.config.metadata.issuer_path
+    }
+
+    /// The API's URL, which is its resource identifier.
+    pub(crate) fn api_url(&self) -> String {
+        self.origin.clone() + "/api"
+    }
+
+    /// The client with this id; the configured one where none has it.
+    pub(crate) fn client(&self, id: &str) -> KnownClient {
+        let state = self.lock();
+        let mut known = state.clients.iter().chain(&self.config.registration.documents);
+        known.find(|known| known.client.id == id).cloned().unwrap_or_else(|| KnownClient {
+            client: self.config.client.clone(),
+            redirect_uris: self.config.authorization.redirect_uris.clone(),
+        })
+    }
+
+    /// Checks the form of a request, and who sent it.
+    pub(crate) fn admit(&self, request: &RecordedTokenRequest) -> Result<Client, OAuthError> {
+        let client = self.client(&named_client(request).unwrap_or_default()).client;
+        #[cfg(all(feature = "keys", feature = "testing"))]
+        if request.given("client_assertion").is_some() {
+            let audiences = [self.issuer(), self.origin.clone() + "/token"];
+            let id = client.admit_assertion(request, &audiences, self.config.clock.now())?;
+            // RFC 7523 §3: no assertion twice.
+            let is_new = self.lock().assertion_ids.insert(id);
+            return if is_new { Ok(client) } else { Err(OAuthError::InvalidClient) };
+        }
+        client.admit(request)?;
+        Ok(client)
+    }
+
+    /// Checks that a request for a token is for the API (RFC 8707 §2.2).
+    pub(crate) fn check_resource(&self, request: &RecordedTokenRequest) -> Result<(), OAuthError> {
+        let is_for_api = request.param("resource") == Some(&self.api_url());
+        if self.config.resource.required && !is_for_api {
+            return Err(OAuthError::InvalidTarget);
+        }
+        Ok(())
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -105,26 +165,113 @@ impl Shared {
         state.faults.metadata.clone()
     }
 
-    /// Records an API request and judges its access token.
-    pub(crate) fn api_arrived(&self, request: RecordedApiRequest) -> ApiDecision {
+    /// Counts a request for metadata of the API and takes the fault it must suffer.
+    pub(crate) fn resource_metadata_arrived(&self) -> Option<Fault> {
+        let state = self.lock();
+        self.counts.send_modify(|counts| counts.resource_metadata_requests += 1);
+        state.faults.resource_metadata.clone()
+    }
+
+    /// Records an API request and judges its access token and its proof. Also what the response says
+    /// beside its body.
+    pub(crate) fn api_arrived(&self, request: RecordedApiRequest) -> (ApiDecision, HeaderMap) {
         let now = self.config.clock.now();
         let mut state = self.lock();
-        let live = request
-            .bearer()
-            .is_some_and(|token| state.credentials.families.accepts_access(token, now));
-        let accepted = live && !state.reject_all;
+        let ApiProof { outcome, headers } = self.judge_api_request(&mut state, &request);
+        let (jkt, refused) = outcome.map_or_else(|why| (None, Some(why)), |jkt| (jkt, None));
+        let live = request.credentials().is_some_and(|(scheme, token)| {
+            let live = state.credentials.families.live(token, now).filter(|live| live.is_access);
+            let is_right = |live: &Live<'_>| match live.jkt {
+                Some(key) => scheme.eq_ignore_ascii_case("dpop") && jkt.as_deref() == Some(key),
+                None => scheme.eq_ignore_ascii_case("bearer"),
+            };
+            live.as_ref().is_some_and(is_right)
+        });
+        let accepted = live && refused.is_none() && !state.reject_all;
         let without_token = request.authorization.is_none();
+        let lacking = self.lacking(&state, &request, now).filter(|_| accepted);
+        let path = request.path().to_owned();
         state.api_requests.push(request);
         self.counts.send_modify(|counts| {
             counts.api_requests += 1;
-            counts.api_ok += u64::from(accepted);
+            counts.api_ok += u64::from(accepted && lacking.is_none());
             counts.api_unauthorized += u64::from(!accepted);
             counts.api_without_token += u64::from(without_token);
+            counts.api_insufficient += u64::from(lacking.is_some());
         });
-        if accepted {
-            ApiDecision::Accepted
-        } else {
-            ApiDecision::Rejected(state.challenge.clone())
+        let decision = match (lacking, refused) {
+            (Some((status, params)), _) => ApiDecision::Rejected(status, self.challenge(&params)),
+            (None, _) if accepted => ApiDecision::Accepted,
+            (None, refused) => {
+                let value = match refused.as_ref().unwrap_or(&state.challenge) {
+                    Challenge::Absent => None,
+                    Challenge::Custom(value) => Some(value.clone()),
+                    Challenge::InvalidToken => {
+                        self.challenge(&self.unauthorized(without_token, &path))
+                    }
+                };
+                ApiDecision::Rejected(StatusCode::UNAUTHORIZED, value)
+            }
+        };
+        (decision, headers)
+    }
+
+    /// What a request with a good token lacks: the status and the challenge's parameters
+    /// (RFC 6750 §3.1, RFC 9470 §3).
+    fn lacking(
+        &self,
+        state: &State,
+        request: &RecordedApiRequest,
+        now: SystemTime,
+    ) -> Option<(StatusCode, String)> {
+        let live = state.credentials.families.live(request.credentials()?.1, now)?;
+        let log_in = state.log_ins.of_family(live.family);
+        self.config.resource.needs_of(request.path()).find_map(|need| match need {
+            NeedKind::Scope(scope) => {
+                let has = |name| live.scope.split(' ').any(|granted| granted == name);
+                let all = self.config.resource.scope_of(request.path()).unwrap_or_default();
+                (!scope.split(' ').all(has)).then(|| {
+                    (StatusCode::FORBIDDEN, format!(r#"error="insufficient_scope", scope="{all}""#))
+                })
+            }
+            NeedKind::LogIn { acr, max_age } => {
+                let recent = |at: SystemTime| {
+                    let age = now.duration_since(at).unwrap_or_default();
+                    max_age.is_none_or(|longest| age <= longest)
+                };
+                let fits = log_in.is_some_and(|log_in| {
+                    (acr.is_empty() || log_in.acr_values.contains(acr)) && recent(log_in.at)
+                });
+                (!fits).then(|| {
+                    let mut params = r#"error="insufficient_user_authentication""#.to_owned();
+                    if !acr.is_empty() {
+                        params += &format!(r#", acr_values="{acr}""#);
+                    }
+                    if let Some(longest) = max_age {
+                        params += &format!(", max_age={}", longest.as_secs());
+                    }
+                    (StatusCode::UNAUTHORIZED, params)
+                })
+            }
+        })
+    }
+
+    /// What a challenge for want of a token says. One that names the metadata also names the scope
+    /// (RFC 9728 §5.1).
+    fn unauthorized(&self, without_token: bool, path: &str) -> String {
+        if self.config.resource.documents.is_empty() || !without_token {
+            return r#"error="invalid_token""#.to_owned();
         }
+        let scope = self.config.resource.scope_of(path);
+        scope.map(|scope| format!(r#"scope="{scope}""#)).unwrap_or_default()
+    }
+
+    fn challenge(&self, params: &str) -> Option<HeaderValue> {
+        let named = self.config.resource.documents.contains(&ResourceDocument::InChallenge);
+        let named =
+            named.then(|| format!(r#"resource_metadata="{}/resource-metadata""#, self.origin));
+        let params = [params, named.as_deref().unwrap_or_default()];
+        let params: Vec<&str> = params.into_iter().filter(|params| !params.is_empty()).collect();
+        HeaderValue::from_str(format!("Bearer {}", params.join(", ")).trim_end()).ok()
     }
 }

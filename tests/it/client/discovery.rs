@@ -1,14 +1,10 @@
 //! Discovery: RFC 8414 and OpenID Connect.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, LazyLock, Mutex};
-
-use reqwest::{Request, Response, ResponseBuilderExt as _};
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use reqwest_oauth2::testing::{Fault, MetadataDocument, ProviderBuilder};
-use reqwest_oauth2::{Error, OAuthClient};
+use reqwest_oauth2::{Error, OAuthClient, Provider};
 use serde_json::{Map, Value, json};
 
+use crate::support::site::Site;
 use crate::support::{World, pass};
 
 async fn discover(
@@ -173,50 +169,6 @@ async fn an_issuer_that_is_none_is_refused_before_anything_is_asked() {
     }
 }
 
-/// Answers requests in the place of the network, in order, and remembers their paths.
-#[derive(Clone, Default)]
-struct Site {
-    answers: Arc<Mutex<VecDeque<(u16, String)>>>,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-#[async_trait::async_trait]
-impl Middleware for Site {
-    async fn handle(
-        &self,
-        request: Request,
-        _: &mut http::Extensions,
-        _: Next<'_>,
-    ) -> reqwest_middleware::Result<Response> {
-        self.asked.lock().unwrap().push(request.url().path().to_owned());
-        let answer = self.answers.lock().unwrap().pop_front();
-        let (status, body) = answer.expect("nothing more was to be asked");
-        let response = http::Response::builder().status(status).url(request.url().clone());
-        Ok(response.body(body).unwrap().into())
-    }
-}
-
-impl Site {
-    fn new(answers: impl IntoIterator<Item = (u16, String)>) -> Self {
-        let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
-        Self { answers, asked: Arc::default() }
-    }
-
-    fn http(&self) -> ClientWithMiddleware {
-        // It sends nothing, so one is enough for all.
-        static UNUSED: LazyLock<reqwest::Client> = LazyLock::new(crate::support::plain_http);
-        ClientBuilder::new(UNUSED.clone()).with(self.clone()).build()
-    }
-
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
-    }
-
-    async fn discover(&self, issuer: &str) -> Result<OAuthClient, Error> {
-        OAuthClient::discover_with(issuer, "foo", self.http()).await
-    }
-}
-
 fn document(issuer: &str) -> Value {
     json!({
         "issuer": issuer,
@@ -261,7 +213,7 @@ fn misses() -> Vec<(u16, String)> {
 }
 
 #[tokio::test]
-async fn whatever_one_location_answers_the_next_is_asked() {
+async fn mcp_disc_b_whatever_one_location_answers_the_next_is_asked() {
     for (status, body) in misses() {
         let note = format!("{status} {}", body.get(..40).unwrap_or(&body));
         for failing in 1..=2 {
@@ -356,6 +308,8 @@ async fn a_public_issuer_leads_to_no_address_that_only_this_network_knows() {
             "device_authorization_endpoint",
             "revocation_endpoint",
             "introspection_endpoint",
+            "registration_endpoint",
+            "pushed_authorization_request_endpoint",
         ] {
             for scheme in ["http", "https"] {
                 let mut document = document(ISSUER);
@@ -399,5 +353,59 @@ async fn an_issuer_in_a_network_of_its_own_leads_there() {
             json!({ "issuer": issuer, "token_endpoint": format!("https://{host}/token") });
         let outcome = Site::new(vec![(200, document.to_string()); 3]).discover(issuer).await;
         assert_eq!(outcome.is_ok(), allowed, "{issuer} {host}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_tells_what_its_metadata_says() {
+    let mut document = document(ISSUER);
+    document["scopes_supported"] = json!(["read", "offline_access"]);
+    document["registration_endpoint"] = "https://issuer.example/register".into();
+    document["require_pushed_authorization_requests"] = true.into();
+    document["mtls_endpoint_aliases"] =
+        json!({ "token_endpoint": "https://mtls.issuer.example/token", "other": 7 });
+    let site = Site::new([(200, document.to_string())]);
+    let provider = Provider::discover_with(ISSUER, site.http()).await.unwrap().unwrap();
+    assert_eq!(provider.issuer(), ISSUER);
+    assert_eq!(provider.member("scopes_supported"), Some(&json!(["read", "offline_access"])));
+    assert_eq!(provider.member("absent"), None);
+    let registration = provider.endpoint("registration_endpoint").unwrap();
+    assert_eq!(registration.as_str(), "https://issuer.example/register");
+    assert_eq!(provider.endpoint("revocation_endpoint"), None);
+    let token = provider.mtls_endpoint("token_endpoint").unwrap();
+    assert_eq!(token.as_str(), "https://mtls.issuer.example/token");
+    assert_eq!(provider.mtls_endpoint("revocation_endpoint"), None);
+    // Clients know where they come from.
+    assert_eq!(provider.client("foo").provider().unwrap().issuer(), ISSUER);
+    assert!(OAuthClient::new("foo", "https://issuer.example/token").unwrap().provider().is_none());
+    assert_eq!(site.asked(), LOCATIONS[..1]);
+}
+
+#[tokio::test]
+async fn a_provider_without_any_metadata_is_none_and_one_whose_metadata_is_unfit_an_error() {
+    let absent = |status| (status, String::new());
+    let site = Site::new([absent(404), absent(403), absent(405)]);
+    assert!(Provider::discover_with(ISSUER, site.http()).await.unwrap().is_none());
+    assert_eq!(site.asked(), LOCATIONS);
+    for unfit in [absent(503), (200, "<html></html>".to_owned()), (302, String::new())] {
+        let note = format!("{unfit:?}");
+        let site = Site::new([absent(404), unfit, absent(404)]);
+        let error = Provider::discover_with(ISSUER, site.http()).await.unwrap_err();
+        assert!(error.is_transient(), "{note}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_alias_leads_nowhere_that_its_endpoint_may_not() {
+    for (alias, why) in [
+        ("https://169.254.169.254/token", "its address leads to a link-local network"),
+        ("http://issuer.example/token", "it is plain http"),
+        ("/token", "is not an absolute URL"),
+    ] {
+        let mut document = document(ISSUER);
+        document["mtls_endpoint_aliases"] = json!({ "token_endpoint": alias });
+        let site = Site::new(vec![(200, document.to_string()); 3]);
+        let error = Provider::discover_with(ISSUER, site.http()).await.unwrap_err();
+        assert!(error.is_config() && error.to_string().contains(why), "{alias}: {error}");
     }
 }

@@ -25,7 +25,7 @@ async fn an_assertion_is_a_way_of_authentication_and_no_other_goes_with_it() {
             assert!(error.is_config(), "{method:?}: {error}");
             assert_eq!(
                 error.to_string(),
-                "client_assertion is given as a parameter, and the client has a secret; one way of client authentication is allowed: leave OAuthClient::secret out"
+                "client_assertion is given, and the client has a secret; one way of client authentication is allowed: leave OAuthClient::secret out"
             );
         }
     }
@@ -87,7 +87,12 @@ async fn scopes_and_resources_that_none_may_be_are_not_sent() {
         assert!(error.is_config(), "{resource}: {error}");
     }
     assert_eq!(world.provider.counts().token_requests, 0);
-    for resource in ["https://a.example/?a=b", "urn:x:y", "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"] {
+    for resource in [
+        "https://a.example/?a=b",
+        "urn:x:y",
+        "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d",
+        "custom_resource",
+    ] {
         let request = app.token_request("client_credentials");
         request.extra_param("resource", resource).send().await.unwrap();
     }

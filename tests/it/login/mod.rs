@@ -5,6 +5,7 @@ mod device;
 mod implicit;
 mod loopback_example;
 mod password;
+mod pushed_request;
 
 use reqwest::header::LOCATION;
 use reqwest_oauth2::OAuthClient;

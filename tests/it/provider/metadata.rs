@@ -39,6 +39,7 @@ async fn the_document() {
         "authorization_endpoint": provider.authorize_url(),
         "token_endpoint": provider.token_url(),
         "device_authorization_endpoint": provider.device_authorization_url(),
+        "pushed_authorization_request_endpoint": provider.pushed_authorization_request_url(),
         "revocation_endpoint": provider.revocation_url(),
         "introspection_endpoint": provider.introspection_url(),
         "response_types_supported": ["code", "token"],

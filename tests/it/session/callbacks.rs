@@ -3,8 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use reqwest_oauth2::store::TokenKey;
 use reqwest_oauth2::{Error, Session, Token};
 
+use crate::faulty_store::FaultyStore;
 use crate::support::{World, pass};
 
 /// What a callback does with its session.
@@ -151,6 +153,60 @@ async fn a_grant_that_calls_back_is_given_up_when_its_time_is_over() {
         }
         if call == Call::SignOut {
             continue;
+        }
+        pass(2).await;
+        let token = session.token().await.unwrap();
+        assert!(world.provider.accepts_access_token(token.access_token()), "{call:?}");
+    }
+}
+
+/// As the one above, with a store; then the grant's mark is in it.
+#[tokio::test]
+async fn a_grant_that_calls_back_keeps_no_mark_in_the_store() {
+    for call in CALLS {
+        let world = World::new().await;
+        let store = FaultyStore::default();
+        let call_back = CallBack::new(&world, call);
+        let (inner, provider) = (call_back.clone(), world.provider.clone());
+        let grant = move || {
+            let (inner, issued) = (inner.clone(), provider.log_in());
+            async move {
+                let _ = inner.run().await;
+                Token::new(issued["access_token"].as_str().unwrap())
+            }
+        };
+        let session = world.session().grant(grant).store(store.clone(), "alice").build();
+        call_back.session.set(session.clone()).unwrap();
+        let (seconds, outcome) = bounded(&world, {
+            let session = session.clone();
+            async move { session.token().await }
+        })
+        .await;
+        let expected = match call {
+            Call::Token | Call::Refresh | Call::Shutdown => 60,
+            Call::SetToken | Call::SignOut => 0,
+        };
+        assert_eq!(seconds, expected, "{call:?}");
+        let ending = session.clone();
+        let (seconds, ended) = bounded(&world, async move { ending.shutdown().await }).await;
+        ended.unwrap();
+        // A sign-out waits for the token request under way, which is the grant that waits for it.
+        assert_eq!(seconds, if call == Call::SignOut { 60 } else { 0 }, "{call:?}");
+        let key = TokenKey::new(&world.provider.token_url(), "foo", "alice");
+        let stored = store.stored(&key).unwrap();
+        assert!(!stored.json().contains("mark"), "{call:?}");
+        match call {
+            Call::SetToken => {
+                let set = call_back.set.access_token();
+                assert_eq!(outcome.unwrap().access_token(), set);
+                assert!(stored.json().contains(set));
+            }
+            Call::SignOut => {
+                assert!(outcome.unwrap_err().is_reauthorization_required());
+                assert!(stored.json().contains("signed_out"));
+                continue;
+            }
+            _ => assert!(outcome.unwrap_err().is_timeout(), "{call:?}"),
         }
         pass(2).await;
         let token = session.token().await.unwrap();

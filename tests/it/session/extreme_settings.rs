@@ -97,10 +97,6 @@ async fn with_any_of_them_an_outage_is_an_error_in_time() {
 async fn with_any_of_them_a_store_that_hangs_is_an_error_in_time() {
     for (name, set) in ALL {
         for time in EXTREMES {
-            if name == "lease_ttl" && time == Duration::MAX {
-                // How long siblings are waited for is what was asked for.
-                continue;
-            }
             let world = World::new().await;
             let (builder, store) = stored(&world);
             store.always(Calls::All, StoreFault::HangBefore);

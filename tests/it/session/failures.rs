@@ -1,5 +1,7 @@
 //! Only the provider ends a login; other failures are tried again.
 
+use std::time::Duration;
+
 use reqwest_oauth2::testing::Fault;
 
 use crate::support::{World, ours, pass};
@@ -208,4 +210,53 @@ async fn a_renewal_that_a_new_login_has_voided_presents_no_refresh_token_again()
     assert_eq!(refresh.await.unwrap().access_token(), new_login.access_token());
     world.round_trips().await;
     assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+/// The next request may come after the provider's grace period.
+#[tokio::test]
+async fn after_an_answer_that_never_came_the_session_asks_again_by_itself() {
+    let world = World::with(|provider| provider.grace_period(Duration::from_secs(60))).await;
+    let session = world.saving().token(world.expired_token()).build();
+    // As is the second try's.
+    world.provider.fail_next(Fault::CloseAfterIssue);
+    world.provider.fail_next(Fault::CloseBeforeIssue);
+    let refresh = tokio::spawn({
+        let session = session.clone();
+        async move { session.refresh().await }
+    });
+    world.provider.wait_for_token_requests(1).await;
+    world.round_trips().await;
+    pass(1).await;
+    assert!(refresh.await.unwrap().unwrap_err().is_response_lost());
+    assert_eq!(world.provider.counts().token_requests, 2);
+
+    pass(2).await;
+    world.provider.wait_for_token_requests(3).await;
+    session.shutdown().await.unwrap();
+    assert_eq!(world.saved.count(), 1);
+    let counts = world.provider.counts();
+    assert_eq!((counts.tokens_issued, counts.reuse_detected), (2, 0));
+}
+
+/// Without a grace period the login has ended, and nobody is asked for ever.
+#[tokio::test]
+async fn a_provider_that_answers_nothing_is_asked_by_itself_three_times_more() {
+    let world = World::new().await;
+    let session = world.saving().token(world.expired_token()).build();
+    world.provider.fail_always(Fault::CloseBeforeIssue);
+    let refresh = tokio::spawn({
+        let session = session.clone();
+        async move { session.refresh().await }
+    });
+    for n in 1..=8 {
+        world.provider.wait_for_token_requests(n).await;
+        world.round_trips().await;
+        pass(if n % 2 == 1 { 1 } else { 30 }).await;
+    }
+    assert!(refresh.await.unwrap().unwrap_err().is_response_lost());
+    for _ in 0..5 {
+        pass(60).await;
+        world.round_trips().await;
+    }
+    assert_eq!(world.provider.counts().token_requests, 8);
 }

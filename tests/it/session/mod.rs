@@ -20,6 +20,7 @@ mod saving;
 mod shutdown;
 mod sign_out;
 mod single_flight;
+mod targets;
 mod timeouts;
 mod token_updates;
 mod unauthorized;

@@ -84,10 +84,45 @@ async fn any_origin_means_any() {
 async fn an_origin_that_is_none_is_an_error_that_says_how_to_write_one() {
     let world = World::new().await;
     let session = world.session().build();
-    let error = session.middleware(["https://api.example/v1"]).unwrap_err();
+    let error = session.middleware(["https://api.example/v1?a"]).unwrap_err();
     assert!(error.is_config());
     assert_eq!(
         error.to_string(),
-        "\"https://api.example/v1\" is not an origin: it has a path, a query or a fragment; give scheme, host and port only, such as https://api.example"
+        "\"https://api.example/v1?a\" is not an origin: it has a query or a fragment; give scheme, host and port, and a path if only that is meant, such as https://api.example"
     );
+}
+
+#[tokio::test]
+async fn a_token_for_a_path_goes_to_no_other_path_of_the_origin() {
+    let world = World::new().await;
+    let (tenant, origin) = (world.provider.api_url() + "/tenant-a", world.provider.origin());
+    let session = world.session().token(world.token()).build();
+    let origins = Origins::new([&tenant]).unwrap();
+    let below = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest_oauth2::redirect_policy_within(origins.clone()))
+        .build()
+        .unwrap();
+    let http = ClientBuilder::new(below).with(session.middleware(origins).unwrap()).build();
+    for (path, status) in [
+        ("/api/tenant-a", 200),
+        ("/api/tenant-a/x", 200),
+        ("/api/tenant-b", 401),
+        ("/api/tenant-ab", 401),
+        ("/api/tenant-a/../tenant-b", 401),
+        ("/api/tenant-a/..%2ftenant-b", 401),
+    ] {
+        let response = http.get(format!("{origin}{path}")).send().await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+    }
+    assert_eq!(world.provider.counts().api_without_token, 4);
+    // A redirect within the origin, out of the path.
+    let request = http.get(&tenant).header("x-redirect-to", world.provider.api_url() + "/tenant-b");
+    assert_eq!(request.send().await.unwrap().status(), 307);
+    let seen = world.provider.api_requests();
+    assert_eq!((seen.len(), seen.last().unwrap().path_and_query.as_str()), (7, "/api/tenant-a"));
+    // And one that stays below it is followed, with the token.
+    let request = http.get(&tenant).header("x-redirect-to", format!("{tenant}/x"));
+    assert!(request.send().await.unwrap_err().is_redirect());
+    assert_eq!(world.provider.counts().api_without_token, 4);
 }

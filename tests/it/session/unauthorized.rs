@@ -42,7 +42,6 @@ async fn only_where_the_challenge_permits() {
         (Some(r#"Bearer error="invalid_request""#), false),
         (Some(r#"DPoP error="use_dpop_nonce""#), false),
         (Some(r#"Bearer error="insufficient_scope", scope="a""#), false),
-        (Some(r#"Bearer error="insufficient_user_authentication", max_age=5"#), false),
         (Some(r#"Negotiate YWJj==, Bearer error="insufficient_scope""#), false),
     ] {
         let world = World::new().await;

@@ -109,15 +109,29 @@ async fn answers_that_are_cut_off_cost_one_second_try() {
 async fn ten_thousand_requests_for_a_user_who_does_not_exist_cost_one_load_a_second() {
     let service = Service::new().await;
     let sessions = service.builder().build();
-    for seconds in 1..=10 {
-        let tokens = join_all(
-            (0..1000).map(|_| async { sessions.for_user("nobody").token().await.unwrap_err() }),
-        );
-        assert!(tokens.await.iter().all(Error::is_reauthorization_required));
-        assert_eq!((service.store.loads(), service.store.swaps()), (seconds, 0));
+    let http = service.http(&sessions);
+    // Through a client, and through a session that the application asks for.
+    for through_client in [true, false] {
+        let before = service.store.loads();
+        let request = async || match through_client {
+            true => ours(&service.get(&http, "nobody").await.unwrap_err()),
+            false => sessions.for_user("nobody").token().await.unwrap_err(),
+        };
+        for seconds in 1..=10 {
+            // Not all at one instant.
+            for _ in 0..10 {
+                let errors = join_all((0..100).map(|_| request())).await;
+                assert!(errors.iter().all(Error::is_reauthorization_required));
+                tokio::time::advance(Duration::from_millis(90)).await;
+            }
+            assert_eq!(service.store.loads() - before, seconds, "{through_client}");
+            tokio::time::advance(Duration::from_millis(110)).await;
+        }
         pass(1).await;
     }
-    assert_eq!(service.world.provider.counts().token_requests, 0);
+    assert_eq!(service.store.swaps(), 0);
+    let counts = service.world.provider.counts();
+    assert_eq!((counts.token_requests, counts.api_requests), (0, 0));
 }
 
 #[tokio::test]

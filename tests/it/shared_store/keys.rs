@@ -1,7 +1,9 @@
 //! A login is identified by all that it was issued for.
 
 use reqwest_oauth2::store::FileStore;
-use reqwest_oauth2::{ClientCredentials, Error, SessionBuilder, TokenExchange, TypedToken};
+use reqwest_oauth2::{
+    ClientCredentials, Error, Session, SessionBuilder, TokenExchange, TypedToken,
+};
 
 use super::fleet::Fleet;
 use crate::support::World;
@@ -42,22 +44,28 @@ async fn one_file_serves_no_second_login_of_another_process() {
     let world = World::new().await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("token.json");
-    let of = |user: &'static str| world.session().store(FileStore::file(&file), user).build();
+    let issuer = world.provider.origin();
+    let of = |issuer: &str, user: &str| {
+        let session = Session::builder(world.app().issuer(issuer)).clock(world.clock.reader());
+        session.store(FileStore::file(&file), user).build()
+    };
     let token = world.token();
-    of("alice").set_token(token.clone()).await.unwrap();
+    of(&issuer, "alice").set_token(token.clone()).await.unwrap();
     let before = std::fs::read_to_string(&file).unwrap();
     // Another process: a `FileStore` of its own, which does not know the first key.
-    let second = of("bob");
-    let error = second.token().await.unwrap_err();
-    assert!(error.is_store() && !error.is_transient(), "{error}");
-    let source = std::error::Error::source(&error).unwrap().to_string();
-    assert!(source.contains("belongs to another login"), "{source}");
-    assert!(source.contains("in a file of its own"), "it says what to do: {source}");
-    let _ = second.set_token(world.token()).await;
-    assert!(second.save_error().unwrap().is_save());
-    assert!(second.sign_out().await.is_err());
+    for second in [of(&issuer, "bob"), of("https://other.example", "alice")] {
+        let error = second.token().await.unwrap_err();
+        assert!(error.is_store() && !error.is_transient(), "{error}");
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("belongs to another login"), "{source}");
+        assert!(source.contains("in a file of its own"), "it says what to do: {source}");
+        let _ = second.set_token(world.token()).await;
+        assert!(second.save_error().unwrap().is_save());
+        assert!(second.sign_out().await.is_err());
+        assert_eq!(world.provider.counts().token_requests, 0);
+    }
     assert_eq!(std::fs::read_to_string(&file).unwrap(), before, "the first one's is untouched");
-    assert_eq!(of("alice").token().await.unwrap().access_token(), token.access_token());
+    assert_eq!(of(&issuer, "alice").token().await.unwrap().access_token(), token.access_token());
 }
 
 #[tokio::test]

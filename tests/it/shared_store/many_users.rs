@@ -9,7 +9,7 @@ use reqwest_oauth2::store::{Record, TokenKey, TokenStore};
 use reqwest_oauth2::{Token, UserId, UserSessions, UserSessionsBuilder};
 
 use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
-use crate::support::{World, ours, pass, plain_http};
+use crate::support::{World, ours, pass, plain_http, polled};
 
 pub struct Service {
     pub world: World,
@@ -206,10 +206,70 @@ async fn a_session_with_unsaved_state_stays() {
     assert!(kept.save_error().is_some());
     pass(60).await;
     kept.shutdown().await.unwrap();
-    // Now that it is saved, it may go.
+    drop(kept);
+    // Now that it is saved, and nobody holds it, it may go.
     crowd();
     assert!(sessions.for_user("unsaved").current_token().is_none());
     assert_eq!(service.world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn a_session_that_somebody_holds_stays_and_is_waited_for() {
+    let service = Service::new().await;
+    let sessions = service.builder().max_sessions(8).idle_timeout(Duration::from_secs(600)).build();
+    service.store("alice", &service.world.expired_token()).await;
+    let held = sessions.for_user("alice");
+    for _ in 0..3 {
+        for i in 0..100 {
+            let _ = sessions.for_user(format!("user {i}"));
+        }
+        pass(600).await;
+    }
+    let hold = service.world.provider.pause_token_requests();
+    assert!(polled(1, held.token()).await.is_none());
+    drop(held);
+    service.world.provider.wait_for_token_requests(1).await;
+    let ending = tokio::spawn({
+        let sessions = sessions.clone();
+        async move { sessions.shutdown().await }
+    });
+    service.world.round_trips().await;
+    assert!(!ending.is_finished(), "its renewal is under way");
+    drop(hold);
+    ending.await.unwrap().unwrap();
+    let key = TokenKey::new(&service.world.provider.token_url(), "foo", "alice");
+    let stored = service.store.stored(&key).unwrap();
+    let token: Token = serde_json::from_str(stored.json()).unwrap();
+    assert!(service.world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    assert_eq!(service.world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn more_busy_users_than_the_bound_lose_nothing_and_make_room_afterwards() {
+    let service = Service::new().await;
+    let sessions = service.builder().max_sessions(8).build();
+    let users: Vec<String> = (0..64).map(|i| format!("user {i}")).collect();
+    for user in &users {
+        service.store(user, &service.world.expired_token()).await;
+    }
+    let hold = service.world.provider.pause_token_requests();
+    for user in &users {
+        // Nobody waits for it any more.
+        assert!(polled(1, sessions.for_user(user.as_str()).token()).await.is_none());
+    }
+    service.world.provider.wait_for_token_requests(64).await;
+    assert_eq!(sessions.loaded_sessions(), 64);
+    drop(hold);
+    sessions.shutdown().await.unwrap();
+    for user in &users {
+        let token = sessions.for_user(user.as_str()).token().await.unwrap();
+        assert!(service.world.provider.accepts_access_token(token.access_token()));
+    }
+    // The next user finds room again.
+    drop(sessions.for_user("newcomer"));
+    assert_eq!(sessions.loaded_sessions(), 8);
+    let counts = service.world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (64, 0));
 }
 
 #[tokio::test]

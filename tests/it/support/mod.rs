@@ -2,6 +2,7 @@
 //! layer.
 
 pub mod provider_requests;
+pub mod site;
 
 use std::sync::{Arc, Mutex};
 use std::task::Poll;

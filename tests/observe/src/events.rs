@@ -1,7 +1,7 @@
 //! What an operator sees: the exact events with their fields and spans, and the exact metrics.
 
 use reqwest_oauth2::store::{FileStore, MemoryStore};
-use reqwest_oauth2::testing::Fault;
+use reqwest_oauth2::testing::{DpopRules, Fault};
 use reqwest_oauth2::{Session, Token};
 use std::sync::Arc;
 use tracing::Instrument;
@@ -274,6 +274,25 @@ async fn a_401() {
             "oauth2_token_rejections_total{outcome=renewed} 1",
         ]
     );
+}
+
+#[tokio::test]
+async fn a_bearer_token_that_is_accepted_in_place_of_a_bound_one() {
+    let capture = Capture::new();
+    let _on = capture.on();
+    let mut rules = DpopRules::default();
+    rules.issues_bearer = true;
+    let world = World::with(|p| p.dpop(rules)).await;
+    let app = world.app().dpop().or_bearer().clock(world.clock.reader());
+    app.token_request("client_credentials").send().await.unwrap();
+    assert_eq!(
+        capture.events(),
+        [
+            "WARN provider_request token_not_bound",
+            "DEBUG provider_request provider_answered duration_ms=0 endpoint=token endpoint outcome=ok",
+        ]
+    );
+    assert_eq!(capture.metrics()[0], "oauth2_anomalies_total{kind=token_not_bound} 1");
 }
 
 #[tokio::test]

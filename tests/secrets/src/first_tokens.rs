@@ -1,13 +1,17 @@
 //! Each way to the first token, and what goes wrong on it.
 
 use reqwest::header::LOCATION;
-use reqwest_oauth2::testing::Fault;
-use reqwest_oauth2::{Error, OAuthClient, PendingImplicitLogin, PendingLogin, Pkce};
+use reqwest_oauth2::testing::{Fault, ProviderBuilder, ResourceDocument};
+use reqwest_oauth2::{
+    Asked, Authorize as _, BrowserLogin, Challenge, ClientMetadata, Error, OAuthClient,
+    PendingImplicitLogin, PendingLogin, Pkce, ProtectedResource, Provider, Session,
+};
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::log::Log;
 use crate::secrets::Secrets;
-use crate::support::World;
+use crate::support::{World, plain_http};
 
 const REDIRECT_URI: &str = "https://me.example/cb";
 
@@ -17,11 +21,103 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     let app = OAuthClient::discover(world.provider.issuer(), "foo").await.unwrap();
     let app = app.secret("potato").clock(world.clock.reader());
     log.show(&app);
+    log.show(app.provider().unwrap());
     authorization_code(log, secrets, &app, &world).await;
     implicit(log, secrets, &app).await;
     password(log, secrets, &app, &world).await;
     device(log, secrets, &world).await;
     discovery(log, secrets, &world).await;
+    resource(log, secrets).await;
+    resource_session(log, secrets).await;
+}
+
+/// From a bare 401 to a session, and one step up.
+async fn resource_session(log: &Log, secrets: &mut Secrets) {
+    let world = World::with(|provider| {
+        let provider = provider.protected_resource([ResourceDocument::InChallenge]);
+        provider.registration(true).require_scope("/api/admin", "admin")
+    })
+    .await;
+    let shown = log.clone();
+    let open = move |login: BrowserLogin| {
+        shown.show(&login);
+        async move {
+            let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+            let response = http.no_proxy().build().unwrap().get(login.url()).send().await.unwrap();
+            login.finish(response.headers()[LOCATION].to_str().unwrap()).await
+        }
+    };
+    let login = OAuthClient::for_resource(world.provider.api_url()).in_browser(REDIRECT_URI, open);
+    log.show(&login);
+    let hook = {
+        let (log, login) = (log.clone(), login.clone());
+        move |asked: Asked| {
+            let (log, login) = (log.clone(), login.clone());
+            async move {
+                log.show(&asked);
+                log.show(&asked.discover().await?);
+                let authorized = login.authorize(asked).await?;
+                log.show(&authorized);
+                Ok(authorized)
+            }
+        }
+    };
+    let builder = Session::on_challenge(world.provider.api_url(), hook).unwrap();
+    log.show(&builder);
+    let session = builder.clock(world.clock.reader()).build();
+    let http = plain_http();
+    let get = async |path: &str| {
+        let request = http.get(world.provider.api_url() + path).build().unwrap();
+        session.execute(&http, request).await.unwrap().status().as_u16()
+    };
+    assert_eq!((get("").await, get("/admin").await), (200, 200));
+    log.show(&session);
+    log.show(&session.api());
+    let plain = session.session().await.unwrap().unwrap();
+    secrets.plant_token(&plain.token().await.unwrap());
+    for request in world.provider.token_requests() {
+        secrets.plant("code or verifier", request.param("code").unwrap());
+        secrets.plant("code or verifier", request.param("code_verifier").unwrap());
+    }
+    // A plain session's error that asks for more.
+    let world = World::with(|provider| provider.require_scope("/api", "admin")).await;
+    let session = world.session().token(world.token()).build();
+    let request = http.get(world.provider.api_url()).build().unwrap();
+    let error = session.execute(&http, request).await.unwrap_err();
+    log.show(Error::find_in(&error).unwrap().step_up().unwrap());
+    log.show_error(&error);
+}
+
+/// From an API to a registered client.
+async fn resource(log: &Log, secrets: &mut Secrets) {
+    let open = |provider: ProviderBuilder| {
+        provider.protected_resource([ResourceDocument::InChallenge]).registration(true)
+    };
+    let world = World::with(open).await;
+    let response = plain_http().get(world.provider.api_url()).send().await.unwrap();
+    let challenge = Challenge::all(response.headers()).swap_remove(0);
+    log.show(&challenge);
+    let found = ProtectedResource::discover(response.url(), Some(&challenge)).await;
+    let resource = found.unwrap().unwrap();
+    log.show(&resource);
+    let provider = resource.provider(&world.provider.issuer()).await.unwrap().unwrap();
+    let metadata = ClientMetadata::new("My service").redirect_uri(REDIRECT_URI);
+    log.show(&metadata);
+    let registration = provider.register(&metadata).await.unwrap();
+    log.show(&registration);
+    let kept = serde_json::to_value(&registration).unwrap();
+    secrets.plant("secret of a registration", kept["client_secret"].as_str().unwrap());
+    let client = provider.registered_client(&registration).unwrap();
+    log.show(&client);
+    // The answer with the secret is no registration of this client.
+    let secret = secrets.plant("secret of another's registration", "reg-s3cret-of-another");
+    let answer = move |members: &mut Map<String, Value>| {
+        members.insert("redirect_uris".into(), serde_json::json!(["https://else.example"]));
+        members.insert("client_secret".into(), secret.clone().into());
+    };
+    let world = World::with(|provider| open(provider).registration_response(answer)).await;
+    let provider = Provider::discover(world.provider.issuer()).await.unwrap().unwrap();
+    log.show_error(&provider.register(&metadata).await.unwrap_err());
 }
 
 /// What is in a login that only the process which began it may know.

@@ -1,8 +1,10 @@
 //! Each grant, each way to authenticate, and an application's own source of tokens.
 
+use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{
     BasicEncoding, ClientAuthentication, ClientCredentials, Error, Grant, GrantContext, JwtBearer,
-    Session, Token, TokenExchange, TypedToken,
+    OAuthClient, ProviderRequest, RequestKind, RequestKinds, Session, Token, TokenExchange,
+    TypedToken,
 };
 
 use crate::log::Log;
@@ -53,7 +55,55 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     let session = world.session().token(previous).grant(Own(log.clone())).build();
     outcome(log, secrets, &session).await;
     secrets.plant("access token", "a token of our own");
+    shaped(log, secrets, &world).await;
     from_oauth2(log, secrets);
+}
+
+/// What shaped requests carry, and a response that repeats it.
+async fn shaped(log: &Log, secrets: &mut Secrets, world: &World) {
+    let param = secrets.plant("shaped parameter", "sh4ped-parameter");
+    let header = secrets.plant("shaped header", "sh4ped-header");
+    let computed = secrets.plant("computed parameter", "c0mputed-parameter");
+    let (shown, given) = (log.clone(), computed.clone());
+    let app = world
+        .app()
+        .request_param(RequestKinds::ALL, "fingerprint", &param)
+        .request_header(RequestKinds::from(RequestKind::OtherGrant), "x-api-key", &header)
+        .unwrap()
+        .shape_requests(RequestKinds::ALL, move |request: ProviderRequest| {
+            let (log, computed) = (shown.clone(), given.clone());
+            async move {
+                let request = request.param("proof", computed);
+                log.show(&request);
+                Ok(request)
+            }
+        });
+    log.show(&RequestKind::OtherGrant);
+    log.show(&RequestKinds::TOKEN);
+    log.show(&app);
+    world.provider.fail_next(Fault::Reply {
+        status: 400,
+        content_type: "text/plain".to_owned(),
+        body: format!("{param} {header} {computed}"),
+    });
+    log.show_error(&app.token_request("client_credentials").send().await.unwrap_err());
+    let assertion = secrets.plant("client assertion", "cl1ent.assertion.signed");
+    let given = assertion.clone();
+    let app = OAuthClient::new("foo", world.provider.token_url()).unwrap();
+    let app = app.client_assertion(move || {
+        let given = given.clone();
+        async move { Ok(given) }
+    });
+    log.show(&app);
+    world.provider.fail_next(Fault::Reply {
+        status: 401,
+        content_type: "application/json".to_owned(),
+        body: format!(r#"{{"error":"invalid_client","error_description":"{assertion}"}}"#),
+    });
+    log.show_error(&app.token_request("client_credentials").send().await.unwrap_err());
+    let wrong = format!("{header}\n");
+    let refused = world.app().request_header(RequestKinds::ALL, "x-api-key", wrong);
+    log.show_error(&refused.unwrap_err());
 }
 
 /// An application's grant, which sees what it is asked with.

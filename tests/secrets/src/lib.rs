@@ -8,6 +8,7 @@
 mod first_tokens;
 mod grants;
 mod header;
+mod keys;
 mod log;
 mod malformed_answers;
 mod renewals;
@@ -30,6 +31,8 @@ async fn nothing_that_is_shown_or_logged_has_a_secret() {
     renewals::run(&log, &mut secrets).await;
     malformed_answers::run(&log, &mut secrets).await;
     sign_out::run(&log, &mut secrets).await;
+    keys::run(&log, &mut secrets).await;
+    keys::bound(&log, &mut secrets).await;
     stores::run(&log, &mut secrets).await;
     types::all_were_shown(&log);
 

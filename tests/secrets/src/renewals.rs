@@ -1,10 +1,12 @@
 //! Renewals that go well, fail in every way, and echo what they were sent.
 
 use reqwest_oauth2::testing::Fault;
+use reqwest_oauth2::tower::{CloneBodies, OAuthLayer, SendOnce};
 use reqwest_oauth2::{
     HttpClient, Origins, PublicResolver, ReplayBody, RequestOptions, SentWithoutToken, Session,
     Token,
 };
+use tower_layer::Layer;
 
 use crate::log::Log;
 use crate::secrets::Secrets;
@@ -95,6 +97,15 @@ pub async fn run(log: &Log, secrets: &mut Secrets) {
     log.show(&session.middleware([world.provider.origin()]).unwrap());
     let api = session.api([world.provider.origin()]).unwrap();
     log.show(&api);
+    let layer = OAuthLayer::from(api.clone()).connected_to(world.provider.origin()).unwrap();
+    log.show(&layer);
+    let runtime = reqwest_oauth2::blocking::Runtime::new().unwrap();
+    log.show(&runtime);
+    log.show(&runtime.session(session.clone()));
+    log.show(&runtime.api(api.clone()));
+    log.show(&layer.layer("a service"));
+    log.show(&CloneBodies);
+    log.show(&SendOnce);
     log.show(&RequestOptions::new().user("alice"));
     // Of a request whose URL has the token, when nobody answers.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

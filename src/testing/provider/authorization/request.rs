@@ -5,9 +5,9 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::{AuthorizationError, Callback, Params};
-use crate::testing::provider::config::{Config, DEFAULT_SCOPE};
+use crate::testing::provider::config::{Config, DEFAULT_SCOPE, KnownClient};
 use crate::testing::provider::grants::{
-    CodeBinding, CodeChallenge, Credentials, Owner, token_json,
+    CodeBinding, CodeChallenge, Credentials, LogIn, Owner, token_json,
 };
 
 /// A request to the authorization endpoint (RFC 6749 §4.1.1 and §4.2.1).
@@ -18,6 +18,9 @@ pub(crate) struct AuthorizationRequest {
     /// The redirect URI if the request had one.
     redirect_uri: Option<String>,
     challenge: Option<CodeChallenge>,
+    /// The thumbprint of the key that the code is to be bound to (RFC 9449 §10).
+    jkt: Option<String>,
+    acr_values: String,
 }
 
 enum ResponseType {
@@ -33,18 +36,29 @@ pub(crate) enum RequestError {
 }
 
 impl AuthorizationRequest {
-    pub(crate) fn read(query: &str, config: &Config) -> Result<Self, RequestError> {
+    /// A parameter of the query; empty where it is not there.
+    pub(crate) fn param(query: &str, name: &str) -> String {
+        Query::parse(query).given(name).unwrap_or_default().to_owned()
+    }
+
+    /// `resource`: what the request must be for, if anything.
+    pub(crate) fn read(
+        query: &str,
+        client: &KnownClient,
+        resource: Option<&str>,
+        config: &Config,
+    ) -> Result<Self, RequestError> {
         let query = Query::parse(query);
         for name in ["client_id", "redirect_uri"] {
             if query.is_repeated(name) {
                 return Err(RequestError::Untrusted("The request is ambiguous."));
             }
         }
-        if query.given("client_id") != Some(&config.client.id) {
+        if query.given("client_id") != Some(&client.client.id) {
             return Err(RequestError::Untrusted("The client is not known."));
         }
         let redirect_uri = query.given("redirect_uri");
-        let Some(chosen) = config.authorization.redirect_uris.choose(redirect_uri) else {
+        let Some(chosen) = client.redirect_uris.choose(redirect_uri) else {
             return Err(RequestError::Untrusted("The redirect URI is not registered."));
         };
         let response_type = query.given("response_type");
@@ -53,6 +67,11 @@ impl AuthorizationRequest {
             state: query.given("state").map(str::to_owned),
             fragment: response_type == Some("token"),
         };
+        // RFC 8707 §2.
+        if resource.is_some_and(|resource| query.given("resource") != Some(resource)) {
+            let error = AuthorizationError::new("invalid_target", None);
+            return Err(RequestError::Denied(callback, error));
+        }
         match query.read(config) {
             Err(error) => Err(RequestError::Denied(callback, error)),
             Ok((response_type, challenge)) => Ok(Self {
@@ -61,8 +80,15 @@ impl AuthorizationRequest {
                 response_type,
                 redirect_uri: redirect_uri.map(str::to_owned),
                 challenge,
+                jkt: query.given("dpop_jkt").map(str::to_owned),
+                acr_values: query.given("acr_values").unwrap_or_default().to_owned(),
             }),
         }
+    }
+
+    /// How the user logs in.
+    pub(crate) fn log_in(&self, now: SystemTime) -> LogIn {
+        LogIn { acr_values: self.acr_values.split(' ').map(str::to_owned).collect(), at: now }
     }
 
     /// What the client gets once the user agrees: a code, or a token without a
@@ -73,13 +99,13 @@ impl AuthorizationRequest {
         config: &Config,
         now: SystemTime,
     ) -> (Callback, Params) {
-        let Self { callback, scope, redirect_uri, challenge, .. } = self;
+        let Self { callback, scope, redirect_uri, challenge, jkt, .. } = self;
         let params = match self.response_type {
             ResponseType::Code => {
                 let code = credentials.families.new_token("ac");
                 credentials.codes.insert(
                     code.clone(),
-                    CodeBinding { scope, redirect_uri, challenge },
+                    CodeBinding { scope, redirect_uri, challenge, jkt },
                     now,
                 );
                 vec![("code".to_owned(), code)]

@@ -7,6 +7,8 @@ pub(crate) struct AuthorizationConfig {
     pub(crate) require_pkce: bool,
     pub(crate) send_iss: bool,
     pub(crate) page: bool,
+    /// Requests that were not pushed are refused (RFC 9126 §5).
+    pub(crate) require_pushed: bool,
 }
 
 impl Default for AuthorizationConfig {
@@ -16,6 +18,7 @@ impl Default for AuthorizationConfig {
             require_pkce: false,
             send_iss: true,
             page: false,
+            require_pushed: false,
         }
     }
 }

@@ -1,6 +1,8 @@
 use std::fmt;
 
-/// How a client sends its secret to the token endpoint (RFC 6749 §2.3.1).
+use serde_json::{Map, Value};
+
+/// How a client proves who it is (RFC 6749 §2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthMethod {
@@ -8,6 +10,15 @@ pub enum AuthMethod {
     ClientSecretBasic,
     /// `client_secret_post`: in the body of the request.
     ClientSecretPost,
+    /// `client_secret_jwt`: an assertion that the secret signs (RFC 7523 §2.2).
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    ClientSecretJwt,
+    /// `private_key_jwt`: an assertion that the key signs of which the provider has the
+    /// public part (RFC 7523 §2.2).
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    PrivateKeyJwt,
 }
 
 impl AuthMethod {
@@ -16,6 +27,10 @@ impl AuthMethod {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            #[cfg(all(feature = "keys", feature = "testing"))]
+            Self::ClientSecretJwt => "client_secret_jwt",
+            #[cfg(all(feature = "keys", feature = "testing"))]
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 }
@@ -26,12 +41,16 @@ pub(crate) struct Client {
     pub(crate) id: String,
     /// `None` for a public client.
     pub(crate) secret: Option<String>,
+    /// The public key that verifies its assertions, as a JWK.
+    pub(crate) key: Option<Map<String, Value>>,
     pub(crate) auth_methods: Vec<AuthMethod>,
+    /// In place of a form too.
+    pub(crate) takes_json: bool,
 }
 
 impl Client {
     pub(crate) fn is_public(&self) -> bool {
-        self.secret.is_none()
+        self.secret.is_none() && self.key.is_none()
     }
 }
 
@@ -40,7 +59,9 @@ impl Default for Client {
         Self {
             id: "foo".to_owned(),
             secret: Some("potato".to_owned()),
+            key: None,
             auth_methods: vec![AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost],
+            takes_json: false,
         }
     }
 }

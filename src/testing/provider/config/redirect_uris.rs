@@ -1,5 +1,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use serde_json::Value;
+
 /// The registered redirect URIs (RFC 6749 §3.1.2.2).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RedirectUris(Vec<String>);
@@ -7,6 +9,13 @@ pub(crate) struct RedirectUris(Vec<String>);
 impl RedirectUris {
     pub(crate) fn register(&mut self, uri: String) {
         self.0.push(uri);
+    }
+
+    /// Those of a registration; `None` where they are no list of texts.
+    pub(crate) fn read(uris: Option<&Value>) -> Option<Self> {
+        let Some(uris) = uris else { return Some(Self::default()) };
+        let text = |uri: &Value| uri.as_str().map(str::to_owned);
+        uris.as_array()?.iter().map(text).collect::<Option<_>>().map(Self)
     }
 
     /// The URI to redirect to: the requested one if it is registered, or else

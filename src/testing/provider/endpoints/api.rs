@@ -1,12 +1,12 @@
 use http::header::{LOCATION, WWW_AUTHENTICATE};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 
 use crate::testing::provider::faults::delay;
 use crate::testing::provider::http::{CloseConnection, ResponseBody, drain, response};
 use crate::testing::provider::recorded::RecordedApiRequest;
-use crate::testing::provider::state::{ApiDecision, Challenge, Shared};
+use crate::testing::provider::state::{ApiDecision, Shared};
 
 /// How much of an API request's body is recorded.
 const KEPT_BODY: usize = 64 * 1024;
@@ -20,11 +20,15 @@ pub(crate) async fn endpoint(
     let body = drain(body, KEPT_BODY).await.map_err(|_| CloseConnection)?;
     let request = RecordedApiRequest::new(&head, body);
     let members = json!({ "ok": true, "path": request.path() });
-    let decision = shared.api_arrived(request);
+    let (decision, headers) = shared.api_arrived(request);
     delay(shared.config.api_delay).await;
     shared.api_gate.pass().await;
-    Ok(match decision {
-        ApiDecision::Rejected(challenge) => reject(challenge),
+    let mut response = match decision {
+        ApiDecision::Rejected(status, challenge) => {
+            let mut response = response::empty(status);
+            response.headers_mut().extend(challenge.map(|value| (WWW_AUTHENTICATE, value)));
+            response
+        }
         ApiDecision::Accepted => match head.headers.remove("x-redirect-to") {
             Some(location) => {
                 let mut response = response::empty(StatusCode::TEMPORARY_REDIRECT);
@@ -33,16 +37,7 @@ pub(crate) async fn endpoint(
             }
             None => response::json(StatusCode::OK, &members),
         },
-    })
-}
-
-fn reject(challenge: Challenge) -> Response<ResponseBody> {
-    let mut response = response::empty(StatusCode::UNAUTHORIZED);
-    let value = match challenge {
-        Challenge::InvalidToken => HeaderValue::from_static(r#"Bearer error="invalid_token""#),
-        Challenge::Custom(value) => value,
-        Challenge::Absent => return response,
     };
-    response.headers_mut().insert(WWW_AUTHENTICATE, value);
-    response
+    response.headers_mut().extend(headers);
+    Ok(response)
 }

@@ -39,9 +39,37 @@ enum Outcome {
 }
 
 fn decide(shared: &Shared, query: &str, decision: UserDecision) -> Outcome {
+    let form_query = query;
     let denied =
         |callback, error: AuthorizationError| Outcome::Callback(callback, error.into_params());
-    let request = match AuthorizationRequest::read(query, &shared.config) {
+    {
+        let mut state = shared.lock();
+        state.authorization_requests.push(query.to_owned());
+        shared.count(&state, |counts| counts.authorizations += 1);
+    }
+    let client_id = AuthorizationRequest::param(query, "client_id");
+    let request_uri = AuthorizationRequest::param(query, "request_uri");
+    let pushed;
+    let query = if request_uri.is_empty() {
+        if shared.config.authorization.require_pushed {
+            return Outcome::Page(html::error("The request was not pushed."));
+        }
+        query
+    } else {
+        let stays = matches!(decision, UserDecision::Open(_));
+        let now = shared.config.clock.now();
+        let mut state = shared.lock();
+        let Some(found) = state.credentials.pushed.take(&request_uri, &client_id, stays, now)
+        else {
+            return Outcome::Page(html::error("The pushed request is not known."));
+        };
+        pushed = found;
+        &pushed
+    };
+    let client = shared.client(&client_id);
+    let resource = shared.config.resource.required.then(|| shared.api_url());
+    let request = AuthorizationRequest::read(query, &client, resource.as_deref(), &shared.config);
+    let request = match request {
         Ok(request) => request,
         Err(RequestError::Untrusted(why)) => return Outcome::Page(html::error(why)),
         Err(RequestError::Denied(callback, error)) => return denied(callback, error),
@@ -53,12 +81,16 @@ fn decide(shared: &Shared, query: &str, decision: UserDecision) -> Outcome {
             denied(request.callback, AuthorizationError::new("access_denied", None))
         }
         (None, UserDecision::Open(message)) => {
-            Outcome::Page(html::log_in(query, &shared.config.client.id, &request.scope, message))
+            Outcome::Page(html::log_in(form_query, &client.client.id, &request.scope, message))
         }
         (None, UserDecision::Allow) => {
             let now = shared.config.clock.now();
-            let credentials = &mut shared.lock().credentials;
-            let (callback, params) = request.grant(credentials, &shared.config, now);
+            let mut state = shared.lock();
+            let log_in = request.log_in(now);
+            let (callback, params) = request.grant(&mut state.credentials, &shared.config, now);
+            if let Some((_, code)) = params.iter().find(|(name, _)| name == "code") {
+                state.log_ins.began(code, log_in);
+            }
             Outcome::Callback(callback, params)
         }
     }

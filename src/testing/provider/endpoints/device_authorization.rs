@@ -16,7 +16,9 @@ pub(crate) async fn endpoint(
     let Some(request) = receive_form(request).await? else {
         return Ok(response::method_not_allowed("POST"));
     };
-    Ok(match shared.config.client.admit(&request) {
+    shared.lock().device_requests.push(request.clone());
+    let admitted = shared.admit(&request).and_then(|_| shared.check_resource(&request));
+    Ok(match admitted {
         Ok(()) => begin(shared, &request),
         Err(error) => oauth_response::refused(error),
     })

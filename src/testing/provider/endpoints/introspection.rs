@@ -31,7 +31,7 @@ pub(crate) async fn endpoint(
 }
 
 fn introspect(shared: &Shared, request: &RecordedTokenRequest) -> Result<Value, OAuthError> {
-    shared.config.client.admit(request)?;
+    shared.admit(request)?;
     let token = request.required("token")?;
     let now = shared.config.clock.now();
     let state = shared.lock();
@@ -51,7 +51,10 @@ fn describe(live: &Live<'_>, config: &Config) -> Value {
         Owner::Client => members["sub"] = json!(client),
     }
     if live.is_access {
-        members["token_type"] = json!("Bearer");
+        members["token_type"] = json!(if live.jkt.is_some() { "DPoP" } else { "Bearer" });
+    }
+    if let Some(jkt) = live.jkt {
+        members["cnf"] = json!({ "jkt": jkt });
     }
     if let Some(expires) = live.expires {
         let since = expires.duration_since(UNIX_EPOCH).unwrap_or_default();

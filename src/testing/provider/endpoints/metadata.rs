@@ -2,7 +2,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use crate::testing::provider::config::Client;
+use crate::testing::provider::config::Config;
 use crate::testing::provider::faults::apply;
 use crate::testing::provider::grants::grant_type;
 use crate::testing::provider::http::{CloseConnection, ResponseBody, drain, response};
@@ -38,6 +38,7 @@ fn document(shared: &Shared) -> Value {
         "authorization_endpoint": at("/authorize"),
         "token_endpoint": at("/token"),
         "device_authorization_endpoint": at("/device_authorization"),
+        "pushed_authorization_request_endpoint": at("/par"),
         "revocation_endpoint": at("/revoke"),
         "introspection_endpoint": at("/introspect"),
         "response_types_supported": ["code", "token"],
@@ -52,18 +53,29 @@ fn document(shared: &Shared) -> Value {
             grant_type::TOKEN_EXCHANGE,
         ],
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": methods(&shared.config.client),
+        "token_endpoint_auth_methods_supported": methods(&shared.config),
         "authorization_response_iss_parameter_supported": shared.config.authorization.send_iss,
     });
+    if shared.config.authorization.require_pushed {
+        document["require_pushed_authorization_requests"] = json!(true);
+    }
+    if shared.config.registration.open {
+        document["registration_endpoint"] = json!(at("/register"));
+    }
+    if !shared.config.registration.documents.is_empty() {
+        document["client_id_metadata_document_supported"] = json!(true);
+    }
     if let (Some(edit), Value::Object(members)) = (&shared.config.metadata.edit, &mut document) {
         edit(members);
     }
     document
 }
 
-fn methods(client: &Client) -> Vec<&'static str> {
-    if client.is_public() {
-        return vec!["none"];
-    }
-    client.auth_methods.iter().map(|method| method.name()).collect()
+/// Those of the configured client, and `none` where others may come.
+fn methods(config: &Config) -> Vec<&'static str> {
+    let (client, registration) = (&config.client, &config.registration);
+    let methods = client.auth_methods.iter().map(|method| method.name());
+    let methods: Vec<_> = methods.filter(|_| !client.is_public()).collect();
+    let open = client.is_public() || registration.open || !registration.documents.is_empty();
+    methods.into_iter().chain(open.then_some("none")).collect()
 }

@@ -6,5 +6,8 @@ pub(crate) mod device_authorization;
 pub(crate) mod introspection;
 pub(crate) mod metadata;
 mod oauth_response;
+pub(crate) mod pushed_authorization;
+pub(crate) mod registration;
+pub(crate) mod resource_metadata;
 pub(crate) mod revocation;
 pub(crate) mod token;

@@ -37,7 +37,7 @@ pub(crate) async fn endpoint(
 }
 
 fn revoke(shared: &Shared, request: &RecordedTokenRequest) -> Result<(), OAuthError> {
-    shared.config.client.admit(request)?;
+    shared.admit(request)?;
     let token = request.required("token")?;
     shared.lock().credentials.families.revoke(token);
     Ok(())

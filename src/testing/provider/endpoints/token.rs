@@ -19,7 +19,13 @@ pub(crate) async fn endpoint(
     let fault = shared.token_arrived(&request);
     shared.token_gate.pass().await;
     delay(shared.config.token_delay).await;
-    let serve = || oauth_response::token(issue(shared, &request), &shared.config);
+    let serve = || {
+        let outcome = issue(shared, &request);
+        let error = outcome.as_ref().err().copied();
+        let mut response = oauth_response::token(outcome, &shared.config);
+        response.headers_mut().extend(shared.token_headers(&request, error));
+        response
+    };
     match fault {
         None => Ok(serve()),
         Some(fault) => apply(fault, serve).await,
@@ -29,11 +35,32 @@ pub(crate) async fn endpoint(
 /// Serves a token request and counts the outcome.
 fn issue(shared: &Shared, request: &RecordedTokenRequest) -> Result<Issued, OAuthError> {
     let now = shared.config.clock.now();
-    let grant = Grant::read(request, &shared.config)?;
+    let is_judged_last = request.given("refresh_token").is_some() && shared.consumes_first();
+    let mut jkt = None;
+    if !is_judged_last {
+        jkt = shared.judge_token_request(&mut shared.lock(), request)?;
+    }
+    let client = shared.admit(request)?;
+    shared.check_resource(request)?;
+    let grant = Grant::read(request, &client, &shared.config)?;
     let is_refresh = matches!(grant, Grant::RefreshToken { .. });
     let mut state = shared.lock();
+    if grant.key(&state.credentials, &client).is_some_and(|key| Some(key) != jkt.as_deref()) {
+        return Err(OAuthError::InvalidGrant);
+    }
     let State { credentials, faults, .. } = &mut *state;
-    let outcome = grant.serve(credentials, &mut faults.slow_downs, &shared.config, now);
+    let mut outcome = grant.serve(credentials, &mut faults.slow_downs, &shared.config, now);
+    if is_judged_last {
+        jkt = shared.judge_token_request(&mut state, request)?;
+    }
+    if let Ok(issued) = &mut outcome {
+        if let Some(code) = request.given("code") {
+            state.log_ins.redeemed(code, issued.family);
+        }
+        let jkt = shared.bound_to(&state, jkt);
+        issued.shows_key = shared.shows_key(&state);
+        state.credentials.families.bind(issued, jkt);
+    }
     shared.count(&state, |counts| match outcome {
         Ok(_) => {
             counts.tokens_issued += 1;

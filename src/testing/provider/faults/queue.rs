@@ -17,7 +17,9 @@ pub(crate) struct FaultQueue {
     pub(crate) slow_downs: u32,
     pub(crate) revocations: VecDeque<RevocationFault>,
     pub(crate) introspections: VecDeque<String>,
+    pub(crate) pushed_requests: VecDeque<Fault>,
     pub(crate) metadata: Option<Fault>,
+    pub(crate) resource_metadata: Option<Fault>,
 }
 
 /// How the revocation endpoint fails for one request (RFC 7009 §2.2.1).

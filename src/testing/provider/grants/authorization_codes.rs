@@ -24,6 +24,8 @@ pub(crate) struct CodeBinding {
     /// `None` if the authorization request had none.
     pub(crate) redirect_uri: Option<String>,
     pub(crate) challenge: Option<CodeChallenge>,
+    /// The thumbprint of the key that proofs must be made with (RFC 9449 §10).
+    pub(crate) jkt: Option<String>,
 }
 
 /// An authorization code as a token request presents it (RFC 6749 §4.1.3).
@@ -34,6 +36,11 @@ pub(crate) struct PresentedCode<'a> {
 }
 
 impl AuthorizationCodes {
+    /// The thumbprint of the key that a code is bound to.
+    pub(crate) fn key_of(&self, code: &str) -> Option<&str> {
+        self.0.get(code)?.terms.jkt.as_deref()
+    }
+
     pub(crate) fn insert(&mut self, code: String, terms: CodeBinding, now: SystemTime) {
         let expires = now.checked_add(LIFETIME);
         self.0.insert(code, Code { terms, expires, family: None });

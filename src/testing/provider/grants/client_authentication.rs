@@ -11,13 +11,19 @@ use crate::testing::provider::recorded::RecordedTokenRequest;
 impl Client {
     /// Checks the form of `request`, then who sent it.
     pub(crate) fn admit(&self, request: &RecordedTokenRequest) -> Result<(), OAuthError> {
-        if !request.is_form() || request.has_repeated_param() {
-            return Err(OAuthError::InvalidRequest);
-        }
+        self.admit_form(request)?;
         self.authenticate(request)
     }
 
-    fn allows(&self, method: AuthMethod) -> bool {
+    pub(super) fn admit_form(&self, request: &RecordedTokenRequest) -> Result<(), OAuthError> {
+        let is_readable = request.is_form() || (self.takes_json && request.is_json());
+        if !is_readable || request.has_repeated_param() {
+            return Err(OAuthError::InvalidRequest);
+        }
+        Ok(())
+    }
+
+    pub(super) fn allows(&self, method: AuthMethod) -> bool {
         self.auth_methods.contains(&method)
     }
 
@@ -39,9 +45,15 @@ impl Client {
                 let right = known && secret.unwrap_or_default() == expected;
                 self.allows(AuthMethod::ClientSecretPost) && right
             }
-            None => known && secret.is_none(),
+            None => known && self.is_public() && secret.is_none(),
         })
     }
+}
+
+/// The client that the request says it is of.
+pub(crate) fn named_client(request: &RecordedTokenRequest) -> Option<String> {
+    let of_header = request.authorization.as_deref().and_then(basic).map(|(id, _)| id);
+    of_header.or_else(|| request.given("client_id").map(str::to_owned))
 }
 
 fn accept(ok: bool) -> Result<(), OAuthError> {

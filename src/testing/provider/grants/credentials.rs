@@ -1,4 +1,4 @@
-use super::{AuthorizationCodes, DeviceCodes, TokenFamilies};
+use super::{AuthorizationCodes, DeviceCodes, PushedRequests, TokenFamilies};
 
 /// All that has been issued so far.
 #[derive(Default)]
@@ -6,4 +6,5 @@ pub(crate) struct Credentials {
     pub(crate) families: TokenFamilies,
     pub(crate) codes: AuthorizationCodes,
     pub(crate) devices: DeviceCodes,
+    pub(crate) pushed: PushedRequests,
 }

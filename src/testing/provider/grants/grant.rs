@@ -1,9 +1,9 @@
 use std::time::SystemTime;
 
 use super::{
-    Credentials, Issued, OAuthError, Owner, PresentedCode, TokenExchange, grant_type, user,
+    Asked, Credentials, Issued, OAuthError, Owner, PresentedCode, TokenExchange, grant_type, user,
 };
-use crate::testing::provider::config::{Config, DEFAULT_SCOPE};
+use crate::testing::provider::config::{Client, Config, DEFAULT_SCOPE};
 use crate::testing::provider::recorded::RecordedTokenRequest;
 
 /// What a token request presents.
@@ -12,7 +12,7 @@ pub(crate) enum Grant<'a> {
     DeviceCode(&'a str),
     RefreshToken {
         token: &'a str,
-        scope: Option<&'a str>,
+        asked: Asked<'a>,
     },
     TokenExchange(TokenExchange<'a>),
     /// What is settled without looking at earlier tokens.
@@ -24,13 +24,24 @@ pub(crate) enum Grant<'a> {
 }
 
 impl<'a> Grant<'a> {
-    /// Reads a token request: checks its form, then the client, then what can be
-    /// told of the grant without the state.
+    /// The thumbprint of the key that what is presented is bound to.
+    pub(crate) fn key<'b>(&self, credentials: &'b Credentials, client: &Client) -> Option<&'b str> {
+        match self {
+            Self::AuthorizationCode(presented) => credentials.codes.key_of(presented.code),
+            // RFC 9449 §5: the refresh tokens of confidential clients are bound to the client already.
+            Self::RefreshToken { token, .. } if client.is_public() => {
+                credentials.families.key_of_refresh(token)
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads what can be told of a token request of this client without the state.
     pub(crate) fn read(
         request: &'a RecordedTokenRequest,
+        client: &Client,
         config: &Config,
     ) -> Result<Self, OAuthError> {
-        config.client.admit(request)?;
         let scope = request.given("scope");
         let new = |owner, with_refresh| {
             Ok(Self::New { scope: scope.unwrap_or(DEFAULT_SCOPE), owner, with_refresh })
@@ -43,10 +54,11 @@ impl<'a> Grant<'a> {
             })),
             grant_type::DEVICE_CODE => Ok(Self::DeviceCode(request.required("device_code")?)),
             grant_type::REFRESH_TOKEN => {
-                Ok(Self::RefreshToken { token: request.required("refresh_token")?, scope })
+                let asked = Asked { scope, resources: request.resources().collect() };
+                Ok(Self::RefreshToken { token: request.required("refresh_token")?, asked })
             }
             // RFC 6749 §4.4: only for confidential clients.
-            grant_type::CLIENT_CREDENTIALS if config.client.is_public() => {
+            grant_type::CLIENT_CREDENTIALS if client.is_public() => {
                 Err(OAuthError::UnauthorizedClient)
             }
             grant_type::CLIENT_CREDENTIALS => new(Owner::Client, config.client_credentials_refresh),
@@ -82,14 +94,14 @@ impl<'a> Grant<'a> {
         config: &Config,
         now: SystemTime,
     ) -> Result<Issued, OAuthError> {
-        let Credentials { families, codes, devices } = credentials;
+        let Credentials { families, codes, devices, .. } = credentials;
         match self {
             Self::AuthorizationCode(presented) => codes.redeem(&presented, families, config, now),
             Self::DeviceCode(code) => {
                 let scope = devices.poll(code, slow_downs, &config.device, now)?;
                 Ok(families.begin(scope, Owner::User, true, config, now))
             }
-            Self::RefreshToken { token, scope } => families.refresh(token, scope, config, now),
+            Self::RefreshToken { token, asked } => families.refresh(token, &asked, config, now),
             Self::TokenExchange(exchange) => exchange.serve(families, config, now),
             Self::New { scope, owner, with_refresh } => {
                 Ok(families.begin(scope, owner, with_refresh, config, now))

@@ -2,8 +2,8 @@ use http::StatusCode;
 
 use crate::testing::provider::recorded::RecordedTokenRequest;
 
-/// Why the token endpoint refused a request (RFC 6749 §5.2, RFC 8628 §3.5 and
-/// RFC 8693 §2.2.2).
+/// Why the token endpoint refused a request (RFC 6749 §5.2, RFC 8628 §3.5,
+/// RFC 8693 §2.2.2 and RFC 9449 §5 and §8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OAuthError {
     InvalidRequest,
@@ -19,6 +19,10 @@ pub(crate) enum OAuthError {
     SlowDown,
     AccessDenied,
     ExpiredToken,
+    #[cfg_attr(not(all(feature = "keys", feature = "testing")), allow(dead_code))]
+    InvalidDpopProof,
+    #[cfg_attr(not(all(feature = "keys", feature = "testing")), allow(dead_code))]
+    UseDpopNonce,
 }
 
 impl OAuthError {
@@ -35,6 +39,8 @@ impl OAuthError {
             Self::SlowDown => "slow_down",
             Self::AccessDenied => "access_denied",
             Self::ExpiredToken => "expired_token",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
         }
     }
 

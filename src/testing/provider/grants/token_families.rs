@@ -15,6 +15,12 @@ pub(crate) enum Owner {
     Client,
 }
 
+/// What a refresh asks for (RFC 6749 §6 and RFC 8707 §2.2).
+pub(crate) struct Asked<'a> {
+    pub(crate) scope: Option<&'a str>,
+    pub(crate) resources: Vec<&'a str>,
+}
+
 /// What one successful grant gave to the client.
 #[derive(Clone)]
 pub(crate) struct Issued {
@@ -25,14 +31,21 @@ pub(crate) struct Issued {
     pub(crate) family: usize,
     /// Whether this answers a token exchange (RFC 8693).
     pub(crate) exchanged: bool,
+    /// The thumbprint of the key that they are bound to (RFC 9449 §6).
+    pub(crate) jkt: Option<String>,
+    /// Whether the response says so.
+    pub(crate) shows_key: bool,
 }
 
 /// A token that is accepted now.
 pub(crate) struct Live<'a> {
     pub(crate) is_access: bool,
+    pub(crate) family: usize,
     pub(crate) scope: &'a str,
     pub(crate) owner: Owner,
     pub(crate) expires: Option<SystemTime>,
+    /// The thumbprint of the key that it is bound to.
+    pub(crate) jkt: Option<&'a str>,
 }
 
 /// Every token issued so far.
@@ -50,14 +63,19 @@ struct Family {
     current: Option<String>,
     scope: String,
     owner: Owner,
+    /// The thumbprint of the key that its refresh tokens are bound to, for a public client.
+    jkt: Option<String>,
     revoked: bool,
 }
 
 struct AccessToken {
     family: usize,
     scope: String,
+    /// What a refresh asked for.
+    resources: Vec<String>,
     /// `None` if the lifetime is beyond what the clock can tell.
     expires: Option<SystemTime>,
+    jkt: Option<String>,
 }
 
 struct RefreshToken {
@@ -81,14 +99,17 @@ impl TokenFamilies {
             current: current.clone(),
             scope: scope.to_owned(),
             owner,
+            jkt: None,
             revoked: false,
         });
         Issued {
-            access_token: self.new_access(family, scope, config, now),
+            access_token: self.new_access(family, scope, &[], config, now),
             refresh_token: current,
             scope: scope.to_owned(),
             family,
             exchanged: false,
+            jkt: None,
+            shows_key: false,
         }
     }
 
@@ -96,7 +117,7 @@ impl TokenFamilies {
     pub(crate) fn refresh(
         &mut self,
         token: &str,
-        scope: Option<&str>,
+        asked: &Asked<'_>,
         config: &Config,
         now: SystemTime,
     ) -> Result<Issued, OAuthError> {
@@ -116,7 +137,7 @@ impl TokenFamilies {
                 return Err(OAuthError::ReuseDetected);
             }
         }
-        let scope = narrowed(&family.scope, scope)?.to_owned();
+        let scope = config.targets.judge(asked, &family.scope)?.to_owned();
         let mut refresh_token = None;
         if entry.retired.is_some() {
             refresh_token.clone_from(&family.current);
@@ -128,12 +149,41 @@ impl TokenFamilies {
             }
             refresh_token = Some(next);
         }
-        let access_token = self.new_access(index, &scope, config, now);
-        Ok(Issued { access_token, refresh_token, scope, family: index, exchanged: false })
+        let access_token = self.new_access(index, &scope, &asked.resources, config, now);
+        Ok(Issued {
+            access_token,
+            refresh_token,
+            scope,
+            family: index,
+            exchanged: false,
+            jkt: None,
+            shows_key: false,
+        })
+    }
+
+    /// Binds what was issued to the key with this thumbprint.
+    pub(crate) fn bind(&mut self, issued: &mut Issued, jkt: Option<String>) {
+        if let Some(token) = self.access.get_mut(&issued.access_token) {
+            token.jkt.clone_from(&jkt);
+        }
+        if let Some(family) = self.families.get_mut(issued.family) {
+            family.jkt.clone_from(&jkt);
+        }
+        issued.jkt = jkt;
+    }
+
+    /// The thumbprint of the key that a refresh token is bound to.
+    pub(crate) fn key_of_refresh(&self, token: &str) -> Option<&str> {
+        self.families.get(self.refresh.get(token)?.family)?.jkt.as_deref()
     }
 
     pub(crate) fn accepts_access(&self, token: &str, now: SystemTime) -> bool {
         self.live(token, now).is_some_and(|live| live.is_access)
+    }
+
+    /// Which resources an access token was asked for.
+    pub(crate) fn resources(&self, token: &str) -> Vec<String> {
+        self.access.get(token).map(|entry| entry.resources.clone()).unwrap_or_default()
     }
 
     pub(crate) fn accepts_refresh(&self, token: &str) -> bool {
@@ -142,14 +192,15 @@ impl TokenFamilies {
 
     /// What is known of an access or a refresh token that is accepted now.
     pub(crate) fn live(&self, token: &str, now: SystemTime) -> Option<Live<'_>> {
-        let Some(AccessToken { family, scope, expires }) = self.access.get(token) else {
+        let Some(AccessToken { family, scope, expires, jkt, .. }) = self.access.get(token) else {
             return self.live_refresh(token);
         };
         if expires.is_some_and(|expires| expires <= now) {
             return None;
         }
         let owner = self.live_family(*family)?.owner;
-        Some(Live { is_access: true, scope, owner, expires: *expires })
+        let (family, jkt) = (*family, jkt.as_deref());
+        Some(Live { is_access: true, family, scope, owner, expires: *expires, jkt })
     }
 
     /// Revokes a refresh token with its family, or an access token alone
@@ -181,7 +232,9 @@ impl TokenFamilies {
     fn live_refresh(&self, token: &str) -> Option<Live<'_>> {
         let entry = self.refresh.get(token).filter(|entry| entry.retired.is_none())?;
         let family = self.live_family(entry.family)?;
-        Some(Live { is_access: false, scope: &family.scope, owner: family.owner, expires: None })
+        let Family { scope, owner, jkt, .. } = family;
+        let (family, owner, jkt) = (entry.family, *owner, jkt.as_deref());
+        Some(Live { is_access: false, family, scope, owner, expires: None, jkt })
     }
 
     fn live_family(&self, family: usize) -> Option<&Family> {
@@ -192,12 +245,15 @@ impl TokenFamilies {
         &mut self,
         family: usize,
         scope: &str,
+        resources: &[&str],
         config: &Config,
         now: SystemTime,
     ) -> String {
         let token = self.new_token("at");
         let expires = now.checked_add(config.lifetime);
-        self.access.insert(token.clone(), AccessToken { family, scope: scope.to_owned(), expires });
+        let resources = resources.iter().map(|resource| (*resource).to_owned()).collect();
+        let entry = AccessToken { family, scope: scope.to_owned(), resources, expires, jkt: None };
+        self.access.insert(token.clone(), entry);
         token
     }
 
@@ -215,13 +271,4 @@ impl TokenFamilies {
         let random = URL_SAFE_NO_PAD.encode(random);
         format!("{kind}-{}-{random}", self.serial)
     }
-}
-
-/// The requested scope, which must be within the granted one.
-fn narrowed<'a>(granted: &'a str, requested: Option<&'a str>) -> Result<&'a str, OAuthError> {
-    let Some(requested) = requested else {
-        return Ok(granted);
-    };
-    let within = |scope| granted.split(' ').any(|other| other == scope);
-    if requested.split(' ').all(within) { Ok(requested) } else { Err(OAuthError::InvalidScope) }
 }

@@ -1,0 +1,91 @@
+//! `Api`: requests that block.
+
+use std::fmt;
+use std::panic::resume_unwind;
+use std::thread;
+
+use http::Extensions;
+use reqwest::blocking::{Client, Request, Response};
+use tokio::runtime::Handle;
+
+use super::blocking_stack::BlockingClient;
+use super::runtime::Runtime;
+use crate::error::Error;
+use crate::request::{self, RequestError, RequestOptions};
+
+/// An API that takes a session's token, for `reqwest::blocking`; from
+/// [`Runtime::api`](super::Runtime::api), or from [`Session::api`](super::Session::api).
+///
+/// What it does for a request is said at [`Api`](crate::Api). Different from there is:
+///
+/// - A body that is a reader is sent once: its 401 is returned, and the next request renews.
+///   [`ReplayBody`](crate::ReplayBody) is for async bodies alone.
+/// - With [`query_parameter`](crate::Api::query_parameter) the response's URL shows the token.
+#[derive(Clone)]
+pub struct Api {
+    api: request::Api,
+    runtime: Runtime,
+}
+
+impl Api {
+    pub(super) fn new(api: request::Api, runtime: Runtime) -> Self {
+        Self { api, runtime }
+    }
+
+    /// Sends the request.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::Token`] for those of the renewal, and those of [`Runtime::block_on`];
+    /// [`RequestError::Send`] for those of `http`.
+    pub fn execute(&self, http: &Client, request: Request) -> Result<Response, RequestError> {
+        self.send(http, request, Extensions::new())
+    }
+
+    /// As [`execute`](Self::execute), for a request that is different.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute).
+    pub fn execute_with(
+        &self,
+        http: &Client,
+        request: Request,
+        options: RequestOptions,
+    ) -> Result<Response, RequestError> {
+        let mut extensions = Extensions::new();
+        extensions.insert(options);
+        self.send(http, request, extensions)
+    }
+
+    fn send(
+        &self,
+        http: &Client,
+        request: Request,
+        extensions: Extensions,
+    ) -> Result<Response, RequestError> {
+        let send = || {
+            let client = BlockingClient(http);
+            let run = request::Api::run(&self.api, request, extensions, client, |error| error);
+            self.runtime.block_on(run)
+        };
+        if Handle::try_current().is_err() {
+            return send();
+        }
+        self.runtime.expect_another_thread()?;
+        // reqwest::blocking panics on a thread that async code runs on.
+        thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, send) {
+            Ok(sending) => sending.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(error) => Err(Error::config(format!(
+                "a request that blocks needs a thread within async code, and there is none: {error}"
+            ))
+            .into()),
+        })
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Api").field(&self.api).finish()
+    }
+}

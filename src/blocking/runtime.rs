@@ -1,0 +1,160 @@
+//! `Runtime`: a thread that drives sockets, timers and renewals for those who wait.
+//!
+//! # Concurrency
+//!
+//! - A call polls its future on the thread of its caller, who parks until it is woken. What the future spawns
+//!   (renewals, saves) runs on the runtime's thread, as do its sockets and timers. So a renewal goes on
+//!   whatever becomes of its caller.
+//! - A call never takes the caller's own runtime, if there is one: it works there too, and blocks that thread
+//!   for as long as it takes.
+//! - One thread cannot wait for itself: on the runtime's own thread (in a saver, a grant or a future of
+//!   [`tokio::spawn`]) a call is an error, and an end does not wait.
+//! - The thread ends with the last handle, which waits for that. It drops what is still under way, so a
+//!   session's handle waits for its session first.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle, Thread};
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+use super::{Api, Session};
+use crate::error::Error;
+use crate::{request, session};
+
+/// A Tokio runtime with a thread of its own, for programs without async. Cheap to clone; clones are the same
+/// runtime. The thread ends with the last of them, and of the sessions made with it.
+///
+/// Its calls work in async code too, where they block the thread that they are called on; use
+/// [`Session`](crate::Session) there.
+#[derive(Clone)]
+pub struct Runtime(Arc<Driving>);
+
+struct Driving {
+    handle: Handle,
+    /// Both are there until the end.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Runtime {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// The operating system gives no thread, or nothing to wait for sockets with.
+    pub fn new() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::Builder::new().name("reqwest-oauth2".into()).spawn(move || {
+            // Either way the last handle is gone.
+            let _ = runtime.block_on(stopped);
+            runtime.shutdown_background();
+        })?;
+        Ok(Self(Arc::new(Driving { handle, stop: Some(stop), thread: Some(thread) })))
+    }
+
+    /// Waits for a future: for logins, discovery, [`UserSessions`](crate::UserSessions), and all that has no
+    /// method here.
+    ///
+    /// ```no_run
+    /// # fn f(runtime: reqwest_oauth2::blocking::Runtime) -> Result<(), reqwest_oauth2::Error> {
+    /// use reqwest_oauth2::OAuthClient;
+    ///
+    /// let app = runtime.block_on(OAuthClient::discover("https://accounts.example", "my-tool"))?;
+    /// let mut login = runtime.block_on(app.device_authorization().begin())?;
+    /// println!("open {} and type in {}", login.verification_uri(), login.user_code());
+    /// let token = runtime.block_on(login.wait())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the future; [`Error::is_config`] on the runtime's own thread, as in a saver.
+    pub fn block_on<T, E: From<Error>>(
+        &self,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        self.expect_another_thread()?;
+        let _entered = self.0.handle.enter();
+        let mut future = pin!(future);
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
+                return result;
+            }
+            thread::park();
+        }
+    }
+
+    /// The session, for calls that block. Its renewals run here.
+    #[must_use]
+    pub fn session(&self, session: session::Session) -> Session {
+        Session::new(session, self.clone())
+    }
+
+    /// The API, for requests that block: one with listed origins, with a rule of its own, or for many users.
+    #[must_use]
+    pub fn api(&self, api: request::Api) -> Api {
+        Api::new(api, self.clone())
+    }
+
+    /// Whether whoever blocks here does not keep the runtime from running.
+    pub(super) fn expect_another_thread(&self) -> Result<(), Error> {
+        if self.0.is_own_thread() {
+            return Err(Error::config(
+                "a call that blocks would wait for itself: it was made on the thread of its own blocking::Runtime, in a saver, a grant or a task; use the async methods there",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn enter<T>(&self, act: impl FnOnce() -> T) -> T {
+        let _entered = self.0.handle.enter();
+        act()
+    }
+}
+
+impl Driving {
+    fn is_own_thread(&self) -> bool {
+        self.thread.as_ref().is_some_and(|own| own.thread().id() == thread::current().id())
+    }
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if !self.is_own_thread()
+            && let Some(thread) = self.thread.take()
+        {
+            // It has not panicked: tasks do so by themselves.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}

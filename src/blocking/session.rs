@@ -1,0 +1,171 @@
+//! `Session`: one login, for calls that block.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use reqwest::blocking::{Client, Request, Response};
+
+use super::{Api, Runtime};
+use crate::error::Error;
+use crate::origin::Origins;
+use crate::request::{RequestError, RequestOptions};
+use crate::session::{self, KeepFreshGuard};
+use crate::token::Token;
+
+/// A [`Session`](crate::Session) for programs without async; from
+/// [`Runtime::session`](super::Runtime::session). Each method is the one of that name there, and waits for it.
+///
+/// Cheap to clone; clones are the same session. **The drop of the last one waits for what is under way, as
+/// [`shutdown`](Self::shutdown) does**, no longer than one renewal may take, and tells nobody of an error: so
+/// call that before. What is in a `static` is never dropped.
+#[derive(Clone)]
+pub struct Session(Arc<Owned>);
+
+struct Owned {
+    session: session::Session,
+    runtime: Runtime,
+}
+
+impl Session {
+    pub(super) fn new(session: session::Session, runtime: Runtime) -> Self {
+        Self(Arc::new(Owned { session, runtime }))
+    }
+
+    /// A token that may be used now: at once while it is valid, after a renewal where it has expired.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::token`](crate::Session::token), and of [`Runtime::block_on`].
+    pub fn token(&self) -> Result<Token, Error> {
+        self.0.runtime.block_on(self.0.session.token())
+    }
+
+    /// The `Authorization` header of a token that is neither expired nor due; `None` otherwise.
+    pub fn header(&self) -> Option<HeaderValue> {
+        self.0.session.header()
+    }
+
+    /// Renews now, or joins the renewal under way.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::refresh`](crate::Session::refresh), and of [`Runtime::block_on`].
+    pub fn refresh(&self) -> Result<Token, Error> {
+        self.0.runtime.block_on(self.0.session.refresh())
+    }
+
+    /// For those who hold a response themselves that rejects this token: a token to try again with.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::renew_rejected`](crate::Session::renew_rejected), and of [`Runtime::block_on`].
+    pub fn renew_rejected(&self, rejected: &Token) -> Result<Option<Token>, Error> {
+        self.0.runtime.block_on(self.0.session.renew_rejected(rejected))
+    }
+
+    /// Starts a new login with this token: saves it, then uses it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::set_token`](crate::Session::set_token), and of [`Runtime::block_on`].
+    pub fn set_token(&self, token: Token) -> Result<(), Error> {
+        self.0.runtime.block_on(self.0.session.set_token(token))
+    }
+
+    /// Ends the login here and at the provider.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::sign_out`](crate::Session::sign_out), and of [`Runtime::block_on`].
+    pub fn sign_out(&self) -> Result<(), Error> {
+        self.0.runtime.block_on(self.0.session.sign_out())
+    }
+
+    /// Ends the login here and now, whatever the provider answers.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::sign_out_locally`](crate::Session::sign_out_locally), and of
+    /// [`Runtime::block_on`].
+    pub fn sign_out_locally(&self) -> Result<(), Error> {
+        self.0.runtime.block_on(self.0.session.sign_out_locally())
+    }
+
+    /// Renews the token when it is due even while no request is made, until the returned guard is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::keep_fresh`](crate::Session::keep_fresh).
+    pub fn keep_fresh(&self) -> Result<KeepFreshGuard, Error> {
+        self.0.runtime.enter(|| self.0.session.keep_fresh())
+    }
+
+    /// Sends the request with this session's token, as [`Session::execute`](crate::Session::execute) does: to
+    /// the origin of its URL, and nowhere else. What is different for `reqwest::blocking` is said at [`Api`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::execute`](crate::Session::execute), and of [`Runtime::block_on`].
+    pub fn execute(&self, http: &Client, request: Request) -> Result<Response, RequestError> {
+        self.any_origin().execute(http, request)
+    }
+
+    /// As [`execute`](Self::execute), for a request that is different.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute).
+    pub fn execute_with(
+        &self,
+        http: &Client,
+        request: Request,
+        options: RequestOptions,
+    ) -> Result<Response, RequestError> {
+        self.any_origin().execute_with(http, request, options)
+    }
+
+    fn any_origin(&self) -> Api {
+        self.0.runtime.api(self.0.session.with_origins(None))
+    }
+
+    /// An API that takes this session's token: the listed origins, and no others.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
+    pub fn api<O>(&self, origins: O) -> Result<Api, Error>
+    where
+        O: TryInto<Origins>,
+        Error: From<O::Error>,
+    {
+        Ok(self.0.runtime.api(self.0.session.api(origins)?))
+    }
+
+    /// The same session for async code, and for what has no method here.
+    pub fn as_async(&self) -> &session::Session {
+        &self.0.session
+    }
+
+    /// Waits for what is under way, and for one more attempt at what is not saved yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::shutdown`](crate::Session::shutdown), and of [`Runtime::block_on`].
+    pub fn shutdown(&self) -> Result<(), Error> {
+        self.0.runtime.block_on(self.0.session.shutdown())
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // Who wants to know of an error has called it before.
+        let _ = self.runtime.block_on(self.session.shutdown());
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Session").field(&self.0.session).finish()
+    }
+}

@@ -1,0 +1,54 @@
+//! `Limit`: how long a request to the provider may take, with all that is done for it.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::{BoxError, Error, Kind};
+
+/// Ends at a moment; errors name the whole of it, however little of it is left.
+#[derive(Clone, Copy)]
+pub(super) struct Limit {
+    chosen: Duration,
+    ends_at: Instant,
+}
+
+impl Limit {
+    /// `left`: what is left of `chosen`.
+    pub(super) fn new(chosen: Duration, left: Duration) -> Self {
+        let now = Instant::now();
+        // Far enough away where the time cannot be added.
+        let far = || now + Duration::from_secs(365 * 24 * 3600);
+        Self { chosen, ends_at: now.checked_add(left).unwrap_or_else(far) }
+    }
+
+    /// Bounds an exchange with the provider: when the time is up, its response counts as lost.
+    pub(super) async fn exchange<T>(
+        self,
+        endpoint: &'static str,
+        exchange: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let late = || Error::new(Kind::Timeout { endpoint, limit: self.chosen });
+        timeout_at(self.ends_at, exchange).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Bounds a closure of the application's that is asked before anything is sent. It may panic, or never
+    /// end. An error of this crate is passed on as it is.
+    pub(super) async fn closure<T>(
+        self,
+        name: &'static str,
+        call: impl Future<Output = Result<T, BoxError>>,
+    ) -> Result<T, Error> {
+        match timeout_at(self.ends_at, AssertUnwindSafe(call).catch_unwind()).await {
+            Ok(Ok(Ok(outcome))) => Ok(outcome),
+            Ok(Ok(Err(source))) => Err(match source.downcast::<Error>() {
+                Ok(ours) => *ours,
+                Err(source) => Error::new(Kind::Closure { name, source }),
+            }),
+            Ok(Err(_)) => Err(Error::new(Kind::Panicked(name))),
+            Err(_) => Err(Error::new(Kind::ClosureTimeout { name, limit: self.chosen })),
+        }
+    }
+}

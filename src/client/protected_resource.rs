@@ -1,0 +1,346 @@
+//! `ProtectedResource`: an API, as its metadata describes it
+//! ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)).
+//!
+//! Invariants: the document is about the URL that was asked for; it, and the authorization servers that it
+//! names, are https (loopback excepted), and on the Internet or in the resource's own network.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::guarded_resolver::{Guard, GuardedResolver};
+use super::http_client::HttpClient;
+use super::metadata::{Miss, find, inserted, with_path};
+use super::provider::{if_any, parse_issuer};
+use super::settings::own_http;
+use super::{Provider, endpoint_url};
+use crate::challenge::Challenge;
+use crate::error::Error;
+use crate::origin::{is_below, may_carry_token};
+use crate::redact::escape_and_truncate;
+use crate::wire::{HttpResponse, malformed};
+
+const NAME: &str = "oauth-protected-resource";
+
+/// A resource with more authorization servers is not believed.
+const MOST_ISSUERS: usize = 20;
+
+/// An API, as its metadata describes it: who may issue its tokens, and for which scopes
+/// ([RFC 9728 §2](https://www.rfc-editor.org/rfc/rfc9728#section-2)).
+///
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct ProtectedResource(Arc<Inner>);
+
+struct Inner {
+    id: String,
+    issuers: Vec<String>,
+    scopes: Option<String>,
+    members: Map<String, Value>,
+    guard: Guard,
+    /// The application's own.
+    http: Option<HttpClient>,
+}
+
+impl ProtectedResource {
+    /// The resource that a request to this URL belongs to. Its metadata is where the challenge of the
+    /// response says (`resource_metadata`); without that it is looked for at the well-known location of the
+    /// URL's path, then at that of the origin
+    /// ([RFC 9728 §3.1](https://www.rfc-editor.org/rfc/rfc9728#section-3.1),
+    /// [§5](https://www.rfc-editor.org/rfc/rfc9728#section-5)). So there are two requests at most; they may
+    /// take 30 seconds, follow no redirect and read 1 MiB each.
+    ///
+    /// `None` if nothing is at the well-known locations: each was answered with a 4xx.
+    ///
+    /// # Which document is the resource's
+    ///
+    /// Its `resource` is the URL, or one that the URL is below: the same origin, and the same path or one
+    /// that it begins with, whole segments compared. A `resource` with a query is compared as a whole.
+    /// [§3.3](https://www.rfc-editor.org/rfc/rfc9728#section-3.3) wants the URL itself for a document that a
+    /// challenge named; in the field one document describes all the URLs of an API, as the Model Context
+    /// Protocol has it. A document of another resource is never used.
+    ///
+    /// # Where it leads
+    ///
+    /// To the Internet, or to the network that the resource itself is in: a resource on the Internet cannot
+    /// send this client to loopback, to a private network or to a link-local address
+    /// ([§7.7](https://www.rfc-editor.org/rfc/rfc9728#section-7.7)); see [`Provider::discover`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] where the URL must not carry a token (plain http, user info), and where no
+    /// location has a document that can be used: of another resource, with an authorization server that
+    /// cannot be one (plain http, say), or with more than 20 of them. [`Error::is_malformed_response`] where
+    /// a document or a page was the answer; [`Error::is_transient`] where it may work later.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future drops the request; nothing is left to clean up.
+    pub async fn discover(url: &Url, challenge: Option<&Challenge>) -> Result<Option<Self>, Error> {
+        Self::found(url, challenge, None).await
+    }
+
+    /// As [`discover`](Self::discover), with an HTTP client of the application's; see
+    /// [`Provider::discover_with`] ([RFC 9728 §3](https://www.rfc-editor.org/rfc/rfc9728#section-3)).
+    ///
+    /// # Errors
+    ///
+    /// As [`discover`](Self::discover).
+    pub async fn discover_with(
+        url: &Url,
+        challenge: Option<&Challenge>,
+        http: impl Into<HttpClient>,
+    ) -> Result<Option<Self>, Error> {
+        Self::found(url, challenge, Some(http.into())).await
+    }
+
+    pub(crate) async fn found(
+        url: &Url,
+        challenge: Option<&Challenge>,
+        http: Option<HttpClient>,
+    ) -> Result<Option<Self>, Error> {
+        if !may_carry_token(url) {
+            return Err(Error::config(
+                "the resource's URL must not carry a token: it is not https (or http to loopback), or it has user info",
+            ));
+        }
+        let guard = Guard::new(url);
+        let named = challenge.and_then(Challenge::resource_metadata);
+        let named = named.map(|text| named_location(text, &guard)).transpose()?;
+        let using = match &http {
+            Some(http) => http.clone(),
+            None => own_http(url, Some(Arc::new(GuardedResolver::new(guard.clone()))))?,
+        };
+        let read = |response: &HttpResponse<'_>, members| {
+            read(response, members, url, &guard, http.clone())
+        };
+        match named {
+            // What a challenge names has to be there.
+            Some(named) => find(&using, "this resource", &[named], read).await.map(Some),
+            None => if_any(find(&using, "this resource", &locations(url), read).await),
+        }
+    }
+
+    /// The resource identifier: what [`OAuthClient::resource`](crate::OAuthClient::resource) takes
+    /// ([RFC 9728 §2](https://www.rfc-editor.org/rfc/rfc9728#section-2)).
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// The authorization servers that may issue its tokens, by their issuer identifiers; 20 at most. It is
+    /// the application's choice which one it uses: "the client […] is responsible for selecting"
+    /// ([RFC 9728 §7.6](https://www.rfc-editor.org/rfc/rfc9728#section-7.6)). Empty where the resource names
+    /// none.
+    pub fn issuers(&self) -> &[String] {
+        &self.0.issuers
+    }
+
+    /// The scopes that requests to the resource may need, as names separated by spaces
+    /// (`scopes_supported`); ask for those that you need
+    /// ([RFC 9728 §7.2](https://www.rfc-editor.org/rfc/rfc9728#section-7.2)).
+    pub fn scopes(&self) -> Option<&str> {
+        self.0.scopes.as_deref()
+    }
+
+    /// A member of the metadata, such as `resource_name`
+    /// ([RFC 9728 §2](https://www.rfc-editor.org/rfc/rfc9728#section-2)).
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        self.0.members.get(name)
+    }
+
+    /// One of its [`issuers`](Self::issuers), as [`Provider::discover`] finds it, in a network where this
+    /// resource may lead.
+    ///
+    /// # Errors
+    ///
+    /// As [`Provider::discover`]; [`Error::is_config`] where the resource does not name this issuer.
+    pub async fn provider(&self, issuer: &str) -> Result<Option<Provider>, Error> {
+        if !self.0.issuers.iter().any(|named| named == issuer) {
+            return Err(Error::config(
+                "the resource does not name this issuer; take one of ProtectedResource::issuers",
+            ));
+        }
+        if_any(Provider::found_within(issuer, self.0.http.clone(), &self.0.guard).await)
+    }
+}
+
+/// Where a challenge says that the metadata is.
+fn named_location(text: &str, guard: &Guard) -> Result<Url, Error> {
+    let url = endpoint_url::parse(text, "resource_metadata of the challenge", false)?;
+    guard.check(&url).map_err(|why| {
+        Error::config(format!("the resource_metadata of the challenge cannot be used: {why}"))
+    })?;
+    Ok(url)
+}
+
+/// The well-known part goes before path and query
+/// ([RFC 9728 §3.1](https://www.rfc-editor.org/rfc/rfc9728#section-3.1)).
+fn locations(url: &Url) -> Vec<Url> {
+    let mut base = url.clone();
+    base.set_fragment(None);
+    let mut locations = vec![inserted(&base, NAME)];
+    base.set_query(None);
+    let root = with_path(&base, &format!("/.well-known/{NAME}"));
+    if locations[0] != root {
+        locations.push(root);
+    }
+    locations
+}
+
+/// Reads the document ([RFC 9728 §3.2](https://www.rfc-editor.org/rfc/rfc9728#section-3.2)).
+fn read(
+    response: &HttpResponse<'_>,
+    members: Map<String, Value>,
+    url: &Url,
+    guard: &Guard,
+    http: Option<HttpClient>,
+) -> Result<ProtectedResource, (Miss, Error)> {
+    let id = members.get("resource").and_then(Value::as_str).unwrap_or_default();
+    if !Url::parse(id).is_ok_and(|id| is_resource_of(&id, url)) {
+        let shown = escape_and_truncate(id, 120);
+        let reason = format!(
+            "it is the metadata of {shown:?}, which is neither the URL that was asked for nor one above it"
+        );
+        return Err((Miss::Other, malformed(response, reason)));
+    }
+    let unfit = |reason: String| (Miss::Unfit, malformed(response, reason));
+    let issuers = issuers(&members, guard).map_err(unfit)?;
+    let scopes = members.get("scopes_supported").and_then(Value::as_array);
+    let scopes = scopes.map(|names| names.iter().filter_map(Value::as_str).collect::<Vec<_>>());
+    let (id, scopes) = (id.to_owned(), scopes.map(|names| names.join(" ")));
+    let guard = guard.clone();
+    Ok(ProtectedResource(Arc::new(Inner { id, issuers, scopes, members, guard, http })))
+}
+
+/// Whether a request to the URL belongs to this resource.
+fn is_resource_of(id: &Url, url: &Url) -> bool {
+    let may_be_one = may_carry_token(id) && id.fragment().is_none();
+    may_be_one
+        && match id.query() {
+            Some(query) => {
+                url.query() == Some(query) && id.path() == url.path() && id.origin() == url.origin()
+            }
+            None => is_below(url, id),
+        }
+}
+
+/// The authorization servers; why they cannot be used.
+fn issuers(members: &Map<String, Value>, guard: &Guard) -> Result<Vec<String>, String> {
+    let named = match members.get("authorization_servers") {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Array(named)) => named,
+        Some(_) => return Err("its authorization_servers are no list".to_owned()),
+    };
+    if named.len() > MOST_ISSUERS {
+        let count = named.len();
+        return Err(format!("it names {count} authorization servers, more than {MOST_ISSUERS}"));
+    }
+    let issuer = |named: &Value| {
+        let text = named.as_str().ok_or("one of its authorization servers is no text")?;
+        let shown = || escape_and_truncate(text, 120);
+        let url = parse_issuer(text).map_err(|error| format!("{:?}: {error}", shown()))?;
+        guard.check(&url).map_err(|why| format!("its issuer {:?}: {why}", shown()))?;
+        Ok(text.to_owned())
+    };
+    named.iter().map(issuer).collect()
+}
+
+impl fmt::Debug for ProtectedResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProtectedResource")
+            .field("id", &self.0.id)
+            .field("issuers", &self.0.issuers)
+            .field("scopes", &self.0.scopes)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn c9728_3_1_a_the_well_known_part_goes_before_path_and_query() {
+        const ROOT: &str = "https://resource.example.com/.well-known/oauth-protected-resource";
+        for (resource, first) in [
+            ("https://resource.example.com", None),
+            ("https://resource.example.com/", None),
+            ("https://resource.example.com/#x", None),
+            ("https://resource.example.com/resource1", Some("/resource1")),
+            ("https://resource.example.com/a/b/", Some("/a/b")),
+            ("https://resource.example.com/a?b=c#d", Some("/a?b=c")),
+            ("https://resource.example.com/?b=c", Some("?b=c")),
+        ] {
+            let found = locations(&url(resource));
+            let first = first.map(|rest| format!("{ROOT}{rest}"));
+            let expected: Vec<&str> = first.as_deref().into_iter().chain([ROOT]).collect();
+            assert_eq!(found.iter().map(Url::as_str).collect::<Vec<_>>(), expected, "{resource}");
+        }
+    }
+
+    #[test]
+    fn c9728_3_3_a_a_resource_is_the_url_or_one_above_it() {
+        for (id, of) in [
+            ("https://api.example", "https://api.example/x"),
+            ("https://api.example/", "https://api.example"),
+            ("https://API.example:443/x", "https://api.example/x"),
+            ("https://api.example/x", "https://api.example/x/y?z"),
+            ("https://api.example/x/", "https://api.example/x"),
+            ("https://api.example/x?a=b", "https://api.example/x?a=b"),
+            ("http://localhost:9/x", "http://localhost:9/x"),
+        ] {
+            assert!(is_resource_of(&url(id), &url(of)), "{id} {of}");
+        }
+        for (id, of) in [
+            ("https://api.example/x", "https://api.example/"),
+            ("https://api.example/x", "https://api.example/xy"),
+            ("https://api.example/x", "https://api.example/X"),
+            ("https://api.example/x", "https://api.example/x/..%2fy"),
+            ("https://api.example/x?a=b", "https://api.example/x"),
+            ("https://api.example/x?a=b", "https://api.example/x?a=c"),
+            ("https://api.example/x?a=b", "https://other.example/x?a=b"),
+            ("https://api.example/x#a", "https://api.example/x"),
+            ("https://sub.api.example/", "https://api.example/"),
+            ("https://api.example:444/", "https://api.example/"),
+            ("http://api.example/", "https://api.example/"),
+            ("https://api.example/", "https://user@api.example/"),
+            ("urn:example:api", "https://api.example/"),
+        ] {
+            assert!(!is_resource_of(&url(id), &url(of)), "{id} {of}");
+        }
+    }
+
+    fn read_issuers(servers: Value) -> Result<Vec<String>, String> {
+        let members = Map::from_iter([("authorization_servers".to_owned(), servers)]);
+        issuers(&members, &Guard::new(&url("https://api.example")))
+    }
+
+    #[test]
+    fn c36_what_is_no_authorization_server() {
+        let one = "https://issuer.example/a";
+        assert_eq!(read_issuers(serde_json::json!([one])).unwrap(), [one]);
+        assert_eq!(read_issuers(Value::Null).unwrap(), [""; 0]);
+        assert_eq!(read_issuers(serde_json::json!(vec![one; MOST_ISSUERS])).unwrap().len(), 20);
+        for (servers, why) in [
+            (serde_json::json!(one), "its authorization_servers are no list"),
+            (serde_json::json!([7]), "one of its authorization servers is no text"),
+            (serde_json::json!(vec![one; 1000]), "it names 1000 authorization servers"),
+            (serde_json::json!(["http://issuer.example"]), "it is plain http"),
+            (serde_json::json!([one, "issuer.example"]), "not an absolute URL"),
+            (serde_json::json!(["https://issuer.example?a"]), "it has a query"),
+            (serde_json::json!(["https://issuer.example#a"]), "it has a fragment"),
+            (serde_json::json!(["https://user:pw@issuer.example"]), "it has user info"),
+            (serde_json::json!(["https://169.254.169.254"]), "its address leads to a link-local"),
+            (serde_json::json!(["http://localhost:9"]), "its address leads to this machine"),
+        ] {
+            let error = read_issuers(servers).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

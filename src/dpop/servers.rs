@@ -1,0 +1,275 @@
+//! `Servers`: what is known of each server, for proofs.
+//!
+//! Invariants: what one origin said goes to no other; what is kept is bounded, and fit to stand in a proof.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use http::header::DATE;
+use http::{HeaderMap, HeaderName};
+use url::Url;
+
+use crate::clock;
+
+/// The header that has a nonce.
+const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
+/// How many servers are remembered.
+const MOST_SERVERS: usize = 64;
+
+/// The longest nonce that is taken, in bytes.
+const LONGEST_NONCE: usize = 1024;
+
+/// A clock that differs by less is right: a response takes its time.
+const SMALLEST_SKEW: Duration = Duration::from_secs(10);
+
+/// A clock that differs by more is not believed.
+const LARGEST_SKEW: Duration = Duration::from_secs(24 * 3600);
+
+/// A nonce that is older may have expired. Servers keep one for some minutes.
+const NONCE_LIFE: Duration = Duration::from_secs(300);
+
+/// What proofs for a server need.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// The newest nonce that it gave
+    /// ([RFC 9449 §8.2](https://www.rfc-editor.org/rfc/rfc9449#section-8.2)).
+    pub(crate) nonce: Option<Arc<str>>,
+    /// How many seconds its clock is ahead of ours.
+    pub(crate) skew: i64,
+}
+
+struct Server {
+    https: bool,
+    host: Box<str>,
+    port: Option<u16>,
+    known: Known,
+    /// When it gave the nonce, or was asked for one.
+    asked_at: Option<SystemTime>,
+}
+
+/// What is known of each server that proofs were sent to. Locked for a look at a time, never across an await.
+#[derive(Default)]
+pub(crate) struct Servers(Mutex<Vec<Server>>);
+
+impl Servers {
+    /// What a proof for this URL needs.
+    pub(crate) fn known(&self, url: &Url) -> Known {
+        let servers = self.lock();
+        let server = servers.iter().find(|server| server.is_of(url));
+        server.map(|server| server.known.clone()).unwrap_or_default()
+    }
+
+    /// Takes what the response to a request with a proof says: the nonce, whatever the status; and the time,
+    /// if the server refused something. Other responses may come from a cache.
+    pub(crate) fn hear(&self, url: &Url, headers: &HeaderMap, is_refusal: bool, now: SystemTime) {
+        let nonce = headers.get(NONCE).and_then(|nonce| nonce.to_str().ok());
+        let nonce = nonce.filter(|nonce| is_nonce(nonce));
+        let skew = is_refusal.then(|| skew(headers, now)).flatten();
+        if nonce.is_none() && skew.is_none() {
+            return;
+        }
+        let mut servers = self.lock();
+        let server = server_of(&mut servers, url);
+        if let Some(nonce) = nonce {
+            server.asked_at = Some(now);
+            if server.known.nonce.as_deref() != Some(nonce) {
+                server.known.nonce = Some(nonce.into());
+            }
+        }
+        if let Some(skew) = skew {
+            server.known.skew = skew;
+        }
+    }
+
+    /// Whether the server should be asked for a nonce before something is presented that it might consume
+    /// first: once, if it never gave one; else if the one that there is may have expired.
+    pub(crate) fn should_ask(&self, url: &Url, now: SystemTime) -> bool {
+        let servers = self.lock();
+        let server = servers.iter().find(|server| server.is_of(url));
+        let is_old = |at: SystemTime| now.duration_since(at).unwrap_or_default() > NONCE_LIFE;
+        server.is_none_or(|server| match (&server.known.nonce, server.asked_at) {
+            (_, None) => true,
+            (Some(_), Some(at)) => is_old(at),
+            (None, Some(_)) => false,
+        })
+    }
+
+    /// The server was asked, and has answered.
+    pub(crate) fn asked(&self, url: &Url, now: SystemTime) {
+        server_of(&mut self.lock(), url).asked_at = Some(now);
+    }
+
+    /// The server has accepted a proof, so it does not wait to be asked.
+    pub(crate) fn accepted(&self, url: &Url, now: SystemTime) {
+        server_of(&mut self.lock(), url).asked_at.get_or_insert(now);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Server>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is kept of the server, from now on if nothing was.
+fn server_of<'a>(servers: &'a mut Vec<Server>, url: &Url) -> &'a mut Server {
+    let at = match servers.iter().position(|server| server.is_of(url)) {
+        Some(at) => at,
+        None => {
+            if servers.len() >= MOST_SERVERS {
+                servers.remove(0);
+            }
+            servers.push(Server {
+                https: url.scheme() == "https",
+                host: url.host_str().unwrap_or_default().into(),
+                port: url.port_or_known_default(),
+                known: Known::default(),
+                asked_at: None,
+            });
+            servers.len() - 1
+        }
+    };
+    &mut servers[at]
+}
+
+impl Server {
+    fn is_of(&self, url: &Url) -> bool {
+        self.port == url.port_or_known_default()
+            && self.https == (url.scheme() == "https")
+            && url.host_str().unwrap_or_default() == &*self.host
+    }
+}
+
+/// `nonce = 1*NQCHAR` ([RFC 9449 §8.1](https://www.rfc-editor.org/rfc/rfc9449#section-8.1)).
+fn is_nonce(text: &str) -> bool {
+    let is_nqchar = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    (1..=LONGEST_NONCE).contains(&text.len()) && text.bytes().all(is_nqchar)
+}
+
+/// How many seconds the server's clock is ahead, where it says so and can be believed.
+fn skew(headers: &HeaderMap, now: SystemTime) -> Option<i64> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    let date = chrono::DateTime::parse_from_rfc2822(date.trim()).ok()?.to_utc();
+    let ahead = date - clock::to_date(now);
+    let size = ahead.abs().to_std().ok().filter(|size| *size <= LARGEST_SKEW)?;
+    Some(if size < SMALLEST_SKEW { 0 } else { ahead.num_seconds() })
+}
+
+impl fmt::Debug for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Servers").field("count", &self.lock().len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use std::time::UNIX_EPOCH;
+
+    fn url(text: &str) -> Url {
+        text.parse().unwrap()
+    }
+
+    fn headers(name: HeaderName, value: &[u8]) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_bytes(value).unwrap())])
+    }
+
+    fn now() -> SystemTime {
+        // Sun, 06 Nov 1994 08:48:37 GMT
+        UNIX_EPOCH + Duration::from_secs(784_111_717)
+    }
+
+    fn nonce_after(servers: &Servers, at: &str) -> Option<Arc<str>> {
+        servers.known(&url(at)).nonce
+    }
+
+    #[test]
+    fn a_nonce_is_its_origins_and_the_newest_stays() {
+        let servers = Servers::default();
+        let hear = |at: &str, nonce: &str| {
+            servers.hear(&url(at), &headers(NONCE, nonce.as_bytes()), false, now());
+        };
+        hear("https://a.example/token", "1");
+        hear("https://a.example:443/other?x=y", "2");
+        hear("https://a.example:444/token", "3");
+        hear("http://a.example:443/token", "4");
+        assert_eq!(nonce_after(&servers, "https://A.example/"), Some("2".into()));
+        assert_eq!(nonce_after(&servers, "https://a.example:444"), Some("3".into()));
+        assert_eq!(nonce_after(&servers, "http://a.example:443"), Some("4".into()));
+        assert_eq!(nonce_after(&servers, "https://b.example"), None);
+        assert_eq!(nonce_after(&servers, "https://a.example.b.example"), None);
+        servers.hear(&url("https://a.example/"), &HeaderMap::new(), true, now());
+        assert_eq!(nonce_after(&servers, "https://a.example/"), Some("2".into()));
+    }
+
+    #[test]
+    fn a_nonce_that_cannot_stand_in_a_proof_is_passed_over() {
+        let servers = Servers::default();
+        let (longest, longer) = ("n".repeat(LONGEST_NONCE), "n".repeat(LONGEST_NONCE + 1));
+        let megabyte = "n".repeat(1024 * 1024);
+        for bad in ["", "a b", "a\"b", "a\\b", "a\tb", &longer, &megabyte] {
+            servers.hear(&url("https://a.example"), &headers(NONCE, bad.as_bytes()), true, now());
+        }
+        servers.hear(&url("https://a.example"), &headers(NONCE, b"a\xffb"), true, now());
+        assert_eq!(nonce_after(&servers, "https://a.example"), None);
+        servers.hear(&url("https://a.example"), &headers(NONCE, longest.as_bytes()), true, now());
+        assert_eq!(nonce_after(&servers, "https://a.example"), Some(longest.into()));
+    }
+
+    #[test]
+    fn the_time_is_learned_from_a_refusal_unless_it_is_absurd() {
+        let servers = Servers::default();
+        let origin = url("https://a.example");
+        for (date, is_refusal, skew) in [
+            ("Sun, 06 Nov 1994 08:53:37 GMT", false, 0),
+            ("Sun, 06 Nov 1994 08:53:37 GMT", true, 300),
+            ("Sun, 06 Nov 1994 08:48:00 GMT", true, -37),
+            ("soon", true, -37),
+            ("", true, -37),
+            ("Tue, 08 Nov 1994 08:48:37 GMT", true, -37),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", true, -37),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", true, -37),
+            // Ours is right again.
+            ("Sun, 06 Nov 1994 08:48:46 GMT", true, 0),
+            ("Sun, 06 Nov 1994 08:48:47 GMT", true, 10),
+        ] {
+            servers.hear(&origin, &headers(DATE, date.as_bytes()), is_refusal, now());
+            assert_eq!(servers.known(&origin).skew, skew, "{date}");
+        }
+        assert_eq!(servers.known(&url("https://b.example")).skew, 0);
+    }
+
+    #[test]
+    fn a_server_is_asked_once_and_again_when_its_nonce_is_old() {
+        let servers = Servers::default();
+        let origin = url("https://a.example");
+        let later = |seconds| now() + Duration::from_secs(seconds);
+        assert!(servers.should_ask(&origin, now()));
+        servers.asked(&origin, now());
+        // It gave none, so it wants none.
+        assert!(!servers.should_ask(&origin, later(9_999)));
+        servers.hear(&origin, &headers(NONCE, b"n"), false, later(10_000));
+        assert!(!servers.should_ask(&origin, later(10_300)));
+        assert!(servers.should_ask(&origin, later(10_301)));
+        servers.asked(&origin, later(10_301));
+        assert!(!servers.should_ask(&origin, later(10_302)));
+        let other = url("https://b.example");
+        servers.accepted(&other, now());
+        assert!(!servers.should_ask(&other, later(9_999)));
+        // The clock was set back.
+        assert!(!servers.should_ask(&origin, now()));
+    }
+
+    #[test]
+    fn few_servers_are_remembered() {
+        let servers = Servers::default();
+        for number in 0..=MOST_SERVERS {
+            let origin = url(&format!("https://a{number}.example"));
+            servers.hear(&origin, &headers(NONCE, b"n"), false, now());
+        }
+        assert_eq!(nonce_after(&servers, "https://a0.example"), None);
+        assert_eq!(nonce_after(&servers, "https://a1.example"), Some("n".into()));
+        assert_eq!(format!("{servers:?}"), "Servers { count: 64 }");
+    }
+}

@@ -1,0 +1,166 @@
+//! The token, and the proof that may go with it, for requests that something else sends.
+
+#[cfg(feature = "keys")]
+use http::StatusCode;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method, Uri};
+use url::Url;
+
+use crate::error::Error;
+use crate::origin::may_carry_token;
+use crate::session::Session;
+
+/// A request that [`Session::authorize`] can give a token: a `reqwest::Request`, an `http::Request` with any
+/// body, or its `http::request::Parts`.
+pub trait AuthorizableRequest: sealed::Parts {}
+
+impl<R: sealed::Parts> AuthorizableRequest for R {}
+
+mod sealed {
+    use super::{HeaderMap, Method, Url};
+
+    pub trait Parts {
+        fn url(&self) -> Option<Url>;
+        fn method(&self) -> &Method;
+        fn headers_mut(&mut self) -> &mut HeaderMap;
+    }
+}
+
+impl sealed::Parts for reqwest::Request {
+    fn url(&self) -> Option<Url> {
+        Some(self.url().clone())
+    }
+
+    fn method(&self) -> &Method {
+        self.method()
+    }
+
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.headers_mut()
+    }
+}
+
+impl<B> sealed::Parts for http::Request<B> {
+    fn url(&self) -> Option<Url> {
+        url_of(self.uri())
+    }
+
+    fn method(&self) -> &Method {
+        self.method()
+    }
+
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.headers_mut()
+    }
+}
+
+impl sealed::Parts for http::request::Parts {
+    fn url(&self) -> Option<Url> {
+        url_of(&self.uri)
+    }
+
+    fn method(&self) -> &Method {
+        &self.method
+    }
+
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+}
+
+/// The URL that HTTP has of it: the handshake of a `wss` URL is a request to an `https` one.
+fn url_of(uri: &Uri) -> Option<Url> {
+    let text = uri.to_string();
+    let text = match uri.scheme_str()? {
+        "ws" => text.replacen("ws", "http", 1),
+        "wss" => text.replacen("wss", "https", 1),
+        _ => text,
+    };
+    Url::parse(&text).ok()
+}
+
+impl Session {
+    /// Puts the token on a request that something else sends: the handshake of a websocket, say. For a token
+    /// that is bound to a key there is a proof too. A proof is of use once, so call it for each sending
+    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1),
+    /// [RFC 9449 §7.1](https://www.rfc-editor.org/rfc/rfc9449#section-7.1)).
+    ///
+    /// The token is renewed first where it has expired. A 401 is for you to see:
+    /// [`renew_rejected`](Self::renew_rejected), and for proofs `Session::learn_from_response`.
+    ///
+    /// ```
+    /// # async fn f(session: reqwest_oauth2::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut handshake = http::Request::get("wss://api.example/events").body(())?;
+    /// session.authorize(&mut handshake).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the renewal; [`Error::is_config`] where the URL has no host, is neither TLS nor to loopback, or
+    /// has user info; [`Error::is_signing`] where no proof can be made. The request is as it was then.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: a renewal goes on without the caller.
+    pub async fn authorize(&self, request: &mut impl AuthorizableRequest) -> Result<(), Error> {
+        #[cfg_attr(not(feature = "keys"), expect(unused_variables))]
+        let url = request.url().filter(may_carry_token).ok_or_else(|| {
+            Error::config(
+                "the request's URL must not carry a token: it has no host, is neither TLS nor to loopback, or it has user info",
+            )
+        })?;
+        let snapshot = self.0.usable(&self.1, None).await?;
+        #[cfg(feature = "keys")]
+        if let Some(bound) = &snapshot.bound {
+            let proof = bound.prove(request.method(), &url, &bound.known(&url)).await?;
+            request.headers_mut().insert(crate::dpop::PROOF, proof);
+        }
+        let header = snapshot.header.clone();
+        let headers = request.headers_mut();
+        header.into_iter().for_each(|header| drop(headers.insert(AUTHORIZATION, header)));
+        Ok(())
+    }
+
+    /// Takes what a response says for the proofs that [`authorize`](Self::authorize) makes: the server's nonce,
+    /// and after a 401 its time. True: the server did not accept the proof, and may accept another one; send
+    /// the request once more, with a new proof. `url` is where the response came from
+    /// ([RFC 9449 §8.2](https://www.rfc-editor.org/rfc/rfc9449#section-8.2),
+    /// [§9](https://www.rfc-editor.org/rfc/rfc9449#section-9)).
+    #[cfg(feature = "keys")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn learn_from_response(&self, url: &Url, status: StatusCode, headers: &HeaderMap) -> bool {
+        let published = self.0.published.load();
+        let Some(bound) = published.of(&self.1).and_then(|snapshot| snapshot.bound.as_ref()) else {
+            return false;
+        };
+        let before = bound.known(url);
+        let is_refusal = status == StatusCode::UNAUTHORIZED;
+        bound.hear(url, headers, is_refusal);
+        let now = bound.known(url);
+        let has_new_nonce = now.nonce != before.nonce;
+        is_refusal
+            && (now.skew != before.skew
+                || (has_new_nonce && crate::challenge::rejects_proof(headers)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_of_a_websocket_is_that_of_its_handshake() {
+        for (uri, url) in [
+            ("wss://api.example/events?a=b", Some("https://api.example/events?a=b")),
+            ("ws://127.0.0.1:80/x", Some("http://127.0.0.1/x")),
+            ("https://wss.example", Some("https://wss.example/")),
+            ("/events", None),
+            ("api.example:443", None),
+        ] {
+            let parsed = url_of(&uri.parse().unwrap());
+            assert_eq!(parsed.as_ref().map(Url::as_str), url, "{uri}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! `Asked`, what a resource asks for; `Authorize`, who answers.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use url::Url;
+
+use super::kept::Keeper;
+use crate::challenge::Challenge;
+use crate::client::{ClientMetadata, HttpClient, OAuthClient, ProtectedResource, Provider};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::step_up::scope_union;
+use crate::token::Token;
+
+/// Gets a login when a resource asks for one: by a person in a browser or on another device
+/// ([`ResourceLogin`](crate::ResourceLogin)), or by a grant.
+///
+/// Any closure `Fn(Asked) -> Future<Output = Result<Authorized, Error>>` is one. A
+/// [`ResourceSession`](crate::ResourceSession) has one login at a time, in a task that goes on when the
+/// requests that wait for it are gone; after 15 minutes it gives up. After an error the same is not asked
+/// again for a minute: requests get the error.
+#[async_trait]
+pub trait Authorize: Send + Sync + 'static {
+    /// Logs in, for what was asked.
+    ///
+    /// # Errors
+    ///
+    /// Those of this crate as they are: [`Error::permanent`] for a person who says no.
+    async fn authorize(&self, asked: Asked) -> Result<Authorized, Error>;
+
+    /// The client of a login that is in the store, as far as it could be kept: with the provider's
+    /// endpoints, the client id and the secret of a registration. Add what was not, such as a secret of your
+    /// own. Returns it as it is by default.
+    ///
+    /// # Errors
+    ///
+    /// Any: then the login in the store is not used, and the resource is asked anew.
+    fn restore(&self, client: OAuthClient) -> Result<OAuthClient, Error> {
+        Ok(client)
+    }
+}
+
+#[async_trait]
+impl<F, Fut> Authorize for F
+where
+    F: Fn(Asked) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Authorized, Error>> + Send,
+{
+    async fn authorize(&self, asked: Asked) -> Result<Authorized, Error> {
+        self(asked).await
+    }
+}
+
+/// A login.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Authorized {
+    /// The client that the token was issued to, with the [`resource`](OAuthClient::resource) that it is for.
+    pub client: OAuthClient,
+    /// The token.
+    pub token: Token,
+}
+
+impl Authorized {
+    /// A login with this client.
+    pub fn new(client: OAuthClient, token: Token) -> Self {
+        Self { client, token }
+    }
+}
+
+/// What a resource asks for ([RFC 9728 §5](https://www.rfc-editor.org/rfc/rfc9728#section-5)).
+#[derive(Clone)]
+pub struct Asked {
+    pub(super) url: Url,
+    pub(super) challenge: Option<Challenge>,
+    pub(super) scope: Option<String>,
+    pub(super) client: Option<OAuthClient>,
+    /// The provider does not know that client any more.
+    pub(super) is_client_unknown: bool,
+    pub(super) http: Option<HttpClient>,
+    pub(super) clock: Clock,
+    pub(super) keeper: Keeper,
+}
+
+impl Asked {
+    /// The resource's URL, as the application gave it.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The challenge of its response, if that had one.
+    pub fn challenge(&self) -> Option<&Challenge> {
+        self.challenge.as_ref()
+    }
+
+    /// The scope to ask for: that of the challenge, and what the login so far was granted. `None` where
+    /// neither says any; then [`Discovered::scope`] does.
+    pub fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+
+    /// `acr_values` of the challenge ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)).
+    pub fn acr_values(&self) -> Option<&str> {
+        self.challenge()?.acr_values()
+    }
+
+    /// `max_age` of the challenge ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)).
+    pub fn max_age(&self) -> Option<Duration> {
+        self.challenge()?.max_age()
+    }
+
+    /// The client of the login so far. It is another one's if the resource names another authorization
+    /// server now.
+    pub fn client(&self) -> Option<&OAuthClient> {
+        self.client.as_ref()
+    }
+
+    /// The resource's metadata, read anew: "a client […] SHOULD retrieve the updated protected resource
+    /// metadata" ([RFC 9728 §5.2](https://www.rfc-editor.org/rfc/rfc9728#section-5.2)).
+    ///
+    /// # Errors
+    ///
+    /// As [`ProtectedResource::discover`].
+    pub async fn resource(&self) -> Result<Option<ProtectedResource>, Error> {
+        ProtectedResource::found(&self.url, self.challenge(), self.http.clone()).await
+    }
+
+    /// The resource's metadata, and its first authorization server. A resource without metadata, or that
+    /// names no server, is taken to be one itself, at its origin
+    /// ([`Provider::with_default_endpoints`] if it has no metadata there either).
+    ///
+    /// # Errors
+    ///
+    /// As [`ProtectedResource::discover`] and [`Provider::discover`].
+    pub async fn discover(&self) -> Result<Discovered, Error> {
+        let resource = self.resource().await?;
+        let issuer = resource.as_ref().and_then(|resource| resource.issuers().first()).cloned();
+        self.discovered(resource, issuer).await
+    }
+
+    /// `issuer`: that one of the resource's.
+    pub(super) async fn discovered(
+        &self,
+        resource: Option<ProtectedResource>,
+        issuer: Option<String>,
+    ) -> Result<Discovered, Error> {
+        if let (Some(known), Some(issuer)) = (&resource, issuer) {
+            let provider = known.provider(&issuer).await?.ok_or_else(|| {
+                Error::config(
+                    "the authorization server that the resource names has no metadata; configure the client by hand",
+                )
+            })?;
+            return Ok(Discovered { resource, provider });
+        }
+        let origin = self.url.origin().ascii_serialization();
+        let found = match self.http.clone() {
+            Some(http) => Provider::discover_with(&origin, http).await?,
+            None => Provider::discover(&origin).await?,
+        };
+        let provider = match found {
+            Some(provider) => provider,
+            None => Provider::with_default_endpoints(&self.url)?,
+        };
+        Ok(Discovered { resource, provider })
+    }
+
+    /// The application as registered with this provider: the registration that is kept, or a new one where
+    /// there is none, where its secret has expired, or where the provider does not know it any more
+    /// ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)). It is kept for this issuer
+    /// and these metadata, for all users, in the session's store.
+    ///
+    /// # Errors
+    ///
+    /// As [`Provider::register`]; those of the store.
+    pub async fn registered_client(
+        &self,
+        provider: &Provider,
+        metadata: &ClientMetadata,
+    ) -> Result<OAuthClient, Error> {
+        let now = self.clock.now();
+        let kept = self.keeper.registration(provider.issuer(), metadata).await?;
+        let unknown = self.client().filter(|_| self.is_client_unknown);
+        let kept = kept.filter(|kept| {
+            kept.secret_expires_at().is_none_or(|ends| now < ends)
+                && unknown.is_none_or(|client| client.client_id() != kept.client_id())
+        });
+        let registration = match kept {
+            Some(kept) => kept,
+            None => {
+                let new = provider.register(metadata).await?;
+                self.keeper.keep_registration(metadata, &new).await?;
+                new
+            }
+        };
+        provider.registered_client(&registration)
+    }
+}
+
+/// Where a resource leads.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Discovered {
+    /// The resource; `None` if it has no metadata.
+    pub resource: Option<ProtectedResource>,
+    /// Who issues its tokens.
+    pub provider: Provider,
+}
+
+impl Discovered {
+    /// The scope to ask for: what was asked, else all that the resource names (`scopes_supported`), else
+    /// none; and `offline_access` where the provider offers it, which stands for a refresh token
+    /// ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess)).
+    pub fn scope(&self, asked: &Asked) -> Option<String> {
+        let named = self.resource.as_ref().and_then(ProtectedResource::scopes);
+        let offered = self.provider.member("scopes_supported").and_then(|list| list.as_array());
+        let offline = offered.is_some_and(|list| list.iter().any(|name| name == "offline_access"));
+        scope_union([asked.scope().or(named), offline.then_some("offline_access")])
+    }
+
+    /// The resource identifier that tokens are for; `None` if the resource has no metadata.
+    pub fn resource_id(&self) -> Option<&str> {
+        self.resource.as_ref().map(ProtectedResource::id)
+    }
+
+    /// The client, for tokens for this resource.
+    #[must_use]
+    pub fn for_resource(&self, client: OAuthClient) -> OAuthClient {
+        match self.resource_id() {
+            Some(id) => client.resource(id),
+            None => client,
+        }
+    }
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asked")
+            .field("origin", &self.url.origin().ascii_serialization())
+            .field("challenge", &self.challenge)
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! Sign-ins and sign-outs, and the tokens that a sign-out revokes.
+
+use super::unauthorized::Paths;
+use super::{
+    Credential, Home, Machine, Note, Now, Pending, Record, Revocation, Settings, State, Unsaved,
+};
+
+impl<T: Credential, E: Clone> Machine<T, E> {
+    /// The application signs in with this token, or out with none. What is under way for the login
+    /// before is void.
+    pub(crate) fn set_login(
+        &mut self,
+        login: u64,
+        token: Option<T>,
+        settings: &Settings,
+        now: &Now,
+    ) {
+        if self.request.take().is_some() {
+            self.abandoned += 1;
+        }
+        let replaced = self.newest_token();
+        self.began = Some(now.at);
+        let signs_out = token.is_none();
+        self.attempt = None;
+        self.failure = None;
+        for access in self.each_access_mut() {
+            access.wanted = None;
+            access.paths = Paths::default();
+            access.refusal = None;
+        }
+        (self.response_lost, self.follow_up) = (false, None);
+        self.renewed = None;
+        self.unsaved = None;
+        // Whoever waits for the old login's token now waits for this one.
+        if settings.home == Home::Store {
+            self.store.retry_at = None;
+            self.pending = Some(Pending { login, token, replaced, unanswered: None });
+            self.unsaved = Some(Unsaved::since(now));
+        } else {
+            let number = self.next_number(now);
+            let state = token.map_or(State::SignedOut, |token| State::Live(Some(token)));
+            self.known =
+                Some(Record { login, number, generation: 0, state, mark: None, pause: None });
+            if settings.home == Home::Saver {
+                self.unsaved = Some(Unsaved::since(now));
+            }
+            if signs_out {
+                self.revoke(replaced, settings);
+            }
+        }
+        self.publish(settings, now);
+    }
+
+    fn newest_token(&self) -> Option<T> {
+        match self.newest() {
+            Some((_, _, State::Live(Some(token)))) => Some(token),
+            _ => self.served.as_ref().map(|served| served.token.clone()),
+        }
+    }
+
+    /// Revokes this token, and what an earlier sign-out could not revoke.
+    pub(super) fn revoke(&mut self, token: Option<T>, settings: &Settings) {
+        let revocation = self.revocation.get_or_insert(Revocation {
+            tokens: Vec::new(),
+            under_way: false,
+            error: None,
+        });
+        revocation.error = None;
+        let Some(token) = token.filter(|_| settings.can_revoke) else { return };
+        let at = revocation.tokens.iter().position(|other| other.is_identical(&token));
+        match at {
+            None => revocation.tokens.push(token),
+            // It may have access tokens for more targets.
+            Some(at) if at > 0 || !revocation.under_way => revocation.tokens[at] = token,
+            Some(_) => {}
+        }
+    }
+
+    /// The provider was asked to revoke the token of a login that was signed out.
+    pub(crate) fn revoked(&mut self, outcome: Result<(), E>, settings: &Settings, now: &Now) {
+        if let Some(revocation) = &mut self.revocation {
+            revocation.under_way = false;
+            match outcome {
+                Ok(()) => drop(revocation.tokens.drain(..1.min(revocation.tokens.len()))),
+                Err(error) => {
+                    revocation.error = Some(error.clone());
+                    self.note(Note::SignOutFailed(error));
+                }
+            }
+        }
+        self.publish(settings, now);
+    }
+}

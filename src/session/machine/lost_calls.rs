@@ -1,0 +1,34 @@
+//! The end of a runtime: what it carried is never answered.
+
+use super::{Credential, Machine, Now, Settings, StoreCall, StoreFailure};
+
+impl<T: Credential, E: Clone> Machine<T, E> {
+    /// What carried the calls is gone: none of them will be answered. `sent`: whether the token request
+    /// had begun.
+    pub(crate) fn calls_lost(&mut self, error: &E, sent: bool, settings: &Settings, now: &Now) {
+        self.abandoned = 0;
+        if std::mem::take(&mut self.set_aside) > 0 {
+            self.save_again(now);
+        }
+        if let Some(StoreCall { id, swap, .. }) = self.call.clone() {
+            let failure = StoreFailure { error: error.clone(), slow: false, unreadable: None };
+            match swap {
+                Some(_) => self.swapped(id, Err(failure), settings, now),
+                None => self.loaded(id, Err(failure), settings, now),
+            }
+        }
+        if self.request.take().is_some() {
+            match self.attempt.as_mut().filter(|_| !sent) {
+                Some(attempt) => attempt.tries = attempt.tries.saturating_sub(1),
+                None => self.lost(error.clone(), true, settings, now),
+            }
+        }
+        if let Some(saving) = self.saving.as_ref().map(|saving| saving.id) {
+            self.saved(saving, Err(error.clone()), settings, now);
+        }
+        if self.revocation.as_ref().is_some_and(|revocation| revocation.under_way) {
+            self.revoked(Err(error.clone()), settings, now);
+        }
+        self.publish(settings, now);
+    }
+}

@@ -1,0 +1,76 @@
+use std::time::UNIX_EPOCH;
+
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::{Map, Value, json};
+
+use crate::testing::provider::config::{AuthMethod, KnownClient, RedirectUris};
+use crate::testing::provider::http::{CloseConnection, MAX_FORM, ResponseBody, drain, response};
+use crate::testing::provider::state::Shared;
+
+/// The registration endpoint (RFC 7591 §3).
+pub(crate) async fn endpoint(
+    shared: &Shared,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, CloseConnection> {
+    let (head, body) = request.into_parts();
+    let body = drain(body, MAX_FORM).await.map_err(|_| CloseConnection)?;
+    if !shared.config.registration.open {
+        return Ok(response::empty(StatusCode::NOT_FOUND));
+    }
+    if head.method != Method::POST {
+        return Ok(response::method_not_allowed("POST"));
+    }
+    let Ok(Value::Object(metadata)) = serde_json::from_slice(&body) else {
+        return Ok(response::error(StatusCode::BAD_REQUEST, "invalid_client_metadata"));
+    };
+    Ok(match register(shared, metadata) {
+        Ok(members) => {
+            let mut response = response::json(StatusCode::CREATED, &members.into());
+            response::not_stored(&mut response);
+            response
+        }
+        Err(code) => response::error(StatusCode::BAD_REQUEST, code),
+    })
+}
+
+/// The answer (RFC 7591 §3.2.1), or the code of a refusal (§3.2.2).
+fn register(
+    shared: &Shared,
+    metadata: Map<String, Value>,
+) -> Result<Map<String, Value>, &'static str> {
+    let mut state = shared.lock();
+    state.registrations.push(metadata.clone().into());
+    let number = state.registrations.len();
+    shared.count(&state, |counts| counts.registrations += 1);
+    let method = match metadata.get("token_endpoint_auth_method").and_then(Value::as_str) {
+        None | Some("client_secret_basic") => Some(AuthMethod::ClientSecretBasic),
+        Some("client_secret_post") => Some(AuthMethod::ClientSecretPost),
+        Some("none") => None,
+        Some(_) => return Err("invalid_client_metadata"),
+    };
+    let redirect_uris =
+        RedirectUris::read(metadata.get("redirect_uris")).ok_or("invalid_redirect_uri")?;
+    let id = format!("registered-{number}");
+    let secret = method.map(|_| state.credentials.families.new_token("cs"));
+    let mut members = metadata;
+    members.insert("client_id".into(), json!(id));
+    if let Some(secret) = &secret {
+        members.insert("client_secret".into(), json!(secret));
+        let ends = shared.config.registration.secret_lifetime.and_then(|lifetime| {
+            let ends = shared.config.clock.now().checked_add(lifetime)?;
+            ends.duration_since(UNIX_EPOCH).ok()
+        });
+        let seconds = ends.map_or(0, |ends| ends.as_secs());
+        members.insert("client_secret_expires_at".into(), json!(seconds));
+    }
+    let mut client = shared.config.client.clone();
+    (client.id, client.secret) = (id, secret);
+    client.auth_methods = method.into_iter().collect();
+    state.clients.push(KnownClient { client, redirect_uris });
+    drop(state);
+    if let Some(edit) = &shared.config.registration.edit {
+        edit(&mut members);
+    }
+    Ok(members)
+}

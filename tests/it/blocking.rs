@@ -1,0 +1,277 @@
+//! Programs without async: `reqwest_oauth2::blocking`.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use reqwest::blocking::{Body, Client};
+use reqwest::header::LOCATION;
+use reqwest_oauth2::blocking::{Api, Runtime};
+use reqwest_oauth2::testing::Provider;
+use reqwest_oauth2::{BoxError, Error, OAuthClient, RequestError, RequestOptions, Session, Token};
+
+type Saved = Arc<Mutex<Vec<String>>>;
+
+/// A provider that lives on the runtime, and a client as it comes.
+struct World {
+    runtime: Runtime,
+    provider: Provider,
+    http: Client,
+    saved: Saved,
+}
+
+impl World {
+    fn new() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let start =
+            async { Provider::builder().redirect_uri("https://me.example/cb").start().await };
+        let provider = runtime.block_on(async { start.await.map_err(Error::transient) }).unwrap();
+        Self { runtime, provider, http: client(), saved: Saved::default() }
+    }
+
+    fn app(&self) -> OAuthClient {
+        let app = OAuthClient::new("foo", self.provider.token_url()).unwrap().secret("potato");
+        app.authorization_endpoint(self.provider.authorize_url()).unwrap()
+    }
+
+    fn token(&self) -> Token {
+        serde_json::from_value(self.provider.log_in()).unwrap()
+    }
+
+    fn saving(&self) -> reqwest_oauth2::SessionBuilder {
+        let saved = self.saved.clone();
+        Session::builder(self.app()).on_new_token(move |token: Token| {
+            saved.lock().unwrap().push(token.access_token().to_owned());
+            async { Ok::<_, std::io::Error>(()) }
+        })
+    }
+
+    fn session(&self, token: Token) -> reqwest_oauth2::blocking::Session {
+        self.runtime.session(self.saving().token(token).build())
+    }
+
+    fn get(&self) -> reqwest::blocking::Request {
+        self.http.get(self.provider.api_url()).build().unwrap()
+    }
+
+    fn token_requests(&self) -> u64 {
+        self.provider.counts().token_requests
+    }
+}
+
+fn client() -> Client {
+    Client::builder().no_proxy().redirect(reqwest_oauth2::redirect_policy()).build().unwrap()
+}
+
+fn expired(token: Token) -> Token {
+    token.with_expires_at(std::time::UNIX_EPOCH.into())
+}
+
+#[test]
+fn from_an_authorization_code_to_a_request() {
+    let world = World::new();
+    let login = world.app().authorization_code("https://me.example/cb").unwrap().begin().unwrap();
+    // The browser.
+    let browser = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    let page = browser.build().unwrap().get(login.url()).send().unwrap();
+    let callback = page.headers()[LOCATION].to_str().unwrap();
+
+    let token = world.runtime.block_on(login.finish(&world.app(), callback)).unwrap();
+    let session = world.runtime.session(world.saving().build());
+    session.set_token(token).unwrap();
+    assert_eq!(session.execute(&world.http, world.get()).unwrap().status(), 200);
+    assert_eq!(*world.saved.lock().unwrap(), [session.token().unwrap().access_token()]);
+    assert!(session.header().is_some());
+
+    session.sign_out().unwrap();
+    let error = session.execute(&world.http, world.get()).unwrap_err();
+    let RequestError::Token(error) = error else { panic!("{error:?}") };
+    assert!(error.is_reauthorization_required());
+    session.shutdown().unwrap();
+}
+
+#[test]
+fn an_expired_token_is_renewed_before_and_a_rejected_one_after() {
+    let world = World::new();
+    let session = world.session(expired(world.token()));
+    assert_eq!(session.execute(&world.http, world.get()).unwrap().status(), 200);
+    assert_eq!(world.token_requests(), 1);
+
+    world.provider.revoke_access_tokens();
+    let request = world.http.post(world.provider.api_url() + "/x").body("the body");
+    let response = session.execute(&world.http, request.build().unwrap()).unwrap();
+    assert_eq!((response.status().as_u16(), world.token_requests()), (200, 2));
+    let seen = world.provider.api_requests();
+    assert_eq!(seen.len(), 3);
+    assert!(seen[1..].iter().all(|request| &*request.body == b"the body"));
+}
+
+#[test]
+fn a_reader_is_sent_once_and_the_next_request_renews() {
+    let world = World::new();
+    let session = world.session(world.token());
+    world.provider.revoke_access_tokens();
+    let send = || {
+        let request = world.http.post(world.provider.api_url()).body(Body::new(&b"the body"[..]));
+        session.execute(&world.http, request.build().unwrap()).unwrap().status()
+    };
+    assert_eq!((send().as_u16(), world.token_requests()), (401, 0));
+    assert_eq!((send().as_u16(), world.token_requests()), (200, 1));
+}
+
+#[test]
+fn fifty_threads_at_expiry_make_one_token_request() {
+    let world = World::new();
+    let session = world.session(expired(world.token()));
+    let barrier = Barrier::new(50);
+    thread::scope(|scope| {
+        for _ in 0..50 {
+            scope.spawn(|| {
+                barrier.wait();
+                let response = session.clone().execute(&world.http, world.get()).unwrap();
+                assert_eq!(response.status(), 200);
+            });
+        }
+    });
+    assert_eq!((world.token_requests(), world.saved.lock().unwrap().len()), (1, 1));
+}
+
+#[test]
+fn one_request_may_be_different_and_other_origins_get_no_token() {
+    let (world, other) = (World::new(), World::new());
+    let session = world.session(world.token());
+    let options = RequestOptions::new().no_token();
+    let response = session.execute_with(&world.http, world.get(), options).unwrap();
+    assert_eq!(response.status(), 401);
+    let api: Api = session.api([world.provider.origin()]).unwrap();
+    assert_eq!(api.execute(&world.http, other.get()).unwrap().status(), 401);
+    assert_eq!(api.execute(&world.http, world.get()).unwrap().status(), 200);
+    let options = RequestOptions::new().no_token();
+    assert_eq!(api.execute_with(&world.http, world.get(), options).unwrap().status(), 401);
+    assert_eq!(
+        (world.token_requests(), other.provider.api_requests()[0].authorization.clone()),
+        (0, None)
+    );
+}
+
+/// A server that answers every request with a 308 to this URL. It ends with the test's process.
+fn redirecting_to(url: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let (mut line, mut length) = (String::new(), 0);
+            while stream.read_line(&mut line).unwrap() > 2 {
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            stream.read_exact(&mut vec![0; length]).unwrap();
+            let answer = format!(
+                "HTTP/1.1 308 Permanent Redirect\r\nlocation: {url}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            );
+            stream.get_mut().write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    origin
+}
+
+#[test]
+fn a_redirect_to_another_listed_origin_is_followed_with_the_token() {
+    let world = World::new();
+    let session = world.session(world.token());
+    let front = redirecting_to(world.provider.api_url());
+    let api = session.api([front.clone(), world.provider.origin()]).unwrap();
+    for method in [reqwest::Method::GET, reqwest::Method::POST] {
+        let request = world.http.request(method, &front).body("the body").build().unwrap();
+        assert_eq!(api.execute(&world.http, request).unwrap().status(), 200);
+    }
+    assert_eq!(world.token_requests(), 0);
+}
+
+#[test]
+fn the_drop_of_the_last_handle_saves_what_is_not_saved() {
+    let world = World::new();
+    let (saved, mut has_failed) = (world.saved.clone(), false);
+    let save = Mutex::new(move |token: Token| {
+        // The first attempt fails, and the next one would be made after an hour.
+        if !std::mem::replace(&mut has_failed, true) {
+            return Err(std::io::Error::other("disk full"));
+        }
+        saved.lock().unwrap().push(token.access_token().to_owned());
+        Ok(())
+    });
+    let hour = Duration::from_secs(3600);
+    let builder = Session::builder(world.app()).token(world.token()).backoff(hour, hour);
+    let session = builder.on_new_token(move |token| {
+        let saved = (save.lock().unwrap())(token);
+        async { saved }
+    });
+    let session = world.runtime.session(session.build());
+    let token = session.refresh().unwrap();
+    assert_eq!(*world.saved.lock().unwrap(), [""; 0]);
+    drop(session.clone());
+    assert_eq!(*world.saved.lock().unwrap(), [""; 0]);
+    drop(session);
+    assert_eq!(*world.saved.lock().unwrap(), [token.access_token()]);
+}
+
+#[test]
+fn a_call_on_the_runtimes_own_thread_is_an_error() {
+    let world = World::new();
+    let session = world.session(expired(world.token()));
+    let (inner, http, request) = (session.clone(), world.http.clone(), world.get());
+    let task = async move {
+        let task = tokio::spawn(async move { (inner.token(), inner.execute(&http, request)) });
+        Ok::<_, Error>(task.await.unwrap())
+    };
+    let (token, response) = world.runtime.block_on(task).unwrap();
+    assert!(token.unwrap_err().is_config());
+    assert!(matches!(response.unwrap_err(), RequestError::Token(error) if error.is_config()));
+    assert_eq!(world.token_requests(), 0);
+    assert!(session.token().is_ok());
+}
+
+#[test]
+fn the_last_handles_may_be_dropped_on_the_runtimes_own_thread() {
+    let world = World::new();
+    let session = world.session(world.token());
+    let World { runtime, provider, http: _http, saved: _ } = world;
+    let (go, gone) = tokio::sync::oneshot::channel();
+    let (done, ended) = mpsc::channel();
+    let spawn = async {
+        tokio::spawn(async move {
+            gone.await.unwrap();
+            drop(session);
+            done.send(()).unwrap();
+        });
+        Ok::<_, BoxError>(())
+    };
+    runtime.block_on(spawn).unwrap();
+    drop((provider, runtime));
+    go.send(()).unwrap();
+    ended.recv().unwrap();
+}
+
+#[test]
+fn it_works_within_async_code_too() {
+    let world = World::new();
+    let session = world.session(expired(world.token()));
+    for mut runtime in
+        [tokio::runtime::Builder::new_current_thread(), tokio::runtime::Builder::new_multi_thread()]
+    {
+        let runtime = runtime.enable_all().build().unwrap();
+        world.provider.revoke_access_tokens();
+        let response = runtime.block_on(async { session.execute(&world.http, world.get()) });
+        assert_eq!(response.unwrap().status(), 200);
+        runtime.block_on(async { session.refresh() }).unwrap();
+        let inner = session.clone();
+        let task = runtime.spawn_blocking(move || inner.token());
+        runtime.block_on(task).unwrap().unwrap();
+    }
+    assert_eq!(world.token_requests(), 4);
+}

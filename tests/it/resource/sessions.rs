@@ -1,0 +1,445 @@
+//! From a bare 401 to an answered request, and what comes after.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use reqwest_oauth2::store::{FileStore, MemoryStore};
+use reqwest_oauth2::testing::{ProviderBuilder, ResourceDocument};
+use reqwest_oauth2::{BrowserLogin, Error, OAuthClient, ResourceLogin, ResourceSession, Token};
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use crate::login::browse;
+use crate::support::{World, pass, plain_http};
+
+const CALLBACK: &str = "http://127.0.0.1:8914/callback";
+
+pub async fn world(set_up: impl FnOnce(ProviderBuilder) -> ProviderBuilder) -> World {
+    World::with(|p| {
+        let p = p.protected_resource([ResourceDocument::InChallenge]).registration(true);
+        set_up(p.require_resource(true).require_pkce(true))
+    })
+    .await
+}
+
+async fn browsed(login: BrowserLogin) -> Result<Token, Error> {
+    login.finish(browse(login.url()).await).await
+}
+
+/// A login in a browser in which nobody has to do anything.
+pub fn login(world: &World) -> ResourceLogin {
+    OAuthClient::for_resource(world.provider.api_url())
+        .client_name("My tool")
+        .in_browser(CALLBACK, browsed)
+}
+
+pub fn session(world: &World, login: ResourceLogin) -> ResourceSession {
+    login.session().unwrap().clock(world.clock.reader()).build()
+}
+
+pub async fn get(world: &World, session: &ResourceSession, path: &str) -> u16 {
+    let http = plain_http();
+    let request = http.get(world.provider.api_url() + path).build().unwrap();
+    session.execute(&http, request).await.unwrap().status().as_u16()
+}
+
+/// The parameters of the last authorization request.
+fn asked(world: &World, name: &str) -> Option<String> {
+    let query = world.provider.authorization_requests().pop().unwrap();
+    let mut params = url::form_urlencoded::parse(query.as_bytes());
+    params.find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
+}
+
+#[tokio::test]
+async fn c9728_7_4_a_from_a_bare_401_to_an_answered_request() {
+    let world = world(|p| p).await;
+    let session = session(&world, login(&world));
+    assert_eq!(get(&world, &session, "").await, 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.api_requests, counts.api_without_token), (2, 1));
+    assert_eq!((counts.resource_metadata_requests, counts.metadata_requests), (1, 1));
+    assert_eq!((counts.registrations, counts.authorizations, counts.token_requests), (1, 1, 1));
+    assert_eq!(asked(&world, "resource"), Some(world.provider.api_url()));
+    // From then on it is a session like any other.
+    for _ in 0..10 {
+        world.clock.forward(3600.0);
+        assert_eq!(get(&world, &session, "/x").await, 200);
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.refreshes, counts.api_without_token, counts.authorizations), (10, 1, 1));
+    assert_eq!(counts.reuse_detected, 0);
+}
+
+#[tokio::test]
+async fn from_a_bare_401_on_another_device() {
+    let world = world(|p| p).await;
+    let provider = world.provider.clone();
+    let shown = Arc::new(Semaphore::new(0));
+    let shown_now = shown.clone();
+    let login = OAuthClient::for_resource(world.provider.api_url()).on_device(move |login| {
+        assert!(provider.approve_device(login.user_code()));
+        shown_now.add_permits(1);
+    });
+    let session = session(&world, login);
+    let request = plain_http().get(world.provider.api_url()).build().unwrap();
+    let waiting = tokio::spawn(async move { session.execute(&plain_http(), request).await });
+    shown.acquire().await.unwrap().forget();
+    world.plain_turns().await;
+    pass(5).await;
+    assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
+    let request = &world.provider.device_requests()[0];
+    assert_eq!(request.param("resource"), Some(&*world.provider.api_url()));
+    assert_eq!(world.provider.counts().authorizations, 0);
+}
+
+#[tokio::test]
+async fn fifty_requests_have_one_login() {
+    let world = world(|p| p).await;
+    let session = session(&world, login(&world));
+    let requests = (0..50).map(|_| get(&world, &session, ""));
+    let statuses = futures_util::future::join_all(requests).await;
+    assert_eq!(statuses, [200; 50]);
+    let counts = world.provider.counts();
+    assert_eq!((counts.registrations, counts.authorizations, counts.token_requests), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn a_login_goes_on_when_the_request_that_began_it_goes_away() {
+    let world = world(|p| p).await;
+    let (started, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (starts, waits) = (started.clone(), go.clone());
+    let open = move |login: BrowserLogin| {
+        let (starts, waits) = (starts.clone(), waits.clone());
+        async move {
+            starts.add_permits(1);
+            waits.acquire().await.unwrap().forget();
+            browsed(login).await
+        }
+    };
+    let login = OAuthClient::for_resource(world.provider.api_url()).in_browser(CALLBACK, open);
+    let session = session(&world, login);
+    {
+        let first = get(&world, &session, "");
+        tokio::pin!(first);
+        tokio::select! {
+            _ = &mut first => panic!("nobody waited"),
+            permit = started.acquire() => permit.unwrap().forget(),
+        }
+    }
+    // It is gone; a second one finds the login under way.
+    let second = get(&world, &session, "");
+    go.add_permits(1);
+    assert_eq!(second.await, 200);
+    assert_eq!(world.provider.counts().authorizations, 1);
+    assert_eq!(started.available_permits(), 0, "nobody was asked again");
+}
+
+#[tokio::test]
+async fn a_restart_asks_nobody_and_registers_nothing() {
+    let world = world(|p| p).await;
+    let directory = tempfile::tempdir().unwrap();
+    let store = || FileStore::directory(directory.path());
+    let start = || {
+        let builder = login(&world).session().unwrap().clock(world.clock.reader());
+        builder.store(store(), "me").build()
+    };
+    let first = start();
+    assert_eq!(get(&world, &first, "").await, 200);
+    first.shutdown().await.unwrap();
+    let before = world.provider.counts();
+    for expired in [false, true] {
+        if expired {
+            world.clock.forward(3600.0);
+        }
+        let again = start();
+        assert_eq!(get(&world, &again, "").await, 200);
+        again.shutdown().await.unwrap();
+    }
+    let after = world.provider.counts();
+    assert_eq!(after.api_without_token, before.api_without_token);
+    assert_eq!(after.resource_metadata_requests, before.resource_metadata_requests);
+    assert_eq!(after.metadata_requests, before.metadata_requests);
+    assert_eq!((after.registrations, after.authorizations), (1, 1));
+    assert_eq!(after.token_requests, before.token_requests + 1);
+    // After a sign-out somebody logs in again, as the same registered client.
+    let last = start();
+    last.sign_out().await.unwrap();
+    assert_eq!(get(&world, &last, "").await, 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.registrations, counts.authorizations), (1, 2));
+}
+
+#[tokio::test]
+async fn users_share_the_registration_and_not_the_login() {
+    let world = world(|p| p).await;
+    let store = Arc::new(MemoryStore::new());
+    let start = |user: &'static str| {
+        let builder = login(&world).session().unwrap().clock(world.clock.reader());
+        builder.store(store.clone(), user).build()
+    };
+    for user in ["alice", "bob", "alice"] {
+        assert_eq!(get(&world, &start(user), "").await, 200);
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.registrations, counts.authorizations), (1, 2));
+}
+
+#[tokio::test]
+async fn a_client_whose_secret_has_expired_is_registered_again() {
+    let world = world(|p| p.client_secret_lifetime(Duration::from_secs(7200))).await;
+    let login = OAuthClient::for_resource(world.provider.api_url())
+        .in_browser("https://service.example/cb", browsed);
+    let session = session(&world, login);
+    assert_eq!(get(&world, &session, "").await, 200);
+    // A login that ends before the secret does is followed by one of the same client.
+    world.provider.revoke_families();
+    assert_eq!(get(&world, &session, "").await, 200);
+    assert_eq!(world.provider.counts().registrations, 1);
+    world.clock.forward(7200.0);
+    world.provider.revoke_families();
+    assert_eq!(get(&world, &session, "").await, 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.registrations, counts.authorizations), (2, 3));
+}
+
+#[tokio::test]
+async fn a_client_that_the_provider_has_forgotten_is_registered_again() {
+    let world = world(|p| p).await;
+    let directory = tempfile::tempdir().unwrap();
+    let start = || {
+        let builder = login(&world).session().unwrap().clock(world.clock.reader());
+        builder.store(FileStore::directory(directory.path()), "me").build()
+    };
+    let first = start();
+    assert_eq!(get(&world, &first, "").await, 200);
+    for (round, by_deadline) in [(2, true), (3, false)] {
+        world.provider.forget_registered_clients();
+        // Found out by a renewal that is due, and by one after a 401.
+        if by_deadline {
+            world.clock.forward(3600.0);
+        } else {
+            world.provider.revoke_access_tokens();
+        }
+        assert_eq!(get(&world, &first, "").await, 200);
+        let counts = world.provider.counts();
+        assert_eq!((counts.registrations, counts.authorizations), (round, round));
+    }
+    first.shutdown().await.unwrap();
+    // And another process goes on as the new one.
+    world.clock.forward(3600.0);
+    assert_eq!(get(&world, &start(), "").await, 200);
+    assert_eq!(world.provider.counts().registrations, 3);
+}
+
+#[tokio::test]
+async fn a_login_goes_on_when_nobody_waits_for_it_any_more() {
+    let world = world(|p| p).await;
+    let (started, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (starts, waits) = (started.clone(), go.clone());
+    let open = move |login: BrowserLogin| {
+        let (starts, waits) = (starts.clone(), waits.clone());
+        async move {
+            starts.add_permits(1);
+            waits.acquire().await.unwrap().forget();
+            browsed(login).await
+        }
+    };
+    let login = OAuthClient::for_resource(world.provider.api_url()).in_browser(CALLBACK, open);
+    let session = session(&world, login);
+    {
+        let only = get(&world, &session, "");
+        tokio::pin!(only);
+        tokio::select! {
+            _ = &mut only => panic!("nobody waited"),
+            permit = started.acquire() => permit.unwrap().forget(),
+        }
+    }
+    go.add_permits(1);
+    world.provider.wait_for_token_requests(1).await;
+    while session.session().await.unwrap().is_none() {
+        world.round_trips().await;
+    }
+    assert_eq!(get(&world, &session, "").await, 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.authorizations, counts.api_without_token), (1, 1));
+}
+
+#[tokio::test]
+async fn known_ids_go_first_then_the_document_then_a_registration() {
+    const ID: &str = "https://tool.example/client.json";
+    let document = json!({ "redirect_uris": [CALLBACK] });
+    for (knows, documented, expected, registrations) in
+        [(true, true, "foo", 0), (false, true, ID, 0), (false, false, "registered-1", 1)]
+    {
+        let world = world(|p| {
+            let p = p.redirect_uri(CALLBACK);
+            if documented { p.client_id_document(ID, &document) } else { p }
+        })
+        .await;
+        let issuer = world.provider.issuer();
+        let login = login(&world).client_id_document(ID).client(move |provider| {
+            assert_eq!(provider.issuer(), issuer);
+            knows.then(|| provider.client("foo").secret("potato"))
+        });
+        let session = session(&world, login);
+        assert_eq!(get(&world, &session, "").await, 200);
+        assert_eq!(asked(&world, "client_id").as_deref(), Some(expected));
+        assert_eq!(world.provider.counts().registrations, registrations);
+    }
+}
+
+#[tokio::test]
+async fn c9728_7_2_a_and_mcp_scope_a_of_the_challenge_else_all_else_none() {
+    let offered = json!(["a", "b"]);
+    for (needed, named, offline, expected) in [
+        (Some("a"), Some(&offered), false, Some("a")),
+        (None, Some(&offered), false, Some("a b")),
+        (None, None, false, None),
+        (Some("a"), Some(&offered), true, Some("a offline_access")),
+        (None, None, true, Some("offline_access")),
+    ] {
+        let named = named.cloned();
+        let world = world(|p| {
+            let p = if let Some(scope) = needed { p.require_scope("/api", scope) } else { p };
+            let p = p.resource_metadata(move |members| {
+                members.extend(named.clone().map(|named| ("scopes_supported".into(), named)));
+            });
+            p.metadata(move |members| {
+                let scopes = if offline { json!(["offline_access"]) } else { json!(["a"]) };
+                members.insert("scopes_supported".into(), scopes);
+            })
+        })
+        .await;
+        let session = session(&world, login(&world));
+        assert_eq!(get(&world, &session, "").await, 200);
+        assert_eq!(asked(&world, "scope").as_deref(), expected, "{needed:?} {offline}");
+    }
+}
+
+#[tokio::test]
+async fn mcp_step_a_a_wider_scope_is_asked_for_and_others_go_on_meanwhile() {
+    let world =
+        world(|p| p.require_scope("/api", "read").require_scope("/api/admin", "admin")).await;
+    let (asked_for, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(1)));
+    let (count, waits) = (asked_for.clone(), go.clone());
+    let open = move |login: BrowserLogin| {
+        let waits = waits.clone();
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            waits.acquire().await.unwrap().forget();
+            browsed(login).await
+        }
+    };
+    let login = OAuthClient::for_resource(world.provider.api_url()).in_browser(CALLBACK, open);
+    let session = session(&world, login);
+    assert_eq!(get(&world, &session, "").await, 200);
+    let stepping_up = futures_util::future::join(
+        get(&world, &session, "/admin"),
+        get(&world, &session, "/admin/x"),
+    );
+    tokio::pin!(stepping_up);
+    while asked_for.load(Ordering::Relaxed) == 1 {
+        tokio::select! {
+            biased;
+            _ = &mut stepping_up => panic!("nobody waited"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    assert_eq!(get(&world, &session, "").await, 200, "others go on");
+    go.add_permits(1);
+    assert_eq!(stepping_up.await, (200, 200));
+    assert_eq!(asked(&world, "scope").as_deref(), Some("read admin"));
+    let counts = world.provider.counts();
+    assert_eq!((counts.authorizations, counts.refreshes, counts.registrations), (2, 0, 1));
+    // The next renewal keeps it.
+    world.clock.forward(3600.0);
+    assert_eq!(get(&world, &session, "/admin").await, 200);
+    assert_eq!(world.provider.counts().authorizations, 2);
+}
+
+#[tokio::test]
+async fn c9470_4_a_a_stronger_login_is_asked_for() {
+    let max_age = Some(Duration::from_secs(60));
+    let world = world(|p| p.require_log_in("/api/money", "strong", max_age)).await;
+    let session = session(&world, login(&world));
+    assert_eq!(get(&world, &session, "/money").await, 200);
+    assert_eq!(asked(&world, "acr_values").as_deref(), Some("strong"));
+    assert_eq!(asked(&world, "max_age").as_deref(), Some("60"));
+    assert_eq!(world.provider.counts().authorizations, 2, "at first nobody knew of it");
+}
+
+#[tokio::test]
+async fn c9126_5_a_a_server_that_takes_pushed_requests_only_gets_one() {
+    let world = world(|p| p.require_pushed_authorization_requests(true)).await;
+    let session = session(&world, login(&world));
+    assert_eq!(get(&world, &session, "").await, 200);
+    assert!(asked(&world, "request_uri").is_some());
+}
+
+#[cfg(feature = "keys")]
+#[tokio::test]
+async fn each_client_is_set_up_as_the_application_wants_also_after_a_restart() {
+    let world = world(|p| p.dpop(reqwest_oauth2::testing::DpopRules::default())).await;
+    let store = Arc::new(MemoryStore::new());
+    for _ in 0..2 {
+        let login =
+            login(&world).configure_client(|client| client.dpop().refresh_param("tenant", "7"));
+        let builder = login.session().unwrap().clock(world.clock.reader());
+        let session = builder.store(store.clone(), "me").build();
+        assert_eq!(get(&world, &session, "").await, 200);
+        world.clock.forward(3600.0);
+        assert_eq!(get(&world, &session, "").await, 200);
+    }
+    assert_eq!(world.provider.counts().authorizations, 1);
+    assert_eq!(world.provider.counts().refreshes, 2);
+    for request in world.provider.token_requests() {
+        assert!(request.dpop.is_some());
+        let is_refresh = request.param("grant_type") == Some("refresh_token");
+        assert_eq!(request.param("tenant"), is_refresh.then_some("7"));
+    }
+}
+
+#[tokio::test]
+async fn mcp_old_a_server_without_any_metadata_has_its_endpoints_at_its_root() {
+    for documents in [true, false] {
+        let world = World::with(|p| {
+            let p = p.registration(true);
+            if documents { p } else { p.discovery([]) }
+        })
+        .await;
+        let session = session(&world, login(&world));
+        assert_eq!(get(&world, &session, "").await, 200);
+        assert_eq!(asked(&world, "resource"), None);
+        let counts = world.provider.counts();
+        assert_eq!(counts.resource_metadata_requests, 2);
+        assert_eq!(counts.metadata_requests, if documents { 1 } else { 2 });
+    }
+}
+
+#[tokio::test]
+async fn the_token_goes_to_the_resource_alone() {
+    let world = world(|p| p).await;
+    let tenant = world.provider.api_url() + "/tenant-a";
+    let login = OAuthClient::for_resource(tenant).in_browser(CALLBACK, browsed);
+    let session = session(&world, login);
+    assert_eq!(get(&world, &session, "/tenant-a/x").await, 200);
+    for elsewhere in ["/tenant-b", "", "/tenant-ab", "/tenant-a/..%2ftenant-b"] {
+        assert_eq!(get(&world, &session, elsewhere).await, 401, "{elsewhere}");
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.api_without_token, counts.authorizations), (1 + 4, 1));
+}
+
+#[tokio::test]
+async fn a_login_before_the_first_request() {
+    let world = world(|p| p.protected_resource([ResourceDocument::AtPath])).await;
+    let session = session(&world, login(&world));
+    assert!(session.session().await.unwrap().is_none());
+    let token = session.log_in().await.unwrap().token().await.unwrap();
+    assert!(world.provider.accepts_access_token(token.access_token()));
+    session.log_in().await.unwrap();
+    assert_eq!(get(&world, &session, "").await, 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.api_without_token, counts.authorizations), (0, 1));
+}

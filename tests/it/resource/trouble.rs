@@ -1,0 +1,388 @@
+//! Resources, servers and people that do not want what we want: bounded requests, typed errors.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use reqwest::Request;
+use reqwest_oauth2::testing::ResourceDocument;
+use reqwest_oauth2::{
+    Asked, Authorized, BrowserLogin, Error, OAuthClient, RequestError, Session, Token,
+};
+use serde_json::json;
+
+use super::answer;
+use super::sessions::{get, login, login as login_of, session, world};
+use crate::support::{World, plain_http};
+
+async fn failing(world: &World, session: &reqwest_oauth2::ResourceSession) -> Error {
+    let http = plain_http();
+    let request = http.get(world.provider.api_url()).build().unwrap();
+    match session.execute(&http, request).await.unwrap_err() {
+        RequestError::Token(error) => error,
+        RequestError::Send(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_person_who_says_no_is_asked_once_a_minute() {
+    let world = world(|p| p).await;
+    let session = session(&world, login(&world));
+    for _ in 0..3 {
+        world.provider.deny_next_authorization("access_denied", None);
+    }
+    for _ in 0..5 {
+        let error = failing(&world, &session).await;
+        assert_eq!(error.error_code(), Some("access_denied"));
+    }
+    assert_eq!(world.provider.counts().authorizations, 1);
+    assert_eq!(world.provider.counts().token_requests, 0);
+    crate::support::pass(60).await;
+    failing(&world, &session).await;
+    assert_eq!(world.provider.counts().authorizations, 2);
+    // Who has changed their mind.
+    world.provider.clear_faults();
+    crate::support::pass(60).await;
+    assert_eq!(get(&world, &session, "").await, 200);
+    assert_eq!(world.provider.counts().registrations, 1);
+}
+
+#[tokio::test]
+async fn a_window_that_is_closed_is_an_error_with_its_cause() {
+    let world = world(|p| p).await;
+    let open = |_: BrowserLogin| async { Err::<Token, _>("the window was closed") };
+    let login = OAuthClient::for_resource(world.provider.api_url())
+        .in_browser("http://127.0.0.1:8914/callback", open);
+    let error = failing(&world, &session(&world, login)).await;
+    assert!(!error.is_transient());
+    let cause = std::error::Error::source(&error).unwrap();
+    assert_eq!(cause.to_string(), "the window was closed");
+}
+
+#[tokio::test]
+async fn a_hook_that_panics_or_hangs_is_an_error_and_the_next_one_is_asked() {
+    let world = world(|p| p).await;
+    let api = world.provider.api_url();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = calls.clone();
+    let hook = move |_: Asked| {
+        let call = counted.fetch_add(1, Ordering::Relaxed);
+        async move {
+            match call {
+                0 => panic!("on purpose"),
+                _ => std::future::pending::<Result<Authorized, Error>>().await,
+            }
+        }
+    };
+    let session = Session::on_challenge(api, hook).unwrap().build();
+    let error = failing(&world, &session).await;
+    assert_eq!(
+        error.to_string(),
+        "the login for a resource panicked; see the panic message on stderr"
+    );
+    crate::support::pass(60).await;
+    let waiting = failing(&world, &session);
+    tokio::pin!(waiting);
+    while calls.load(Ordering::Relaxed) == 1 {
+        tokio::select! {
+            biased;
+            _ = &mut waiting => panic!("it did not hang"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    world.plain_turns().await;
+    crate::support::pass(15 * 60).await;
+    assert!(waiting.await.is_timeout());
+}
+
+/// A token whose scope is what was asked for, or this one.
+fn token(scope: Option<&str>) -> Token {
+    static SERIAL: AtomicUsize = AtomicUsize::new(0);
+    let text = format!("at-{}", SERIAL.fetch_add(1, Ordering::Relaxed));
+    let token: Token = serde_json::from_value(json!({
+        "access_token": text, "token_type": "Bearer", "scope": scope.unwrap_or_default(),
+    }))
+    .unwrap();
+    token
+}
+
+/// A session of an API in the place of the network, that counts logins.
+fn counted(grants: bool) -> (reqwest_oauth2::ResourceSession, Arc<AtomicUsize>) {
+    let logins = Arc::new(AtomicUsize::new(0));
+    let count = logins.clone();
+    let hook = move |asked: Asked| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            let client = OAuthClient::new("foo", "https://issuer.example/token")?;
+            Ok(Authorized::new(client, token(asked.scope().filter(|_| grants))))
+        }
+    };
+    (Session::on_challenge("https://api.example/x", hook).unwrap().build(), logins)
+}
+
+fn request() -> Request {
+    plain_http().get("https://api.example/x/y").build().unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_more_scope_for_ever_has_three_logins_a_request() {
+    let (session, logins) = counted(true);
+    let sent = AtomicUsize::new(0);
+    let api = |request: Request| {
+        let more = format!(
+            "Bearer error=insufficient_scope, scope=s{}",
+            sent.fetch_add(1, Ordering::Relaxed)
+        );
+        async move { Ok::<_, std::convert::Infallible>(answer(&request, 403, Some(&more))) }
+    };
+    session.log_in().await.unwrap();
+    let response = session.execute(api, request()).await.unwrap();
+    assert_eq!(response.status(), 403);
+    assert_eq!((logins.load(Ordering::Relaxed), sent.load(Ordering::Relaxed)), (1 + 3, 4));
+}
+
+#[tokio::test]
+async fn mcp_step_a_a_server_that_asks_for_the_same_again_has_one_login_and_then_a_quiet_minute() {
+    for (challenge, status) in [
+        ("Bearer error=insufficient_scope, scope=admin", 403),
+        ("Bearer error=insufficient_scope", 403),
+        ("Bearer error=insufficient_user_authentication, acr_values=x", 401),
+        ("Bearer error=invalid_token", 401),
+        ("Bearer", 401),
+    ] {
+        let (session, logins) = counted(false);
+        let sent = AtomicUsize::new(0);
+        let api = |request: Request| {
+            sent.fetch_add(1, Ordering::Relaxed);
+            async move { Ok::<_, std::convert::Infallible>(answer(&request, status, Some(challenge))) }
+        };
+        // One bare, one with the token of the login.
+        if status == 403 {
+            session.log_in().await.unwrap();
+            logins.store(0, Ordering::Relaxed);
+        }
+        for _ in 0..5 {
+            assert_eq!(session.execute(&api, request()).await.unwrap().status(), status);
+        }
+        assert_eq!(logins.load(Ordering::Relaxed), 1, "{challenge}");
+        assert_eq!(sent.load(Ordering::Relaxed), 2 + 4, "{challenge}");
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        session.execute(&api, request()).await.unwrap();
+        assert_eq!(logins.load(Ordering::Relaxed), 2, "{challenge}");
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn a_401_that_is_not_about_the_token_has_nobody_log_in() {
+    let (session, logins) = counted(true);
+    session.log_in().await.unwrap();
+    let api = |request: Request| async move {
+        Ok::<_, std::convert::Infallible>(answer(
+            &request,
+            401,
+            Some("Bearer error=invalid_request"),
+        ))
+    };
+    assert_eq!(session.execute(api, request()).await.unwrap().status(), 401);
+    assert_eq!(logins.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn what_was_granted_is_not_asked_for_again() {
+    let (session, logins) = counted(true);
+    let api = |request: Request| async move {
+        let bare = !request.headers().contains_key("authorization");
+        let (status, challenge) = if bare {
+            (401, "Bearer scope=\"a b\"")
+        } else {
+            (403, "Bearer error=insufficient_scope, scope=b")
+        };
+        Ok::<_, std::convert::Infallible>(answer(&request, status, Some(challenge)))
+    };
+    assert_eq!(session.execute(api, request()).await.unwrap().status(), 403);
+    assert_eq!(logins.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_challenge_of_a_megabyte_is_a_bare_challenge() {
+    let (session, logins) = counted(true);
+    let scopes = Arc::new(Mutex::new(Vec::new()));
+    let long = format!("Bearer scope=\"{}\"", "a".repeat(1_000_000));
+    let api = |request: Request| {
+        let long = long.clone();
+        let is_bare = !request.headers().contains_key("authorization");
+        scopes.lock().unwrap().push(is_bare);
+        async move {
+            let status = if is_bare { 401 } else { 200 };
+            Ok::<_, std::convert::Infallible>(answer(&request, status, Some(&long)))
+        }
+    };
+    assert_eq!(session.execute(api, request()).await.unwrap().status(), 200);
+    assert_eq!(logins.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn mcp_pkce_a_a_server_that_does_not_say_that_it_supports_pkce_is_refused() {
+    for methods in [None, Some(json!(["plain"])), Some(json!("S256"))] {
+        let world = world(|p| {
+            p.metadata(move |members| match &methods {
+                Some(methods) => {
+                    members.insert("code_challenge_methods_supported".into(), methods.clone());
+                }
+                None => {
+                    members.remove("code_challenge_methods_supported");
+                }
+            })
+        })
+        .await;
+        let session = session(&world, login(&world));
+        for _ in 0..3 {
+            let error = failing(&world, &session).await;
+            assert!(error.is_config() && error.to_string().contains("PKCE"), "{error}");
+        }
+        let counts = world.provider.counts();
+        assert_eq!(
+            (counts.registrations, counts.authorizations, counts.metadata_requests),
+            (0, 0, 1)
+        );
+    }
+}
+
+#[tokio::test]
+async fn mcp_tls_a_everything_is_https_or_this_machine() {
+    let login = OAuthClient::for_resource("http://api.example/x");
+    assert!(login.session().unwrap_err().is_config());
+    // The redirect URI.
+    let world = world(|p| p).await;
+    let open = |_: BrowserLogin| async { Err::<Token, _>("nobody comes here") };
+    for redirect_uri in ["http://me.example/cb", "/cb", "https://me.example/cb#x"] {
+        let login =
+            OAuthClient::for_resource(world.provider.api_url()).in_browser(redirect_uri, open);
+        let error = failing(&world, &session(&world, login)).await;
+        assert!(error.is_config() && error.to_string().contains("redirect URI"), "{error}");
+    }
+    assert_eq!(world.provider.counts().authorizations, 0);
+    // The server, and its endpoints.
+    for edit in ["issuer", "token_endpoint"] {
+        let world = self::world(|p| {
+            let p = p.resource_metadata(move |members| {
+                if edit == "issuer" {
+                    members.insert("authorization_servers".into(), json!(["http://as.example"]));
+                }
+            });
+            p.metadata(move |members| {
+                members.insert(edit.into(), "http://as.example/token".into());
+            })
+        })
+        .await;
+        let error = failing(&world, &session(&world, login_of(&world))).await;
+        assert!(error.is_config() && error.to_string().contains("plain http"), "{edit}: {error}");
+        assert_eq!(world.provider.counts().registrations, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_resource_that_names_itself_as_its_server_is_an_error_after_a_few_requests() {
+    let world = world(|p| {
+        p.resource_metadata(|members| {
+            let itself = members["resource"].clone();
+            members.insert("authorization_servers".into(), json!([itself]));
+        })
+    })
+    .await;
+    let session = session(&world, login(&world));
+    for _ in 0..5 {
+        let error = failing(&world, &session).await;
+        assert!(error.is_config(), "{error}");
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.resource_metadata_requests, counts.api_requests), (1, 5 + 1));
+    assert_eq!((counts.registrations, counts.authorizations, counts.token_requests), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_registration_for_another_client_is_not_used() {
+    let world = world(|p| {
+        p.registration_response(|members| {
+            members.insert("client_id".into(), "another".into());
+            members.insert("redirect_uris".into(), json!(["https://another.example/cb"]));
+        })
+    })
+    .await;
+    let session = session(&world, login(&world));
+    for _ in 0..5 {
+        assert!(failing(&world, &session).await.is_malformed_response());
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.registrations, counts.authorizations, counts.token_requests), (1, 0, 0));
+}
+
+#[tokio::test]
+async fn c9728_5_2_a_and_mcp_tok_a_another_authorization_server_never_sees_what_the_first_issued() {
+    let other = World::with(|p| p.registration(true)).await;
+    let servers = Arc::new(Mutex::new(None::<String>));
+    let named = servers.clone();
+    let world = world(|p| {
+        p.protected_resource([ResourceDocument::AtPath]).resource_metadata(move |members| {
+            if let Some(server) = &*named.lock().unwrap() {
+                members.insert("authorization_servers".into(), json!([server]));
+            }
+        })
+    })
+    .await;
+    let store = Arc::new(reqwest_oauth2::store::MemoryStore::new());
+    let builder = login(&world).session().unwrap().clock(world.clock.reader());
+    let session = builder.store(store.clone(), "me").build();
+    // The API takes tokens of the server that its metadata names.
+    let url = world.provider.api_url();
+    let api = |request: Request| {
+        let accepts = if servers.lock().unwrap().is_some() { &other } else { &world };
+        let bearer = request.headers().get("authorization").map(|value| value.to_str().unwrap());
+        let token = bearer.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
+        let accepted = accepts.provider.accepts_access_token(token);
+        async move {
+            let status = if accepted { 200 } else { 401 };
+            Ok::<_, std::convert::Infallible>(answer(&request, status, Some("Bearer")))
+        }
+    };
+    let send = async || {
+        let request = plain_http().get(&url).build().unwrap();
+        session.execute(&api, request).await.unwrap().status().as_u16()
+    };
+    assert_eq!(send().await, 200);
+    assert_eq!(world.provider.counts().registrations, 1);
+    let old = session.session().await.unwrap().unwrap().token().await.unwrap();
+    *servers.lock().unwrap() = Some(other.provider.issuer());
+    let metadata = world.provider.counts().resource_metadata_requests;
+    assert_eq!(send().await, 200);
+    assert_eq!(world.provider.counts().resource_metadata_requests, metadata + 1, "read anew, once");
+    assert_eq!(other.provider.counts().registrations, 1);
+    for request in other.provider.token_requests() {
+        assert_eq!(request.param("grant_type"), Some("authorization_code"));
+        let sent = format!("{:?}", request.params);
+        assert!(!sent.contains(old.access_token()));
+        assert!(!sent.contains(old.refresh_token().unwrap()));
+    }
+    let new = session.session().await.unwrap().unwrap().token().await.unwrap();
+    assert!(other.provider.accepts_access_token(new.access_token()));
+    // And the next process goes on with the new one.
+    let builder = login(&world).session().unwrap().clock(world.clock.reader());
+    let again = builder.store(store, "me").build();
+    let token = again.session().await.unwrap().unwrap().token().await.unwrap();
+    assert_eq!(token.access_token(), new.access_token());
+}
+
+#[tokio::test]
+async fn a_request_that_wants_no_login_gets_none() {
+    let (session, logins) = counted(true);
+    let api = |request: Request| async move {
+        Ok::<_, std::convert::Infallible>(answer(&request, 401, Some("Bearer")))
+    };
+    let options = reqwest_oauth2::RequestOptions::new().token_if_any();
+    let response = session.api().execute_with(api, request(), options).await.unwrap();
+    assert_eq!(response.status(), 401);
+    assert_eq!(logins.load(Ordering::Relaxed), 0);
+}

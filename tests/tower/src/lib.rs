@@ -1,0 +1,8 @@
+//! The tower layer around hyper's client, tonic's channel, and a service that is strict about readiness.
+#![cfg(test)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod hyper_client;
+mod readiness;
+mod support;
+mod tonic_channel;
