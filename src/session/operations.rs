@@ -179,6 +179,17 @@ impl Driver {
         worker.is_some()
     }
 
+    /// Whether it is busy. Goes on with what a runtime that has ended left undone: nobody may ask this session
+    /// again.
+    pub(crate) fn resume(self: &Arc<Self>) -> bool {
+        let state = self.lock();
+        let is_busy = state.is_busy();
+        if is_busy && state.worker.is_none() {
+            self.leave(state);
+        }
+        is_busy
+    }
+
     /// When the worker will be overdue.
     fn overdue_at(&self) -> Option<Instant> {
         let state = self.lock();

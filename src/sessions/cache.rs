@@ -11,7 +11,7 @@
 //!   requests share. So the cache is never locked across an await.
 //! - A session that is busy (renewing, or with a token that is not saved yet) is never dropped, nor is one
 //!   that somebody holds: it may become busy, and `busy` has to know of it. So there may be more of them
-//!   than the bound for a while.
+//!   than the bound for a while. If its runtime has ended, it goes on when room is needed, and at a sweep.
 //! - Order of locks: the cache's, then a session's. Nothing of a session calls the cache.
 
 use std::convert::Infallible;
@@ -136,7 +136,7 @@ fn insert(entries: &Entries, user: &UserId, make: impl FnOnce() -> Arc<Driver>) 
 
 /// Whether it is busy, or somebody besides the cache holds it.
 fn is_needed(session: &Arc<Driver>) -> bool {
-    Arc::strong_count(session) > 1 || session.is_busy()
+    session.resume() || Arc::strong_count(session) > 1
 }
 
 /// Keeps sessions that are needed from being dropped for room.

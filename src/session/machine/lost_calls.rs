@@ -29,6 +29,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if self.revocation.as_ref().is_some_and(|revocation| revocation.under_way) {
             self.revoked(Err(error.clone()), settings, now);
         }
+        // Nobody is there to ask again.
+        self.follow_up = None;
         self.publish(settings, now);
     }
 }

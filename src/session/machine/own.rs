@@ -18,10 +18,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some(action) = self.next_save(settings, now) {
             return Some(action);
         }
-        if self.wanted().is_none() || self.request.is_some() || !self.is_released(settings) {
+        if self.wanted().is_none() || self.request.is_some() {
             return None;
         }
-        if self.attempt.as_ref().is_some_and(|attempt| now.at < attempt.try_at) {
+        let may_present = match &self.attempt {
+            Some(attempt) => now.at >= attempt.try_at,
+            None => self.is_released(settings),
+        };
+        if !may_present {
             return None;
         }
         let record = self.known.clone().unwrap_or_else(|| Record {

@@ -90,6 +90,7 @@ async fn resource_session(log: &Log, secrets: &mut Secrets) {
 
 /// From an API to a registered client.
 async fn resource(log: &Log, secrets: &mut Secrets) {
+    log.show(&ResourceDocument::InChallenge);
     let open = |provider: ProviderBuilder| {
         provider.protected_resource([ResourceDocument::InChallenge]).registration(true)
     };
