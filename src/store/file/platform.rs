@@ -66,7 +66,10 @@ pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
         match File::open(directory).and_then(|directory| directory.sync_all()) {
             // Some file systems do not have this call for directories.
             Err(error)
-                if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {}
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+                ) => {}
             done => done.map_err(store_error)?,
         }
     }
