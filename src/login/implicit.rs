@@ -107,13 +107,14 @@ impl PendingImplicitLogin {
         self.state.state.expose_secret()
     }
 
-    /// Takes the token from the fragment of the callback URL; servers do not see it, so a page has
-    /// to hand it over ([RFC 6749 §4.2.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.2.2)).
-    /// There is no refresh token.
+    /// Takes the token from the fragment of the callback URL. Servers do not see the fragment, so a
+    /// page must pass it on
+    /// ([RFC 6749 §4.2.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.2.2)). There is no
+    /// refresh token.
     ///
     /// # Errors
     ///
-    /// As [`PendingLogin::finish`](crate::PendingLogin::finish); [`Error::is_malformed_response`] where the
+    /// As [`PendingLogin::finish`](crate::PendingLogin::finish); [`Error::is_malformed_response`] if the
     /// fragment holds no token that can be used.
     pub fn finish(self, client: &OAuthClient, callback: impl AsRef<str>) -> Result<Token, Error> {
         let callback =

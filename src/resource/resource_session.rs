@@ -1,14 +1,15 @@
-//! `ResourceSession`: bare until the API asks, then one login at a time.
+//! `ResourceSession`: no token until the API asks for one, then one login at a time.
 //!
 //! Each login is a [`Session`] of its own, with its own client: what one authorization server issued is
 //! never shown to another.
 //!
 //! # Concurrency
 //!
-//! - Requests read the present login behind an `ArcSwap`: no lock, no wait.
-//! - One login is under way at a time, in a task of its own that all who want one wait for. Who goes away
-//!   takes nothing with it. The lock is held for looks only, never across an await.
-//! - A login replaces the present one at its end, so others go on with that meanwhile.
+//! - Requests read the current login behind an `ArcSwap`: no lock, no wait.
+//! - One login is under way at a time, in its own task; all requests that want one wait for it. A request
+//!   that goes away does not stop it. The lock is held for short reads and writes, never across an await.
+//! - A new login replaces the current one when it is complete. Until then other requests use the
+//!   current one.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -37,20 +38,20 @@ use crate::store::TokenStore;
 
 /// How long a person may take, everything around it included.
 const LONGEST_LOGIN: Duration = Duration::from_secs(15 * 60);
-/// How long the same is not asked again after a login that failed or did not help.
+/// How long the same login is not asked for again after one that failed or did not help.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// A session for an API that says by itself who may issue its tokens
-/// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)). From
-/// [`OAuthClient::for_resource`], or from [`Session::on_challenge`].
+/// A session for an API that names its authorization server
+/// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)). From [`OAuthClient::for_resource`], or
+/// from [`Session::on_challenge`].
 ///
-/// Requests go to the API bare until it asks for a token. Then somebody logs in, and the request is sent
-/// again; one login at a time, whatever the number of requests. From then on it is a [`Session`], which
-/// renews and saves its token. When the API asks for more (a wider scope, a stronger login), or when only a
-/// new login helps, that begins again; other requests go on with the present token meanwhile. A request
-/// has somebody log in three times at most, and not twice for the same.
+/// Requests go to the API without a token until it asks for one. Then a login begins, and the request is
+/// sent again; there is one login at a time, however many requests wait. From then on a [`Session`] renews
+/// and saves the token. When the API asks for more (a wider scope, a stronger login), or only a new login
+/// helps, another login begins; other requests use the current token meanwhile. A request causes at most
+/// three logins, and never two for the same demand.
 ///
-/// The token goes to the resource's URL, and to what is below it. Cheap to clone; clones are the same
+/// The token goes to the resource's URL, and to URLs below it. Cheap to clone; clones are the same
 /// session.
 #[derive(Clone)]
 pub struct ResourceSession(Arc<Inner>);
@@ -68,7 +69,7 @@ pub(super) struct Inner {
     pub(super) target: Target,
     pub(super) keeper: Keeper,
     pub(super) present: ArcSwapOption<Login>,
-    /// Whether it was looked for in the store. Held while somebody looks.
+    /// Whether the store was searched for it. Held during the search.
     pub(super) restored: tokio::sync::Mutex<bool>,
     pub(super) state: Mutex<State>,
 }
@@ -84,7 +85,7 @@ pub(super) struct Login {
 #[derive(Default)]
 pub(super) struct State {
     flight: Option<Flight>,
-    /// What was asked, and what came of it: an error, or nothing that helped.
+    /// What was asked, and the result: an error, or a login that did not help.
     quiet: Option<(Aim, Option<Error>, Instant)>,
 }
 
@@ -117,7 +118,7 @@ enum Aim {
     Authentication(Option<String>, Option<Duration>),
 }
 
-/// A token of the present login.
+/// A token of the current login.
 pub(crate) type Usable = (Arc<Driver>, Arc<Snapshot>);
 
 impl ResourceSession {
@@ -125,7 +126,7 @@ impl ResourceSession {
         Self(Arc::new(inner))
     }
 
-    /// The present login, also one in the store; `None` if nobody is logged in.
+    /// The current login, from memory or the store; `None` if nobody is logged in.
     ///
     /// # Errors
     ///
@@ -134,7 +135,7 @@ impl ResourceSession {
         Ok(self.0.login().await?.map(|login| login.session.clone()))
     }
 
-    /// Logs in now, as if the API had asked for a token; returns at once where somebody is logged in.
+    /// Logs in now, as if the API had asked for a token. Returns at once if somebody is logged in.
     ///
     /// # Errors
     ///
@@ -152,7 +153,7 @@ impl ResourceSession {
         session.ok_or_else(|| Error::config("the login was replaced by none"))
     }
 
-    /// Ends the login: see [`Session::sign_out`]. The next request is sent bare.
+    /// Ends the login: see [`Session::sign_out`]. The next request is sent without a token.
     ///
     /// # Errors
     ///
@@ -164,7 +165,7 @@ impl ResourceSession {
         }
     }
 
-    /// Waits for what is under way: see [`Session::shutdown`]. A login that is under way is not waited for.
+    /// Waits for running renewals and saves: see [`Session::shutdown`]. Does not wait for a login.
     ///
     /// # Errors
     ///
@@ -176,7 +177,7 @@ impl ResourceSession {
         }
     }
 
-    /// Where its token goes: the resource's URL, and what is below it. For
+    /// Where its token goes: the resource's URL, and URLs below it. For
     /// [`redirect_policy_within`](crate::redirect_policy_within).
     pub fn origins(&self) -> &Origins {
         &self.0.origins
@@ -186,7 +187,7 @@ impl ResourceSession {
         self.0.is_foreground
     }
 
-    /// The present login, if it is in memory.
+    /// The current login, if it is in memory.
     pub(crate) fn present(&self) -> Option<Arc<Driver>> {
         self.0.present.load().as_ref().map(|login| login.session.0.clone())
     }
@@ -201,7 +202,7 @@ impl ResourceSession {
         usable(&login, target, limit).await
     }
 
-    /// Whether only a new login helps after this error of the present one.
+    /// Whether only a new login helps after this error of the current one.
     pub(crate) fn is_over(&self, error: &Error) -> bool {
         match &*self.0.present.load() {
             Some(login) => login.is_over(error),
@@ -224,7 +225,7 @@ impl ResourceSession {
         let granted = sent.token().and_then(|token| token.scope());
         let need = match StepUp::asked_by(status, headers, granted) {
             Some(asked) => Need::of(&asked, granted)?,
-            // A 401 that is not about the token is nobody's to log in for.
+            // No login helps against a 401 that is not about the token.
             None if status == StatusCode::UNAUTHORIZED
                 && (sent.token().is_none() || may_new_token_help(headers)) =>
             {
@@ -248,8 +249,8 @@ impl ResourceSession {
         self.0.state().quiet = Some((need.aim, None, Instant::now()));
     }
 
-    /// Another token than the one that was sent: of a login that somebody else has made meanwhile, or of a
-    /// new one.
+    /// Another token than the one that was sent: from a login that another request made meanwhile, or from
+    /// a new login.
     pub(crate) async fn authorize(
         &self,
         need: &Need,
@@ -272,7 +273,8 @@ impl ResourceSession {
             }
             let flight = self.flight(need)?;
             let outcome = flight.outcome.clone().await;
-            // What another request wanted may have failed for reasons of its own.
+            // The login of another request may have failed for a reason that does not concern this
+            // one.
             if flight.aim == need.aim {
                 outcome?;
                 return self.usable(self.target(), None).await;
@@ -280,7 +282,7 @@ impl ResourceSession {
         }
     }
 
-    /// The present token, if it is another one than this.
+    /// The current token, if it is another one than this.
     async fn other_than(&self, sent: &Snapshot) -> Result<Option<Usable>, Error> {
         let present = self.0.present.load_full();
         let Some(login) = present else { return Ok(None) };
@@ -345,7 +347,7 @@ impl Need {
 }
 
 impl State {
-    /// What came of the same a short while ago.
+    /// The result of the same login a short while ago.
     fn is_quiet(&self, aim: &Aim) -> Option<&Option<Error>> {
         let (_, error, _) = self
             .quiet
@@ -369,8 +371,8 @@ async fn usable(
 }
 
 impl Login {
-    /// Whether only a new login helps after this error. One is that the provider does not know a client any
-    /// more that registered itself: its secret has expired, or the registration is gone.
+    /// Whether only a new login helps after this error. That includes a registered client that the provider
+    /// no longer knows: its secret has expired, or the registration is gone.
     fn is_over(&self, error: &Error) -> bool {
         let is_unknown = self.client.registration().is_some() && error.has_code("invalid_client");
         if is_unknown {
@@ -386,7 +388,7 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The present login; the one in the store, if nobody has looked there yet.
+    /// The current login, or the stored one if the store was not searched yet.
     async fn login(&self) -> Result<Option<Arc<Login>>, Error> {
         if let Some(login) = self.present.load_full() {
             return Ok(Some(login));
@@ -404,7 +406,7 @@ impl Inner {
             return Ok(());
         };
         let client = self.client_of(kept).and_then(|client| self.authorize.restore(client));
-        // What cannot be used any more is asked for anew.
+        // If it cannot be used any more, ask again.
         if let Ok(client) = client {
             self.present.store(Some(Arc::new(self.login_of(client))));
         }
@@ -432,7 +434,7 @@ impl Inner {
         Login { session: builder.build(), client, is_unknown: AtomicBool::new(false) }
     }
 
-    /// Has somebody log in, and goes on with that.
+    /// Logs in, and uses that login from then on.
     async fn log_in(&self, need: Need) -> Result<(), Error> {
         let before = self.present.load_full();
         let asked = Asked {
@@ -453,7 +455,7 @@ impl Inner {
             Ok(Err(_)) => return Err(Error::new(Kind::Panicked("the login for a resource"))),
             Err(_) => return Err(Error::new(Kind::GrantTimeout(LONGEST_LOGIN))),
         };
-        // A store that is down costs the next process a login, not this one.
+        // If the store is down, the next process needs a new login; this one does not.
         match self.keep(&client).await {
             Err(error) if !error.is_store() => return Err(error),
             _ => {}

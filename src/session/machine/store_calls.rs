@@ -1,4 +1,4 @@
-//! What the store's answers do to the memory. What to do about it, the decision list says afterwards.
+//! What the store's answers do to the memory. Afterwards the decision list says what to do.
 
 use std::time::Duration;
 
@@ -138,7 +138,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
     }
 
-    /// Nothing is forgotten: the list decides anew, from the same memory.
+    /// Nothing is forgotten: the list decides again from the same memory.
     fn store_failed(&mut self, failure: StoreFailure<E>, settings: &Settings, now: &Now) {
         self.store.failures = self.store.failures.saturating_add(1);
         let failures = self.store.failures;
@@ -147,14 +147,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             // The sign-in or sign-out goes on with what is known now.
             return;
         }
-        // Siblings count the time for which a mark does not change.
+        // Other sessions count the time for which a mark does not change.
         let is_urgent = self.request.is_some() || matches!(self.outcome, Some(Outcome::Gained(_)));
         if failures == 1 && (!failure.slow || is_urgent) {
             return;
         }
         self.store.is_down = true;
         let mut wait = settings.backoff.transient(failures, now.jitter);
-        // Siblings wait for what is not stored yet.
+        // Other sessions wait for what is not stored yet.
         wait = wait.min((settings.lease / 2).max(settings.backoff.shortest));
         let retry_at = now.at + wait;
         self.store.retry_at = Some(retry_at);
@@ -177,7 +177,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 _ => self.known.as_ref(),
             };
             let known = known.or(self.seen.as_ref().and_then(|s| s.record.as_ref()));
-            // That the login had ended is what helps the reader more.
+            // The end of the login is the more useful error.
             let ended = known.is_some_and(|known| !matches!(known.state, State::Live(_)));
             let reason = if ended {
                 self.why_not(known, settings, now)

@@ -116,7 +116,7 @@ fn whoever_waited_for_a_renewal_gets_its_token_though_it_has_expired_meanwhile()
     let late = Numbered(101, Stage::Expired);
     machine.answered(request, Answer::Token(late.clone()), &settings, &at(20));
     assert_eq!(machine.poll(&ticket, &settings, &at(20)), Poll::Ready(late));
-    // Whoever comes later renews again.
+    // Later callers renew again.
     assert_eq!(wants(&mut machine, &settings, &at(21)), Poll::Wait);
     presented(&mut machine, &settings, &at(21));
 }
@@ -326,7 +326,7 @@ fn a_sign_in_replaces_what_cannot_be_read_and_waits_if_that_changes_meanwhile() 
     assert_eq!(actions(&mut machine, &settings, &at(10)), [], "not again and again");
     let (call, expected, _) = swap(&mut machine, &at(600));
     assert_eq!(expected, Some(5));
-    // Somebody mends it meanwhile. What they wrote has a higher number than the first attempt, which
+    // Somebody fixes it meanwhile. What they wrote has a higher number than the first attempt, which
     // changed nothing.
     let mended = Record { login: 9, number: first.number + 1, ..first };
     let conflict = Swapped::Conflict(Some((mended, 6)));
