@@ -15,6 +15,9 @@ use crate::error::Error;
 use crate::step_up::scope_union;
 use crate::token::Token;
 
+/// The scope that stands for a refresh token.
+pub(super) const OFFLINE_ACCESS: &str = "offline_access";
+
 /// Gets a login when a resource asks for one: by a person in a browser or on another device
 /// ([`ResourceLogin`](crate::ResourceLogin)), or by a grant.
 ///
@@ -211,13 +214,22 @@ pub struct Discovered {
 
 impl Discovered {
     /// The scope to ask for: what was asked, else all that the resource names (`scopes_supported`), else
-    /// none; and `offline_access` where the provider offers it, which stands for a refresh token
-    /// ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess)).
+    /// none. And of what the provider offers: `offline_access`, which stands for a refresh token and wants
+    /// `prompt=consent` in the authorization request
+    /// ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess)); and
+    /// `openid` where the resource wants a stronger or newer login, since some providers know `acr_values` and
+    /// `max_age` only with it
+    /// ([§3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
     pub fn scope(&self, asked: &Asked) -> Option<String> {
         let named = self.resource.as_ref().and_then(ProtectedResource::scopes);
-        let offered = self.provider.member("scopes_supported").and_then(|list| list.as_array());
-        let offline = offered.is_some_and(|list| list.iter().any(|name| name == "offline_access"));
-        scope_union([asked.scope().or(named), offline.then_some("offline_access")])
+        let list = self.provider.member("scopes_supported").and_then(|list| list.as_array());
+        let offered = |name: &str| list.is_some_and(|list| list.iter().any(|one| one == name));
+        let is_stronger = asked.acr_values().is_some() || asked.max_age().is_some();
+        scope_union([
+            asked.scope().or(named),
+            Some("openid").filter(|name| is_stronger && offered(name)),
+            Some(OFFLINE_ACCESS).filter(|name| offered(name)),
+        ])
     }
 
     /// The resource identifier that tokens are for; `None` if the resource has no metadata.

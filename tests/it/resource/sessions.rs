@@ -314,6 +314,8 @@ async fn c9728_7_2_a_and_mcp_scope_a_of_the_challenge_else_all_else_none() {
         let session = session(&world, login(&world));
         assert_eq!(get(&world, &session, "").await, 200);
         assert_eq!(asked(&world, "scope").as_deref(), expected, "{needed:?} {offline}");
+        // OpenID Connect Core section 11: without it offline access is not granted.
+        assert_eq!(asked(&world, "prompt").as_deref(), offline.then_some("consent"));
     }
 }
 
@@ -367,6 +369,50 @@ async fn c9470_4_a_a_stronger_login_is_asked_for() {
     assert_eq!(asked(&world, "acr_values").as_deref(), Some("strong"));
     assert_eq!(asked(&world, "max_age").as_deref(), Some("60"));
     assert_eq!(world.provider.counts().authorizations, 2, "at first nobody knew of it");
+}
+
+#[tokio::test]
+async fn c9470_4_a_openid_goes_with_it_where_it_is_offered() {
+    for (offered, expected) in [(json!(["openid", "a"]), "a openid"), (json!(["a"]), "a")] {
+        let world = world(|p| {
+            let p = p.require_scope("/api", "a").require_log_in("/api/money", "strong", None);
+            p.metadata(move |members| {
+                drop(members.insert("scopes_supported".into(), offered.clone()))
+            })
+        })
+        .await;
+        let session = session(&world, login(&world));
+        assert_eq!(get(&world, &session, "").await, 200);
+        assert_eq!(asked(&world, "scope").as_deref(), Some("a"));
+        assert_eq!(get(&world, &session, "/money").await, 200);
+        assert_eq!(asked(&world, "scope").as_deref(), Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn c9470_4_a_a_stronger_login_is_asked_for_on_another_device() {
+    let max_age = Some(Duration::from_secs(60));
+    let world = world(|p| p.require_log_in("/api", "strong", max_age)).await;
+    let provider = world.provider.clone();
+    let shown = Arc::new(Semaphore::new(0));
+    let shown_now = shown.clone();
+    let login = OAuthClient::for_resource(world.provider.api_url()).on_device(move |login| {
+        assert!(provider.approve_device(login.user_code()));
+        shown_now.add_permits(1);
+    });
+    let session = session(&world, login);
+    let request = plain_http().get(world.provider.api_url()).build().unwrap();
+    let waiting = tokio::spawn(async move { session.execute(&plain_http(), request).await });
+    for _ in 0..2 {
+        shown.acquire().await.unwrap().forget();
+        world.plain_turns().await;
+        pass(5).await;
+    }
+    // The device flow knows no such thing, but a provider may.
+    waiting.await.unwrap().unwrap();
+    let asked = world.provider.device_requests();
+    let params = asked.iter().map(|one| (one.param("acr_values"), one.param("max_age")));
+    assert_eq!(Vec::from_iter(params), [(None, None), (Some("strong"), Some("60"))]);
 }
 
 #[tokio::test]
