@@ -10,7 +10,8 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<()> {
-//!     let client = OAuthClient::new("client-id", "https://provider.example/token")?.secret("secret");
+//!     // The provider's metadata names its endpoints. A client with a secret adds `.secret("…")`.
+//!     let client = OAuthClient::discover("https://provider.example", "client-id").await?;
 //!     let session = Session::builder(client).store(FileStore::file("token.json"), "me").build();
 //!     let result = run(&session).await;
 //!     let saved = session.shutdown().await; // waits until the newest token is in the file
@@ -34,32 +35,33 @@
 //!
 //! It is an OAuth 2 *client's* token layer ([RFC 6749](https://www.rfc-editor.org/rfc/rfc6749),
 //! [RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)). It is not an OAuth server, does not
-//! validate tokens for resource servers, and shows nobody a login page.
+//! validate tokens for resource servers, and has no login page.
 //!
 //! # What it promises
 //!
 //! - **Freshness.** `expires_in` becomes an absolute deadline, counted from before the token request was
 //!   sent. From *due* (late in the lifetime, jittered) a token is renewed in the background while requests
-//!   go on with it. Only an *expired* one makes them wait. A 401 that a new token may cure renews, and
-//!   sends the request again, once.
+//!   go on with it. Only an *expired* one makes them wait. After a 401 that a new token may cure, the
+//!   token is renewed and the request is sent once more.
 //! - **Nothing lost.** Any number of requests share one token request. A renewal that has begun finishes
-//!   and is saved, whichever caller goes away. A new token is saved before it is used. If saving fails,
-//!   the token is used from memory while saving is tried again. A refresh token that the provider did
-//!   not replace is kept.
+//!   and is saved, even if every caller goes away. A new token is saved before it is used. If saving
+//!   fails, the token is used from memory while saving is tried again. A refresh token that the provider
+//!   did not replace is kept.
 //! - **Failure.** If only a new login helps, requests get one clear error, and no further token request is
-//!   made. Other failures are tried again with backoff, `Retry-After` honoured. Requests notice nothing
-//!   while the old token is valid. Every wait and every size is bounded.
-//! - **Nobody else.** The token goes to the listed origins only, over TLS (loopback excepted). No secret is
+//!   made. After other failures the session tries again with backoff, and not before `Retry-After`.
+//!   Requests notice nothing while the old token is valid. Every wait and every size is bounded.
+//! - **Only listed origins** get the token, over TLS (except to loopback). No secret is
 //!   in any `Debug`, error or log line. Memory that held one is wiped when dropped.
 //! - **One refresh among replicas.** Processes that share a [`store`] renew each token once between them,
 //!   and [`UserSessions`] serves many users from it.
 //!
-//! [`guides::architecture`] lists the guarantees one by one, with the known gaps.
+//! [`guides::architecture`] lists the guarantees one by one, with the known gaps. [`guides::glossary`]
+//! explains the words.
 //!
 //! # Errors
 //!
-//! Everything fallible returns [`Error`]. Through a `reqwest_middleware` client it arrives as
-//! `reqwest_middleware::Error::Middleware`; [`Error::find_in`] gets it out.
+//! Every function that can fail returns [`Error`]. Through a `reqwest_middleware` client it arrives
+//! as `reqwest_middleware::Error::Middleware`; [`Error::find_in`] gets it out.
 //!
 //! # Runtime
 //!
@@ -74,7 +76,7 @@
 //! If the runtime ends without it, a token request under way is cut off. If the provider has replaced the
 //! refresh token by then, the new one is lost, and with it the login. The session itself stays usable: the
 //! next call on another runtime saves what is not saved yet, and renews. No caller waits for a runtime
-//! that nobody drives.
+//! that no thread drives.
 //!
 //! **[`SessionBuilder::foreground`]** leaves no renewal to run in the background: a call returns when its
 //! renewal is done and saved (it waits for saving up to [`SessionBuilder::save_wait_timeout`]). Use it in
@@ -84,8 +86,8 @@
 //! # Getting the first token
 //!
 //! [`OAuthClient::authorization_code`], [`OAuthClient::device_authorization`], the grants
-//! ([`ClientCredentials`], [`JwtBearer`], [`TokenExchange`]), and for providers that know no better
-//! [`OAuthClient::implicit`] and [`OAuthClient::password`]. [`OAuthClient::discover`] and
+//! ([`ClientCredentials`], [`JwtBearer`], [`TokenExchange`]), and for providers that have no other
+//! flow [`OAuthClient::implicit`] and [`OAuthClient::password`]. [`OAuthClient::discover`] and
 //! [`presets`] know the endpoints.
 //!
 //! # Features
@@ -102,8 +104,8 @@
 //!   listed in [`guides::observability`].
 //! - `oauth2`: a token obtained with the `oauth2` or `openidconnect` crate becomes a [`Token`].
 //! - `postgres`, `redis`, `sqlite`: stores that processes share (`store::PostgresStore`,
-//!   `store::RedisStore`, `store::SqliteStore`), on a pool or connection of yours.
-//! - `testing`: an OAuth 2 provider on loopback (the module `testing`), for your tests as for ours.
+//!   `store::RedisStore`, `store::SqliteStore`), with your pool or connection.
+//! - `testing`: an OAuth 2 provider on loopback (the module `testing`), for your tests.
 //! - `tower`: a layer for `tower` services over the `http` crate's requests, such as hyper's client and
 //!   tonic's channel (the module `tower`).
 //!

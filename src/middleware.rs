@@ -24,7 +24,7 @@ use crate::sessions::UserSessions;
 /// [`reqwest_middleware::Error::Middleware`]; see [`Error::find_in`](crate::Error::find_in).
 ///
 /// Put retrying layers outside this one (before it, in `ClientBuilder::with`), so that each attempt
-/// gets the present token.
+/// gets the current token.
 #[derive(Clone)]
 pub struct OAuthMiddleware(Api);
 
@@ -43,7 +43,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
+    /// [`Error::is_config`] if an origin is no origin, or is plain http and not loopback.
     pub fn middleware<O>(&self, origins: O) -> std::result::Result<OAuthMiddleware, Error>
     where
         O: TryInto<Origins>,
@@ -61,7 +61,7 @@ impl UserSessions {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
+    /// [`Error::is_config`] if an origin is no origin, or is plain http and not loopback.
     pub fn middleware<O>(&self, origins: O) -> std::result::Result<OAuthMiddleware, Error>
     where
         O: TryInto<Origins>,

@@ -62,7 +62,7 @@ impl Origins {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the list is empty, and where one is not an absolute URL, has user
+    /// [`Error::is_config`] if the list is empty, and where one is not an absolute URL, has user
     /// info, a query, a fragment or a `*` that is not its whole first label, or is plain http and not
     /// loopback; a wildcard has no path either
     /// ([RFC 6750 §5.3](https://www.rfc-editor.org/rfc/rfc6750#section-5.3)).

@@ -68,7 +68,7 @@ pub fn github(client_id: impl Into<String>) -> Result<OAuthClient, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::is_config`] where the tenant has other characters than letters, digits, `-` and `.`.
+/// [`Error::is_config`] if the tenant has other characters than letters, digits, `-` and `.`.
 pub fn microsoft(tenant: &str, client_id: impl Into<String>) -> Result<OAuthClient, Error> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
     if tenant.is_empty() || !tenant.bytes().all(plain) {

@@ -1,4 +1,4 @@
-//! `TokenSaver`: where new tokens go before anyone uses them.
+//! `TokenSaver`: saves new tokens before they are used.
 
 use std::fmt;
 use std::future::Future;
@@ -9,38 +9,38 @@ use async_trait::async_trait;
 use crate::error::BoxError;
 use crate::token::Token;
 
-/// Saves each new token, called before any request carries it (requests-oauthlib's
-/// `token_updater`).
+/// Saves each new token before any request carries it (requests-oauthlib's `token_updater`).
 ///
 /// Any closure `Fn(Token) -> Future<Output = Result<(), E>>` is one. A session makes one call at a time,
-/// in a task of its own. After a failure it calls again, with backoff, until a call succeeds; always
-/// with the newest token. A call is never dropped. If it has not returned after a minute, it is set
-/// aside and another one is made; if it returns later, the newest token is saved once more. The
-/// error's text must not hold secrets.
+/// in a task of its own. After a failure it calls again, with backoff, until a call succeeds, always
+/// with the newest token. The session never drops the future of a call. If a call has not returned after
+/// a minute, the session makes another one; when the first one returns after all, it saves the newest
+/// token once more. The error's text must not hold secrets.
 ///
 /// If a provider replaces the refresh token in a response that is otherwise unusable, the saver gets the old
-/// token with the new refresh token: the old one must never be presented again. Its access token is empty
-/// where the session had only a refresh token; it loads as any other.
+/// token with the new refresh token: the old one must never be presented again. Its access token is empty if
+/// the session had only a refresh token. Such a token loads as any other.
 ///
-/// A saver that blocks a thread should do so in `tokio::task::spawn_blocking`.
+/// Do blocking work in `tokio::task::spawn_blocking`.
 #[async_trait]
 pub trait TokenSaver: Send + Sync + 'static {
-    /// Saves the token, in place of the one saved before.
+    /// Saves the token in place of the previous one.
     async fn save(&self, token: Token) -> Result<(), BoxError>;
 
-    /// Whether a token could be saved now: whether the disk has room, the file can be written, the
-    /// database answers. A session asks before it presents a refresh token, since the provider may
-    /// replace that one. While this is an error nothing is presented, and requests go on with the token
-    /// that they have; it is asked again with backoff. It may take as long as a save is waited for
-    /// ([`save_wait_timeout`](crate::SessionBuilder::save_wait_timeout)); then the call is dropped.
+    /// Whether a token could be saved now: the disk has room, the file is writable, the database
+    /// answers. A session calls this before it presents a refresh token, since the provider may replace
+    /// that token. While this returns an error, no refresh token is presented, and requests use the
+    /// token that they have; the session asks again with backoff. The call may take as long as requests
+    /// wait for a save ([`save_wait_timeout`](crate::SessionBuilder::save_wait_timeout)); then the call
+    /// is dropped.
     ///
-    /// By default `Ok`, and so for closures: then the first failure is noticed after the refresh.
+    /// By default, and for closures, `Ok`: then a failure is only noticed after the refresh.
     async fn check(&self) -> Result<(), BoxError> {
         Ok(())
     }
 
     /// Deletes what was saved, after [`Session::sign_out`](crate::Session::sign_out). Does nothing
-    /// by default; a saver that is a closure gets one from
+    /// by default. For a closure set it with
     /// [`SessionBuilder::on_sign_out`](crate::SessionBuilder::on_sign_out).
     async fn delete(&self) -> Result<(), BoxError> {
         Ok(())
@@ -50,7 +50,7 @@ pub trait TokenSaver: Send + Sync + 'static {
 /// A saver that the session does not keep alive.
 pub(crate) struct WeakSaver<S>(pub(crate) Weak<S>);
 
-/// The application has dropped the saver: no call of it will ever succeed.
+/// The application has dropped the saver, so it can never be called again.
 #[derive(Debug)]
 pub(crate) struct SaverGone;
 

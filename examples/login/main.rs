@@ -179,7 +179,7 @@ fn wants_tls(error: &BoxError) -> bool {
 async fn run(args: &Args) -> Result<bool, BoxError> {
     let app = args.client().await?;
     let session = Session::builder(app.clone())
-        .store(args.store(), "")
+        .store(args.store(), "me")
         .store_timeout(Duration::from_secs(args.wait)) // a keychain may ask for a password
         .foreground() // nothing is left to run when a call returns
         .strict_saving() // saved, or it is an error: the page at the end says that the login worked

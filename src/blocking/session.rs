@@ -64,6 +64,12 @@ impl Session {
         self.0.runtime.block_on(self.0.session.renew_rejected(rejected))
     }
 
+    /// Takes this token out of use, so that the next request that needs one gets another; see
+    /// [`Session::mark_rejected`](crate::Session::mark_rejected).
+    pub fn mark_rejected(&self, rejected: &Token) -> bool {
+        self.0.session.mark_rejected(rejected)
+    }
+
     /// Starts a new login with this token: saves it, then uses it.
     ///
     /// # Errors
@@ -133,7 +139,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
+    /// [`Error::is_config`] if an origin is no origin, or is plain http and not loopback.
     pub fn api<O>(&self, origins: O) -> Result<Api, Error>
     where
         O: TryInto<Origins>,

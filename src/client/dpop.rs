@@ -107,7 +107,7 @@ impl OAuthClient {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the key is not there.
+    /// [`Error::is_config`] if the key is not there.
     pub(crate) fn key_of(&self, token: &Token) -> Result<Option<SigningKey>, Error> {
         match token.binding() {
             Some(binding) => self.bound_key(binding).map(Some),
@@ -119,7 +119,7 @@ impl OAuthClient {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it is not there.
+    /// [`Error::is_config`] if it is not there.
     pub(crate) fn bound_key(&self, binding: &KeyBinding) -> Result<SigningKey, Error> {
         match binding {
             KeyBinding::Own(key) => Ok(key.clone()),

@@ -41,7 +41,7 @@ impl OAuthClient {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the URL is not absolute, not https (loopback excepted), has a
+    /// [`Error::is_config`] if the URL is not absolute, not https (loopback excepted), has a
     /// fragment or user info, or has a parameter of the protocol (`client_id`, `state`) in its query
     /// ([RFC 6749 §3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)).
     pub fn new(client_id: impl Into<String>, token_url: impl AsRef<str>) -> Result<Self, Error> {
@@ -52,7 +52,7 @@ impl OAuthClient {
     }
 
     /// As [`new`](Self::new), for a token endpoint over plain http, inside a service mesh that encrypts
-    /// the traffic itself. Whoever can read the traffic reads the client's secret and the tokens
+    /// the traffic itself. Anybody who can read the traffic reads the client's secret and the tokens
     /// ([RFC 6749 §10.3](https://www.rfc-editor.org/rfc/rfc6749#section-10.3)).
     ///
     /// # Errors
@@ -137,7 +137,7 @@ impl OAuthClient {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it has characters that cannot stand in a header.
+    /// [`Error::is_config`] if it has characters that cannot stand in a header.
     pub fn user_agent(self, user_agent: impl AsRef<str>) -> Result<Self, Error> {
         let header = HeaderValue::from_str(user_agent.as_ref()).map_err(|_| {
             Error::config("the user agent has characters that cannot stand in a header")

@@ -70,10 +70,10 @@ impl ProtectedResource {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the URL must not carry a token (plain http, user info), and where no
+    /// [`Error::is_config`] if the URL must not carry a token (plain http, user info), and where no
     /// location has a document that can be used: of another resource, with an authorization server that
-    /// cannot be one (plain http, say), or with more than 20 of them. [`Error::is_malformed_response`] where
-    /// a document or a page was the answer; [`Error::is_transient`] where it may work later.
+    /// cannot be one (plain http, say), or with more than 20 of them. [`Error::is_malformed_response`] if
+    /// a document or a page was the answer; [`Error::is_transient`] if it may work later.
     ///
     /// # Cancellation
     ///
@@ -155,7 +155,7 @@ impl ProtectedResource {
     ///
     /// # Errors
     ///
-    /// As [`Provider::discover`]; [`Error::is_config`] where the resource does not name this issuer.
+    /// As [`Provider::discover`]; [`Error::is_config`] if the resource does not name this issuer.
     pub async fn provider(&self, issuer: &str) -> Result<Option<Provider>, Error> {
         if !self.0.issuers.iter().any(|named| named == issuer) {
             return Err(Error::config(

@@ -90,11 +90,11 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the issuer is no https URL (loopback excepted), or has a query or
+    /// [`Error::is_config`] if the issuer is no https URL (loopback excepted), or has a query or
     /// a fragment, and where no location has a document that can be used: that of another issuer, or
     /// with an endpoint that cannot be used. The text says what each location answered.
-    /// [`Error::is_malformed_response`] where a document or a page was the answer;
-    /// [`Error::is_transient`] where it may work later.
+    /// [`Error::is_malformed_response`] if a document or a page was the answer;
+    /// [`Error::is_transient`] if it may work later.
     ///
     /// # Cancellation
     ///
@@ -171,7 +171,7 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the URL is not https (loopback excepted).
+    /// [`Error::is_config`] if the URL is not https (loopback excepted).
     pub fn with_default_endpoints(url: &Url) -> Result<Self, Error> {
         let issuer = url.origin().ascii_serialization();
         let at = |path: &str| Value::from(format!("{issuer}{path}"));

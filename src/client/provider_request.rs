@@ -88,7 +88,7 @@ impl ProviderRequest {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it has characters that cannot stand in a header, and for the headers that
+    /// [`Error::is_config`] if it has characters that cannot stand in a header, and for the headers that
     /// describe the body.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Result<Self, Error> {
         let (name, value) = header(name.as_ref(), value.as_ref())?;

@@ -53,9 +53,9 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the provider has no registration endpoint, or no client authentication
+    /// [`Error::is_config`] if the provider has no registration endpoint, or no client authentication
     /// that this crate can do; its refusal with its [`error_code`](Error::error_code), such as
-    /// `invalid_redirect_uri`; [`Error::is_malformed_response`] where the answer is none, or is for other
+    /// `invalid_redirect_uri`; [`Error::is_malformed_response`] if the answer is none, or is for other
     /// redirect URIs than were asked for; [`Error::is_timeout`] after 30 seconds.
     ///
     /// # Cancellation
@@ -87,7 +87,7 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where another issuer made the registration.
+    /// [`Error::is_config`] if another issuer made the registration.
     pub fn registered_client(&self, registration: &Registration) -> Result<OAuthClient, Error> {
         if registration.issuer != self.issuer() {
             return Err(Error::config(

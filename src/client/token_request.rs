@@ -80,9 +80,9 @@ impl<'a> TokenRequest<'a> {
     /// # Errors
     ///
     /// The provider's error response with its [`error_code`](Error::error_code) and
-    /// [`status`](Error::status); [`Error::is_malformed_response`] where it is no token, or longer than
+    /// [`status`](Error::status); [`Error::is_malformed_response`] if it is no token, or longer than
     /// [`max_response_bytes`](crate::OAuthClient::max_response_bytes); [`Error::is_timeout`];
-    /// [`Error::is_transient`] where it may work later; [`Error::is_config`] where a parameter is one
+    /// [`Error::is_transient`] if it may work later; [`Error::is_config`] if a parameter is one
     /// that no request may carry. The last is known before anything is sent.
     ///
     /// # Cancellation

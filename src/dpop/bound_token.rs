@@ -33,7 +33,7 @@ impl BoundToken {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the key is not there; [`Error::is_signing`].
+    /// [`Error::is_config`] if the key is not there; [`Error::is_signing`].
     pub(crate) async fn prove(
         &self,
         method: &Method,

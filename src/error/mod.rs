@@ -1,7 +1,7 @@
 //! The one error of this crate.
 //!
 //! Opaque and cheap to clone (callers of one renewal share its error). The message says what
-//! happened and what to do; the predicates say what a program may decide on.
+//! happened and what to do. Programs decide by the predicates.
 
 mod content;
 mod error_code;
@@ -65,14 +65,14 @@ impl Error {
     }
 
     /// A failure of your own [`Grant`](crate::Grant) that will not pass by itself: requests get an
-    /// error that asks for reauthorization. The grant is asked again after 1 to 10 minutes, since
-    /// somebody may have mended it. The source's text must not hold secrets.
+    /// error that asks for reauthorization. The grant is asked again after 1 to 10 minutes, in case
+    /// somebody has fixed the cause. The source's text must not hold secrets.
     pub fn permanent(source: impl Into<BoxError>) -> Self {
         Self::new(Kind::Grant { permanent: true, source: source.into() })
     }
 
-    /// The error of this crate within another: that of a `reqwest_middleware` client, also where
-    /// another layer (such as reqwest-retry) or a `Box<dyn Error>` has wrapped it.
+    /// Finds this crate's error within another one: in the error of a `reqwest_middleware` client,
+    /// even if another layer (such as reqwest-retry) or a `Box<dyn Error>` has wrapped it.
     pub fn find_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -101,7 +101,7 @@ impl Error {
         matches!(*self.0, Kind::Reauthorization { .. })
     }
 
-    /// What the API wants beyond the token, where that is why a request has no response: it answered 403
+    /// What the API wants beyond the token, if a request failed for that reason: the API answered 403
     /// `insufficient_scope` ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)) or 401
     /// `insufficient_user_authentication`
     /// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)). Nothing was renewed. Other
@@ -113,9 +113,9 @@ impl Error {
         }
     }
 
-    /// The same call may succeed later with nothing changed: timeouts, connection failures,
-    /// 408, 425, 429 and 5xx, error codes that say "later", responses without an error code, which need
-    /// not be the provider's (a page, an empty body), unusable ones, a failed save.
+    /// The same call may succeed later with nothing changed: timeouts, connection failures, 408, 425,
+    /// 429 and 5xx, error codes that say "later", unusable responses, responses without an error code
+    /// (a page or an empty body, perhaps not from the provider), a failed save.
     pub fn is_transient(&self) -> bool {
         match &*self.0 {
             Kind::Config(_)
@@ -184,16 +184,15 @@ impl Error {
         matches!(*self.0, Kind::Store(_))
     }
 
-    /// A signature could not be made: a signer elsewhere failed, took too long or returned something else, or
-    /// the operating system has no random bytes. Nothing was sent, and the login stays.
+    /// A signature could not be made: a `Signer` failed, took too long or returned something
+    /// else, or the operating system has no random bytes. Nothing was sent, and the login stays.
     pub fn is_signing(&self) -> bool {
         matches!(*self.0, Kind::Signing { .. })
     }
 
     /// The `error` code of the provider's response, such as `invalid_grant`
-    /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)); never one that it did not
-    /// send. If it contains what the request sent, that part is `[redacted]`, unless the code is a
-    /// well-known one.
+    /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)); `None` if it sent none. A
+    /// part that repeats what the request sent is `[redacted]`, unless the code is a well-known one.
     pub fn error_code(&self) -> Option<&str> {
         self.error_response()?.code.as_ref().map(ErrorCode::shown)
     }
@@ -211,8 +210,9 @@ impl Error {
         matches!(&*self.0, Kind::Refused(response) if response.rejects_client())
     }
 
-    /// The `error_description` of the provider's response, escaped, capped and with what we sent
-    /// redacted ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
+    /// The `error_description` of the provider's response, escaped and truncated. Parts that repeat
+    /// what the request sent are redacted
+    /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
     pub fn error_description(&self) -> Option<&str> {
         self.error_response()?.description.as_deref()
     }
@@ -248,7 +248,7 @@ impl Error {
         }
     }
 
-    /// The request may have reached the provider, and its response is not known.
+    /// The request may have reached the provider, and its response is unknown.
     pub(crate) fn leaves_doubt(&self) -> bool {
         matches!(*self.0, Kind::ResponseLost { .. } | Kind::Timeout { .. })
             || matches!(&*self.0, Kind::Malformed { status, .. } if status.is_success())

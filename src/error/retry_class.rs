@@ -15,7 +15,7 @@ pub(crate) enum RetryClass {
     /// It may well work next time.
     Transient,
     /// Not the provider's word: a page, an empty body, a redirect. A proxy, a firewall or a captive portal
-    /// may have answered in its place, or the URL is wrong. It may work once somebody has mended that.
+    /// may have answered in its place, or the URL is wrong. It may work once somebody has fixed that.
     Foreign,
 }
 

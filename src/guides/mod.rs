@@ -2,6 +2,7 @@
 //!
 //! | I want to | read |
 //! |---|---|
+//! | understand the words | [`glossary`] |
 //! | add tokens to an existing `reqwest` client | [`existing_client`] |
 //! | run a background service | [`background_service`] |
 //! | call an API that names its authorization server | [`resource`] |
@@ -65,6 +66,9 @@ pub mod from_oauth2 {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/requests-oauthlib.md")]
 pub mod from_requests_oauthlib {}
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/glossary.md")]
+pub mod glossary {}
 #[cfg(any(not(doctest), all(feature = "keys", feature = "testing")))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/keys.md")]

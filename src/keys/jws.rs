@@ -16,7 +16,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`Error::is_signing`] where a signer fails, takes too long or returns something else.
+    /// [`Error::is_signing`] if a signer fails, takes too long or returns something else.
     ///
     /// # Cancellation
     ///

@@ -56,7 +56,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`Error::is_signing`] where the operating system has no random bytes.
+    /// [`Error::is_signing`] if the operating system has no random bytes.
     pub fn generate() -> Result<Self, Error> {
         Self::generate_for(SigningAlgorithm::Es256)
     }
@@ -78,7 +78,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it is no private key, is encrypted, has another kind or curve or less
+    /// [`Error::is_config`] if it is no private key, is encrypted, has another kind or curve or less
     /// than 2048 bits of RSA, or where there is more than one block.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, Error> {
         Self::of_pair(KeyPair::from_pem(pem.as_ref())?, None, None)
@@ -103,7 +103,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the public key cannot be used, or not with the algorithm.
+    /// [`Error::is_config`] if the public key cannot be used, or not with the algorithm.
     pub fn from_signer(signer: impl Signer) -> Result<Self, Error> {
         let public_key = PublicKey::of_jwk(&signer.public_jwk())?;
         let (algorithm, key_id) = (signer.algorithm(), signer.key_id());
@@ -159,7 +159,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it is none for this key.
+    /// [`Error::is_config`] if it is none for this key.
     pub fn with_algorithm(self, algorithm: SigningAlgorithm) -> Result<Self, Error> {
         check(&self.0.public_key, algorithm)?;
         if matches!(self.0.source, Source::Elsewhere(_)) && algorithm != self.0.algorithm {
@@ -213,7 +213,7 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`Error::is_signing`] where the library cannot write it.
+    /// [`Error::is_signing`] if the library cannot write it.
     pub fn to_pem(&self) -> Result<Option<String>, Error> {
         match &self.0.source {
             Source::Here(pair) => {

@@ -121,7 +121,7 @@ impl AuthorizationRequest {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where an extra parameter is one of the protocol's own, is given twice
+    /// [`Error::is_config`] if an extra parameter is one of the protocol's own, is given twice
     /// (`resource` excepted) or is in the endpoint's query, and where the scope has characters that no
     /// scope may have.
     pub fn begin(&self) -> Result<PendingLogin, Error> {
@@ -142,7 +142,7 @@ impl AuthorizationRequest {
     ///
     /// [`Error::is_config`] as of `begin`; without a
     /// [`pushed_authorization_request_endpoint`](OAuthClient::pushed_authorization_request_endpoint); and with
-    /// an extra parameter `request_uri`. [`Error::is_malformed_response`] where the response has no
+    /// an extra parameter `request_uri`. [`Error::is_malformed_response`] if the response has no
     /// `request_uri`; otherwise as [`TokenRequest::send`](crate::TokenRequest::send).
     ///
     /// # Cancellation
@@ -286,7 +286,7 @@ impl PendingLogin {
     ///
     /// # Errors
     ///
-    /// [`Error::is_callback`] where the callback does not belong to this login, or the login is
+    /// [`Error::is_callback`] if the callback does not belong to this login, or the login is
     /// finished already; if such a callback reports an error of the provider, the text says which, but
     /// anybody can have sent it. The provider's own error, such as `access_denied`, with its
     /// [`error_code`](Error::error_code); the errors of

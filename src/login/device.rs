@@ -75,7 +75,7 @@ impl DeviceAuthorization {
     ///
     /// [`Error::is_config`] without a
     /// [`device_authorization_endpoint`](OAuthClient::device_authorization_endpoint);
-    /// [`Error::is_malformed_response`] where the code or a URL is not fit to be shown (escape
+    /// [`Error::is_malformed_response`] if the code or a URL is not fit to be shown (escape
     /// sequences, `javascript:`); otherwise as [`TokenRequest::send`](crate::TokenRequest::send).
     pub async fn begin(self) -> Result<PendingDeviceLogin, Error> {
         let Some(url) = &self.client.endpoints().device_authorization else {

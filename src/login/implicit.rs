@@ -113,7 +113,7 @@ impl PendingImplicitLogin {
     ///
     /// # Errors
     ///
-    /// As [`PendingLogin::finish`](crate::PendingLogin::finish); [`Error::is_malformed_response`] where the
+    /// As [`PendingLogin::finish`](crate::PendingLogin::finish); [`Error::is_malformed_response`] if the
     /// fragment holds no token that can be used.
     pub fn finish(self, client: &OAuthClient, callback: impl AsRef<str>) -> Result<Token, Error> {
         let callback =

@@ -71,6 +71,15 @@ impl Api {
         self.origins.as_ref()
     }
 
+    /// The session whose token requests carry, for [`Session::token`] or [`Session::shutdown`], say; `None`
+    /// for an API of [`UserSessions`] or of a [`ResourceSession`].
+    pub fn session(&self) -> Option<&Session> {
+        match &self.source {
+            Source::One(session) => Some(session),
+            Source::Many(_) | Source::Resource(_) => None,
+        }
+    }
+
     /// Sends the request. `http` is a `&reqwest::Client`, or another [`SendRequest`].
     ///
     /// # Errors
@@ -105,6 +114,44 @@ impl Api {
     ) -> Result<Response, RequestError<S::Error>> {
         let mut extensions = Extensions::new();
         extensions.insert(options);
+        Self::run(self, request, extensions, http, |error| error).await
+    }
+
+    /// As [`execute`](Self::execute), for a layer of a stack whose requests have extensions. Those choose, as
+    /// they do for `OAuthMiddleware`: [`RequestOptions`], [`UserId`](crate::UserId),
+    /// [`ReplayBody`](crate::ReplayBody). `http` gets them with each sending.
+    ///
+    /// With an [`Api`] and `next`, what is below it in the stack, a layer is this line:
+    ///
+    /// ```
+    /// # use reqwest::{Request, Response};
+    /// # use reqwest_oauth2::{Api, RequestError, SendRequest, http::Extensions};
+    /// # struct Layer(Api);
+    /// # impl Layer {
+    /// async fn handle<N: SendRequest>(
+    ///     &self,
+    ///     request: Request,
+    ///     extensions: &mut Extensions,
+    ///     next: N,
+    /// ) -> Result<Response, RequestError<N::Error>> {
+    ///     self.0.execute_with_extensions(next, request, extensions).await
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`execute`](Self::execute).
+    pub async fn execute_with_extensions<S: SendRequest>(
+        &self,
+        http: S,
+        request: Request,
+        extensions: &mut Extensions,
+    ) -> Result<Response, RequestError<S::Error>> {
         Self::run(self, request, extensions, http, |error| error).await
     }
 
@@ -148,7 +195,7 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it is no name of a header.
+    /// [`Error::is_config`] if it is no name of a header.
     pub fn header(mut self, name: impl AsRef<str>) -> Result<Self, Error> {
         let name = HeaderName::from_bytes(name.as_ref().as_bytes())
             .map_err(|_| Error::config("the name of the token's header is no name of a header"))?;
@@ -161,7 +208,7 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it is empty or has characters that cannot stand in a header.
+    /// [`Error::is_config`] if it is empty or has characters that cannot stand in a header.
     pub fn scheme(mut self, scheme: impl AsRef<str>) -> Result<Self, Error> {
         let scheme = scheme.as_ref();
         if scheme.is_empty() || HeaderValue::from_str(scheme).is_err() || !scheme.is_ascii() {
@@ -188,7 +235,7 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the name is empty.
+    /// [`Error::is_config`] if the name is empty.
     pub fn query_parameter(mut self, name: impl Into<Box<str>>) -> Result<Self, Error> {
         let name = name.into();
         if name.is_empty() {
@@ -256,7 +303,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
+    /// [`Error::is_config`] if an origin is no origin, or is plain http and not loopback.
     pub fn api<O>(&self, origins: O) -> Result<Api, Error>
     where
         O: TryInto<Origins>,
@@ -278,7 +325,7 @@ impl Session {
 }
 
 impl ResourceSession {
-    /// The resource, as an API: requests to its URL and below it carry the present token, or none until the
+    /// The resource, as an API: requests to its URL and below it carry the current token, or none until the
     /// resource asks for one. See [`Api`] for what is done with a token
     /// ([RFC 9728 §5](https://www.rfc-editor.org/rfc/rfc9728#section-5)).
     pub fn api(&self) -> Api {
@@ -317,7 +364,7 @@ impl UserSessions {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
+    /// [`Error::is_config`] if an origin is no origin, or is plain http and not loopback.
     pub fn api<O>(&self, origins: O) -> Result<Api, Error>
     where
         O: TryInto<Origins>,

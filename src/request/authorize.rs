@@ -98,8 +98,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Those of the renewal; [`Error::is_config`] where the URL has no host, is neither TLS nor to loopback, or
-    /// has user info; [`Error::is_signing`] where no proof can be made. The request is as it was then.
+    /// Those of the renewal; [`Error::is_config`] if the URL has no host, is neither TLS nor to loopback, or
+    /// has user info; [`Error::is_signing`] if no proof can be made. The request is as it was then.
     ///
     /// # Cancellation
     ///

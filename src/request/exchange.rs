@@ -58,7 +58,7 @@ pub(super) struct Exchange<'a, S: Stack> {
 }
 
 impl<S: Stack> Exchange<'_, S> {
-    /// Sends the request again, with the present token.
+    /// Sends the request again, with the current token.
     pub(super) async fn replay(
         &mut self,
         before: S::Response,

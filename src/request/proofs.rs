@@ -24,7 +24,7 @@ pub(super) struct Proved {
 ///
 /// # Errors
 ///
-/// [`Error::is_signing`]; [`Error::is_config`] where the key is not there.
+/// [`Error::is_signing`]; [`Error::is_config`] if the key is not there.
 pub(super) async fn prove(
     bound: &BoundToken,
     url: Option<Url>,

@@ -111,7 +111,7 @@ impl RequestOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it is no absolute URI or has a fragment. In a session with a grant the
+    /// [`Error::is_config`] if it is no absolute URI or has a fragment. In a session with a grant the
     /// request's own error says so.
     pub fn resource(mut self, resource: impl AsRef<str>) -> Result<Self, Error> {
         self.handling.has_target = true;
@@ -125,7 +125,7 @@ impl RequestOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it is empty or has characters that no scope has.
+    /// [`Error::is_config`] if it is empty or has characters that no scope has.
     pub fn scope(mut self, scope: impl AsRef<str>) -> Result<Self, Error> {
         self.handling.has_target = true;
         self.target = Some(self.target.unwrap_or_default().with_scope(scope.as_ref())?);

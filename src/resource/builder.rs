@@ -22,7 +22,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the URL is not https (loopback excepted), or has user info or a fragment.
+    /// [`Error::is_config`] if the URL is not https (loopback excepted), or has user info or a fragment.
     pub fn on_challenge(
         resource: impl AsRef<str>,
         authorize: impl Authorize,

@@ -5,10 +5,10 @@
 //!
 //! # Concurrency
 //!
-//! - Requests read the present login behind an `ArcSwap`: no lock, no wait.
+//! - Requests read the current login behind an `ArcSwap`: no lock, no wait.
 //! - One login is under way at a time, in a task of its own that all who want one wait for. Who goes away
 //!   takes nothing with it. The lock is held for looks only, never across an await.
-//! - A login replaces the present one at its end, so others go on with that meanwhile.
+//! - A login replaces the current one at its end, so others go on with that meanwhile.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -47,7 +47,7 @@ const QUIET: Duration = Duration::from_secs(60);
 /// Requests go to the API bare until it asks for a token. Then somebody logs in, and the request is sent
 /// again; one login at a time, whatever the number of requests. From then on it is a [`Session`], which
 /// renews and saves its token. When the API asks for more (a wider scope, a stronger login), or when only a
-/// new login helps, that begins again; other requests go on with the present token meanwhile. A request
+/// new login helps, that begins again; other requests go on with the current token meanwhile. A request
 /// has somebody log in three times at most, and not twice for the same.
 ///
 /// The token goes to the resource's URL, and to what is below it. Cheap to clone; clones are the same
@@ -117,7 +117,7 @@ enum Aim {
     Authentication(Option<String>, Option<Duration>),
 }
 
-/// A token of the present login.
+/// A token of the current login.
 pub(crate) type Usable = (Arc<Driver>, Arc<Snapshot>);
 
 impl ResourceSession {
@@ -201,7 +201,7 @@ impl ResourceSession {
         usable(&login, target, limit).await
     }
 
-    /// Whether only a new login helps after this error of the present one.
+    /// Whether only a new login helps after this error of the current one.
     pub(crate) fn is_over(&self, error: &Error) -> bool {
         match &*self.0.present.load() {
             Some(login) => login.is_over(error),
@@ -280,7 +280,7 @@ impl ResourceSession {
         }
     }
 
-    /// The present token, if it is another one than this.
+    /// The current token, if it is another one than this.
     async fn other_than(&self, sent: &Snapshot) -> Result<Option<Usable>, Error> {
         let present = self.0.present.load_full();
         let Some(login) = present else { return Ok(None) };

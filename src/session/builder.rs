@@ -88,8 +88,8 @@ impl SessionBuilder {
         Self { config, user: "".into(), token: None }
     }
 
-    /// The token that the application has stored; one that has expired is renewed
-    /// before the first use. It is not handed to the saver: it came from there
+    /// The token that the application has stored. If it has expired, it is renewed before the first
+    /// use. It is not passed to the saver: it came from there
     /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
     pub fn token(mut self, token: Token) -> Self {
         self.token = Some(token);
@@ -103,7 +103,7 @@ impl SessionBuilder {
         self
     }
 
-    /// Where a token comes from when there is no refresh token, or none that is still accepted:
+    /// Where a token comes from if there is no refresh token, or the provider no longer accepts it:
     /// [`ClientCredentials`](crate::ClientCredentials), or the application's own
     /// ([RFC 6749 §1.3](https://www.rfc-editor.org/rfc/rfc6749#section-1.3)).
     pub fn grant(mut self, grant: impl Grant) -> Self {
@@ -115,9 +115,8 @@ impl SessionBuilder {
     /// `|token| async move { … }`, or an `async fn(Token)`, that returns a `Result<(), E>`. See
     /// [`TokenSaver`] for how it is called.
     ///
-    /// A provider may have replaced the refresh token by the time it is called for the first time:
-    /// make sure when you start that what it writes to can be written to, or use a
-    /// [`saver`](Self::saver) with [`TokenSaver::check`].
+    /// When it is first called, the provider may already have replaced the refresh token. So check
+    /// when you start that it can save, or use a [`saver`](Self::saver) with [`TokenSaver::check`].
     pub fn on_new_token<F, Fut, E>(self, save: F) -> Self
     where
         F: Fn(Token) -> Fut + Send + Sync + 'static,
@@ -134,10 +133,10 @@ impl SessionBuilder {
     }
 
     /// As [`saver`](Self::saver), for a saver that owns the session: the session does not keep it alive, so
-    /// that both are dropped with the saver's last owner.
+    /// both are dropped with the saver's last owner.
     ///
-    /// Once the saver is gone, no refresh token is presented any more, since a new one could not be saved. A
-    /// token that a renewal brings at that very time is lost: call [`Session::shutdown`] before.
+    /// Once the saver is dropped, no refresh token is presented any more, since a new one could not be
+    /// saved. If it is dropped during a renewal, the new token is lost: call [`Session::shutdown`] before.
     ///
     /// ```
     /// use std::sync::{Arc, Weak};
@@ -167,7 +166,7 @@ impl SessionBuilder {
     }
 
     /// What deletes the saved token after [`Session::sign_out`]: a closure `|| async move { … }`
-    /// that returns a `Result<(), E>`. To be called after [`on_new_token`](Self::on_new_token).
+    /// that returns a `Result<(), E>`. Call it after [`on_new_token`](Self::on_new_token).
     pub fn on_sign_out<F, Fut, E>(mut self, delete: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -180,27 +179,27 @@ impl SessionBuilder {
     }
 
     /// Keeps the token in a [store](crate::store) that other processes share, in place of a saver. The
-    /// session begins with what is stored, and takes what another process has renewed
+    /// session begins with the stored token, and takes tokens that another process has renewed
     /// ([RFC 9700 §4.14.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2)). `user` is an id of
-    /// the application's that never changes. The record is kept under all that the token is issued for:
-    /// issuer, client, user, and the scope, resource and audience of the session's grant.
+    /// the application's that never changes. The key of the record is everything that the token is
+    /// issued for: issuer, client, user, and the scope, resource and audience of the session's grant.
     ///
-    /// A stored token goes before one that [`token`](Self::token) gives; [`Session::set_token`] replaces
-    /// it. While the store is down the token in memory works until it expires; see
-    /// [`renew_without_store`](Self::renew_without_store) for what then.
+    /// A stored token takes precedence over one from [`token`](Self::token); [`Session::set_token`]
+    /// replaces it. While the store is down the token in memory works until it expires; for what happens
+    /// then see [`renew_without_store`](Self::renew_without_store).
     pub fn store(mut self, store: impl TokenStore, user: impl Into<Arc<str>>) -> Self {
         self.config.store = Some(Arc::new(store));
         self.user = user.into();
         self
     }
 
-    /// How long other processes watch the mark of this one before they take it for dead and renew in
-    /// its place. The holder renews its mark while it lives, so this need not be longer than a token
-    /// request. 10 seconds by default; between 1 second and 1 hour.
+    /// The lease: how long other processes wait for a renewal of this one before they consider it
+    /// dead and renew the token themselves. A live process extends its lease, so this can be shorter
+    /// than a token request takes. 10 seconds by default; between 1 second and 1 hour.
     ///
-    /// Longer than any pause of the process (a suspended machine, a stopped container), if refresh
-    /// tokens rotate: a holder that sleeps for a lease after it has presented the refresh token, while
-    /// another process takes over, loses the login.
+    /// If refresh tokens rotate, make it longer than any pause of the process (a suspended machine, a
+    /// stopped container). A process that stops for a whole lease after it has presented the refresh
+    /// token loses the login if another process takes over.
     pub fn lease_ttl(mut self, time: Duration) -> Self {
         let (shortest, longest) = LEASE_BOUNDS;
         self.config.settings.lease = time.clamp(shortest, longest);
@@ -208,14 +207,14 @@ impl SessionBuilder {
     }
 
     /// How long one call of the [store](Self::store) may take. 5 seconds by default; a day at most. A
-    /// write that a renewal depends on has half of [`lease_ttl`](Self::lease_ttl) at most.
+    /// write that a renewal depends on may take at most half of [`lease_ttl`](Self::lease_ttl).
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.config.store_timeout = timeout.min(LONGEST);
         self
     }
 
-    /// Renews a token with a refresh token also while the [store](Self::store) is down, and records it
-    /// when the store is back. By default such a renewal is an error
+    /// Uses refresh tokens even while the [store](Self::store) is down, and stores the new token when
+    /// the store is back. By default such a renewal is an error
     /// ([`Error::is_store`](crate::Error::is_store)): with a provider that rotates refresh tokens, other
     /// processes that still present the old one would end the login
     /// ([RFC 9700 §4.14.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2)). Tokens of a grant
@@ -225,10 +224,10 @@ impl SessionBuilder {
         self
     }
 
-    /// Does everything in the call that needs it: a token that is due is renewed before the request
-    /// goes on, and the call returns when the new token is saved. Nothing is left to run in the
-    /// background, so the runtime may end after any call. For command-line tools, and for programs that
-    /// make a runtime for each call ([`block_on`](tokio::runtime::Runtime::block_on)).
+    /// Renews and saves within the call, not in the background. A token that is due is renewed before
+    /// the request goes on, and the call returns when the new token is saved. So the runtime may end
+    /// after any call. For command-line tools, and for programs that make a runtime for each call
+    /// ([`block_on`](tokio::runtime::Runtime::block_on)).
     ///
     /// If the renewal of a token that is still valid fails, the request goes on with that token.
     pub fn foreground(mut self) -> Self {
@@ -236,17 +235,16 @@ impl SessionBuilder {
         self
     }
 
-    /// Renew only when told to: an expired token is an error
-    /// ([`Error::is_expired`](crate::Error::is_expired)), a 401 is returned as it is, and
-    /// [`Session::refresh`] is the application's to call
+    /// Renews only when the application calls [`Session::refresh`]. An expired token is an error
+    /// ([`Error::is_expired`](crate::Error::is_expired)), and a 401 is returned to the caller
     /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
     pub fn manual_refresh(mut self) -> Self {
         self.config.settings.manual_refresh = true;
         self
     }
 
-    /// Requests get the saver's error rather than a token that is not saved. The token is kept;
-    /// saving is tried again, and no second token is asked for.
+    /// If a new token cannot be saved, requests get the saver's error and do not use the token. The
+    /// session keeps the token and tries to save it again; it does not ask for a second one.
     pub fn strict_saving(mut self) -> Self {
         self.config.settings.strict_saving = true;
         self
@@ -259,27 +257,25 @@ impl SessionBuilder {
         self
     }
 
-    /// How long before its deadline a token is renewed in the background; jittered by a quarter
-    /// either way, and at most half of the lifetime, where that is known. By default a fifth of the lifetime, but at
-    /// least 10 seconds and at most 5 minutes
-    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
+    /// How long before its deadline a token is renewed in the background. Jittered by up to a quarter either way. At
+    /// most half of the lifetime, if that is known. By default a fifth of the lifetime, but at least 10 seconds and
+    /// at most 5 minutes ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn refresh_lead(mut self, lead: Duration) -> Self {
         self.config.policy.lead = Some(lead);
         self
     }
 
-    /// How long before its deadline a token is no longer used, against clocks that differ; at most
-    /// a tenth of the lifetime. 10 seconds by default
+    /// How long before its deadline a token is no longer used, in case clocks differ. At most a
+    /// tenth of the lifetime. 10 seconds by default
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn expiry_margin(mut self, margin: Duration) -> Self {
         self.config.policy.margin = Some(margin);
         self
     }
 
-    /// The shortest and the longest wait between attempts while renewing or saving fails. 1 and 30
-    /// seconds by default, at least 10 milliseconds, at most a day. A provider's `Retry-After` goes
-    /// before, up to an hour. Every wait is jittered, the first one too; that after a `Retry-After` is never
-    /// shorter than it says.
+    /// The shortest and the longest wait between attempts while renewing or saving fails. 1 and 30 seconds
+    /// by default, at least 10 milliseconds, at most a day. A provider's `Retry-After` takes precedence, up
+    /// to an hour. Every wait is jittered, and never shorter than a `Retry-After`.
     pub fn backoff(mut self, shortest: Duration, longest: Duration) -> Self {
         let shortest = shortest.clamp(SHORTEST_BACKOFF, LONGEST);
         let longest = longest.clamp(shortest, LONGEST);
@@ -302,7 +298,7 @@ impl SessionBuilder {
         self
     }
 
-    /// What any number of sessions may share.
+    /// Settings that several sessions may share.
     pub(crate) fn into_config(mut self) -> Config {
         let config = &mut self.config;
         let client = config.client.as_ref();

@@ -153,7 +153,7 @@ async fn swap(
         store.compare_and_swap(key, expected, document).await
     };
     let began = Instant::now();
-    // Siblings take over after a lease. Half of it is left for another attempt.
+    // Other sessions take over after a lease. Half of it is left for another attempt.
     let limit = match purpose {
         Purpose::Mark | Purpose::Outcome => config.store_timeout.min(config.settings.lease / 2),
         Purpose::Login | Purpose::Restore => config.store_timeout,
@@ -406,7 +406,7 @@ fn without_secrets(token: &Token, error: BoxError) -> BoxError {
 const REVOCATIONS: usize = 4;
 
 /// Revokes the refresh token, then the access tokens: most providers end all with the first, and with the
-/// others a sibling could go on for the life of an access token.
+/// others another session could go on for the life of an access token.
 async fn revoke(config: &Config, snapshot: &Arc<Snapshot>) -> Result<(), Error> {
     let (Some(client), Some(token)) = (&config.client, snapshot.token()) else { return Ok(()) };
     let refresh_token = match token.refresh_token() {

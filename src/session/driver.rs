@@ -140,7 +140,7 @@ impl Driver {
         (self.config.clock.now() < snapshot.freshness.due).then(|| snapshot.clone())
     }
 
-    /// The present token for a target, fresh or not.
+    /// The current token for a target, fresh or not.
     pub(super) fn present(&self, target: &Target) -> Option<Arc<Snapshot>> {
         self.published.load().of(target).cloned()
     }

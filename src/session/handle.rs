@@ -13,18 +13,18 @@ use super::{KeepFreshGuard, Snapshot, TokenUpdates};
 use crate::error::Error;
 use crate::token::Token;
 
-/// One login, or one service's own access: a token that is renewed and saved by itself
+/// One login, or a service's own access: it renews and saves its token by itself
 /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
 ///
 /// Cheap to clone; clones are the same session. Nothing runs in the background until the first
-/// renewal (or [`keep_fresh`](Self::keep_fresh)). Dropping the last handle cuts neither a running
-/// renewal nor an unfinished save off.
+/// renewal (or [`keep_fresh`](Self::keep_fresh)). Dropping the last handle does not stop a running
+/// renewal or save.
 #[derive(Clone)]
 pub struct Session(pub(crate) Arc<Driver>, pub(crate) Target);
 
 impl Session {
-    /// A token that may be used now, for what is no HTTP request (websockets, gRPC metadata): at
-    /// once while it is valid, after a renewal where it has expired
+    /// A token that may be used now, for WebSockets, gRPC metadata and the like. Returns at once
+    /// while the token is valid, and after a renewal if it has expired
     /// ([RFC 6749 §1.4](https://www.rfc-editor.org/rfc/rfc6749#section-1.4)).
     ///
     /// # Errors
@@ -39,8 +39,8 @@ impl Session {
     }
 
     /// The `Authorization` header of a token that is neither expired nor due, ready to send and marked
-    /// sensitive; `None` otherwise. For places that cannot wait, such as a gRPC interceptor; beside
-    /// [`keep_fresh`](Self::keep_fresh), or with [`token`](Self::token) where there is none
+    /// sensitive; `None` otherwise. For code that cannot await, such as a gRPC interceptor. Use it
+    /// together with [`keep_fresh`](Self::keep_fresh), or fall back to [`token`](Self::token)
     /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
     #[inline]
     pub fn header(&self) -> Option<HeaderValue> {
@@ -50,30 +50,29 @@ impl Session {
         self.0.fresh_for(&self.1)?.header.clone()
     }
 
-    /// The present token as it is, expired or not, without any renewal; `None` where there is none
-    /// yet.
+    /// The current token, expired or not, without any renewal. `None` if there is none yet.
     pub fn current_token(&self) -> Option<Token> {
         let snapshot = self.0.present(&self.1)?;
         snapshot.header.as_ref().and(snapshot.token()).map(|token| Token::clone(token))
     }
 
-    /// When the login ends by itself: when the refresh token of the present token expires, where the provider
-    /// says it (`refresh_token_expires_in`, `refresh_expires_in`, `x_refresh_token_expires_in`, or a date:
-    /// [`Token::refresh_token_expires_at`]); `None` where it does not. A provider may move it with each
-    /// renewal.
+    /// When the login ends by itself, which is when its refresh token expires, if the provider says so
+    /// (`refresh_token_expires_in`, `refresh_expires_in`, `x_refresh_token_expires_in`, or a date:
+    /// [`Token::refresh_token_expires_at`]). Otherwise `None`. A provider may move it with each renewal.
     ///
-    /// From then on the session asks for reauthorization
-    /// ([`Error::is_reauthorization_required`]) once the access token has expired, without a request to the
-    /// provider. With a [grant](crate::SessionBuilder::grant) it asks that instead. Nothing is marked as
-    /// ended: this machine's clock may be wrong, and a session goes on when the clock is set right.
+    /// From then on the session asks for reauthorization ([`Error::is_reauthorization_required`]) once the
+    /// access token has expired, without a request to the provider. With a
+    /// [grant](crate::SessionBuilder::grant) it asks that instead. The session does not treat the login as
+    /// ended for good: this machine's clock may be wrong, and the session continues when the clock is
+    /// corrected.
     pub fn login_expires_at(&self) -> Option<DateTime<Utc>> {
         self.0.published.load().token()?.refresh_token_expires_at()
     }
 
     /// Renews now, or joins the renewal under way, and returns the new token
-    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). While an earlier failure
-    /// forbids an attempt, returns that failure at once. With a [store](crate::SessionBuilder::store), takes
-    /// a token that another process has stored since this session last looked.
+    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). During the wait after a failed
+    /// attempt it returns that failure at once. With a [store](crate::SessionBuilder::store), it takes a
+    /// token that another process has stored since this session last looked.
     ///
     /// # Errors
     ///
@@ -87,15 +86,14 @@ impl Session {
         token_of(&*self.0.another(&self.1, than.as_ref(), true, None).await?)
     }
 
-    /// For those who hold a response themselves that rejects this token (a 401, or what the API says
-    /// instead): a token to try again with. It is renewed for the first call; the others for the same token,
-    /// however late, get what that one brought
+    /// For applications that send requests themselves: call it when a response rejects this token (a 401, or
+    /// what the API says instead), to get another token to try again with. The first call renews; later
+    /// calls for the same token get the token that the first one brought
     /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
     ///
-    /// `None` if no other token is to be had: this one came from a renewal after a rejection, within the
-    /// last minute (up to an hour if that goes on), so it is not the token that the API minds; or the
-    /// session renews only when told to
-    /// ([`manual_refresh`](crate::SessionBuilder::manual_refresh)).
+    /// `None` if another renewal would not help: this token itself came from a renewal after a
+    /// rejection, within the last minute (up to an hour if that goes on), so the token is not the
+    /// reason. Also `None` in a [`manual_refresh`](crate::SessionBuilder::manual_refresh) session.
     ///
     /// # Errors
     ///
@@ -109,36 +107,61 @@ impl Session {
         another.map(|snapshot| token_of(&snapshot)).transpose()
     }
 
-    /// Starts a new login with this token: saves it, then uses it
-    /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)). Forgets a remembered
-    /// failure. A renewal of the login before is void: it presents nothing, saves nothing and ends
-    /// nothing of this one.
+    /// As [`renew_rejected`](Self::renew_rejected), but nothing is asked for now: this token is out of use,
+    /// and the next request that needs one gets another
+    /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)). A token that is not the
+    /// present one any more, however late the call, takes nothing out of use.
     ///
-    /// With a [store](crate::SessionBuilder::store) the new login is for all processes. Of two calls at the
+    /// False if no other token is to be had, as `None` there, or since nothing renews this one: then it stays
+    /// in use. To renew whatever became of the token, call [`refresh`](Self::refresh).
+    ///
+    /// It takes no time, and needs no runtime. Nothing is saved or stored: sessions in other processes go on
+    /// with the token, and so does this one after a restart. What is under way goes on.
+    ///
+    /// ```
+    /// # async fn f(session: reqwest_oauth2::Session) -> Result<(), reqwest_oauth2::Error> {
+    /// let token = session.token().await?;
+    /// // The API says in a message of its own that the token is not good any more.
+    /// if !session.mark_rejected(&token) {
+    ///     println!("a new token does not help");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn mark_rejected(&self, rejected: &Token) -> bool {
+        self.0.mark_rejected(&self.1, rejected)
+    }
+
+    /// Starts a new login with this token: saves it, then uses it
+    /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)). An earlier failure no
+    /// longer counts. A renewal of the earlier login that is still running has no effect on the new
+    /// one.
+    ///
+    /// With a [store](crate::SessionBuilder::store) all processes get the new login. Of two calls at the
     /// same time, the one that reaches the store last wins.
     ///
     /// # Errors
     ///
     /// [`Error::is_save`] in a session with [`strict_saving`](crate::SessionBuilder::strict_saving), if the
     /// token is not saved yet: saving is tried again, and the token is used once it is saved. Outside a
-    /// Tokio runtime an error that says so, and nothing is changed.
+    /// Tokio runtime the call fails and changes nothing.
     ///
     /// # Cancellation
     ///
-    /// The login begins when the future is first polled; dropped before that, it changes nothing. From then
-    /// on it is safe to drop: the login has begun, and saving goes on without the caller.
+    /// The login begins when the future is first polled. If it is dropped before that, nothing changes.
+    /// After that it is safe to drop: saving goes on without the caller.
     pub async fn set_token(&self, token: Token) -> Result<(), Error> {
         self.0.set_token(token).await
     }
 
-    /// The new tokens from now on, as they come into use; also one whose refresh token alone is new (see
-    /// [`TokenSaver`](crate::TokenSaver)).
+    /// The new tokens from now on, as they come into use. Includes tokens in which only the refresh
+    /// token is new (see [`TokenSaver`](crate::TokenSaver)).
     pub fn subscribe(&self) -> TokenUpdates {
         TokenUpdates(self.0.subscribe())
     }
 
-    /// Renews the token when it is due even while no request is made, until the returned guard is
-    /// dropped. One task; it does not keep the session alive.
+    /// Renews the token when it is due even if no request is made, until the returned guard is
+    /// dropped. This is one task, and it does not keep the session alive.
     ///
     /// # Errors
     ///
@@ -147,9 +170,9 @@ impl Session {
         Ok(KeepFreshGuard::start(&self.0, &self.1, &runtime()?))
     }
 
-    /// The last save error while the newest token is unsaved, or that saving takes longer than the
-    /// wait for it. `None` if the token is saved, if the first attempt is running, or without a saver
-    /// or store.
+    /// The last save error while the newest token is unsaved, or an error that says that saving takes
+    /// longer than [`save_wait_timeout`](crate::SessionBuilder::save_wait_timeout). `None` if the
+    /// token is saved, if the first attempt is running, or without a saver or store.
     pub fn save_error(&self) -> Option<Error> {
         self.0.save_error()
     }
@@ -159,13 +182,13 @@ impl Session {
     /// ([`on_sign_out`](crate::SessionBuilder::on_sign_out)), then revokes the refresh token and the access
     /// token at the provider ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)), if a
     /// [`revocation_endpoint`](crate::OAuthClient::revocation_endpoint) is known. Tokens that a renewal brings
-    /// meanwhile are revoked too. Where the provider revokes no access tokens (`unsupported_token_type`),
-    /// that is no error: they end by themselves.
+    /// meanwhile are revoked too. A provider that does not revoke access tokens (`unsupported_token_type`) is
+    /// no error: they expire by themselves.
     ///
-    /// With a [store](crate::SessionBuilder::store) the login ends for all processes, and the token that was
-    /// stored is the one that is revoked. The record stays, without a token: it tells the others that
-    /// the login has ended. They learn it when they next look: when their token is due, expired or rejected,
-    /// and the provider rejects it from now on.
+    /// With a [store](crate::SessionBuilder::store) the login ends for all processes, and the stored token
+    /// is revoked. The record stays, without a token, and tells the other processes that the login has
+    /// ended. They find out when they next look into the store: when their token is due, expired or rejected
+    /// (after the revocation the provider rejects it).
     ///
     /// [`sign_out_locally`](Self::sign_out_locally) does the same whatever the provider answers.
     ///
@@ -182,11 +205,10 @@ impl Session {
         self.0.sign_out().await
     }
 
-    /// Ends the login here and now, also where the provider is out of reach or refuses to revoke: as
-    /// [`sign_out`](Self::sign_out), but it does not wait for the revocation, and the provider's answer is
-    /// no error of it. The tokens are revoked in the background, with one attempt
-    /// ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)); with
-    /// [`foreground`](crate::SessionBuilder::foreground) it waits for that attempt.
+    /// As [`sign_out`](Self::sign_out), but does not wait for the revocation, and does not fail if the
+    /// provider cannot be reached or refuses to revoke. The tokens are revoked in the background, with one
+    /// attempt ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)); with
+    /// [`foreground`](crate::SessionBuilder::foreground) the call waits for that attempt.
     ///
     /// If the attempt fails, the tokens stay valid at the provider until they expire. The event
     /// `sign_out_failed` says so, and [`sign_out`](Self::sign_out), called later, tries again. Before the
@@ -204,11 +226,12 @@ impl Session {
         self.0.sign_out_locally().await
     }
 
-    /// Waits for what is under way, and for one more attempt at what is not saved yet. Call it before
-    /// the runtime ends: a renewal that is cut off after the provider has answered loses the login.
+    /// Waits for renewals and saves that are running, and tries once more to save what is not saved
+    /// yet. Call it before the runtime ends: a renewal that is cut off after the provider has
+    /// answered loses the login.
     ///
-    /// Waits no longer than one renewal may take, also if nobody drives the runtime that the renewal
-    /// runs on.
+    /// Waits no longer than one renewal may take, even if no thread drives the runtime that the
+    /// renewal runs on.
     ///
     /// # Errors
     ///

@@ -34,7 +34,7 @@ const MAX_STARTS: u32 = 8;
 const STOOD_STILL: Duration = Duration::from_secs(2);
 
 impl Driver {
-    /// A token that may be used: the present one, with a renewal started in the background where it is
+    /// A token that may be used: the current one, with a renewal started in the background where it is
     /// due; the next one, after a wait, where it has expired. `limit`: the longest wait, if the caller
     /// has one of its own.
     pub(crate) async fn usable(
@@ -300,16 +300,19 @@ impl Driver {
         can_replay: bool,
         limit: Option<Duration>,
     ) -> Result<Option<Arc<Snapshot>>, Error> {
-        let accepted_by = sent.take_accepted_by();
-        let rejection = Rejection { path: path.get(), accepted_by };
-        let target = &sent.target;
-        let again = self.enter(|machine, settings, now| {
-            machine.rejected(target, sent, rejection, settings, now)
-        });
-        if !again || !can_replay {
+        if !self.note_rejection(sent, path) || !can_replay {
             return Ok(None);
         }
-        self.another(target, Some(sent), false, limit).await.map(Some)
+        self.another(&sent.target, Some(sent), false, limit).await.map(Some)
+    }
+
+    /// Whether another token than this is to be had, after a 401 to it.
+    fn note_rejection(self: &Arc<Self>, sent: &Arc<Snapshot>, path: NonZeroU64) -> bool {
+        let accepted_by = sent.take_accepted_by();
+        let rejection = Rejection { path: path.get(), accepted_by };
+        self.enter(|machine, settings, now| {
+            machine.rejected(&sent.target, sent, rejection, settings, now)
+        })
     }
 
     /// As `rejected`, for a token that the application has used by itself: nothing is known of the path.
@@ -319,14 +322,23 @@ impl Driver {
         token: &Token,
     ) -> Result<Option<Arc<Snapshot>>, Error> {
         runtime()?;
+        self.rejected(&self.as_sent(target, token), NonZeroU64::MIN, true, None).await
+    }
+
+    /// As `renew_rejected`, but nothing is renewed before a token is needed.
+    pub(super) fn mark_rejected(self: &Arc<Self>, target: &Target, token: &Token) -> bool {
+        self.note_rejection(&self.as_sent(target, token), NonZeroU64::MIN)
+    }
+
+    /// The application's token: the present one, or one that it is compared with.
+    fn as_sent(&self, target: &Target, token: &Token) -> Arc<Snapshot> {
         let present = self.present(target).filter(|present| {
             present.token().is_some_and(|ours| ours.access_token() == token.access_token())
         });
-        let sent = present.unwrap_or_else(|| {
+        present.unwrap_or_else(|| {
             let snapshot = self.config.snapshot(token.clone(), Provenance::Given);
             Arc::new(snapshot.with_target(target.clone()))
-        });
-        self.rejected(&sent, NonZeroU64::MIN, true, None).await
+        })
     }
 
     /// A request that was sent again after a 401 has been answered.

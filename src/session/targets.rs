@@ -9,15 +9,15 @@ use crate::token::TokenTarget;
 impl Session {
     /// The same login for another resource: a handle whose access tokens are for that one, from the same
     /// refresh token ([RFC 8707 §2.2](https://www.rfc-editor.org/rfc/rfc8707#section-2.2)). `resource` is
-    /// an absolute URI, as the provider's documentation has it. In place of any resource that this handle
-    /// has; its scope stays.
+    /// an absolute URI, as the provider's documentation has it. It replaces a resource that this handle
+    /// has; the scope stays.
     ///
     /// Each resource has an access token of its own, with its own deadline and its own 401s. They share the
-    /// login: one token request at a time, of which each presents the newest refresh token; one record or
-    /// saved token that holds all of them; one backoff. If the provider refuses a resource
-    /// (`invalid_target`), requests for that one get the error, and it is asked for again after 1 to 10
-    /// minutes. Nothing else ends. What is said of the login (`set_token`, `sign_out`, `shutdown`,
-    /// `subscribe`) is the same through each handle.
+    /// login: one token request at a time, each with the newest refresh token; one record or saved token
+    /// with all access tokens; one backoff. If the provider refuses a resource (`invalid_target`), requests
+    /// for that one get the error, and it is asked for again after 1 to 10 minutes. The login and the other
+    /// resources go on. `set_token`, `sign_out`, `shutdown` and `subscribe` are about the login, through
+    /// any handle.
     ///
     /// A login keeps at most 32 access tokens beside its own. With more, the one that expires first makes
     /// room.
@@ -35,7 +35,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it is no absolute URI or has a fragment, and in a session with a
+    /// [`Error::is_config`] if it is no absolute URI or has a fragment, and in a session with a
     /// [`grant`](crate::SessionBuilder::grant): there each resource has a session of its own.
     pub fn for_resource(&self, resource: impl AsRef<str>) -> Result<Self, Error> {
         self.for_resources([resource])
@@ -56,17 +56,17 @@ impl Session {
 
     /// As [`for_resource`](Self::for_resource), for access tokens with another scope: names separated by
     /// spaces, whose order does not matter
-    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). In place of any scope that this
-    /// handle has; its resource stays.
+    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). It replaces a scope that this
+    /// handle has; the resource stays.
     ///
-    /// So a part of the login asks for less than was granted. And so Microsoft names the resource: a scope
-    /// such as `https://graph.microsoft.com/Mail.Read` is for another resource than the one that the login
-    /// began with. Therefore the scope is not compared with the granted one, and a provider that refuses it
-    /// says `invalid_scope`.
+    /// Use it to ask for less than was granted, or for Microsoft, which names the resource in the scope:
+    /// `https://graph.microsoft.com/Mail.Read` is for another resource than the one that the login began
+    /// with. So this crate does not compare the scope with the granted one; a provider that refuses it
+    /// answers `invalid_scope`.
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it is empty or has characters that no scope has, and in a session with a
+    /// [`Error::is_config`] if it is empty or has characters that no scope has, and in a session with a
     /// [`grant`](crate::SessionBuilder::grant).
     pub fn with_scope(&self, scope: impl AsRef<str>) -> Result<Self, Error> {
         self.with_target(self.1.with_scope(scope.as_ref())?)

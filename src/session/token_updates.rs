@@ -1,4 +1,4 @@
-//! Learning of new tokens: requests-oauthlib's second way, where the update is offered.
+//! New tokens for applications that save them by themselves (requests-oauthlib's second way).
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,11 +36,11 @@ impl fmt::Debug for TokenUpdates {
     }
 }
 
-/// The extension that the first response after a renewal carries: the new token, for applications
-/// that save it without a saver (requests-oauthlib's `TokenUpdated`).
+/// The new token, as an extension of the first response after a renewal, for applications that save
+/// it without a saver (requests-oauthlib's `TokenUpdated`).
 ///
-/// One request gets it: each of its responses carries it, if a retrying layer outside sends the request
-/// again with the extensions that it was given.
+/// Only one request gets it. If a retrying layer outside sends that request again with the same
+/// extensions, each of its responses carries it.
 ///
 /// ```no_run
 /// # async fn f(http: reqwest_middleware::ClientWithMiddleware) -> Result<(), Box<dyn std::error::Error>> {

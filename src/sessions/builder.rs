@@ -37,9 +37,9 @@ impl UserSessionsBuilder {
         self
     }
 
-    /// What each user's session is set up with, such as
-    /// `|session| session.refresh_lead(lead).lease_ttl(time)`. A token, a user or a saver that it names
-    /// does not count.
+    /// Settings for each user's session, such as `|session|
+    /// session.refresh_lead(lead).lease_ttl(time)`. A token, user or saver that the closure sets is
+    /// ignored.
     pub fn configure_sessions(
         mut self,
         set_up: impl FnOnce(SessionBuilder) -> SessionBuilder,
@@ -48,9 +48,9 @@ impl UserSessionsBuilder {
         self
     }
 
-    /// How many users' sessions are in memory at most; beyond that the ones that are used least make
-    /// room. A session with a renewal under way, or with a token that is not saved yet, stays, and so does
-    /// one that the application holds. 100,000 by default; at least 1.
+    /// How many users' sessions are in memory at most. When there are more, the least used ones are
+    /// evicted, but never a session that renews, has an unsaved token, or is held by the application.
+    /// 100,000 by default; at least 1.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.capacity = sessions.max(1);
         self

@@ -13,11 +13,12 @@ use crate::error::Error;
 use crate::session::{Config, Driver, Session, Snapshot, Target};
 use crate::token::Token;
 
-/// Many users behind one client: a session for each, loaded from a [store](crate::store) when a request
-/// first asks for it, once however many do
+/// Many users behind one client: a session for each. A session is loaded from a [store](crate::store)
+/// at the user's first request, once, however many requests come at the same time
 /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
 ///
-/// Cheap to clone; clones are the same sessions. What goes wrong for one user touches no other.
+/// Cheap to clone; clones are the same sessions. A failure of one user does not affect another
+/// user.
 ///
 /// ```no_run
 /// # async fn f(app: reqwest_oauth2::OAuthClient) -> Result<(), Box<dyn std::error::Error>> {
@@ -51,8 +52,8 @@ impl UserSessions {
         Self(Arc::new(Inner { config, cache }), Target::OWN)
     }
 
-    /// The user's session, for what is no HTTP request. It is the one that requests use, while it is
-    /// in memory.
+    /// The user's session, for everything but HTTP requests through the layer. While it is in
+    /// memory, requests use the same session.
     pub fn for_user(&self, user: impl Into<UserId>) -> Session {
         let user = user.into();
         let session = self.session(&user);
@@ -106,7 +107,7 @@ impl UserSessions {
         session.fresh_for(&self.1)?.header.clone()
     }
 
-    /// Starts a login: saves the token, then uses it, whatever there was before
+    /// Starts a login: saves the token, then uses it. Replaces an earlier login of the user
     /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
     ///
     /// # Errors
@@ -124,14 +125,14 @@ impl UserSessions {
         outcome
     }
 
-    /// Ends a login: see [`Session::sign_out`]. What stays in the store has no token; it tells other
-    /// processes that the login has ended.
+    /// Ends a login: see [`Session::sign_out`]. The record in the store stays, without a token, and
+    /// tells other processes that the login has ended.
     ///
     /// # Errors
     ///
-    /// As [`Session::sign_out`]. What the provider did not revoke is remembered while the user's session is
-    /// in memory: call this again before [`idle_timeout`](crate::UserSessionsBuilder::idle_timeout) is
-    /// over.
+    /// As [`Session::sign_out`]. If the provider did not revoke a token, call this again within
+    /// [`idle_timeout`](crate::UserSessionsBuilder::idle_timeout): the token to revoke is only remembered
+    /// while the user's session is in memory.
     ///
     /// # Cancellation
     ///
@@ -162,8 +163,8 @@ impl UserSessions {
         Ok(())
     }
 
-    /// Waits for all that is under way for any user, and for one more attempt at each token that is not
-    /// saved yet. Call it before the runtime ends, once no more requests come: a renewal that is cut off
+    /// Waits for all running renewals and saves, and tries once more to save each token that is not
+    /// saved yet. Call it before the runtime ends and after the last request: a renewal that is cut off
     /// after the provider has answered loses its user's login.
     ///
     /// Waits no longer than one renewal may take.

@@ -103,7 +103,7 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where the text cannot stand in an `Authorization` header: empty, or
+    /// [`Error::is_config`] if the text cannot stand in an `Authorization` header: empty, or
     /// with characters other than printable ASCII
     /// ([RFC 6749 Appendix A.12](https://www.rfc-editor.org/rfc/rfc6749#appendix-A.12)).
     pub fn new(access_token: impl Into<String>) -> Result<Self, Error> {

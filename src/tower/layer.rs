@@ -60,7 +60,7 @@ impl<C> OAuthLayer<C> {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where it is no origin, or not listed.
+    /// [`Error::is_config`] if it is no origin, or not listed.
     pub fn connected_to(mut self, origin: impl AsRef<str>) -> Result<Self, Error> {
         let url = Url::parse(origin.as_ref()).ok();
         let url = url.filter(|url| {
@@ -114,7 +114,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
+    /// [`Error::is_config`] if an origin is no origin, or is plain http and not loopback.
     pub fn tower_layer<O>(&self, origins: O) -> Result<OAuthLayer, Error>
     where
         O: TryInto<Origins>,
@@ -131,7 +131,7 @@ impl UserSessions {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] where an origin is no origin, or is plain http and not loopback.
+    /// [`Error::is_config`] if an origin is no origin, or is plain http and not loopback.
     pub fn tower_layer<O>(&self, origins: O) -> Result<OAuthLayer, Error>
     where
         O: TryInto<Origins>,

@@ -18,7 +18,7 @@ fn root() -> &'static Path {
 fn pages() -> Vec<PathBuf> {
     let docs = read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let docs = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"]
         .map(|name| root().join(name))
         .into_iter()
         .chain(docs)
@@ -149,6 +149,33 @@ fn every_page_is_a_guide() {
     let apart = |page: &Path| page.ends_with("docs/fuzzing.md");
     for page in pages().into_iter().filter(|page| page.parent().unwrap().ends_with("docs")) {
         assert_ne!(is_guide(&page), apart(&page), "{}", page.display());
+    }
+}
+
+/// No promise without a test: those that docs/architecture.md names are in this binary.
+#[test]
+fn every_guarantee_names_tests_that_exist() {
+    let page = prose(&root().join("docs/architecture.md"));
+    let (_, after) = page.split_once("## Guarantees").unwrap();
+    let (guarantees, after) = after.split_once("### Tests").unwrap();
+    let (tests, _) = after.split_once("## Decisions").unwrap();
+    let ids = |rows: &str| -> BTreeSet<String> {
+        let rows = rows.lines().filter_map(|row| row.strip_prefix("| G"));
+        rows.filter_map(|row| row.split(' ').next()).map(str::to_owned).collect()
+    };
+    let mut tested = ids(tests);
+    assert!(tested.insert("16".to_owned()), "it has a package of its own");
+    assert_eq!(tested, ids(guarantees));
+
+    for row in tests.lines().filter(|row| row.starts_with("| G")) {
+        let names: Vec<_> = row.split('`').skip(1).step_by(2).collect();
+        assert_ne!(names.len(), 0, "{row}");
+        for name in names {
+            let (modules, test) = name.rsplit_once("::").expect(name);
+            let file = root().join("tests/it").join(modules.replace("::", "/"));
+            let code = read_to_string(file.with_extension("rs")).unwrap_or_default();
+            assert!(code.contains(&format!("fn {test}(")), "{name} is not in tests/it");
+        }
     }
 }
 

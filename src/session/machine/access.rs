@@ -204,7 +204,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.serial += 1;
             access.serial = self.serial;
             // The same access token of what counts as another login is no better. A renewal that brought
-            // it again is a renewal. One that a sibling brought may have been rejected before, as the one
+            // it again is a renewal. One that another session brought may have been rejected before, as the one
             // that it replaces.
             access.after_rejection = is_renewed && access.rejected && same_login;
             access.rejected &= same && !same_login;

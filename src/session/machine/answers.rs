@@ -208,7 +208,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         settings: &Settings,
         now: &Now,
     ) {
-        // Where the record says when to ask the provider again, a sibling may sign in before that.
+        // Where the record says when to ask the provider again, another session may sign in before that.
         let wait = if is_recorded { wait.min(settings.moment()) } else { wait };
         self.fail(Reason::Error(error), Some(now.at + wait), false, now);
         self.failure.iter_mut().for_each(|failure| failure.attempts = attempts);

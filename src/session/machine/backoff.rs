@@ -21,10 +21,10 @@ pub(crate) struct Backoff {
 pub(crate) enum FailureClass {
     /// It may well work next time. With what the provider said in `Retry-After`.
     Transient(Option<Duration>),
-    /// Not the provider's word: a page, an empty body, a redirect. Somebody may have to mend something, so the
+    /// Not the provider's word: a page, an empty body, a redirect. Somebody may have to fix something, so the
     /// waits grow further. `in_doubt`: it was a success, so the refresh token may have been replaced.
     Foreign { in_doubt: bool, retry_after: Option<Duration> },
-    /// Somebody has to mend something first: the client's configuration, or a grant that the provider
+    /// Somebody has to fix something first: the client's configuration, or a grant that the provider
     /// refuses.
     Misconfigured,
 }

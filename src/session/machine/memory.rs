@@ -130,7 +130,7 @@ pub(super) struct StoreHealth<E> {
     /// It has not answered since it last failed for more than a moment.
     pub(super) is_down: bool,
     /// The version of what it held last, if that cannot be read. Only a sign-in or a sign-out replaces
-    /// it: somebody may mend it, or have the key that reads it.
+    /// it: somebody may fix it, or have the key that reads it.
     pub(super) unreadable: Option<i64>,
 }
 

@@ -105,7 +105,7 @@ pub(crate) struct Machine<T, E> {
     serial: u64,
     /// It was noted that the login of the token in use expires soon.
     is_login_expiry_noted: bool,
-    /// An answer to the present refresh token was lost, or is still to come.
+    /// An answer to the current refresh token was lost, or is still to come.
     response_lost: bool,
     /// There was no answer at all, or half of one: the session asks again by itself.
     follow_up: Option<FollowUp>,
@@ -127,7 +127,7 @@ pub(crate) struct Machine<T, E> {
     abandoned: u32,
     call: Option<StoreCall<T, E>>,
     store: StoreHealth<E>,
-    /// The wait before the next look at a sibling's mark.
+    /// The wait before the next look at another session's mark.
     look: Option<Look>,
     saving: Option<SaveCall>,
     set_aside: u8,

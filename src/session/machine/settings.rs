@@ -89,7 +89,7 @@ pub(crate) struct Settings {
     /// All that the grant may take.
     pub(crate) grant_limit: Duration,
     pub(crate) backoff: Backoff,
-    /// The first and the longest wait between looks at a sibling's mark.
+    /// The first and the longest wait between looks at another session's mark.
     pub(crate) looks: (Duration, Duration),
 }
 
@@ -105,7 +105,7 @@ impl Settings {
         self.attempt_limit() + self.save_wait + siblings
     }
 
-    /// For how long a look into the store counts as the present state of it.
+    /// For how long a look into the store counts as the current state of it.
     pub(super) fn moment(&self) -> Duration {
         self.backoff.shortest
     }

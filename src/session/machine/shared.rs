@@ -110,7 +110,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         match self.outcome.clone()? {
             Outcome::Gained(record) => {
                 let Some(present) = seen else {
-                    // The store may have had it and lost it, and a sibling may be renewing it.
+                    // The store may have had it and lost it, and another session may be renewing it.
                     let is_live = matches!(record.state, State::Live(_));
                     let mark = self.is_outcome_doubtful && is_live;
                     let record = record.with_mark(mark.then(|| nobody(settings, now)));
@@ -234,7 +234,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         };
         let paused = seen.paused(now);
         if !renewable || paused.is_some() {
-            // A sibling may have brought a token since: look once.
+            // Another session may have brought a token since: look once.
             if seen.looked < since {
                 return Some(self.load(now));
             }
@@ -289,7 +289,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         now.at >= seen.since + lease || mark.is_from_long_ago(now.wall)
     }
 
-    /// Looks at a sibling's mark again, after a wait that doubles.
+    /// Looks at another session's mark again, after a wait that doubles.
     fn look_again(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
         let (first, longest) = settings.looks;
         let wait = match &self.look {
@@ -317,7 +317,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// What may be renewed although the store cannot record it. A refresh token that may rotate is not,
-    /// unless the application says so: the siblings would go on to present the old one.
+    /// unless the application says so: the other sessions would go on to present the old one.
     pub(super) fn renewable_without_store(
         &self,
         settings: &Settings,

@@ -147,14 +147,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             // The sign-in or sign-out goes on with what is known now.
             return;
         }
-        // Siblings count the time for which a mark does not change.
+        // Other sessions count the time for which a mark does not change.
         let is_urgent = self.request.is_some() || matches!(self.outcome, Some(Outcome::Gained(_)));
         if failures == 1 && (!failure.slow || is_urgent) {
             return;
         }
         self.store.is_down = true;
         let mut wait = settings.backoff.transient(failures, now.jitter);
-        // Siblings wait for what is not stored yet.
+        // Other sessions wait for what is not stored yet.
         wait = wait.min((settings.lease / 2).max(settings.backoff.shortest));
         let retry_at = now.at + wait;
         self.store.retry_at = Some(retry_at);

@@ -326,7 +326,7 @@ fn a_sign_in_replaces_what_cannot_be_read_and_waits_if_that_changes_meanwhile() 
     assert_eq!(actions(&mut machine, &settings, &at(10)), [], "not again and again");
     let (call, expected, _) = swap(&mut machine, &at(600));
     assert_eq!(expected, Some(5));
-    // Somebody mends it meanwhile. What they wrote has a higher number than the first attempt, which
+    // Somebody fixes it meanwhile. What they wrote has a higher number than the first attempt, which
     // changed nothing.
     let mended = Record { login: 9, number: first.number + 1, ..first };
     let conflict = Swapped::Conflict(Some((mended, 6)));

@@ -67,7 +67,7 @@ pub(crate) struct Rejection {
 
 impl<T: Credential, E: Clone> Machine<T, E> {
     /// A resource server said 401 to this token. Whether to send the request again, with a token other
-    /// than this. Takes the token out of use, if it is the present one and a renewal may help.
+    /// than this. Takes the token out of use, if it is the current one and a renewal may help.
     pub(crate) fn rejected(
         &mut self,
         target: &Target,

@@ -80,6 +80,21 @@ async fn a_users_session_sends_that_users_token() {
 }
 
 #[tokio::test]
+async fn an_api_of_one_session_leads_back_to_it() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let for_a = session.for_resource("https://a.example/").unwrap();
+    for session in [&session, &for_a] {
+        let api = session.api([world.provider.origin()]).unwrap();
+        let token = api.session().unwrap().token().await.unwrap();
+        assert_eq!(token.access_token(), session.current_token().unwrap().access_token());
+    }
+    assert_eq!(world.provider.counts().token_requests, 1);
+    let sessions = UserSessions::builder(world.app()).store(MemoryStore::new()).build();
+    assert!(sessions.api([world.provider.origin()]).unwrap().session().is_none());
+}
+
+#[tokio::test]
 async fn only_listed_origins_get_the_token() {
     let (world, other) = (World::new().await, World::new().await);
     let session = world.saving().token(world.token()).build();

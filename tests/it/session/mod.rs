@@ -3,6 +3,7 @@
 mod callbacks;
 mod cancellation;
 mod execute;
+mod extensions;
 mod extreme_settings;
 mod failures;
 mod foreground;

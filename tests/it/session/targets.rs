@@ -319,6 +319,9 @@ async fn a_401_renews_the_token_that_it_is_about_and_no_other() {
     assert_eq!(asked(&world), [A, A]);
     // By hand, too, and late ones cost nothing.
     let rejected = a.current_token().unwrap();
+    assert!(a.mark_rejected(&rejected));
+    assert!(a.header().is_none() && session.header().is_some());
+    assert_eq!(asked(&world), [A, A]);
     let third = a.renew_rejected(&rejected).await.unwrap().unwrap();
     assert_eq!(third.access_token(), token_of(&a).await);
     assert_ne!(third.access_token(), second);

@@ -1,8 +1,11 @@
 //! An application's own verdict: which responses reject the token, and a token that the application holds.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use reqwest::{Method, Request, Response, ResponseBuilderExt};
-use reqwest_oauth2::{Api, RequestError, RequestOptions};
+use reqwest_oauth2::store::MemoryStore;
+use reqwest_oauth2::{Api, OAuthClient, RequestError, RequestOptions, Session, Token};
 
 use crate::support::{World, pass, plain_http};
 
@@ -150,7 +153,76 @@ async fn nothing_renews_where_only_the_application_does() {
     let session = world.saving().token(world.token()).manual_refresh().build();
     let token = session.current_token().unwrap();
     assert!(session.renew_rejected(&token).await.unwrap().is_none());
+    assert!(!session.mark_rejected(&token));
+    assert!(session.header().is_some());
     assert_eq!(world.provider.counts().token_requests, 0);
+}
+
+#[tokio::test]
+async fn a_token_that_is_marked_is_out_of_use_and_renewed_when_one_is_needed() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let first = session.current_token().unwrap();
+    for _ in 0..2 {
+        assert!(session.mark_rejected(&first));
+        world.round_trips().await;
+        assert!(session.header().is_none());
+        assert_eq!(world.provider.counts().token_requests, 0);
+    }
+    assert_eq!(world.get(&world.http(&session)).await.unwrap(), 200);
+    let second = world.saved.last().access_token().to_owned();
+    assert_eq!(world.shown(), [&*second]);
+    // A late mark, and one for a token of nobody's, change nothing.
+    for late in [&first, &Token::new("unknown").unwrap()] {
+        assert!(session.mark_rejected(late));
+        assert_eq!(session.header().unwrap(), format!("Bearer {second}"));
+    }
+    assert_eq!(session.token().await.unwrap().access_token(), second);
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn an_api_that_rejects_every_token_costs_one_renewal_a_minute_by_marks_too() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let mut said = Vec::new();
+    for _ in 0..20 {
+        said.push(session.mark_rejected(&session.token().await.unwrap()));
+    }
+    assert_eq!(said, [&[true][..], &[false; 19]].concat());
+    assert_eq!(world.provider.counts().token_requests, 1);
+    pass(119).await;
+    assert!(session.mark_rejected(&session.token().await.unwrap()));
+    session.token().await.unwrap();
+    assert_eq!(world.provider.counts().token_requests, 2);
+}
+
+#[tokio::test]
+async fn a_mark_takes_what_another_process_has_stored_and_stores_nothing() {
+    let world = World::new().await;
+    let store = Arc::new(MemoryStore::new());
+    let open = || world.session().store(store.clone(), "u").build();
+    let (one, other) = (open(), open());
+    one.set_token(world.token()).await.unwrap();
+    let first = other.token().await.unwrap();
+    assert!(one.mark_rejected(&first));
+    assert_eq!(other.header().unwrap(), format!("Bearer {}", first.access_token()));
+    let second = other.refresh().await.unwrap();
+    assert_eq!(one.token().await.unwrap().access_token(), second.access_token());
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[test]
+fn a_mark_needs_no_runtime_and_leaves_a_token_in_use_that_nothing_renews() {
+    let app = || OAuthClient::new("foo", "https://provider.example/token").unwrap();
+    let token = Token::new("at").unwrap();
+    let bare = Session::builder(app()).token(token.clone()).build();
+    assert!(!bare.mark_rejected(&token));
+    assert_eq!(bare.header().unwrap(), "Bearer at");
+    let renewable = Session::builder(app()).token(token.clone().with_refresh_token("rt")).build();
+    assert!(renewable.mark_rejected(&token));
+    assert!(renewable.header().is_none());
+    assert!(!Session::builder(app()).build().mark_rejected(&token));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The layer around hyper's client.
 
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use hyper::body::Frame;
 use reqwest_oauth2::store::MemoryStore;
 use reqwest_oauth2::tower::OAuthLayer;
 use reqwest_oauth2::{Error, RequestOptions, SentWithoutToken, TokenUpdated, UserId, UserSessions};
-use tower::Layer;
+use tower::{Layer, ServiceExt};
 
 use crate::support::{World, get, hyper, post, send};
 
@@ -243,4 +244,35 @@ async fn the_application_says_which_responses_reject_the_token() {
     let service = OAuthLayer::from(api).layer(hyper::<Full<Bytes>>());
     assert_eq!(send(&service, get(world.provider.api_url())).await.unwrap().status(), 200);
     assert_eq!((world.token_requests(), world.shown().len()), (1, 2));
+}
+
+#[tokio::test]
+async fn the_service_below_sees_the_extensions_of_a_request_each_time_that_it_is_sent() {
+    #[derive(Clone, PartialEq, Debug)]
+    struct TraceId(u32);
+    let world = World::new().await;
+    let session = world.session().token(world.token()).build();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let below = tower::service_fn({
+        let seen = seen.clone();
+        move |mut request: Request<Full<Bytes>>| {
+            let trace_id = request.extensions_mut().remove::<TraceId>();
+            let has_options = request.extensions().get::<RequestOptions>().is_some();
+            seen.lock().unwrap().push((trace_id, has_options));
+            hyper().oneshot(request)
+        }
+    });
+    let service = world.layer(&session).layer(below);
+    world.provider.revoke_access_tokens();
+    let mut request = get(world.provider.api_url());
+    request.extensions_mut().insert(TraceId(7));
+    request.extensions_mut().insert(RequestOptions::new());
+    assert_eq!(send(&service, request).await.unwrap().status(), 200);
+    assert_eq!(*seen.lock().unwrap(), vec![(Some(TraceId(7)), true); 2]);
+    // A request that passes unchanged keeps them too.
+    let mut request = get(world.provider.api_url());
+    request.extensions_mut().insert(TraceId(8));
+    request.extensions_mut().insert(RequestOptions::new().no_token());
+    assert_eq!(send(&service, request).await.unwrap().status(), 401);
+    assert_eq!(seen.lock().unwrap().pop(), Some((Some(TraceId(8)), true)));
 }
