@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,11 +13,15 @@ use crate::challenge::Challenge;
 use crate::client::{ClientMetadata, HttpClient, OAuthClient, ProtectedResource, Provider};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::grant::Grant;
 use crate::step_up::scope_union;
 use crate::token::Token;
 
 /// The scope that stands for a refresh token.
 pub(super) const OFFLINE_ACCESS: &str = "offline_access";
+
+/// A list of scopes that is longer, in bytes, is not asked for as a whole: no server takes such a URL.
+const LONGEST_SCOPE: usize = 4096;
 
 /// Gets a login when a resource asks for one: by a person in a browser or on another device
 /// ([`ResourceLogin`](crate::ResourceLogin)), or by a grant.
@@ -58,19 +63,37 @@ where
 }
 
 /// A login.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Authorized {
-    /// The client that the token was issued to, with the [`resource`](OAuthClient::resource) that it is for.
+    /// The client that the token is issued to, with the [`resource`](OAuthClient::resource) that it is for.
     pub client: OAuthClient,
-    /// The token.
-    pub token: Token,
+    pub(super) token: Option<Token>,
+    pub(super) grant: Option<Arc<dyn Grant>>,
 }
 
 impl Authorized {
     /// A login with this client.
     pub fn new(client: OAuthClient, token: Token) -> Self {
-        Self { client, token }
+        Self { client, token: Some(token), grant: None }
+    }
+
+    /// No person's login: the session gets its tokens by this grant, the first one now, and renews with it
+    /// before each expires. What the store has of it is of use to a next process until it expires; then that
+    /// one's [`Authorize`] is asked
+    /// ([RFC 6749 §1.3](https://www.rfc-editor.org/rfc/rfc6749#section-1.3)).
+    pub fn by_grant(client: OAuthClient, grant: impl Grant) -> Self {
+        Self { client, token: None, grant: Some(Arc::new(grant)) }
+    }
+}
+
+impl fmt::Debug for Authorized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorized")
+            .field("client", &self.client)
+            .field("token", &self.token)
+            .field("grant", &self.grant.is_some())
+            .finish()
     }
 }
 
@@ -79,6 +102,8 @@ impl Authorized {
 pub struct Asked {
     pub(super) url: Url,
     pub(super) challenge: Option<Challenge>,
+    /// Where the resource says that its metadata is, or has said so earlier.
+    pub(super) metadata: Option<String>,
     pub(super) scope: Option<String>,
     pub(super) client: Option<OAuthClient>,
     /// The provider does not know that client any more.
@@ -128,7 +153,7 @@ impl Asked {
     ///
     /// As [`ProtectedResource::discover`].
     pub async fn resource(&self) -> Result<Option<ProtectedResource>, Error> {
-        ProtectedResource::found(&self.url, self.challenge(), self.http.clone()).await
+        ProtectedResource::found(&self.url, self.metadata.as_deref(), self.http.clone()).await
     }
 
     /// The resource's metadata, and its first authorization server. A resource without metadata, or that
@@ -213,8 +238,8 @@ pub struct Discovered {
 }
 
 impl Discovered {
-    /// The scope to ask for: what was asked, else all that the resource names (`scopes_supported`), else
-    /// none. And of what the provider offers: `offline_access`, which stands for a refresh token and wants
+    /// The scope to ask for: what was asked, else all that the resource names (`scopes_supported`, up to 4 KiB),
+    /// else none. And of what the provider offers: `offline_access`, which stands for a refresh token and wants
     /// `prompt=consent` in the authorization request
     /// ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess)); and
     /// `openid` where the resource wants a stronger or newer login, since some providers know `acr_values` and
@@ -222,6 +247,7 @@ impl Discovered {
     /// ([§3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
     pub fn scope(&self, asked: &Asked) -> Option<String> {
         let named = self.resource.as_ref().and_then(ProtectedResource::scopes);
+        let named = named.filter(|named| named.len() <= LONGEST_SCOPE);
         let list = self.provider.member("scopes_supported").and_then(|list| list.as_array());
         let offered = |name: &str| list.is_some_and(|list| list.iter().any(|one| one == name));
         let is_stronger = asked.acr_values().is_some() || asked.max_age().is_some();
