@@ -3,12 +3,12 @@
 //! [RFC 9110 §11.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1)).
 //!
 //! Servers say "this token has expired" in many ways: `expired_token` (OneDrive), `token_expired`,
-//! `Invalid_Token`, an empty code, single quotes. So every code asks for a new token, but for the few that
-//! are known to mean something else. A renewal that does not help costs one token request now and then; one
-//! that is left out costs the caller its request.
+//! `Invalid_Token`, an empty code, single quotes. So every code asks for a new token, except the few that
+//! are known to mean something else. A useless renewal costs one token request now and then; a missing one
+//! costs the caller its request.
 //!
 //! The reader takes fields that break the grammar: single quotes, a comma left out, text that is not ASCII.
-//! It never fails. What follows a double quote that is not closed is not read.
+//! It never fails. It does not read what follows an unclosed double quote.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
 
-/// Longer fields are not looked into: no server says anything useful in more.
+/// Longer fields are ignored: no server says anything useful in more.
 const LONGEST_FIELD: usize = 8 * 1024;
 
 /// More challenges are not read.
 const MOST: usize = 32;
 
-/// The error codes that no new token of the same kind cures: too little scope, a malformed request
+/// The error codes that no new token of the same kind cures: insufficient scope, a malformed request
 /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)), a log-in that is too old or too
 /// weak ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)), a proof that is not accepted or
 /// without the server's nonce ([RFC 9449 §7.1](https://www.rfc-editor.org/rfc/rfc9449#section-7.1),
@@ -38,7 +38,7 @@ const NOT_THE_TOKEN: [&str; 5] = [
 /// What a resource server asks for: one challenge of a `WWW-Authenticate` field
 /// ([RFC 9110 §11.6.1](https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1)).
 ///
-/// Anybody who can answer a request can write it, so it is no reason to trust an address or a scope in it.
+/// Anybody who can answer a request can write it, so do not trust an address or a scope in it.
 ///
 /// ```
 /// use reqwest_oauth2::Challenge;
@@ -60,10 +60,10 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// The challenges of a response, in their order. Fields of more than 8 KiB are passed over, and 32
-    /// challenges are read at most.
+    /// The challenges of a response, in their order. Fields of more than 8 KiB are ignored, and at
+    /// most 32 challenges are read.
     ///
-    /// Fields that break the grammar are read as far as they can be: this never fails.
+    /// Fields that break the grammar are read as far as possible: this never fails.
     pub fn all(headers: &HeaderMap) -> Vec<Self> {
         let mut challenges: Vec<Self> = Vec::new();
         for field in fields(headers) {
@@ -95,8 +95,8 @@ impl Challenge {
         &self.scheme
     }
 
-    /// A parameter, by its name in any case; without its quotes. `None` also where it is given twice with
-    /// different values: nobody knows which is meant
+    /// A parameter by its name, in any letter case, without quotes. `None` if it is missing, or is there
+    /// twice with different values
     /// ([RFC 9110 §11.2](https://www.rfc-editor.org/rfc/rfc9110#section-11.2)).
     pub fn param(&self, name: &str) -> Option<&str> {
         let mut values =
@@ -129,8 +129,8 @@ impl Challenge {
         self.param("acr_values")
     }
 
-    /// `max_age`: how long ago the person may have logged in at most
-    /// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)). `None` where it is no number of
+    /// `max_age`: the longest time since the person logged in
+    /// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)). `None` if it is not a number of
     /// seconds.
     pub fn max_age(&self) -> Option<Duration> {
         Some(Duration::from_secs(self.param("max_age")?.parse().ok()?))
@@ -144,8 +144,8 @@ impl fmt::Debug for Challenge {
     }
 }
 
-/// Whether a new token may help against a 401 with these headers: unless there are error codes, and each of
-/// them is known to mean something else.
+/// Whether a new token may help after a 401 with these headers. It may, unless there are error codes and
+/// each of them is known to mean something else.
 pub(crate) fn may_new_token_help(headers: &HeaderMap) -> bool {
     let mut codes = fields(headers).flat_map(error_codes);
     codes.next().is_none_or(|code| is_about_the_token(code) || codes.any(is_about_the_token))

@@ -17,10 +17,9 @@ use crate::sessions::UserSessions;
 /// [`Session::middleware`](crate::Session::middleware), or from
 /// [`UserSessions::middleware`](crate::UserSessions::middleware) for many users.
 ///
-/// What it does for a request is said at [`Api`], of which it is a thin adapter:
-/// `OAuthMiddleware::from(api)`. Per request, extensions choose:
-/// [`RequestOptions`](crate::RequestOptions), [`UserId`](crate::UserId),
-/// [`ReplayBody`](crate::ReplayBody). Errors of the renewal come as
+/// For what it does for a request see [`Api`], which it adapts: `OAuthMiddleware::from(api)`.
+/// Extensions of a request change how it is sent: [`RequestOptions`](crate::RequestOptions),
+/// [`UserId`](crate::UserId), [`ReplayBody`](crate::ReplayBody). Errors of the renewal come as
 /// [`reqwest_middleware::Error::Middleware`]; see [`Error::find_in`](crate::Error::find_in).
 ///
 /// Put retrying layers outside this one (before it, in `ClientBuilder::with`), so that each attempt
@@ -71,7 +70,7 @@ impl UserSessions {
     }
 }
 
-/// As `async_trait` writes it, but with one future within the box, which so stays below a kilobyte: beyond
+/// As `async_trait` writes it, but with one future in the box, so that it stays below a kilobyte: beyond
 /// that the allocator is slower.
 impl Middleware for OAuthMiddleware {
     fn handle<'s, 'e, 'n, 'f>(

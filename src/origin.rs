@@ -19,21 +19,21 @@ use crate::loopback::is_loopback;
 /// ([RFC 6454 §4](https://www.rfc-editor.org/rfc/rfc6454#section-4)); `https`, or `http` to
 /// loopback.
 ///
-/// [`Session::middleware`](crate::Session::middleware) makes one of whatever lists origins: text or
-/// URLs, one or several, in arrays, slices and vectors. A list has at least one origin. Of a single
-/// [`Url`] the origin is taken; in a list, as in text, a path counts.
+/// [`Session::middleware`](crate::Session::middleware) makes one from text or URLs: one or several,
+/// in arrays, slices and vectors. A list must have at least one origin. Of a single [`Url`] only
+/// the origin counts; in a list, as in text, a path counts too.
 ///
-/// With a path (`https://api.example/tenant-a`) only that path and those below it are meant, for a server
-/// whose paths have different owners. `https://api.example/tenant-ab` is not below it, and neither is
-/// anything that a server may read as leading out of it, such as `/tenant-a/..%2Ftenant-b`. reqwest follows
+/// With a path (`https://api.example/tenant-a`) it means only that path and those below it, for a server
+/// whose paths have different owners. `https://api.example/tenant-ab` is not below it, and neither is a
+/// path that a server may resolve to one outside, such as `/tenant-a/..%2Ftenant-b`. reqwest follows
 /// redirects within an origin with the token, so give the client
 /// [`redirect_policy_within`](crate::redirect_policy_within).
 ///
-/// `https://*.example.com` stands for every subdomain of `example.com`, at any depth
-/// (`a.example.com`, `a.b.example.com`), on that port. It does not stand for `example.com` itself:
-/// list both if both are meant. Take it only for a domain of which every subdomain is in the same
-/// hands. `https://*.com` is refused, but which other names have many owners (`*.co.uk`,
-/// `*.github.io`) this crate does not know. For other rules see [`matching`](Self::matching).
+/// `https://*.example.com` means every subdomain of `example.com`, at any depth (`a.example.com`,
+/// `a.b.example.com`), on that port. It does not include `example.com` itself: list both if you
+/// mean both. Use it only for a domain whose subdomains all have the same owner. `https://*.com` is
+/// refused, but this crate does not know which other names have many owners (`*.co.uk`,
+/// `*.github.io`). For other rules see [`matching`](Self::matching).
 #[derive(Clone)]
 pub struct Origins {
     /// Each with its closing slash: `https://api.example/`.
@@ -74,8 +74,8 @@ impl Origins {
         Self::list(origins, false)
     }
 
-    /// As [`new`](Self::new), and plain http is allowed, for a mesh that encrypts by itself. Anyone
-    /// between here and there who can read the traffic reads the token
+    /// As [`new`](Self::new), but allows plain http, for a service mesh that encrypts the traffic
+    /// itself. Anybody who can read the traffic reads the token
     /// ([RFC 6750 §5.3](https://www.rfc-editor.org/rfc/rfc6750#section-5.3)).
     ///
     /// # Errors
@@ -89,9 +89,9 @@ impl Origins {
         Self::list(origins, true)
     }
 
-    /// The origins of the URLs that the predicate accepts. Only https URLs, and http URLs to
-    /// loopback, are put before it. It is asked for each request, so it must be quick; whoever writes
-    /// URLs for it to accept gets the token
+    /// The origins of the URLs that the predicate accepts. It is only asked about https URLs, and
+    /// http URLs to loopback. It is called for each request, so it must be fast. Anybody who can
+    /// choose a URL that it accepts can get the token
     /// ([RFC 6750 §5.2](https://www.rfc-editor.org/rfc/rfc6750#section-5.2)).
     ///
     /// ```
@@ -112,8 +112,8 @@ impl Origins {
         }
     }
 
-    /// Every https origin (and http to loopback): each server that a request names gets the token.
-    /// For clients that only ever call URLs of their own choosing
+    /// Every https origin (and http to loopback): each server that a request goes to gets the
+    /// token. Only for clients that choose all URLs themselves
     /// ([RFC 6750 §5.2](https://www.rfc-editor.org/rfc/rfc6750#section-5.2)).
     pub fn any_origin() -> Self {
         Self::matching(|_| true)

@@ -1,15 +1,15 @@
-//! Providers' endpoints and quirks, so that only the client id has to be filled in.
+//! Endpoints and quirks of known providers: only the client id is missing.
 //!
 //! | provider | credentials | what else makes it work |
 //! |---|---|---|
 //! | [`lokalise`] | body | a refresh brings no refresh token: the old one is kept |
-//! | [`google`] | body | `access_type=offline` asks for a refresh token; it comes with the first consent only, so ask with `prompt=consent` when it was lost |
+//! | [`google`] | body | `access_type=offline` asks for a refresh token; it comes with the first consent only, so ask with `prompt=consent` if it was lost |
 //! | [`github`] | body | errors come with status 200; `bad_refresh_token` ends a login; OAuth apps get no refresh token and no lifetime |
 //! | [`microsoft`] | body | the scope `offline_access` asks for a refresh token; `interaction_required`, `login_required` and `consent_required` end a login |
 //! | [`tiktok`] | body | the client id is called `client_key` |
 //! | [`slack`] | body | the type is `bot` or `user`; a person's token comes nested; errors come with status 200; `token_expired`, `token_revoked`, `invalid_refresh_token` and `account_inactive` end a login |
 //!
-//! For providers that publish metadata, [`OAuthClient::discover`] finds the same by itself.
+//! For providers that publish metadata, [`OAuthClient::discover`] finds the same.
 
 use serde_json::{Map, Value};
 
@@ -81,7 +81,7 @@ pub fn microsoft(tenant: &str, client_id: impl Into<String>) -> Result<OAuthClie
     client.device_authorization_endpoint(format!("{base}/devicecode"))
 }
 
-/// Slack, version 2. Where the answer has no bot token, the person's own (`authed_user`) is taken.
+/// Slack, version 2. If the answer has no bot token, the person's token (`authed_user`) is used.
 ///
 /// # Errors
 ///
@@ -109,7 +109,7 @@ fn unnest_slack_user(mut members: Map<String, Value>) -> Map<String, Value> {
     members
 }
 
-/// TikTok: the client id is what it calls the client key. Its scopes are separated by commas:
+/// TikTok. Its "client key" is the client id. Its scopes are separated by commas:
 /// `scope("user.info.basic,video.list")`.
 ///
 /// # Errors

@@ -10,7 +10,9 @@ use secrecy::zeroize::Zeroizing;
 
 /// Bytes that are wiped when their last reference is dropped.
 pub(crate) fn zeroizing_bytes(bytes: Zeroizing<Vec<u8>>) -> Bytes {
-    Bytes::from_owner(bytes)
+    // A slice takes less memory than a vector, and a process may hold a million of these. The vector is
+    // wiped here.
+    Bytes::from_owner(Zeroizing::new(Box::<[u8]>::from(bytes.as_slice())))
 }
 
 /// A header value that is marked sensitive and wiped when dropped.

@@ -1,4 +1,4 @@
-//! `StepUp`: an API that wants more than a token gives.
+//! `StepUp`: what an API wants beyond the current token.
 
 use http::{HeaderMap, StatusCode};
 
@@ -6,8 +6,8 @@ use crate::challenge::Challenge;
 
 /// An API wants more than the token gives: a wider scope
 /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)), or a stronger or newer login
-/// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)). No renewal helps, a new authorization
-/// may: [`AuthorizationRequest::step_up`](crate::AuthorizationRequest::step_up). From
+/// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)). A renewal does not help, but a new
+/// authorization may: [`AuthorizationRequest::step_up`](crate::AuthorizationRequest::step_up). From
 /// [`Error::step_up`](crate::Error::step_up).
 #[derive(Debug, Clone)]
 pub struct StepUp {
@@ -39,8 +39,8 @@ impl StepUp {
         &self.challenge
     }
 
-    /// The scope to ask for: that of the token, as far as it is known, and that of the challenge. `None`
-    /// where neither says any.
+    /// The scope to ask for: that of the token, if it is known, and that of the challenge. `None` if
+    /// both are unknown.
     pub fn scope(&self) -> Option<&str> {
         self.scope.as_deref()
     }

@@ -16,11 +16,12 @@ use crate::request::{self, RequestError, RequestOptions};
 /// An API that takes a session's token, for `reqwest::blocking`; from
 /// [`Runtime::api`](super::Runtime::api), or from [`Session::api`](super::Session::api).
 ///
-/// What it does for a request is said at [`Api`](crate::Api). Different from there is:
+/// For what it does for a request see [`Api`](crate::Api). The differences:
 ///
 /// - A body that is a reader is sent once: its 401 is returned, and the next request renews.
-///   [`ReplayBody`](crate::ReplayBody) is for async bodies alone.
-/// - With [`query_parameter`](crate::Api::query_parameter) the response's URL shows the token.
+///   [`ReplayBody`](crate::ReplayBody) is only for async bodies.
+/// - With [`query_parameter`](crate::Api::query_parameter) the token is visible in the response's
+///   URL.
 #[derive(Clone)]
 pub struct Api {
     api: request::Api,
@@ -36,13 +37,13 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// [`RequestError::Token`] for those of the renewal, and those of [`Runtime::block_on`];
-    /// [`RequestError::Send`] for those of `http`.
+    /// [`RequestError::Token`] for errors of the renewal and of [`Runtime::block_on`];
+    /// [`RequestError::Send`] for errors of `http`.
     pub fn execute(&self, http: &Client, request: Request) -> Result<Response, RequestError> {
         self.send(http, request, Extensions::new())
     }
 
-    /// As [`execute`](Self::execute), for a request that is different.
+    /// As [`execute`](Self::execute), with options for this request.
     ///
     /// # Errors
     ///

@@ -1,5 +1,4 @@
-//! For programs without async: sessions on a runtime that has a thread of its own, as `reqwest::blocking` has
-//! one.
+//! For programs without async: sessions run on a thread of their own, as with `reqwest::blocking`.
 //!
 //! ```no_run
 //! use reqwest_oauth2::store::MemoryStore;

@@ -1,16 +1,16 @@
-//! `Runtime`: a thread that drives sockets, timers and renewals for those who wait.
+//! `Runtime`: a thread that drives sockets, timers and renewals for blocking callers.
 //!
 //! # Concurrency
 //!
 //! - A call polls its future on the thread of its caller, who parks until it is woken. What the future spawns
-//!   (renewals, saves) runs on the runtime's thread, as do its sockets and timers. So a renewal goes on
-//!   whatever becomes of its caller.
-//! - A call never takes the caller's own runtime, if there is one: it works there too, and blocks that thread
-//!   for as long as it takes.
+//!   (renewals, saves) runs on the runtime's thread, as do its sockets and timers. So a renewal goes on even
+//!   if its caller goes away.
+//! - A call never uses the caller's own runtime. It works within async code too, and blocks the calling
+//!   thread until it is done.
 //! - One thread cannot wait for itself: on the runtime's own thread (in a saver, a grant or a future of
-//!   [`tokio::spawn`]) a call is an error, and an end does not wait.
-//! - The thread ends with the last handle, which waits for that. It drops what is still under way, so a
-//!   session's handle waits for its session first.
+//!   [`tokio::spawn`]) a call is an error, and dropping the last handle does not wait.
+//! - The thread ends with the last handle, whose drop waits for that. It drops what is still running,
+//!   so a session's handle waits for its session first.
 
 use std::fmt;
 use std::future::Future;
@@ -30,8 +30,7 @@ use crate::{request, session};
 /// A Tokio runtime with a thread of its own, for programs without async. Cheap to clone; clones are the same
 /// runtime. The thread ends with the last of them, and of the sessions made with it.
 ///
-/// Its calls work in async code too, where they block the thread that they are called on; use
-/// [`Session`](crate::Session) there.
+/// Its calls work in async code too, but block the thread. Use [`Session`](crate::Session) there.
 #[derive(Clone)]
 pub struct Runtime(Arc<Driving>);
 
@@ -47,7 +46,7 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// The operating system gives no thread, or nothing to wait for sockets with.
+    /// The operating system cannot create a thread, or the means to wait for sockets.
     pub fn new() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -60,8 +59,8 @@ impl Runtime {
         Ok(Self(Arc::new(Driving { handle, stop: Some(stop), thread: Some(thread) })))
     }
 
-    /// Waits for a future: for logins, discovery, [`UserSessions`](crate::UserSessions), and all that has no
-    /// method here.
+    /// Waits for a future: for logins, discovery, [`UserSessions`](crate::UserSessions), and everything else
+    /// that has no blocking method.
     ///
     /// ```no_run
     /// # fn f(runtime: reqwest_oauth2::blocking::Runtime) -> Result<(), reqwest_oauth2::Error> {
@@ -101,13 +100,13 @@ impl Runtime {
         Session::new(session, self.clone())
     }
 
-    /// The API, for requests that block: one with listed origins, with a rule of its own, or for many users.
+    /// The API, for requests that block: for one with listed origins, its own rule, or many users.
     #[must_use]
     pub fn api(&self, api: request::Api) -> Api {
         Api::new(api, self.clone())
     }
 
-    /// Whether whoever blocks here does not keep the runtime from running.
+    /// Whether a call may block this thread without stopping the runtime.
     pub(super) fn expect_another_thread(&self) -> Result<(), Error> {
         if self.0.is_own_thread() {
             return Err(Error::config(

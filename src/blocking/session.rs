@@ -16,9 +16,9 @@ use crate::token::Token;
 /// A [`Session`](crate::Session) for programs without async; from
 /// [`Runtime::session`](super::Runtime::session). Each method is the one of that name there, and waits for it.
 ///
-/// Cheap to clone; clones are the same session. **The drop of the last one waits for what is under way, as
-/// [`shutdown`](Self::shutdown) does**, no longer than one renewal may take, and tells nobody of an error: so
-/// call that before. What is in a `static` is never dropped.
+/// Cheap to clone; clones are the same session. **Dropping the last one waits for running renewals and saves,
+/// as [`shutdown`](Self::shutdown) does**, no longer than one renewal may take. It cannot return an error, so
+/// call `shutdown` before. A `static` is never dropped.
 #[derive(Clone)]
 pub struct Session(Arc<Owned>);
 
@@ -32,7 +32,7 @@ impl Session {
         Self(Arc::new(Owned { session, runtime }))
     }
 
-    /// A token that may be used now: at once while it is valid, after a renewal where it has expired.
+    /// A token that may be used now: at once while it is valid, after a renewal if it has expired.
     ///
     /// # Errors
     ///
@@ -55,7 +55,8 @@ impl Session {
         self.0.runtime.block_on(self.0.session.refresh())
     }
 
-    /// For those who hold a response themselves that rejects this token: a token to try again with.
+    /// For a response that rejects this token, in a client of your own: another token to try again
+    /// with.
     ///
     /// # Errors
     ///
@@ -88,7 +89,7 @@ impl Session {
         self.0.runtime.block_on(self.0.session.sign_out())
     }
 
-    /// Ends the login here and now, whatever the provider answers.
+    /// Ends the login without waiting for the provider.
     ///
     /// # Errors
     ///
@@ -108,7 +109,7 @@ impl Session {
     }
 
     /// Sends the request with this session's token, as [`Session::execute`](crate::Session::execute) does: to
-    /// the origin of its URL, and nowhere else. What is different for `reqwest::blocking` is said at [`Api`].
+    /// the origin of its URL, and nowhere else. For the differences with `reqwest::blocking` see [`Api`].
     ///
     /// # Errors
     ///
@@ -117,7 +118,7 @@ impl Session {
         self.any_origin().execute(http, request)
     }
 
-    /// As [`execute`](Self::execute), for a request that is different.
+    /// As [`execute`](Self::execute), with options for this request.
     ///
     /// # Errors
     ///
@@ -148,12 +149,12 @@ impl Session {
         Ok(self.0.runtime.api(self.0.session.api(origins)?))
     }
 
-    /// The same session for async code, and for what has no method here.
+    /// The same session for async code, and for everything that has no method here.
     pub fn as_async(&self) -> &session::Session {
         &self.0.session
     }
 
-    /// Waits for what is under way, and for one more attempt at what is not saved yet.
+    /// Waits for running renewals and saves, and tries once more to save what is not saved yet.
     ///
     /// # Errors
     ///
@@ -165,7 +166,7 @@ impl Session {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        // Who wants to know of an error has called it before.
+        // To see the error, call `shutdown` before.
         let _ = self.runtime.block_on(self.session.shutdown());
     }
 }

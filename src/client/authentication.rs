@@ -16,10 +16,10 @@ use crate::secret;
 /// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1); the names are those of
 /// [RFC 7591 §2](https://www.rfc-editor.org/rfc/rfc7591#section-2)).
 ///
-/// Where [`OAuthClient::authentication`](crate::OAuthClient::authentication) names none, it follows from what the
-/// client was given: assertions of a closure, a key, a secret, or nothing. If the provider's metadata lists
-/// methods, it is one of them: `private_key_jwt` before `client_secret_basic`, `client_secret_post` and
-/// `client_secret_jwt`. An error says what is missing.
+/// Without [`OAuthClient::authentication`](crate::OAuthClient::authentication) it depends on what the client was
+/// given: assertions of a closure, a key, a secret, or nothing. If the provider's metadata lists methods, it is
+/// one of them: `private_key_jwt` before `client_secret_basic`, `client_secret_post` and `client_secret_jwt`. An
+/// error says what is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientAuthentication {
@@ -28,24 +28,24 @@ pub enum ClientAuthentication {
     ClientSecretBasic,
     /// `client_secret_post`: id and secret in the body.
     ClientSecretPost,
-    /// `client_secret_jwt`: an assertion that the secret signs (HS256). The secret has at least 32 bytes
-    /// ([RFC 7523 §2.2](https://www.rfc-editor.org/rfc/rfc7523#section-2.2)).
+    /// `client_secret_jwt`: an assertion signed with the secret (HS256). The secret must have at least
+    /// 32 bytes ([RFC 7523 §2.2](https://www.rfc-editor.org/rfc/rfc7523#section-2.2)).
     #[cfg(feature = "keys")]
     #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
     ClientSecretJwt,
-    /// `private_key_jwt`: an assertion that a key signs. The default of a client with a
+    /// `private_key_jwt`: an assertion signed with a key. The default of a client with a
     /// [`signing_key`](crate::OAuthClient::signing_key)
     /// ([RFC 7523 §2.2](https://www.rfc-editor.org/rfc/rfc7523#section-2.2)).
     #[cfg(feature = "keys")]
     #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
     PrivateKeyJwt,
-    /// An assertion of the application's. The default of a client with a
+    /// An assertion from the application. The default of a client with a
     /// [`client_assertion`](crate::OAuthClient::client_assertion) closure
     /// ([RFC 7521 §4.2](https://www.rfc-editor.org/rfc/rfc7521#section-4.2)).
     Assertion,
-    /// `tls_client_auth`: a certificate that an authority has signed. It is in the
-    /// [`http_client`](crate::OAuthClient::http_client) of the application. Only the id is in the body, and
-    /// requests go to the provider's [`mtls_endpoints`](crate::OAuthClient::mtls_endpoints), where it has such
+    /// `tls_client_auth`: a certificate signed by an authority. It is in the
+    /// [`http_client`](crate::OAuthClient::http_client) of the application. The body has only the id, and
+    /// requests go to the provider's [`mtls_endpoints`](crate::OAuthClient::mtls_endpoints), if it has any
     /// ([RFC 8705 §2.1](https://www.rfc-editor.org/rfc/rfc8705#section-2.1)).
     TlsClientAuth,
     /// `self_signed_tls_client_auth`: the same with a certificate of the client's own
@@ -54,11 +54,12 @@ pub enum ClientAuthentication {
     /// `none`: only the id, in the body. The default of a client without anything else (a public
     /// client).
     None,
-    /// The methods with a secret, the strongest first: `client_secret_jwt` where the metadata lists it, the
-    /// secret is long enough and the feature `keys` is enabled; `client_secret_basic`;
-    /// `client_secret_post`. The next one is tried where the provider does not accept the client (`invalid_client`,
-    /// `unauthorized_client`, or a 401 without a code; and only then: it has consumed nothing). All within one [`timeout`](crate::OAuthClient::timeout). This
-    /// [`OAuthClient`](crate::OAuthClient) and its clones remember what worked.
+    /// The methods with a secret, the strongest first: `client_secret_jwt` where the metadata lists it, the secret is
+    /// long enough and the feature `keys` is enabled; `client_secret_basic`; `client_secret_post`. The next one is
+    /// tried only if the provider does not accept the client (`invalid_client`, `unauthorized_client`, or a 401
+    /// without a code): then it has not consumed the code or refresh token. All attempts share one
+    /// [`timeout`](crate::OAuthClient::timeout). This [`OAuthClient`](crate::OAuthClient) and its clones remember the
+    /// method that worked.
     Detect,
 }
 
@@ -106,7 +107,7 @@ pub enum BasicEncoding {
     Form,
     /// Percent encoding, a space as `%20`.
     Percent,
-    /// None at all, as in [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617#section-2).
+    /// No encoding, as in [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617#section-2).
     Raw,
 }
 

@@ -34,13 +34,13 @@ pub(super) struct AssertionSettings {
 }
 
 impl OAuthClient {
-    /// The client authenticates with assertions of this closure: the token of a workload identity, which the
-    /// platform keeps in a file (Kubernetes, SPIFFE), or another cloud's
+    /// The client authenticates with assertions from this closure, such as the token of a workload identity:
+    /// a file of the platform (Kubernetes, SPIFFE), or a token of another cloud
     /// ([RFC 7521 §4.2](https://www.rfc-editor.org/rfc/rfc7521#section-4.2)). They go to every endpoint that
     /// authenticates the client.
     ///
-    /// The closure is asked for each attempt, within the request's [`timeout`](Self::timeout). If it fails,
-    /// panics or takes too long, nothing is sent; the login stays, and a session tries again later.
+    /// The closure is called for each attempt, within the request's [`timeout`](Self::timeout). If it
+    /// fails, panics or takes too long, nothing is sent; the login stays, and a session tries again later.
     ///
     /// ```
     /// # fn f() -> Result<(), reqwest_oauth2::Error> {
@@ -60,8 +60,8 @@ impl OAuthClient {
         self.with(|settings| settings.assertions.closure = Some(closure))
     }
 
-    /// What the assertions of the [`client_assertion`](Self::client_assertion) closure are, where they are no
-    /// JWTs for `jwt-bearer`: a URI
+    /// The type of the assertions of the [`client_assertion`](Self::client_assertion) closure, as a URI, if
+    /// they are not JWTs for `jwt-bearer`
     /// ([RFC 7521 §4.2](https://www.rfc-editor.org/rfc/rfc7521#section-4.2)).
     pub fn client_assertion_type(self, uri: impl Into<String>) -> Self {
         let uri = uri.into();
@@ -74,17 +74,17 @@ impl OAuthClient {
 impl OAuthClient {
     /// The client authenticates with assertions that this key signs:
     /// [`PrivateKeyJwt`](ClientAuthentication::PrivateKeyJwt). The provider has the
-    /// [`public_jwk`](SigningKey::public_jwk). Each attempt has an assertion of its own, with a new `jti` and a
-    /// minute to live by the client's clock
+    /// [`public_jwk`](SigningKey::public_jwk). Each attempt has its own assertion, with a new `jti` and a
+    /// lifetime of one minute by the client's clock
     /// ([RFC 7523 §3](https://www.rfc-editor.org/rfc/rfc7523#section-3)).
     ///
-    /// If the key has a secret beside it, it is used where the provider's metadata permits that.
+    /// If the client has a secret too, the key is used if the provider's metadata permits that.
     pub fn signing_key(self, key: SigningKey) -> Self {
         self.with(|settings| settings.assertions.key = Some(key))
     }
 
-    /// The audience of signed assertions. By default the provider's issuer, and without one its token
-    /// endpoint; some servers want another, such as the token endpoint's URL
+    /// The audience of signed assertions. By default the provider's issuer, or its token endpoint if
+    /// the issuer is not known. Some servers require the token endpoint's URL in any case
     /// ([RFC 7523 §3](https://www.rfc-editor.org/rfc/rfc7523#section-3)).
     pub fn assertion_audience(self, audience: impl Into<String>) -> Self {
         let audience = audience.into();

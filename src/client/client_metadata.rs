@@ -1,4 +1,4 @@
-//! `ClientMetadata`: what an application says of itself to be registered.
+//! `ClientMetadata`: what an application says about itself in a registration.
 
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -9,7 +9,7 @@ use crate::loopback::is_loopback;
 
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
-/// What an application says of itself, to be registered or known by a document
+/// What an application says about itself, for a registration or a client id metadata document
 /// ([RFC 7591 §2](https://www.rfc-editor.org/rfc/rfc7591#section-2)).
 ///
 /// ```
@@ -26,21 +26,22 @@ pub struct ClientMetadata {
 }
 
 impl ClientMetadata {
-    /// An application with the name that people see when they are asked to agree (`client_name`).
+    /// An application with the name that people see when they are asked for consent
+    /// (`client_name`).
     pub fn new(client_name: impl Into<String>) -> Self {
         let name = Value::from(client_name.into());
         Self { redirect_uris: Vec::new(), members: Map::from_iter([("client_name".into(), name)]) }
     }
 
-    /// A redirect URI of its logins; may be called again. Without any it is an application that logs in on
-    /// another device.
+    /// A redirect URI of its logins; may be called again. An application without any logs in on another
+    /// device.
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
         self.redirect_uris.push(uri.into());
         self
     }
 
-    /// Another member, such as `client_uri`, `logo_uri`, `contacts` or `software_id`. It replaces what this
-    /// crate would send under that name, such as `grant_types`, `application_type` or
+    /// Another member, such as `client_uri`, `logo_uri`, `contacts` or `software_id`. It replaces this
+    /// crate's value for that name, such as `grant_types`, `application_type` or
     /// `token_endpoint_auth_method`.
     pub fn member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.members.insert(name.into(), value.into());

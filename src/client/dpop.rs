@@ -33,7 +33,7 @@ pub(super) struct Dpop {
     accepts_bearer: bool,
     /// What is known of the token endpoint. One server may have other nonces for its API.
     servers: Arc<Servers>,
-    /// Held while the token endpoint is asked for a nonce: who comes meanwhile waits for that one.
+    /// Held while the token endpoint is asked for a nonce: other callers wait for that nonce.
     asking: Arc<Mutex<()>>,
     apis: Arc<Servers>,
 }
@@ -72,10 +72,10 @@ impl Dpop {
 #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
 impl OAuthClient {
     /// Binds the tokens of each login to a new key (ES256), which is saved with the token
-    /// ([RFC 9449](https://www.rfc-editor.org/rfc/rfc9449)): a stolen access token is of no use without the
-    /// key, and neither is the refresh token of a client without a secret. Requests to the provider's token
-    /// endpoint and to the API then carry a proof, each its own. A login with bearer tokens gets a key when
-    /// it is renewed.
+    /// ([RFC 9449](https://www.rfc-editor.org/rfc/rfc9449)): a stolen access token is useless without the
+    /// key, and so is the refresh token of a client without a secret. Each request to the provider's token
+    /// endpoint and to the API then carries its own proof. A login with bearer tokens gets a key when it is
+    /// renewed.
     ///
     /// A bearer token in the response is an error, unless [`or_bearer`](Self::or_bearer) is set. Give the
     /// HTTP client for the API [`redirect_policy_within_origin`](crate::redirect_policy_within_origin).
@@ -83,16 +83,16 @@ impl OAuthClient {
         self.with(|settings| settings.dpop.keys = Keys::OfLogin)
     }
 
-    /// As [`dpop`](Self::dpop), with one key for all logins of this client. It is not saved with the tokens,
-    /// which name its thumbprint: the application keeps it, or the [`Signer`](crate::Signer) does. For a key
-    /// for one login, set it on a clone of the client
+    /// As [`dpop`](Self::dpop), with one key for all logins of this client. The tokens name its thumbprint,
+    /// but the key is not saved with them: the application or the [`Signer`](crate::Signer) keeps it. For a
+    /// key of one login only, set it on a clone of the client
     /// ([RFC 9449 §4.1](https://www.rfc-editor.org/rfc/rfc9449#section-4.1)).
     pub fn dpop_key(self, key: SigningKey) -> Self {
         self.with(|settings| settings.dpop.keys = Keys::OfClient(key))
     }
 
-    /// Accepts a bearer token where one was asked for that is bound to a key, for providers that know no
-    /// DPoP. Each is told in the event `token_not_bound`
+    /// Accepts a bearer token although a bound token was asked for, for providers without DPoP. Each one
+    /// is reported by the event `token_not_bound`
     /// ([RFC 9449 §5](https://www.rfc-editor.org/rfc/rfc9449#section-5)).
     pub fn or_bearer(self) -> Self {
         self.with(|settings| settings.dpop.accepts_bearer = true)

@@ -130,7 +130,7 @@ impl OAuthClient {
 
     /// The provider's issuer identifier: a callback that carries another `iss` is refused
     /// ([RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207#section-2.4)).
-    /// [`discover`](Self::discover) sets it by itself.
+    /// [`discover`](Self::discover) sets it.
     pub fn issuer(self, issuer: impl Into<String>) -> Self {
         let issuer = Issuer { text: issuer.into(), in_callback: false };
         self.with(|settings| settings.endpoints.issuer = Some(issuer))

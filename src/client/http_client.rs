@@ -9,8 +9,8 @@ use reqwest_middleware::ClientWithMiddleware;
 use crate::error::BoxError;
 
 /// The client for requests to the provider, for
-/// [`OAuthClient::http_client`](crate::OAuthClient::http_client): made of a [`reqwest::Client`], or with the
-/// feature `middleware` of a `reqwest_middleware::ClientWithMiddleware`.
+/// [`OAuthClient::http_client`](crate::OAuthClient::http_client): from a [`reqwest::Client`], or with the
+/// feature `middleware` from a `reqwest_middleware::ClientWithMiddleware`.
 #[derive(Clone)]
 pub struct HttpClient {
     inner: Inner,

@@ -6,15 +6,15 @@ use super::{Endpoint, Form, OAuthClient, RequestKind, TokenTypeHint};
 use crate::error::Error;
 use crate::wire::{ResponseRules, malformed, read_members};
 
-/// What the provider says of a token
+/// What the provider says about a token
 /// ([RFC 7662 §2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2)).
 ///
-/// It holds for the moment of the response: nothing is cached, and a response must not be used
-/// past the token's `exp` ([§4](https://www.rfc-editor.org/rfc/rfc7662#section-4)).
+/// It is only true at the moment of the response. Nothing is cached, and a response must not be
+/// used after the token's `exp` ([§4](https://www.rfc-editor.org/rfc/rfc7662#section-4)).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Introspection {
-    /// Whether the token is active. An inactive one is no error.
+    /// Whether the token is active. An inactive token is not an error.
     pub active: bool,
     /// Every other member: `scope`, `client_id`, `username`, `exp` (seconds since 1970), `sub`, …
     pub members: Map<String, Value>,

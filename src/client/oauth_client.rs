@@ -23,7 +23,7 @@ use crate::wire::{HttpResponse, ResponseRules};
 /// The client's registration with a provider, and the provider's token endpoint
 /// ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
 ///
-/// Cheap to clone; clones share connections and the detected authentication method. Methods take and
+/// Cheap to clone; clones share connections and the detected authentication method. Setters take and
 /// return it by value, so set it up before you share it.
 ///
 /// ```
@@ -109,21 +109,21 @@ impl OAuthClient {
     }
 
     /// The HTTP client for token requests, a [`reqwest::Client`] or, with the feature `middleware`, a
-    /// `ClientWithMiddleware`: its proxy, TLS settings and layers (tracing, say) apply. Build it with [`reqwest::redirect::Policy::none`]: a response that came by way of a
-    /// redirect is refused, but only after the redirect was followed. By default one is built
-    /// that follows none, waits at most 10 seconds for a connection, and uses the environment's
-    /// proxy unless the token endpoint is on loopback. Whether the endpoints that metadata names lead
-    /// to your own network is then this client's to see to:
-    /// [`discover_with`](Self::discover_with), [`PublicResolver`](crate::PublicResolver).
+    /// `ClientWithMiddleware`: its proxy, TLS settings and layers (such as tracing) apply. Build it with
+    /// [`reqwest::redirect::Policy::none`]: a response that came by way of a redirect is refused, but only after the
+    /// redirect was followed. The default client follows no redirect, waits at most 10 seconds for a connection, and
+    /// uses the environment's proxy unless the token endpoint is on loopback. With your own client, this crate no
+    /// longer checks that endpoints from metadata stay out of your network: [`discover_with`](Self::discover_with),
+    /// [`PublicResolver`](crate::PublicResolver).
     pub fn http_client(self, http: impl Into<HttpClient>) -> Self {
         let http = http.into();
         self.with(|settings| settings.http = Some(http))
     }
 
-    /// Sends requests to the provider's endpoints for clients with a certificate, where its metadata names such:
-    /// for tokens that are bound to the certificate of the [`http_client`](Self::http_client). The methods
+    /// Uses the provider's endpoints for clients with a certificate, if its metadata names any, for tokens that
+    /// are bound to the certificate of the [`http_client`](Self::http_client). The methods
     /// [`TlsClientAuth`](ClientAuthentication::TlsClientAuth) and
-    /// [`SelfSignedTlsClientAuth`](ClientAuthentication::SelfSignedTlsClientAuth) do so by themselves
+    /// [`SelfSignedTlsClientAuth`](ClientAuthentication::SelfSignedTlsClientAuth) do so without this call
     /// ([RFC 8705 §5](https://www.rfc-editor.org/rfc/rfc8705#section-5)). Give the client for the API the same
     /// certificate ([§3](https://www.rfc-editor.org/rfc/rfc8705#section-3)).
     pub fn mtls_endpoints(self) -> Self {
@@ -156,17 +156,17 @@ impl OAuthClient {
         self.with(|settings| settings.max_response_bytes = bytes)
     }
 
-    /// A token type that this provider means Bearer by, such as eBay's `User Access Token`; compared
-    /// without case and without the white space around it. Any other type than Bearer is refused
+    /// A token type by which this provider means Bearer, such as eBay's `User Access Token`. Letter
+    /// case and white space around it do not matter. Any other type than Bearer is refused
     /// ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)).
     pub fn accept_token_type(self, token_type: impl Into<String>) -> Self {
         let token_type = token_type.into();
         self.with(|settings| settings.rules.bearer_types.push(token_type))
     }
 
-    /// An error code with which this provider says that the refresh token is dead: it ends the login, as
-    /// `invalid_grant` does. LinkedIn, for one, says `invalid_request`. Compared without case; may be
-    /// called again.
+    /// An error code of this provider that means that the refresh token is no longer valid. It ends the
+    /// login, as `invalid_grant` does. LinkedIn, for example, sends `invalid_request`. Letter case does
+    /// not matter; may be called again.
     ///
     /// `invalid_grant` and codes that cannot mean anything else, such as GitHub's `bad_refresh_token`, are
     /// known. After any other code the refresh token is presented again later
@@ -176,7 +176,7 @@ impl OAuthClient {
         self.with(|settings| settings.rules.ends_login.push(error_code))
     }
 
-    /// The wall clock that deadlines are counted by, for tests. By default the system's.
+    /// The wall clock for deadlines, for tests. By default the system's.
     pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.with_clock(Clock::new(now))
     }
@@ -206,7 +206,7 @@ impl OAuthClient {
         post(&self.0, endpoint, form, self.0.timeout, read).await
     }
 
-    /// What the application knows of the provider's responses.
+    /// The application's rules for the provider's responses.
     pub(crate) fn rules(&self) -> &ResponseRules {
         &self.0.rules
     }

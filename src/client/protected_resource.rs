@@ -24,7 +24,7 @@ use crate::wire::{HttpResponse, malformed};
 
 const NAME: &str = "oauth-protected-resource";
 
-/// A resource with more authorization servers is not believed.
+/// A resource with more authorization servers is an error.
 const MOST_ISSUERS: usize = 20;
 
 /// An API, as its metadata describes it: who may issue its tokens, and for which scopes
@@ -45,22 +45,22 @@ struct Inner {
 }
 
 impl ProtectedResource {
-    /// The resource that a request to this URL belongs to. Its metadata is where the challenge of the
-    /// response says (`resource_metadata`); without that it is looked for at the well-known location of the
-    /// URL's path, then at that of the origin
+    /// The resource that a request to this URL belongs to. Its metadata is read from where the challenge of
+    /// the response says (`resource_metadata`). Without that, it is read from the well-known location of
+    /// the URL's path, then of the origin
     /// ([RFC 9728 §3.1](https://www.rfc-editor.org/rfc/rfc9728#section-3.1),
-    /// [§5](https://www.rfc-editor.org/rfc/rfc9728#section-5)). So there are two requests at most; they may
-    /// take 30 seconds, follow no redirect and read 1 MiB each.
+    /// [§5](https://www.rfc-editor.org/rfc/rfc9728#section-5)). So there are at most two requests. Together
+    /// they may take 30 seconds; they follow no redirect and read at most 1 MiB each.
     ///
     /// `None` if nothing is at the well-known locations: each was answered with a 4xx.
     ///
     /// # Which document is the resource's
     ///
-    /// Its `resource` is the URL, or one that the URL is below: the same origin, and the same path or one
-    /// that it begins with, whole segments compared. A `resource` with a query is compared as a whole.
-    /// [§3.3](https://www.rfc-editor.org/rfc/rfc9728#section-3.3) wants the URL itself for a document that a
-    /// challenge named; in the field one document describes all the URLs of an API, as the Model Context
-    /// Protocol has it. A document of another resource is never used.
+    /// Its `resource` is the URL or a URL above it: the same origin, and a path that is equal or a prefix of
+    /// whole segments. A `resource` with a query is compared as a whole.
+    /// [§3.3](https://www.rfc-editor.org/rfc/rfc9728#section-3.3) asks for the URL itself if a challenge
+    /// named the document; in practice one document describes all URLs of an API, as in the Model Context
+    /// Protocol. A document of another resource is never used.
     ///
     /// # Where it leads
     ///
@@ -131,9 +131,9 @@ impl ProtectedResource {
         &self.0.id
     }
 
-    /// The authorization servers that may issue its tokens, by their issuer identifiers; 20 at most. It is
-    /// the application's choice which one it uses: "the client […] is responsible for selecting"
-    /// ([RFC 9728 §7.6](https://www.rfc-editor.org/rfc/rfc9728#section-7.6)). Empty where the resource names
+    /// The authorization servers that may issue its tokens, by their issuer identifiers, at most 20. The
+    /// application chooses one: "the client […] is responsible for selecting"
+    /// ([RFC 9728 §7.6](https://www.rfc-editor.org/rfc/rfc9728#section-7.6)). Empty if the resource names
     /// none.
     pub fn issuers(&self) -> &[String] {
         &self.0.issuers

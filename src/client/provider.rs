@@ -75,18 +75,18 @@ pub(crate) struct KeptProvider {
 impl Provider {
     /// The provider with this issuer identifier: its metadata is looked for first as
     /// [RFC 8414 §3](https://www.rfc-editor.org/rfc/rfc8414#section-3) says, then as OpenID Connect
-    /// Discovery does. Where one location has no document of that issuer, whatever it answers, the
-    /// next is asked; all of them may take 30 seconds.
+    /// Discovery does. If one location has no document of that issuer, whatever it answers, the
+    /// next one is asked. All of them together may take 30 seconds.
     ///
     /// `None` if there is nothing at any of the locations: each was answered with a 4xx.
     ///
     /// The document leads to the Internet, or to the network that the issuer itself is in, and nowhere
     /// else: an issuer on the Internet cannot send this client, and its secret, to loopback, to a
     /// private network or to a link-local address
-    /// ([RFC 9728 §7.7](https://www.rfc-editor.org/rfc/rfc9728#section-7.7)). This is decided on the
-    /// addresses that the requests of its clients connect to, each time. A proxy resolves names by
-    /// itself: behind one, only endpoints that are given as addresses are checked. An endpoint that
-    /// the application sets by hand is its own decision.
+    /// ([RFC 9728 §7.7](https://www.rfc-editor.org/rfc/rfc9728#section-7.7)). The addresses are
+    /// checked each time a request of its clients connects. A proxy resolves names by itself: behind
+    /// one, only endpoints that are given as addresses are checked. An endpoint that the application
+    /// sets itself is not checked.
     ///
     /// # Errors
     ///
@@ -107,9 +107,9 @@ impl Provider {
     /// that of the token requests; see [`OAuthClient::http_client`]
     /// ([RFC 8414 §3](https://www.rfc-editor.org/rfc/rfc8414#section-3)).
     ///
-    /// What that client connects to is not known here. So only endpoints that are given as addresses
-    /// (or `localhost`) are checked, against an issuer that is given as one; any other issuer is taken
-    /// to be on the Internet. To have names checked too, build the client with
+    /// This crate does not know what that client connects to. So only endpoints given as addresses (or
+    /// `localhost`) are checked. An issuer that is not given as an address is assumed to be on the
+    /// Internet. To have names checked too, build the client with
     /// [`PublicResolver`](crate::PublicResolver).
     ///
     /// # Errors
@@ -166,8 +166,8 @@ impl Provider {
         find(&http, "this issuer", &locations(url), read).await
     }
 
-    /// A provider without metadata, as the Model Context Protocol of 2025-03-26 has it: it issues tokens for
-    /// its own origin, and has its endpoints there, at `/authorize`, `/token` and `/register`.
+    /// A provider without metadata, as in the Model Context Protocol of 2025-03-26: it issues tokens for its
+    /// own origin, and its endpoints are there, at `/authorize`, `/token` and `/register`.
     ///
     /// # Errors
     ///
@@ -260,8 +260,8 @@ impl Provider {
 }
 
 impl OAuthClient {
-    /// A client whose endpoints the provider's metadata names, found by the issuer:
-    /// [`Provider::discover`] and [`Provider::client`] in one
+    /// A client whose endpoints come from the metadata of this issuer: [`Provider::discover`] and
+    /// [`Provider::client`] in one
     /// ([RFC 8414 §3](https://www.rfc-editor.org/rfc/rfc8414#section-3)).
     ///
     /// # Errors

@@ -70,13 +70,14 @@ impl ProviderRequest {
         self.form.get_own("grant_type")
     }
 
-    /// The body as it will be sent if nothing more is changed, for a signature over it. It holds secrets.
+    /// The body as it will be sent unless something changes it later, for a signature over it. It
+    /// contains secrets.
     pub fn body(&self) -> impl AsRef<[u8]> + use<> {
         self.encoded()
     }
 
-    /// Adds a parameter. It is dropped if the protocol has one of that name. `scope`, `resource` and
-    /// `audience` of a refresh or a grant are not for closures:
+    /// Adds a parameter. It is dropped if the protocol has one of that name. For `scope`, `resource`
+    /// and `audience` of a refresh or a grant use
     /// [`OAuthClient::request_param`](crate::OAuthClient::request_param)
     /// ([RFC 6749 §8.2](https://www.rfc-editor.org/rfc/rfc6749#section-8.2)).
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -84,7 +85,8 @@ impl ProviderRequest {
         self
     }
 
-    /// Sets a header, in place of one of that name. Its value is a secret: no error shows it.
+    /// Sets a header, and replaces one of that name. Its value is treated as a secret: no error
+    /// shows it.
     ///
     /// # Errors
     ///
@@ -96,13 +98,13 @@ impl ProviderRequest {
         Ok(self)
     }
 
-    /// Sends a parameter under another name, one of the protocol's own too.
+    /// Sends a parameter under another name. It may be one of the protocol's own.
     pub fn rename(mut self, name: impl Into<String>, sent_as: impl Into<String>) -> Self {
         self.renames.add(name, sent_as);
         self
     }
 
-    /// Sends the parameters as a JSON object of strings in place of a form. A parameter that is given
+    /// Sends the parameters as a JSON object of strings instead of a form. A parameter that is given
     /// several times becomes a list.
     pub fn json(mut self) -> Self {
         self.is_json = true;

@@ -26,8 +26,8 @@ const LONGEST: usize = 4096;
 /// An application's registration with a provider: its client id, and its secret where it has one
 /// ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)).
 ///
-/// It serialises, the secret included, so that it can be kept. It belongs to the issuer that made it, and
-/// no other gets to see it. `Debug` shows no secret.
+/// It serialises, secret included, so that it can be stored. It is only used with the issuer that made
+/// it. `Debug` shows no secret.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Registration {
     issuer: String,
@@ -47,16 +47,15 @@ fn exposed<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Resul
 
 impl Provider {
     /// Registers the application
-    /// ([RFC 7591 §3.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.1)). Each call is another
-    /// registration: keep the result, and use it until it
-    /// [expires](Registration::secret_expires_at).
+    /// ([RFC 7591 §3.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.1)). Each call registers
+    /// again: keep the result, and use it until it [expires](Registration::secret_expires_at).
     ///
     /// # Errors
     ///
     /// [`Error::is_config`] if the provider has no registration endpoint, or no client authentication
     /// that this crate can do; its refusal with its [`error_code`](Error::error_code), such as
-    /// `invalid_redirect_uri`; [`Error::is_malformed_response`] if the answer is none, or is for other
-    /// redirect URIs than were asked for; [`Error::is_timeout`] after 30 seconds.
+    /// `invalid_redirect_uri`; [`Error::is_malformed_response`] if the answer is not a registration,
+    /// or has other redirect URIs than were asked for; [`Error::is_timeout`] after 30 seconds.
     ///
     /// # Cancellation
     ///
@@ -119,8 +118,8 @@ impl Registration {
         &self.client_id
     }
 
-    /// When its secret ends (`client_secret_expires_at`); `None` where it does not. The application has to be
-    /// registered again then ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)).
+    /// When its secret expires (`client_secret_expires_at`); `None` if it does not. Then the application must
+    /// be registered again ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)).
     pub fn secret_expires_at(&self) -> Option<SystemTime> {
         UNIX_EPOCH.checked_add(Duration::from_secs(self.client_secret_expires_at?))
     }

@@ -4,8 +4,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestKind {
-    /// The request for a person's consent, which a browser sends: it has parameters, and neither headers
-    /// nor a body ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)).
+    /// The request for a person's consent. A browser sends it, so it has parameters, but no headers and
+    /// no body ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)).
     Authorization,
     /// The same request, pushed to the provider before the browser goes there
     /// ([RFC 9126 §2.1](https://www.rfc-editor.org/rfc/rfc9126#section-2.1)).

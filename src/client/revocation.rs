@@ -10,14 +10,13 @@ impl OAuthClient {
     /// token ends the whole login with most providers. A token that the provider does not know is
     /// no error ([§2.2](https://www.rfc-editor.org/rfc/rfc7009#section-2.2)).
     ///
-    /// See [`Session::sign_out`](crate::Session::sign_out) for a session's own.
+    /// For the tokens of a session call [`Session::sign_out`](crate::Session::sign_out).
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] without a [`revocation_endpoint`](Self::revocation_endpoint). After
-    /// any other error the token must be taken to be still valid; [`Error::retry_after`] says when
-    /// to try again, where the provider did
-    /// ([§2.2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.2.1)).
+    /// [`Error::is_config`] without a [`revocation_endpoint`](Self::revocation_endpoint). After any
+    /// other error assume that the token is still valid; [`Error::retry_after`] says when to try
+    /// again, if the provider did ([§2.2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.2.1)).
     pub async fn revoke(&self, token: &str, kind: TokenTypeHint) -> Result<(), Error> {
         let Some(url) = &self.endpoints().revocation else {
             return Err(Error::config(

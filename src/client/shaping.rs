@@ -31,10 +31,9 @@ impl OAuthClient {
 
     /// An extra parameter of every refresh request (requests-oauthlib's `auto_refresh_kwargs`),
     /// such as `scope` or `resource`: a [`request_param`](Self::request_param) of
-    /// [`RequestKind::Refresh`]. It goes to the token endpoint and nowhere else. A `scope`
-    /// wider than the granted one is an error before anything is sent, where the provider named the
-    /// granted one
-    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
+    /// [`RequestKind::Refresh`]. It goes to the token endpoint and nowhere else. A `scope` wider
+    /// than the granted one is an error before anything is sent, if the provider named the granted
+    /// scope ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
     pub fn refresh_param(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.request_param(RequestKind::Refresh, name, value)
     }
@@ -51,17 +50,17 @@ impl OAuthClient {
     /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)). May be called again. A request
     /// that has a parameter `resource` of its own sends that one instead.
     ///
-    /// A [store](crate::store) keeps logins for different resources apart. The URI is absolute and has no
-    /// fragment, else requests are an error ([`Error::is_config`]) before they are sent.
+    /// A [store](crate::store) keeps logins for different resources apart. The URI must be absolute and
+    /// without a fragment. Otherwise requests fail with [`Error::is_config`] before they are sent.
     pub fn resource(self, uri: impl Into<String>) -> Self {
         use RequestKind::{Authorization, DeviceAuthorization};
         let kinds = RequestKinds::TOKEN.and([Authorization, DeviceAuthorization]);
         self.request_param(kinds, "resource", uri)
     }
 
-    /// A header of every request of these kinds, in place of one of that name; those that the request sets
-    /// for its body, and HTTP Basic, are not replaced. Its value is a secret: no error shows it. A browser
-    /// sends the authorization request, so that one gets none.
+    /// A header of every request of these kinds. It replaces one of that name, except the headers that
+    /// describe the body, and HTTP Basic. Its value is treated as a secret: no error shows it. The
+    /// authorization request gets none, since a browser sends it.
     ///
     /// # Errors
     ///
@@ -77,8 +76,8 @@ impl OAuthClient {
         Ok(self.shaped(kinds, Edit::Header(name, value)))
     }
 
-    /// Sends a parameter of these requests under another name, also one of the protocol's own: TikTok calls
-    /// the `client_id` `client_key`.
+    /// Sends a parameter of these requests under another name. It may be one of the protocol's own: TikTok
+    /// calls the `client_id` `client_key`.
     pub fn rename_param(
         self,
         kinds: impl Into<RequestKinds>,
@@ -88,21 +87,20 @@ impl OAuthClient {
         self.shaped(kinds, Edit::Rename(name.into(), sent_as.into()))
     }
 
-    /// Sends these requests with a JSON object of strings in place of a form
-    /// ([RFC 6749 §3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2) knows forms alone). A parameter
+    /// Sends these requests with a JSON object of strings instead of a form
+    /// ([RFC 6749 §3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2) only knows forms). A parameter
     /// that is given several times becomes a list.
     pub fn json_requests(self, kinds: impl Into<RequestKinds>) -> Self {
         self.shaped(kinds, Edit::Json)
     }
 
-    /// Gives each request of these kinds to a closure before it is sent, for what has to be computed each
-    /// time, such as a signature in a header. Its client authentication is in it then; for assertions there is
-    /// [`client_assertion`](Self::client_assertion). Closures, parameters, headers and renames apply in the order in which they were set. The
-    /// authorization request, which a browser sends, is given to no closure.
+    /// Passes each request of these kinds to a closure before it is sent, for values that must be computed each time,
+    /// such as a signature in a header. The client authentication is already in it; for assertions use
+    /// [`client_assertion`](Self::client_assertion). Closures, parameters, headers and renames apply in the order in
+    /// which they were set. The authorization request is not passed to closures, since a browser sends it.
     ///
-    /// The closure is asked again for each attempt. It is part of the request's
-    /// [`timeout`](Self::timeout). If it fails, panics or takes too long, nothing is sent; the login stays,
-    /// and a session tries again later.
+    /// The closure is called again for each attempt, within the request's [`timeout`](Self::timeout). If it
+    /// fails, panics or takes too long, nothing is sent; the login stays, and a session tries again later.
     ///
     /// ```
     /// # async fn sign(_: &[u8]) -> std::io::Result<String> { Ok(String::new()) }
@@ -133,7 +131,7 @@ impl OAuthClient {
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)). If it panics, the response
     /// cannot be used; a refresh token that can be read in it is kept.
     ///
-    /// Fitbit, for one, puts its error codes into a list:
+    /// Fitbit, for example, puts its error codes into a list:
     ///
     /// ```
     /// # fn f() -> Result<(), reqwest_oauth2::Error> {
@@ -158,10 +156,11 @@ impl OAuthClient {
         self.with(|settings| settings.rules.map_response = Some(Arc::new(map)))
     }
 
-    /// Maps every response of the provider, status, headers and body, before anything is read of it; what
-    /// [`map_response`](Self::map_response) gets comes from here. The body holds at most
-    /// [`max_response_bytes`](Self::max_response_bytes), and may be a token: do not log it. An error code in
-    /// the body says more than the status, so replace both where both are wrong. If the closure panics, the response cannot be used; a refresh token that can be read in it is kept.
+    /// Maps every response of the provider (status, headers and body) before it is read, and before
+    /// [`map_response`](Self::map_response). The body holds at most [`max_response_bytes`](Self::max_response_bytes),
+    /// and may be a token: do not log it. An error code in the body takes precedence over the status, so replace both
+    /// if both are wrong. If the closure panics, the response cannot be used; a refresh token that can be read in it
+    /// is kept.
     ///
     /// Here a firewall's 403 means "later", and a 410 that the login has ended:
     ///

@@ -15,7 +15,7 @@ use crate::wire::read_token;
 /// A request to the token endpoint
 /// ([RFC 6749 §3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)).
 ///
-/// Every grant of this crate goes through it, and so can a grant of your own.
+/// Every grant of this crate uses it, and your own grants can use it too.
 #[must_use = "a token request does nothing until `send` is awaited"]
 pub struct TokenRequest<'a> {
     settings: &'a Settings,
@@ -88,8 +88,8 @@ impl<'a> TokenRequest<'a> {
     /// # Cancellation
     ///
     /// Dropping the future drops the request. If the provider has replaced the refresh token, the new
-    /// one is lost. A [`Session`](crate::Session) never does that: its renewals finish, even if every
-    /// caller goes away.
+    /// one is lost. In a [`Session`](crate::Session) that cannot happen: its renewals finish, even if
+    /// every caller goes away.
     #[cfg_attr(not(feature = "keys"), expect(unused_mut))]
     pub async fn send(mut self) -> Result<Token, Error> {
         #[cfg(feature = "keys")]

@@ -42,7 +42,7 @@ impl fmt::Display for Recorded {
 impl Error {
     pub(crate) fn to_recorded(&self) -> RecordedError {
         if let Kind::Recorded(recorded) = self.kind() {
-            // Told on as it was.
+            // Passed on unchanged.
             return RecordedError { message: recorded.message.clone(), ..self.fields() };
         }
         RecordedError { message: cut(self.to_string()), ..self.fields() }
@@ -117,7 +117,7 @@ mod tests {
                 content: None,
                 class,
             }));
-            // Twice: a record is told on as it was.
+            // Twice: a recorded error is passed on unchanged.
             let told = Error::recorded(Error::recorded(error.to_recorded()).to_recorded());
             for error in [error, told] {
                 assert_eq!(error.is_transient(), is_transient, "{error}");

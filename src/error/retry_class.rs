@@ -8,14 +8,14 @@ use super::error_code::says_later;
 /// What a failed renewal means for the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryClass {
-    /// Nothing will help but a new token. Where the refresh token was presented, the login has ended.
+    /// Only a new token helps. If the refresh token was presented, the login has ended.
     Permanent,
-    /// The client's registration or configuration is at fault; asking again soon is pointless.
+    /// The client's registration or configuration is wrong; asking again soon is useless.
     Misconfigured,
     /// It may well work next time.
     Transient,
-    /// Not the provider's word: a page, an empty body, a redirect. A proxy, a firewall or a captive portal
-    /// may have answered in its place, or the URL is wrong. It may work once somebody has fixed that.
+    /// Perhaps not from the provider: a page, an empty body, a redirect. A proxy, a firewall or a captive
+    /// portal may have answered instead, or the URL is wrong. It may work once somebody has fixed that.
     Foreign,
 }
 
@@ -23,9 +23,9 @@ impl RetryClass {
     /// What the response of a token endpoint means. `ends_login`: codes of this provider that say that the
     /// refresh token is dead.
     ///
-    /// A code that says so is the provider's word, whatever the status: who has judged the token has served
-    /// the request, and a dead refresh token presented again looks like a stolen one. Any other code must
-    /// be known to blame the refresh token, or it does not.
+    /// A code that says so comes from the provider, whatever the status: whoever judged the token has
+    /// served the request, and a dead refresh token that is presented again looks like a stolen one. Every
+    /// other code counts as one that does not blame the refresh token.
     pub(crate) fn of(
         status: Option<StatusCode>,
         code: Option<&ErrorCode>,

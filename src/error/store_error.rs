@@ -8,7 +8,7 @@ use super::{BoxError, Kind as ErrorKind};
 #[derive(Debug)]
 pub struct StoreError {
     kind: Kind,
-    /// Of what cannot be read.
+    /// Of the unreadable record.
     pub(crate) version: Option<i64>,
     source: BoxError,
 }
@@ -26,13 +26,13 @@ impl StoreError {
         Self::new(Kind::Unavailable, source.into())
     }
 
-    /// What is stored cannot be read; it is left as it is. Name its version where there is one
-    /// ([`with_version`](Self::with_version)), so that a new login may replace it.
+    /// The stored record cannot be read; it stays unchanged. Add its version if there is one
+    /// ([`with_version`](Self::with_version)), so that a new login can replace it.
     pub fn corrupt(source: impl Into<BoxError>) -> Self {
         Self::new(Kind::Corrupt, source.into())
     }
 
-    /// The store is not set up: a table is missing, a permission, a key.
+    /// The store is not set up: a table, a permission or a key is missing.
     pub fn config(source: impl Into<BoxError>) -> Self {
         Self::new(Kind::Config, source.into())
     }

@@ -23,7 +23,7 @@ pub struct ClientCredentials {
 }
 
 impl ClientCredentials {
-    /// Without a scope: the provider grants its default
+    /// A grant without a scope: the provider grants its default scope
     /// ([RFC 6749 §4.4.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.4.2)).
     pub fn new() -> Self {
         Self::default()

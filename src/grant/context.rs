@@ -24,7 +24,7 @@ impl<'a> GrantContext<'a> {
         })
     }
 
-    /// The token that is to be replaced, where there is one.
+    /// The token that is to be replaced, if there is one.
     pub fn previous_token(&self) -> Option<&'a Token> {
         self.previous_token
     }

@@ -14,8 +14,8 @@ use crate::token::Token;
 /// A signed assertion in exchange for a token
 /// ([RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523#section-2.1)).
 ///
-/// The assertion comes from the application's closure, which is called for every token (so that
-/// `jti` and `exp` are fresh) and may use any signer.
+/// The assertion comes from the application's closure. It is called for every token, so `jti` and
+/// `exp` are always new, and may use any signer.
 ///
 /// ```
 /// # async fn sign() -> Result<String, std::io::Error> { Ok(String::new()) }

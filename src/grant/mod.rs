@@ -25,21 +25,21 @@ use crate::token::Token;
 /// grant of the protocol ([RFC 6749 §1.3](https://www.rfc-editor.org/rfc/rfc6749#section-1.3)), or
 /// the application's own (a metadata server, a vault, another SDK).
 ///
-/// Any closure `Fn() -> Future<Output = Result<Token, Error>>` is one. A session runs one grant at
-/// a time, in a task that goes on when the requests that wanted the token are gone; it gives up
-/// waiting after [`SessionBuilder::grant_timeout`](crate::SessionBuilder::grant_timeout).
+/// Any closure `Fn() -> Future<Output = Result<Token, Error>>` is one. A session calls it once at a
+/// time, in a task that goes on even if the requests that wanted the token are gone. It gives up
+/// after [`SessionBuilder::grant_timeout`](crate::SessionBuilder::grant_timeout).
 #[async_trait]
 pub trait Grant: Send + Sync + 'static {
     /// Gets a token.
     ///
     /// # Errors
     ///
-    /// [`Error::transient`] for what may pass, [`Error::permanent`] for what will not; errors of
-    /// [`OAuthClient`](crate::OAuthClient) as they are.
+    /// [`Error::transient`] for failures that may pass, [`Error::permanent`] for those that will
+    /// not. Errors of [`OAuthClient`](crate::OAuthClient) can be returned unchanged.
     async fn token(&self, context: &GrantContext<'_>) -> Result<Token, Error>;
 
-    /// What the tokens are issued for, as `scope`, `resource` and `audience` with their values: a
-    /// [store](crate::store) keeps tokens for different ones apart. Nothing by default.
+    /// What the tokens are issued for, as `scope`, `resource` and `audience` with their values. A
+    /// [store](crate::store) keeps tokens with different values apart. Empty by default.
     fn issued_for(&self) -> Vec<(String, String)> {
         Vec::new()
     }

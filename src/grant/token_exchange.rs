@@ -43,7 +43,7 @@ impl TypedToken {
 /// A token in exchange for another
 /// ([RFC 8693 §2.1](https://www.rfc-editor.org/rfc/rfc8693#section-2.1)).
 ///
-/// The application's closures give the tokens to present; they are called for every request.
+/// The application's closures return the tokens to present. They are called for every request.
 #[derive(Clone)]
 pub struct TokenExchange {
     subject: CredentialSource<TypedToken>,
@@ -98,7 +98,7 @@ impl TokenExchange {
         self
     }
 
-    /// The type of token to ask for. It has to be one that is sent as a bearer token
+    /// The type of token to ask for. It must be a type that is sent as a bearer token
     /// ([RFC 8693 §2.1](https://www.rfc-editor.org/rfc/rfc8693#section-2.1)).
     pub fn requested_token_type(mut self, token_type: impl Into<String>) -> Self {
         self.requested_token_type = Some(token_type.into());

@@ -72,8 +72,8 @@ impl AuthorizationRequest {
         self
     }
 
-    /// Asks for what an API wants beyond a token: the scope of both, and `acr_values` and `max_age` where the
-    /// API named them ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
+    /// Asks for what an API wants beyond the current token: the scope of both together, and `acr_values` and
+    /// `max_age` if the API named them ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
     ///
     /// ```no_run
     /// # async fn f(session: reqwest_oauth2::Session, client: reqwest_oauth2::OAuthClient) -> Result<(), Box<dyn std::error::Error>> {
@@ -102,7 +102,7 @@ impl AuthorizationRequest {
         self
     }
 
-    /// Another method of proof than `S256`
+    /// Another PKCE method than `S256`
     /// ([RFC 7636 §4.2](https://www.rfc-editor.org/rfc/rfc7636#section-4.2)).
     pub fn pkce(mut self, pkce: Pkce) -> Self {
         self.pkce = pkce;
@@ -115,8 +115,8 @@ impl AuthorizationRequest {
         self
     }
 
-    /// The URL to send the browser to, and what to remember until it comes back. Each call is
-    /// another login, with a state and a verifier of its own
+    /// The URL to send the browser to, and what to remember until it comes back. Each call begins
+    /// another login, with its own state and verifier
     /// ([RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1)).
     ///
     /// # Errors
@@ -130,13 +130,13 @@ impl AuthorizationRequest {
         proof.login(state)
     }
 
-    /// As [`begin`](Self::begin), with a pushed authorization request: its parameters go to the provider
-    /// directly, from a client that authenticates itself, and the URL for the browser names them alone
+    /// As [`begin`](Self::begin), with a pushed authorization request: the authenticated client sends the
+    /// parameters to the provider directly, and the URL for the browser only refers to them
     /// ([RFC 9126](https://www.rfc-editor.org/rfc/rfc9126#section-2)). Nobody can read or change them on the
-    /// way. Some providers take no other request; their metadata says so, and `begin` is an error then.
+    /// way. Some providers accept no other request. Their metadata says so, and then `begin` is an error.
     ///
-    /// Send the browser there at once, and once: the provider keeps the parameters for a short time, a minute
-    /// with many. Each call pushes another request.
+    /// Send the browser there at once, and only once: the provider keeps the parameters for a short time,
+    /// often a minute. Each call pushes another request.
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ impl AuthorizationRequest {
     }
 }
 
-/// By what a login proves at the token endpoint that it began the request.
+/// How a login proves at the token endpoint that it began the request.
 struct Proof {
     verifier: SecretString,
     challenge: Option<(String, &'static str)>,
@@ -231,13 +231,12 @@ impl fmt::Debug for AuthorizationRequest {
 /// callback comes, and use it once
 /// ([RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12)).
 ///
-/// It is finished once: after its code was sent, [`finish`](Self::finish) of a clone is an error, and
-/// nothing is sent. A callback that is refused leaves the clones as they are, so a listener that
-/// anybody can send to may clone the login for each callback.
+/// It can be finished once: after its code was sent, [`finish`](Self::finish) of a clone is an error,
+/// and nothing is sent. A refused callback does not use the login up, so a listener that anybody can
+/// reach may clone the login for each callback.
 ///
-/// It serialises, secrets included, so that another process can take the callback. What was
-/// serialised does not know of other copies: delete it from where it is kept when its callback comes.
-/// `Debug` shows no secret.
+/// It serialises, secrets included, so that another process can take the callback. Serialised copies
+/// do not know of each other: delete the stored one when its callback comes. `Debug` shows no secret.
 #[derive(Clone, Serialize, Deserialize)]
 #[must_use = "a login does nothing until the browser is sent to its URL and it is finished"]
 pub struct PendingLogin {
@@ -276,25 +275,25 @@ impl PendingLogin {
         self.state.state.expose_secret()
     }
 
-    /// Finishes the login with what the browser brought back: the whole callback URL
-    /// (requests-oauthlib's `authorization_response`), or the part of it that a framework gives,
-    /// from the path or the query on. Checks the state, the issuer and the error, then exchanges
-    /// the code, once
+    /// Finishes the login with the callback: its whole URL (requests-oauthlib's
+    /// `authorization_response`), or the part of it that a web framework gives, from the path or
+    /// the query on. Checks the state, the issuer and the error, then exchanges the code, once
     /// ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
     ///
-    /// The client is the one that the login was begun with.
+    /// The client must be the one that the login was begun with.
     ///
     /// # Errors
     ///
-    /// [`Error::is_callback`] if the callback does not belong to this login, or the login is
-    /// finished already; if such a callback reports an error of the provider, the text says which, but
-    /// anybody can have sent it. The provider's own error, such as `access_denied`, with its
+    /// [`Error::is_callback`] if the callback does not belong to this login, or the login is finished
+    /// already; if such a callback has an `error` parameter, the text shows it, but anybody can have
+    /// sent it. An error of the provider, such as `access_denied`, with its
     /// [`error_code`](Error::error_code); the errors of
-    /// [`TokenRequest::send`](crate::TokenRequest::send). None of them leaves anything to clean up.
+    /// [`TokenRequest::send`](crate::TokenRequest::send). After an error there is nothing to clean
+    /// up.
     ///
     /// # Cancellation
     ///
-    /// A code can be used once: after a dropped call the login has to be begun again.
+    /// A code can be used once: after a dropped call, begin the login again.
     pub async fn finish(
         self,
         client: &OAuthClient,

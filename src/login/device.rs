@@ -32,7 +32,7 @@ const LONGEST_LIFE: i64 = 24 * 3600;
 const LONGEST_CODE: usize = 100;
 /// Longer than any page to type or scan, in bytes.
 const LONGEST_URL: usize = 2048;
-/// For providers that leave the lifetime out.
+/// For providers that send no lifetime.
 const LIFE: i64 = 600;
 
 impl OAuthClient {
@@ -211,8 +211,8 @@ pub struct PendingDeviceLogin {
 }
 
 impl PendingDeviceLogin {
-    /// The code that the person types in; always to be shown. It has no control characters, and
-    /// none that hide or reorder others
+    /// The code that the person types in. Always show it. It has no control characters, and none
+    /// that hide or reorder others
     /// ([RFC 8628 §3.3.1](https://www.rfc-editor.org/rfc/rfc8628#section-3.3.1)).
     pub fn user_code(&self) -> &str {
         &self.user_code
@@ -236,17 +236,16 @@ impl PendingDeviceLogin {
         self.expires_at.saturating_duration_since(Instant::now())
     }
 
-    /// The members of the provider's response, such as Microsoft's `message`; without the device
-    /// code, which is a secret. Characters that a terminal must not see are escaped in it, line ends
-    /// excepted
+    /// The members of the provider's response, such as Microsoft's `message`, without the device
+    /// code, which is a secret. Control characters are escaped, except line ends
     /// ([RFC 8628 §3.2](https://www.rfc-editor.org/rfc/rfc8628#section-3.2)).
     pub fn members(&self) -> &Map<String, Value> {
         &self.members
     }
 
-    /// Waits until the person has agreed, asking as often as the provider allows: every 5 seconds
-    /// unless it says otherwise, 5 seconds slower after each `slow_down`, and half as often after
-    /// each request that got no response, or one that is not the provider's word (a page, a 429, a 5xx)
+    /// Waits until the person has agreed. Polls every 5 seconds unless the provider says otherwise, 5
+    /// seconds slower after each `slow_down`, and half as often after each request without a response,
+    /// or with one that says nothing about the login (a page, a 429, a 5xx)
     /// ([RFC 8628 §3.5](https://www.rfc-editor.org/rfc/rfc8628#section-3.5)).
     ///
     /// # Errors
@@ -256,8 +255,8 @@ impl PendingDeviceLogin {
     ///
     /// # Cancellation
     ///
-    /// Drop the future to give up. It may be called again; a token that the provider had just
-    /// issued is then lost, and the person has to agree again.
+    /// Drop the future to give up. You may call it again. A token that the provider had just issued
+    /// is lost then, and the person must agree again.
     pub async fn wait(&mut self) -> Result<Token, Error> {
         loop {
             let left = self.expires_in();

@@ -107,9 +107,10 @@ impl PendingImplicitLogin {
         self.state.state.expose_secret()
     }
 
-    /// Takes the token from the fragment of the callback URL; servers do not see it, so a page has
-    /// to hand it over ([RFC 6749 §4.2.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.2.2)).
-    /// There is no refresh token.
+    /// Takes the token from the fragment of the callback URL. Servers do not see the fragment, so a
+    /// page must pass it on
+    /// ([RFC 6749 §4.2.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.2.2)). There is no
+    /// refresh token.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Getting the first token when a person has to agree, or give a password.
+//! Getting the first token when a person must agree, or give a password.
 
 mod authorization_code;
 mod callback;

@@ -10,8 +10,8 @@ impl OAuthClient {
     /// token has been obtained".
     ///
     /// "The resource owner password credentials grant MUST NOT be used"
-    /// ([RFC 9700 §2.4](https://www.rfc-editor.org/rfc/rfc9700#section-2.4)): it shows the
-    /// application what only the provider should know, and knows no second factor.
+    /// ([RFC 9700 §2.4](https://www.rfc-editor.org/rfc/rfc9700#section-2.4)): the application sees
+    /// the password, which only the provider should know, and there is no second factor.
     pub fn password(
         &self,
         username: impl Into<String>,

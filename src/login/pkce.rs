@@ -12,11 +12,11 @@ use sha2::{Digest as _, Sha256};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Pkce {
-    /// The challenge is the verifier's SHA-256. The default; never given up for another by itself
-    /// ([RFC 7636 §7.2](https://www.rfc-editor.org/rfc/rfc7636#section-7.2)).
+    /// The challenge is the verifier's SHA-256. The default. The crate never falls back to another
+    /// method by itself ([RFC 7636 §7.2](https://www.rfc-editor.org/rfc/rfc7636#section-7.2)).
     #[default]
     S256,
-    /// The challenge is the verifier. Only for providers that know no other
+    /// The challenge is the verifier. Only for providers that support nothing else
     /// ([RFC 9700 §2.1.1](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1)).
     Plain,
     /// None, for providers that refuse parameters they do not know.

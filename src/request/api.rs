@@ -21,22 +21,24 @@ use crate::sessions::UserSessions;
 /// users. [`execute`](Self::execute) sends a request with any client; the layer for a `reqwest_middleware`
 /// client is `OAuthMiddleware`.
 ///
-/// For a request to a listed origin that carries nothing of its own in the token's place, it
+/// For a request to a listed origin, unless it already has something in the token's place, such as
+/// its own `Authorization` header, it
 ///
 /// - sends `Authorization: Bearer …` ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1))
-///   with a token that has not expired, renewing it first where it has;
+///   with a token that has not expired; an expired one is renewed first;
 /// - after a 401 that a new token may cure
 ///   ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)), renews and sends the
-///   request again, once. A request whose body is a stream is sent once, and its 401 is returned,
+///   request again, once. A request whose body is a stream is sent once and its 401 is returned,
 ///   unless it has a [`ReplayBody`](crate::ReplayBody);
 /// - after a redirect to another listed origin, which reqwest follows without the token, sends the
 ///   request there with it. Give the client [`redirect_policy`](crate::redirect_policy).
 ///
-/// A request's own timeout ([`reqwest::RequestBuilder::timeout`]) bounds all of this together. The
-/// client's ([`reqwest::ClientBuilder::timeout`]) bounds each sending, and no wait for a renewal.
+/// A request's own timeout ([`reqwest::RequestBuilder::timeout`]) limits all of this together. The
+/// client's ([`reqwest::ClientBuilder::timeout`]) limits each sending, but not the wait for a
+/// renewal.
 ///
-/// Any other request passes unchanged. A token for plain http on loopback goes through the
-/// application's own client, and so through its proxy, if it has one.
+/// Any other request passes unchanged. Requests over plain http to loopback go through the
+/// application's client, and so through its proxy, if it has one.
 ///
 /// ```no_run
 /// # async fn f(session: reqwest_oauth2::Session) -> Result<(), Box<dyn std::error::Error>> {
@@ -51,7 +53,7 @@ pub struct Api {
     pub(super) source: Source,
     /// `None`: each request's own.
     pub(super) origins: Option<Origins>,
-    /// Whether a fresh token is no reason to go on at once.
+    /// Whether a request may have to wait although there is a fresh token.
     pub(super) is_foreground: bool,
     pub(super) verdict: Verdict,
     pub(super) placement: Placement,
@@ -84,7 +86,8 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// [`RequestError::Token`] for those of the renewal, [`RequestError::Send`] for those of `http`.
+    /// [`RequestError::Token`] for errors of the renewal, [`RequestError::Send`] for errors of
+    /// `http`.
     ///
     /// # Cancellation
     ///
@@ -155,14 +158,13 @@ impl Api {
         Self::run(self, request, extensions, http, |error| error).await
     }
 
-    /// An application's own rule for which responses reject the token, for an API that says 403 or 400 to
-    /// one that has expired or was revoked. A 401 that a new token may cure
-    /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)) does so in any case. The
-    /// session then renews, and the request is sent again, as after a 401.
+    /// A rule for which other responses reject the token, for an API that answers 403 or 400 to an
+    /// expired or revoked token. After such a response the session renews and the request is sent again,
+    /// as after a 401 ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
     ///
-    /// The rule sees status and headers of each response to a request with the token, perhaps more than
-    /// once. It runs within the request's task, so it must not block: the request would wait as long. If it
-    /// panics, the response does not reject the token.
+    /// The rule gets the status and headers of each response to a request with the token, perhaps more than
+    /// once. It runs in the request's task, so it must not block. If it panics, the response does not
+    /// reject the token.
     ///
     /// ```
     /// # fn f(session: reqwest_oauth2::Session) -> Result<(), reqwest_oauth2::Error> {
@@ -184,13 +186,13 @@ impl Api {
         self
     }
 
-    /// The token goes into this header, alone: `X-Shopify-Access-Token`, `x-amz-access-token`. With
-    /// [`scheme`](Self::scheme) there is a word before it. The header is marked sensitive, and a request
-    /// that has it already passes unchanged.
+    /// Sends the token in this header, without a scheme: `X-Shopify-Access-Token`, `x-amz-access-token`.
+    /// [`scheme`](Self::scheme) puts a word before it. The header is marked sensitive. A request that
+    /// already has the header passes unchanged.
     ///
-    /// reqwest takes `Authorization` off where a redirect leads to another origin, and no other header. So
-    /// give the client [`redirect_policy_within_origin`](crate::redirect_policy_within_origin), or a server
-    /// that the API redirects to gets the token
+    /// reqwest removes `Authorization` if a redirect leads to another origin, but no other header. So give
+    /// the client [`redirect_policy_within_origin`](crate::redirect_policy_within_origin), or a server that
+    /// the API redirects to gets the token
     /// ([RFC 6750 §5.2](https://www.rfc-editor.org/rfc/rfc6750#section-5.2)).
     ///
     /// # Errors
@@ -203,7 +205,7 @@ impl Api {
         Ok(self)
     }
 
-    /// The word before the token in place of `Bearer`: `Zoho-oauthtoken`, `token`
+    /// The word before the token instead of `Bearer`: `Zoho-oauthtoken`, `token`
     /// ([RFC 9110 §11.4](https://www.rfc-editor.org/rfc/rfc9110#section-11.4)).
     ///
     /// # Errors
@@ -220,17 +222,17 @@ impl Api {
         Ok(self)
     }
 
-    /// The token goes into this parameter of the URL's query, such as `access_token`. Only for an API that
-    /// takes it nowhere else: servers, proxies and layers below this one log URLs, and the token with them,
-    /// so it "SHOULD NOT be used unless it is impossible to transport the access token" otherwise
+    /// Sends the token in this parameter of the URL's query, such as `access_token`. Only for an API that
+    /// accepts it nowhere else: servers, proxies and layers below this one log URLs, and the token with
+    /// them, so it "SHOULD NOT be used unless it is impossible to transport the access token" otherwise
     /// ([RFC 6750 §2.3](https://www.rfc-editor.org/rfc/rfc6750#section-2.3)). The request gets
     /// `Cache-Control: no-store`, unless it has that header already.
     ///
-    /// The parameter is taken out of [`Response::url`] and of the errors of `reqwest` and
-    /// `reqwest_middleware`; an error of another client, or one that a layer below has wrapped, may show it.
-    /// The URL's memory is not wiped. A request that has the parameter already passes unchanged.
+    /// The parameter is removed from [`Response::url`] and from the errors of `reqwest` and
+    /// `reqwest_middleware`. An error of another client, or one wrapped by a layer below, may show it. The
+    /// URL's memory is not wiped. A request that has the parameter already passes unchanged.
     ///
-    /// reqwest sends the URL on as `Referer` where a redirect leads elsewhere. So give the client
+    /// reqwest sends the URL as `Referer` if a redirect leads elsewhere. So give the client
     /// [`redirect_policy_within_origin`](crate::redirect_policy_within_origin).
     ///
     /// # Errors
@@ -247,12 +249,12 @@ impl Api {
 }
 
 impl Session {
-    /// Sends the request with this session's token, and does for it all that [`Api`] says: for programs
-    /// without `reqwest_middleware`. `http` is a `&reqwest::Client`, or another [`SendRequest`].
+    /// Sends the request with this session's token, as described at [`Api`], for programs without
+    /// `reqwest_middleware`. `http` is a `&reqwest::Client`, or another [`SendRequest`].
     ///
     /// The token goes to the origin of the request's URL, and nowhere else, over TLS (loopback excepted).
-    /// So the URL has to be yours: one that came from elsewhere (a link in a response, say) gets the token
-    /// wherever it leads. For those list the origins, with [`api`](Self::api)
+    /// So only use URLs that you trust: a URL from elsewhere (such as a link in a response) gets the token
+    /// wherever it leads. For those list the origins with [`api`](Self::api)
     /// ([RFC 6750 §5.2](https://www.rfc-editor.org/rfc/rfc6750#section-5.2)).
     ///
     /// ```no_run
@@ -266,8 +268,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`RequestError::Token`] for those of the renewal, and with [`Error::is_config`] for a URL that must
-    /// not carry a token: plain http, user info. [`RequestError::Send`] for those of `http`.
+    /// [`RequestError::Token`] for errors of the renewal, and with [`Error::is_config`] for a URL that
+    /// must not carry a token: plain http, user info. [`RequestError::Send`] for errors of `http`.
     ///
     /// # Cancellation
     ///
@@ -326,7 +328,7 @@ impl Session {
 
 impl ResourceSession {
     /// The resource, as an API: requests to its URL and below it carry the current token, or none until the
-    /// resource asks for one. See [`Api`] for what is done with a token
+    /// resource asks for one. See [`Api`] for the details
     /// ([RFC 9728 §5](https://www.rfc-editor.org/rfc/rfc9728#section-5)).
     pub fn api(&self) -> Api {
         Api {
@@ -338,12 +340,13 @@ impl ResourceSession {
         }
     }
 
-    /// Sends the request, with the token if it goes to the resource, and does for it all that
-    /// [`api`](Self::api) says. `http` is a `&reqwest::Client`, or another [`SendRequest`].
+    /// Sends the request, with the token if it goes to the resource, as described at
+    /// [`api`](Self::api). `http` is a `&reqwest::Client`, or another [`SendRequest`].
     ///
     /// # Errors
     ///
-    /// [`RequestError::Token`] for those of a renewal or a login; [`RequestError::Send`] for those of `http`.
+    /// [`RequestError::Token`] for errors of a renewal or a login; [`RequestError::Send`] for errors of
+    /// `http`.
     ///
     /// # Cancellation
     ///
@@ -359,7 +362,7 @@ impl ResourceSession {
 
 impl UserSessions {
     /// An API that takes the users' tokens: the listed origins (`"https://api.example"`), and no others.
-    /// For one user's requests without it, see [`for_user`](Self::for_user) and [`Session::execute`]
+    /// For single requests of one user see [`for_user`](Self::for_user) and [`Session::execute`]
     /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The token, and the proof that may go with it, for requests that something else sends.
+//! The token, and its proof if it is bound to a key, for requests that something else sends.
 
 #[cfg(feature = "keys")]
 use http::StatusCode;
@@ -80,12 +80,12 @@ fn url_of(uri: &Uri) -> Option<Url> {
 }
 
 impl Session {
-    /// Puts the token on a request that something else sends: the handshake of a websocket, say. For a token
-    /// that is bound to a key there is a proof too. A proof is of use once, so call it for each sending
-    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1),
+    /// Puts the token on a request that something else sends, such as the handshake of a WebSocket. A token
+    /// that is bound to a key needs a proof too, which this adds. A proof can be used once, so call this for
+    /// each sending ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1),
     /// [RFC 9449 §7.1](https://www.rfc-editor.org/rfc/rfc9449#section-7.1)).
     ///
-    /// The token is renewed first where it has expired. A 401 is for you to see:
+    /// An expired token is renewed first. Handle a 401 yourself: call
     /// [`renew_rejected`](Self::renew_rejected), and for proofs `Session::learn_from_response`.
     ///
     /// ```
@@ -99,7 +99,8 @@ impl Session {
     /// # Errors
     ///
     /// Those of the renewal; [`Error::is_config`] if the URL has no host, is neither TLS nor to loopback, or
-    /// has user info; [`Error::is_signing`] if no proof can be made. The request is as it was then.
+    /// has user info; [`Error::is_signing`] if no proof can be made. After an error the request is
+    /// unchanged.
     ///
     /// # Cancellation
     ///
@@ -113,7 +114,7 @@ impl Session {
         })?;
         let snapshot = self.0.usable(&self.1, None).await?;
         #[cfg(feature = "keys")]
-        if let Some(bound) = &snapshot.bound {
+        if let Some(bound) = snapshot.bound() {
             let proof = bound.prove(request.method(), &url, &bound.known(&url)).await?;
             request.headers_mut().insert(crate::dpop::PROOF, proof);
         }
@@ -123,16 +124,16 @@ impl Session {
         Ok(())
     }
 
-    /// Takes what a response says for the proofs that [`authorize`](Self::authorize) makes: the server's nonce,
-    /// and after a 401 its time. True: the server did not accept the proof, and may accept another one; send
-    /// the request once more, with a new proof. `url` is where the response came from
+    /// Takes from a response what the proofs of [`authorize`](Self::authorize) need: the server's nonce, and
+    /// after a 401 its time. Returns true if the server did not accept the proof and may accept another one:
+    /// send the request once more, with a new proof. `url` is where the response came from
     /// ([RFC 9449 §8.2](https://www.rfc-editor.org/rfc/rfc9449#section-8.2),
     /// [§9](https://www.rfc-editor.org/rfc/rfc9449#section-9)).
     #[cfg(feature = "keys")]
     #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
     pub fn learn_from_response(&self, url: &Url, status: StatusCode, headers: &HeaderMap) -> bool {
         let published = self.0.published.load();
-        let Some(bound) = published.of(&self.1).and_then(|snapshot| snapshot.bound.as_ref()) else {
+        let Some(bound) = published.of(&self.1).and_then(|snapshot| snapshot.bound()) else {
             return false;
         };
         let before = bound.known(url);

@@ -109,7 +109,7 @@ impl<S: Stack> Exchange<'_, S> {
     /// Whether the server did not accept the proof, and has said what it lacked; once per request.
     #[cfg(feature = "keys")]
     fn may_second_proof_help(&self, response: &S::Response) -> bool {
-        let (Some(bound), Some(proved)) = (&self.snapshot.bound, &self.proved) else {
+        let (Some(bound), Some(proved)) = (self.snapshot.bound(), &self.proved) else {
             return false;
         };
         !self.has_second_proof && proved.may_another_help(bound, response)
@@ -118,7 +118,7 @@ impl<S: Stack> Exchange<'_, S> {
     /// Whether redirects within the origin were followed with a proof for another URL.
     #[cfg(feature = "keys")]
     fn has_proof_of_another_url(&self, response: &S::Response) -> bool {
-        let proved = self.proved.as_ref().filter(|_| self.snapshot.bound.is_some());
+        let proved = self.proved.as_ref().filter(|_| self.snapshot.bound().is_some());
         proved.is_some_and(|proved| proved.is_for_another_url(response))
     }
 
@@ -196,7 +196,7 @@ impl<S: Stack> Exchange<'_, S> {
         self.placement.put(&mut request, &self.snapshot);
         request.set_timeout(self.deadline.left());
         #[cfg(feature = "keys")]
-        if let Some(bound) = &self.snapshot.bound {
+        if let Some(bound) = self.snapshot.bound() {
             let proved =
                 prove(bound, self.send.target(&request), &mut request, self.deadline).await;
             self.proved = Some(proved.map_err(RequestError::Token)?);
@@ -204,7 +204,7 @@ impl<S: Stack> Exchange<'_, S> {
         match self.send.send(request, self.extensions).await {
             Ok(response) => {
                 #[cfg(feature = "keys")]
-                if let (Some(bound), Some(proved)) = (&self.snapshot.bound, &self.proved) {
+                if let (Some(bound), Some(proved)) = (self.snapshot.bound(), &self.proved) {
                     proved.hear(bound, &response);
                 }
                 Ok(self.placement.hide(response))

@@ -10,7 +10,7 @@ use crate::origin::Origins;
 ///
 /// reqwest takes the `Authorization` header off the first request to another origin, but as of 0.13.5 it
 /// sends it again if that origin redirects once more, to itself. So a server that an API redirects to can
-/// get the token. This policy stops there: the response is then that second redirect.
+/// get the token. This policy stops there and returns that second redirect as the response.
 ///
 /// ```
 /// # fn main() -> reqwest::Result<()> {
@@ -29,9 +29,9 @@ fn follow(attempt: Attempt<'_>) -> Action {
     if has_left && stays { attempt.stop() } else { Policy::default().redirect(attempt) }
 }
 
-/// As [`redirect_policy`], for origins that are narrowed to a path: reqwest sends the token along within an
-/// origin, so this policy also stops where a redirect stays on an origin that the request has been to, and
-/// leads to a URL that is not listed. The response is then that redirect.
+/// As [`redirect_policy`], for origins with a path. Within an origin reqwest sends the token along, so this
+/// policy also stops at a redirect that stays on an origin that the request has been to, but leads to a URL
+/// that is not listed. It returns that redirect as the response.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -54,9 +54,9 @@ pub fn redirect_policy_within(origins: Origins) -> Policy {
 }
 
 /// A redirect policy for the reqwest client below the layer that follows redirects within an origin only, at
-/// most ten: for APIs that take the token elsewhere than in `Authorization`
+/// most ten: for APIs that take the token in another place than `Authorization`
 /// ([`Api::header`](crate::Api::header), [`Api::query_parameter`](crate::Api::query_parameter)), which
-/// reqwest would send on to another origin. The response is then that redirect.
+/// reqwest would send to another origin too. It returns other redirects as the response.
 pub fn redirect_policy_within_origin() -> Policy {
     Policy::custom(|attempt: Attempt<'_>| {
         let last = attempt.previous().last().map(Url::origin);

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use reqwest::Body;
 
-/// A way to make a request's body again, so that a request with a stream can be sent again after a 401, as
-/// others are. Give it to the request as an extension.
+/// Makes a request's body again, so that a request with a stream can be sent again after a 401. Add it to
+/// the request as an extension.
 ///
-/// A stream can be read only once, so without this its 401 is returned to the caller. That also happens to
-/// requests under way while the token is renewed, if the provider ends the old access token at once.
+/// A stream can be read only once, so without this the caller gets the 401. This can also happen to a
+/// request that is running while the token is renewed, if the provider ends the old access token at once.
 ///
 /// ```no_run
 /// # async fn f(http: reqwest_middleware::ClientWithMiddleware) -> reqwest_middleware::Result<()> {
@@ -27,8 +27,8 @@ use reqwest::Body;
 pub struct ReplayBody(Arc<dyn Fn() -> Body + Send + Sync>);
 
 impl ReplayBody {
-    /// `make` makes the body. It is called once for each time that the request is sent again, within the
-    /// request's task, so it must not block.
+    /// `make` makes the body. It is called each time that the request is sent again, in the request's
+    /// task, so it must not block.
     pub fn new(make: impl Fn() -> Body + Send + Sync + 'static) -> Self {
         Self(Arc::new(make))
     }

@@ -4,14 +4,14 @@ use std::fmt;
 
 use crate::error::Error;
 
-/// Why a request through [`Session::execute`](crate::Session::execute) has no response. `E` is what the
-/// client below fails with.
+/// Why a request through [`Session::execute`](crate::Session::execute) has no response. `E` is the
+/// error of the client below.
 #[derive(Debug)]
 pub enum RequestError<E = reqwest::Error> {
-    /// There was no token for it, neither at first nor after a 401; its URL must not carry one; or the API
-    /// wants more than the token gives ([`Error::step_up`]).
+    /// There was no token for it, at first or after a 401; its URL must not carry one; or the API wants
+    /// more than the token gives ([`Error::step_up`]).
     Token(Error),
-    /// It could not be sent, or was not answered.
+    /// It could not be sent, or there was no response.
     Send(E),
 }
 

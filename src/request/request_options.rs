@@ -1,4 +1,4 @@
-//! `RequestOptions`: what is different for one request.
+//! `RequestOptions`: options for one request.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::session::Target;
 use crate::sessions::UserId;
 
-/// What is different for one request: an extension of requests through `OAuthMiddleware`, and an argument of
+/// Options for one request: an extension of requests through `OAuthMiddleware`, and an argument of
 /// [`Session::execute_with`](crate::Session::execute_with) and
 /// [`Api::execute_with`](crate::Api::execute_with).
 ///
@@ -56,7 +56,7 @@ pub(super) enum TokenUse {
 pub struct SentWithoutToken;
 
 impl RequestOptions {
-    /// Nothing is different.
+    /// No options.
     pub fn new() -> Self {
         Self::default()
     }
@@ -72,15 +72,16 @@ impl RequestOptions {
     /// or the request names no user), it goes out without one, and its response carries
     /// [`SentWithoutToken`].
     ///
-    /// A renewal or a store that fails for another reason is an error as ever: then there may be a login.
+    /// If a renewal or the store fails for another reason, that is still an error, because there may be a
+    /// login.
     #[must_use]
     pub fn token_if_any(mut self) -> Self {
         self.handling.token = TokenUse::IfAny;
         self
     }
 
-    /// The request is sent once, whatever it is answered. After a 401 that a new token may cure, the next
-    /// request renews.
+    /// The request is sent only once, whatever the response. After a 401 that a new token may cure, the
+    /// next request renews.
     #[must_use]
     pub fn send_once(mut self) -> Self {
         self.handling.is_sent_once = true;
@@ -88,16 +89,16 @@ impl RequestOptions {
     }
 
     /// How long the request waits for a token, all its waits together: for the first token, and for another
-    /// after a 401. Then the error is [`Error::is_timeout`](crate::Error::is_timeout); the renewal goes on.
-    /// By default, and at most, as long as the request's own timeout and the session allow.
+    /// after a 401. After that the error is [`Error::is_timeout`](crate::Error::is_timeout); the renewal
+    /// goes on. By default, and at most, as long as the request's own timeout and the session allow.
     #[must_use]
     pub fn wait_at_most(mut self, wait: Duration) -> Self {
         self.handling.longest_wait = Some(wait);
         self
     }
 
-    /// Whose token the request carries, through [`UserSessions`](crate::UserSessions); a [`UserId`] that is
-    /// an extension of its own goes before.
+    /// Whose token the request carries, through [`UserSessions`](crate::UserSessions). A [`UserId`]
+    /// extension of the request takes precedence.
     #[must_use]
     pub fn user(mut self, user: impl Into<UserId>) -> Self {
         self.user = Some(user.into());
@@ -105,9 +106,9 @@ impl RequestOptions {
     }
 
     /// The request carries a token for this resource
-    /// ([RFC 8707 §2.2](https://www.rfc-editor.org/rfc/rfc8707#section-2.2)), from the same login: as
-    /// through [`Session::for_resource`](crate::Session::for_resource). What the session's handle is for
-    /// does not count then.
+    /// ([RFC 8707 §2.2](https://www.rfc-editor.org/rfc/rfc8707#section-2.2)), from the same login, as
+    /// through [`Session::for_resource`](crate::Session::for_resource). It replaces the resource of the
+    /// session's handle.
     ///
     /// # Errors
     ///
@@ -121,7 +122,8 @@ impl RequestOptions {
 
     /// The request carries a token with this scope: names separated by spaces
     /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). As
-    /// [`Session::with_scope`](crate::Session::with_scope); beside a [`resource`](Self::resource) for both.
+    /// [`Session::with_scope`](crate::Session::with_scope). May be combined with
+    /// [`resource`](Self::resource).
     ///
     /// # Errors
     ///
@@ -132,7 +134,7 @@ impl RequestOptions {
         Ok(self)
     }
 
-    /// How the request's body is made again; a [`ReplayBody`] that is an extension of its own goes before.
+    /// How the request's body is made again. A [`ReplayBody`] extension of the request takes precedence.
     #[must_use]
     pub fn replay_body(mut self, body: ReplayBody) -> Self {
         self.replay_body = Some(body);

@@ -95,7 +95,7 @@ impl Api {
             #[cfg(not(feature = "keys"))]
             let proved = ();
             #[cfg(feature = "keys")]
-            let proved = match &ready.snapshot.bound {
+            let proved = match ready.snapshot.bound() {
                 None => None,
                 Some(bound) => {
                     let url = send.target(&request);
@@ -115,7 +115,7 @@ impl Api {
                     }
                 };
                 #[cfg(feature = "keys")]
-                if let (Some(bound), Some(proved)) = (&ready.snapshot.bound, &proved) {
+                if let (Some(bound), Some(proved)) = (ready.snapshot.bound(), &proved) {
                     proved.hear(bound, &response);
                 }
                 if api.placement.is_in_url() {

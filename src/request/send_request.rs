@@ -5,17 +5,17 @@ use std::future::Future;
 use http::Extensions;
 use reqwest::{Client, Request, Response};
 
-/// A way to send a request: what is below this layer. A `&reqwest::Client` is one, and so is a closure
-/// `|request| async move { … }`, for a client or a stack of your own.
+/// Something that sends a request, below this layer: a `&reqwest::Client`, or a closure `|request|
+/// async move { … }` for a client or a stack of your own.
 ///
-/// It is called once for each time that a request is sent: again after a 401, say.
+/// It is called each time that a request is sent, so again after a 401.
 pub trait SendRequest: Send {
-    /// What sending fails with.
+    /// The error of sending.
     type Error: 'static;
 
-    /// Sends the request, which has its token, and returns what it was answered. Follows redirects or not,
-    /// but takes the `Authorization` header off where one leads to another origin, as reqwest does; the
-    /// response says its URL ([`Response::url`]).
+    /// Sends the request, which has its token, and returns the response. It may follow redirects, but must
+    /// remove the `Authorization` header if one leads to another origin, as reqwest does. The response
+    /// must have the URL that it came from ([`Response::url`]).
     ///
     /// `extensions` are the request's: those that [`RequestOptions`](crate::RequestOptions) are put into,
     /// or those of the stack.

@@ -20,32 +20,32 @@ use crate::token::Token;
 /// The scope that stands for a refresh token.
 pub(super) const OFFLINE_ACCESS: &str = "offline_access";
 
-/// A list of scopes that is longer, in bytes, is not asked for as a whole: no server takes such a URL.
+/// Longer lists of scopes, in bytes, are not asked for as a whole: no server accepts such a URL.
 const LONGEST_SCOPE: usize = 4096;
 
 /// Gets a login when a resource asks for one: by a person in a browser or on another device
 /// ([`ResourceLogin`](crate::ResourceLogin)), or by a grant.
 ///
 /// Any closure `Fn(Asked) -> Future<Output = Result<Authorized, Error>>` is one. A
-/// [`ResourceSession`](crate::ResourceSession) has one login at a time, in a task that goes on when the
-/// requests that wait for it are gone; after 15 minutes it gives up. After an error the same is not asked
-/// again for a minute: requests get the error.
+/// [`ResourceSession`](crate::ResourceSession) runs one login at a time, in a task that goes on even if
+/// the requests that wait for it are gone. It gives up after 15 minutes. After an error it does not ask
+/// for the same login again for a minute: requests get the error.
 #[async_trait]
 pub trait Authorize: Send + Sync + 'static {
     /// Logs in, for what was asked.
     ///
     /// # Errors
     ///
-    /// Those of this crate as they are: [`Error::permanent`] for a person who says no.
+    /// Errors of this crate can be returned unchanged; [`Error::permanent`] if the person refuses.
     async fn authorize(&self, asked: Asked) -> Result<Authorized, Error>;
 
-    /// The client of a login that is in the store, as far as it could be kept: with the provider's
-    /// endpoints, the client id and the secret of a registration. Add what was not, such as a secret of your
-    /// own. Returns it as it is by default.
+    /// Completes the client of a stored login. The client comes with what could be stored: the provider's
+    /// endpoints, the client id and the secret of a registration. Add what is missing, such as your own
+    /// secret. By default returns it unchanged.
     ///
     /// # Errors
     ///
-    /// Any: then the login in the store is not used, and the resource is asked anew.
+    /// After any error the stored login is not used, and the resource is asked again.
     fn restore(&self, client: OAuthClient) -> Result<OAuthClient, Error> {
         Ok(client)
     }
@@ -66,7 +66,7 @@ where
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Authorized {
-    /// The client that the token is issued to, with the [`resource`](OAuthClient::resource) that it is for.
+    /// The client that the token is issued to, with the token's [`resource`](OAuthClient::resource).
     pub client: OAuthClient,
     pub(super) token: Option<Token>,
     pub(super) grant: Option<Arc<dyn Grant>>,
@@ -78,9 +78,9 @@ impl Authorized {
         Self { client, token: Some(token), grant: None }
     }
 
-    /// No person's login: the session gets its tokens by this grant, the first one now, and renews with it
-    /// before each expires. What the store has of it is of use to a next process until it expires; then that
-    /// one's [`Authorize`] is asked
+    /// A login without a person: the session gets its tokens with this grant, the first one now, and renews
+    /// with it before a token expires. The next process uses the stored token until it expires; then it
+    /// asks its own [`Authorize`]
     /// ([RFC 6749 §1.3](https://www.rfc-editor.org/rfc/rfc6749#section-1.3)).
     pub fn by_grant(client: OAuthClient, grant: impl Grant) -> Self {
         Self { client, token: None, grant: Some(Arc::new(grant)) }
@@ -119,13 +119,13 @@ impl Asked {
         &self.url
     }
 
-    /// The challenge of its response, if that had one.
+    /// The challenge of its response, if it had one.
     pub fn challenge(&self) -> Option<&Challenge> {
         self.challenge.as_ref()
     }
 
-    /// The scope to ask for: that of the challenge, and what the login so far was granted. `None` where
-    /// neither says any; then [`Discovered::scope`] does.
+    /// The scope to ask for: that of the challenge, and that of the current login. `None` if both are
+    /// unknown; then use [`Discovered::scope`].
     pub fn scope(&self) -> Option<&str> {
         self.scope.as_deref()
     }
@@ -140,14 +140,14 @@ impl Asked {
         self.challenge()?.max_age()
     }
 
-    /// The client of the login so far. It is another one's if the resource names another authorization
-    /// server now.
+    /// The client of the current login, if there is one. The resource may name another authorization
+    /// server by now.
     pub fn client(&self) -> Option<&OAuthClient> {
         self.client.as_ref()
     }
 
-    /// The resource's metadata, read anew: "a client […] SHOULD retrieve the updated protected resource
-    /// metadata" ([RFC 9728 §5.2](https://www.rfc-editor.org/rfc/rfc9728#section-5.2)).
+    /// The resource's metadata, read again: "a client […] SHOULD retrieve the updated protected
+    /// resource metadata" ([RFC 9728 §5.2](https://www.rfc-editor.org/rfc/rfc9728#section-5.2)).
     ///
     /// # Errors
     ///
@@ -156,8 +156,8 @@ impl Asked {
         ProtectedResource::found(&self.url, self.metadata.as_deref(), self.http.clone()).await
     }
 
-    /// The resource's metadata, and its first authorization server. A resource without metadata, or that
-    /// names no server, is taken to be one itself, at its origin
+    /// The resource's metadata, and its first authorization server. If the resource has no metadata or
+    /// names no server, its own origin is taken for the authorization server
     /// ([`Provider::with_default_endpoints`] if it has no metadata there either).
     ///
     /// # Errors
@@ -195,10 +195,10 @@ impl Asked {
         Ok(Discovered { resource, provider })
     }
 
-    /// The application as registered with this provider: the registration that is kept, or a new one where
-    /// there is none, where its secret has expired, or where the provider does not know it any more
-    /// ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)). It is kept for this issuer
-    /// and these metadata, for all users, in the session's store.
+    /// The application as registered with this provider. A new registration is made if none is stored, if
+    /// its secret has expired, or if the provider no longer knows it
+    /// ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)). The registration is stored
+    /// in the session's store for this issuer and this metadata, for all users.
     ///
     /// # Errors
     ///
@@ -231,19 +231,20 @@ impl Asked {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Discovered {
-    /// The resource; `None` if it has no metadata.
+    /// The resource's metadata; `None` if it has none.
     pub resource: Option<ProtectedResource>,
-    /// Who issues its tokens.
+    /// The authorization server that issues its tokens.
     pub provider: Provider,
 }
 
 impl Discovered {
-    /// The scope to ask for: what was asked, else all that the resource names (`scopes_supported`, up to 4 KiB),
-    /// else none. And of what the provider offers: `offline_access`, which stands for a refresh token and wants
-    /// `prompt=consent` in the authorization request
-    /// ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess)); and
-    /// `openid` where the resource wants a stronger or newer login, since some providers know `acr_values` and
-    /// `max_age` only with it
+    /// The scope to ask for: that of the challenge, otherwise all that the resource names
+    /// (`scopes_supported`, if it has at most 4 KiB), otherwise none. Includes what the provider offers of
+    /// these: `offline_access`, which asks for a refresh token and needs `prompt=consent` in the
+    /// authorization request
+    /// ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess));
+    /// and, if the resource wants a stronger or newer login, `openid`, since some providers accept
+    /// `acr_values` and `max_age` only with it
     /// ([§3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
     pub fn scope(&self, asked: &Asked) -> Option<String> {
         let named = self.resource.as_ref().and_then(ProtectedResource::scopes);

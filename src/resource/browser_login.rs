@@ -21,8 +21,8 @@ impl BrowserLogin {
         self.pending.url()
     }
 
-    /// Finishes the login with the URL that the browser came back with: see [`PendingLogin::finish`].
-    /// After [`Error::is_callback`] wait for another callback: anybody can have sent that one.
+    /// Finishes the login with the callback URL: see [`PendingLogin::finish`]. After
+    /// [`Error::is_callback`] wait for another callback: anybody can have sent that one.
     ///
     /// # Errors
     ///

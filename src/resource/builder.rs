@@ -18,8 +18,9 @@ use crate::session::{Session, SessionBuilder, Target};
 use crate::store::TokenStore;
 
 impl Session {
-    /// A session for an API that says by itself who may issue its tokens: it sends requests bare until the
-    /// API asks for a token, has `authorize` log in, and goes on with that login. See [`ResourceSession`].
+    /// A session for an API that names its authorization server. It sends requests without a token until
+    /// the API asks for one, then calls `authorize` to log in, and uses that login from then on. See
+    /// [`ResourceSession`].
     ///
     /// # Errors
     ///
@@ -74,20 +75,20 @@ impl ResourceSessionBuilder {
         })
     }
 
-    /// Keeps the login in a [store](crate::store), and beside it which client it belongs to and the
-    /// application's registrations: another process goes on without asking anybody. `user` is an id of the
-    /// application's that never changes. By default in this process's memory only.
+    /// Keeps the login in a [store](crate::store), together with its client and the application's
+    /// registrations, so that another process can continue without a new login. `user` is the
+    /// application's own id for the user, which must never change. By default everything is only in
+    /// memory.
     ///
-    /// Each has a record of its own, so a file for a single login
-    /// (`FileStore::file`) is not enough.
+    /// Each of these is a record of its own, so `FileStore::file`, which holds one, is not enough.
     pub fn store(mut self, store: impl TokenStore, user: impl Into<Arc<str>>) -> Self {
         self.store = Some(Arc::new(store));
         self.user = user.into();
         self
     }
 
-    /// What each login's session is set up with, such as `|session| session.refresh_lead(lead)`. A token, a
-    /// store or a user that it names does not count.
+    /// Settings for each login's session, such as `|session| session.refresh_lead(lead)`. A token, store or
+    /// user that the closure sets is ignored.
     pub fn configure_sessions(
         mut self,
         set_up: impl Fn(SessionBuilder) -> SessionBuilder + Send + Sync + 'static,

@@ -2,8 +2,8 @@
 //!
 //! # Concurrency
 //!
-//! One login is under way at a time, in a task of its own that all who want one wait for. The lock is held for
-//! looks only, never across an await.
+//! One login is under way at a time, in its own task; all requests that want one wait for it. A request that
+//! goes away does not stop it. The lock is held for short reads and writes, never across an await.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::need::Aim;
 use crate::error::{Error, Kind};
 
-/// How long the same is not asked again after a login that failed or did not help.
+/// How long the same login is not asked for again after one that failed or did not help.
 const QUIET: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub(super) struct Flights(Mutex<State>);
 #[derive(Default)]
 struct State {
     flight: Option<Flight>,
-    /// What was asked, and what came of it: an error, or nothing that helped.
+    /// What was asked, and the result: an error, or a login that did not help.
     quiet: Option<(Aim, Option<Error>, Instant)>,
     /// What the last login was made for that worked.
     landed: Option<Aim>,
@@ -99,7 +99,7 @@ impl Flights {
 }
 
 impl State {
-    /// What came of the same a short while ago.
+    /// The result of the same login a short while ago.
     fn is_quiet(&self, aim: &Aim) -> Option<&Option<Error>> {
         let (_, error, _) = self
             .quiet

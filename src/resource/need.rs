@@ -47,7 +47,7 @@ impl Need {
         let granted = sent.and_then(|token| token.scope());
         match StepUp::asked_by(status, headers, granted) {
             Some(asked) => Self::of_step_up(&asked, granted),
-            // A 401 that is not about the token is nobody's to log in for.
+            // No login helps against a 401 that is not about the token.
             None if status == StatusCode::UNAUTHORIZED
                 && (sent.is_none() || may_new_token_help(headers)) =>
             {

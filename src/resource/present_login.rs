@@ -8,7 +8,7 @@ use crate::client::OAuthClient;
 use crate::error::Error;
 use crate::session::{Driver, Session, Snapshot, Target};
 
-/// A token of the present login.
+/// A token of the current login.
 pub(crate) type Usable = (Arc<Driver>, Arc<Snapshot>);
 
 pub(super) struct PresentLogin {
@@ -39,8 +39,8 @@ impl PresentLogin {
         }
     }
 
-    /// Whether only a new login helps after this error. One is that the provider does not know a client any
-    /// more that registered itself: its secret has expired, or the registration is gone.
+    /// Whether only a new login helps after this error. That includes a registered client that the provider
+    /// no longer knows: its secret has expired, or the registration is gone.
     pub(super) fn is_over(&self, error: &Error) -> bool {
         let is_unknown = self.client.registration().is_some() && error.has_code("invalid_client");
         if is_unknown {

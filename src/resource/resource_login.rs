@@ -18,9 +18,9 @@ use crate::step_up::scope_union;
 use crate::token::Token;
 
 impl OAuthClient {
-    /// A login at an API that says by itself who may issue its tokens
-    /// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)): what an application writes is the API's URL,
-    /// and how a person logs in. See [`ResourceLogin`].
+    /// A login at an API that names its authorization server
+    /// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)). The application only gives the API's URL,
+    /// and says how a person logs in. See [`ResourceLogin`].
     pub fn for_resource(url: impl Into<String>) -> ResourceLogin {
         ResourceLogin {
             url: url.into(),
@@ -49,14 +49,14 @@ enum Way {
     Device(Show),
 }
 
-/// A login at an API that says by itself who may issue its tokens. From [`OAuthClient::for_resource`].
+/// A login at an API that names its authorization server. From [`OAuthClient::for_resource`].
 ///
-/// When the API asks for a token, this reads its metadata, takes the first authorization server that it
-/// names, and that server's metadata. The application is known there
+/// When the API asks for a token, this reads the API's metadata, chooses the first authorization server
+/// in it, and reads that server's metadata. The server knows the application
 ///
-/// 1. by an id of its own, where [`client`](Self::client) has one;
-/// 2. by the document at [`client_id_document`](Self::client_id_document), where the server supports that;
-/// 3. by a registration ([RFC 7591](https://www.rfc-editor.org/rfc/rfc7591)), which is kept.
+/// 1. by its own client id, if [`client`](Self::client) returns one;
+/// 2. by the document at [`client_id_document`](Self::client_id_document), if the server supports that;
+/// 3. by a registration ([RFC 7591](https://www.rfc-editor.org/rfc/rfc7591)), which is stored.
 ///
 /// Then the person logs in, for a token for that API alone
 /// ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)).
@@ -92,13 +92,13 @@ pub struct ResourceLogin {
 }
 
 impl ResourceLogin {
-    /// The name that people see when they are asked to agree.
+    /// The name that people see when they are asked for consent.
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// All that the application says of itself to be registered; by default its
+    /// Everything that the application says about itself in a registration; by default its
     /// [name](Self::client_name) and the redirect URI
     /// ([RFC 7591 §2](https://www.rfc-editor.org/rfc/rfc7591#section-2)).
     pub fn client_metadata(mut self, metadata: ClientMetadata) -> Self {
@@ -106,16 +106,16 @@ impl ResourceLogin {
         self
     }
 
-    /// The https URL of a document about the application ([`ClientMetadata::document`]), which is its client
-    /// id with servers that support it.
+    /// The https URL of a document about the application ([`ClientMetadata::document`]). With servers that
+    /// support it, this URL is the client id.
     pub fn client_id_document(mut self, url: impl Into<String>) -> Self {
         self.document = Some(url.into());
         self
     }
 
-    /// The application's own client with a provider that knows it, such as
-    /// `|provider| (provider.issuer() == "https://issuer.example").then(|| provider.client("my-id"))`. It
-    /// goes first. Look at the issuer: a client's secret is for the one that gave it.
+    /// The application's own client with a provider where it is registered already, such as `|provider|
+    /// (provider.issuer() == "https://issuer.example").then(|| provider.client("my-id"))`. It takes
+    /// precedence. Compare the issuer first: a client's secret is only for the issuer that gave it.
     pub fn client(
         mut self,
         known: impl Fn(&Provider) -> Option<OAuthClient> + Send + Sync + 'static,
@@ -124,7 +124,7 @@ impl ResourceLogin {
         self
     }
 
-    /// Which of the issuers that the resource names is used; `None` for none of them. By default the first
+    /// Chooses one of the issuers that the resource names, or `None`. By default the first
     /// ([RFC 9728 §7.6](https://www.rfc-editor.org/rfc/rfc9728#section-7.6)).
     pub fn choose_issuer(
         mut self,
@@ -134,8 +134,8 @@ impl ResourceLogin {
         self
     }
 
-    /// What each client is set up with, however the provider knows it: `|client| client.dpop()`, say, with
-    /// the feature `keys`.
+    /// Settings for each client, however the provider knows it, such as `|client| client.dpop()` with the
+    /// feature `keys`.
     pub fn configure_client(
         mut self,
         set_up: impl Fn(OAuthClient) -> OAuthClient + Send + Sync + 'static,
@@ -144,7 +144,7 @@ impl ResourceLogin {
         self
     }
 
-    /// A scope to ask for in any case, beside what the resource asks for. Without it and without one in the
+    /// A scope to ask for in addition to what the resource asks for. Without it, and without a scope in the
     /// challenge, all scopes that the resource names are asked for
     /// ([RFC 9728 §7.2](https://www.rfc-editor.org/rfc/rfc9728#section-7.2)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
@@ -152,9 +152,9 @@ impl ResourceLogin {
         self
     }
 
-    /// The person logs in in a browser: `open` shows the URL ([`BrowserLogin::url`]), waits until the
-    /// browser comes back to the redirect URI, and finishes the login with the URL that it came with
-    /// ([`BrowserLogin::finish`]). Its error ends the login.
+    /// The person logs in with a browser. `open` shows the URL ([`BrowserLogin::url`]), waits for the
+    /// callback, and finishes the login with the callback's URL ([`BrowserLogin::finish`]). Its error
+    /// ends the login.
     ///
     /// ```no_run
     /// # use reqwest_oauth2::BoxError;
@@ -167,9 +167,9 @@ impl ResourceLogin {
     /// # }
     /// ```
     ///
-    /// A registration is kept for its redirect URI. With a port that is another one each time, register the
-    /// URI without it, by [`client_metadata`](Self::client_metadata): servers have to accept any port of a
-    /// loopback address ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
+    /// A registration is stored for its redirect URI. If the port changes each time, register the URI
+    /// without a port, with [`client_metadata`](Self::client_metadata): servers have to accept any port of
+    /// a loopback address ([RFC 8252 §7.3](https://www.rfc-editor.org/rfc/rfc8252#section-7.3)).
     pub fn in_browser<F, Fut, E>(mut self, redirect_uri: impl Into<String>, open: F) -> Self
     where
         F: Fn(BrowserLogin) -> Fut + Send + Sync + 'static,
@@ -192,7 +192,7 @@ impl ResourceLogin {
         self
     }
 
-    /// The session that uses it.
+    /// The session that uses this login.
     ///
     /// # Errors
     ///

@@ -1,12 +1,14 @@
-//! `ResourceSession`: bare until the API asks, then one login at a time.
+//! `ResourceSession`: no token until the API asks for one, then one login at a time.
 //!
 //! Each login is a [`Session`] of its own, with its own client: what one authorization server issued is
 //! never shown to another.
 //!
 //! # Concurrency
 //!
-//! Requests read the present login behind an `ArcSwap`: no lock, no wait. A login replaces it at its end, so
-//! others go on with the present one meanwhile. Who goes away takes nothing with it.
+//! - Requests read the current login behind an `ArcSwap`: no lock, no wait.
+//! - A request that goes away does not stop a login ([`flights`](super::flights)).
+//! - A new login replaces the current one when it is complete. Until then other requests use the
+//!   current one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,17 +24,17 @@ use crate::error::{Error, Kind};
 use crate::origin::Origins;
 use crate::session::{Driver, Provenance, Session, Snapshot, Target};
 
-/// A session for an API that says by itself who may issue its tokens
-/// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)). From
-/// [`OAuthClient::for_resource`], or from [`Session::on_challenge`].
+/// A session for an API that names its authorization server
+/// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)). From [`OAuthClient::for_resource`], or
+/// from [`Session::on_challenge`].
 ///
-/// Requests go to the API bare until it asks for a token. Then somebody logs in, and the request is sent
-/// again; one login at a time, whatever the number of requests. From then on it is a [`Session`], which
-/// renews and saves its token. When the API asks for more (a wider scope, a stronger login), or when only a
-/// new login helps, that begins again; other requests go on with the current token meanwhile. A request
-/// has somebody log in three times at most, and not twice for the same.
+/// Requests go to the API without a token until it asks for one. Then a login begins, and the request is
+/// sent again; there is one login at a time, however many requests wait. From then on a [`Session`] renews
+/// and saves the token. When the API asks for more (a wider scope, a stronger login), or only a new login
+/// helps, another login begins; other requests use the current token meanwhile. A request causes at most
+/// three logins, and never two for the same demand.
 ///
-/// The token goes to the resource's URL, and to what is below it. Cheap to clone; clones are the same
+/// The token goes to the resource's URL, and to URLs below it. Cheap to clone; clones are the same
 /// session.
 #[derive(Clone)]
 pub struct ResourceSession(Arc<SharedSession>);
@@ -42,7 +44,7 @@ impl ResourceSession {
         Self(Arc::new(shared))
     }
 
-    /// The present login, also one in the store; `None` if nobody is logged in.
+    /// The current login, from memory or the store; `None` if nobody is logged in.
     ///
     /// # Errors
     ///
@@ -51,7 +53,7 @@ impl ResourceSession {
         Ok(self.0.login().await?.map(|login| login.session.clone()))
     }
 
-    /// Logs in now, as if the API had asked for a token; returns at once where somebody is logged in.
+    /// Logs in now, as if the API had asked for a token. Returns at once if somebody is logged in.
     ///
     /// # Errors
     ///
@@ -68,7 +70,7 @@ impl ResourceSession {
         session.ok_or_else(|| Error::config("the login was replaced by none"))
     }
 
-    /// Ends the login: see [`Session::sign_out`]. The next request is sent bare.
+    /// Ends the login: see [`Session::sign_out`]. The next request is sent without a token.
     ///
     /// # Errors
     ///
@@ -80,7 +82,7 @@ impl ResourceSession {
         }
     }
 
-    /// Waits for what is under way: see [`Session::shutdown`]. A login that is under way is not waited for.
+    /// Waits for running renewals and saves: see [`Session::shutdown`]. Does not wait for a login.
     ///
     /// # Errors
     ///
@@ -92,7 +94,7 @@ impl ResourceSession {
         }
     }
 
-    /// Where its token goes: the resource's URL, and what is below it. For
+    /// Where its token goes: the resource's URL, and URLs below it. For
     /// [`redirect_policy_within`](crate::redirect_policy_within).
     pub fn origins(&self) -> &Origins {
         &self.0.origins
@@ -102,7 +104,7 @@ impl ResourceSession {
         self.0.is_foreground
     }
 
-    /// The present login, if it is in memory.
+    /// The current login, if it is in memory.
     pub(crate) fn present(&self) -> Option<Arc<Driver>> {
         self.0.present.load().as_ref().map(|login| login.session.0.clone())
     }
@@ -146,8 +148,8 @@ impl ResourceSession {
         self.0.flights.was_in_vain(need.aim);
     }
 
-    /// Another token than the one that was sent: of a login that somebody else has made meanwhile, or of a
-    /// new one. And whether that login was for this very need: then another one for it would not help.
+    /// Another token than the one that was sent: from a login that another request made meanwhile, or from
+    /// a new login. And whether that login was for this same need: then another one would not help.
     pub(crate) async fn authorize(
         &self,
         need: &Need,
@@ -169,7 +171,7 @@ impl ResourceSession {
         sent: &Arc<Snapshot>,
     ) -> Result<Option<(Usable, bool)>, Error> {
         loop {
-            // A login for the very same is waited for: its token may be in use before it has ended.
+            // Wait for a login for the same need: its token may be in use before the login has ended.
             if let Some(flight) = self.0.flights.under_way(&need.aim) {
                 return self.landed(flight).await;
             }
@@ -183,7 +185,7 @@ impl ResourceSession {
             if flight.aim == need.aim {
                 return self.landed(flight).await;
             }
-            // What another request wanted may fail for reasons of its own.
+            // The login of another request may fail for a reason that does not concern this one.
             let _ = flight.outcome.await;
         }
     }
@@ -195,7 +197,7 @@ impl ResourceSession {
         Ok(usable.map(|usable| (usable, was_asked)))
     }
 
-    /// The present token, if it is another one than this.
+    /// The current token, if it is another one than this.
     async fn other_than(&self, sent: &Snapshot) -> Result<Option<Usable>, Error> {
         let Some(login) = self.0.present.load_full() else { return Ok(None) };
         let usable = login.usable(self.target(), None).await?;

@@ -1,5 +1,5 @@
 //! `SharedSession`: what the clones of a [`ResourceSession`](super::ResourceSession) share: how it was set up,
-//! and the present login.
+//! and the current login.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -39,13 +39,13 @@ pub(super) struct SharedSession {
     pub(super) target: Target,
     pub(super) keeper: Keeper,
     pub(super) present: ArcSwapOption<PresentLogin>,
-    /// Whether it was looked for in the store. Held while somebody looks.
+    /// Whether the store was searched for it. Held during the search.
     pub(super) restored: tokio::sync::Mutex<bool>,
     pub(super) flights: Flights,
 }
 
 impl SharedSession {
-    /// The present login; the one in the store, if nobody has looked there yet.
+    /// The current login, or the stored one if the store was not searched yet.
     pub(super) async fn login(&self) -> Result<Option<Arc<PresentLogin>>, Error> {
         if let Some(login) = self.present.load_full() {
             return Ok(Some(login));
@@ -60,7 +60,7 @@ impl SharedSession {
         Ok(self.present.load_full())
     }
 
-    /// The login in the store. What cannot be used any more is none.
+    /// The stored login; none if it cannot be used any more.
     async fn kept_login(&self) -> Result<Option<PresentLogin>, Error> {
         let Some(kept) = self.keeper.client(self.url.as_str(), &self.user).await? else {
             return Ok(None);
@@ -117,7 +117,7 @@ impl SharedSession {
         })
     }
 
-    /// Has somebody log in, and goes on with that. Whether somebody was asked.
+    /// Logs in, and uses that login from then on. Whether somebody was asked.
     async fn log_in(&self, need: Need, sent: &Snapshot) -> Result<bool, Error> {
         if let Some(login) = self.made_elsewhere(&need.aim, sent).await {
             self.present.store(Some(Arc::new(login)));
@@ -145,7 +145,7 @@ impl SharedSession {
             Err(_) => return Err(Error::new(Kind::GrantTimeout(LONGEST_LOGIN))),
         };
         let Authorized { client, token, grant } = authorized;
-        // A store that is down costs the next process a login, not this one.
+        // If the store is down, the next process needs a new login; this one does not.
         match self.keep(&client, metadata.clone()).await {
             Err(error) if !error.is_store() => return Err(error),
             _ => {}
@@ -169,7 +169,7 @@ impl SharedSession {
         Ok(true)
     }
 
-    /// A login that another process has made meanwhile, if it is known to be enough: nobody need be asked.
+    /// A login that another process made meanwhile, if it is known to be enough: then nobody is asked.
     async fn made_elsewhere(&self, aim: &Aim, sent: &Snapshot) -> Option<PresentLogin> {
         self.store.as_ref()?;
         let login = self.kept_login().await.ok()??;

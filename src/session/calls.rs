@@ -1,5 +1,5 @@
-//! The calls of a session: of the store, the saver, the provider and the grant. Each is bounded in time,
-//! but for the saver's, which nobody can stop.
+//! The calls of a session: of the store, the saver, the provider and the grant. Each has a time limit,
+//! except those of the saver, which cannot be stopped.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -33,7 +33,7 @@ use crate::token::Token;
 
 type StoredRecord = (Record<Arc<Snapshot>, Error>, i64);
 
-/// What a call came to.
+/// The result of a call.
 pub(super) enum Done {
     Loaded(u32, Result<Option<StoredRecord>, StoreFailure<Error>>),
     Swapped(u32, Result<Swapped<Arc<Snapshot>, Error>, StoreFailure<Error>>),
@@ -89,7 +89,8 @@ pub(super) fn perform(
             let spent = began.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
             let limit = limit.saturating_sub(Duration::from_millis(spent));
             if !driver.lock().machine().is_current(&request) {
-                // Its login was replaced before it began: nothing of it is presented any more.
+                // Its login was replaced before it began: do not present its refresh token any
+                // more.
                 let class = FailureClass::Transient(None);
                 return Done::Answered(request, Answer::Failed(Error::new(Kind::Runtime), class));
             }
@@ -159,7 +160,7 @@ async fn swap(
         store.compare_and_swap(key, expected, document).await
     };
     let began = Instant::now();
-    // Other sessions take over after a lease. Half of it is left for another attempt.
+    // Other sessions take over after a lease. Leave half of it for another attempt.
     let limit = match purpose {
         Purpose::Mark | Purpose::Outcome => config.store_timeout.min(config.settings.lease / 2),
         Purpose::Login | Purpose::Restore => config.store_timeout,
@@ -340,7 +341,7 @@ async fn ask_grant(
     }
 }
 
-/// A grant of the application's may present the refresh token itself; like a provider it may leave out
+/// An application's grant may present the refresh token itself, and like a provider it may leave out
 /// what stays the same.
 fn issued(token: Token, previous: Option<&Token>, asked_at: DateTime<Utc>) -> Result<Token, Error> {
     if token.header().is_none() {
@@ -411,15 +412,15 @@ fn without_secrets(token: &Token, error: BoxError) -> BoxError {
 /// How many access tokens are revoked at a time.
 const REVOCATIONS: usize = 4;
 
-/// Revokes the refresh token, then the access tokens: most providers end all with the first, and with the
-/// others another session could go on for the life of an access token.
+/// Revokes the refresh token, then the access tokens. With most providers the first revocation ends
+/// everything. Otherwise another session could use an access token until it expires.
 async fn revoke(config: &Config, snapshot: &Arc<Snapshot>) -> Result<(), Error> {
     let (Some(client), Some(token)) = (&config.client, snapshot.token()) else { return Ok(()) };
     let refresh_token = match token.refresh_token() {
         Some(refresh_token) => client.revoke(refresh_token, TokenTypeHint::RefreshToken).await,
         None => Ok(()),
     };
-    // Who does not answer the first request does not answer the second.
+    // If there is no response to the first request, there will be none to the second.
     if refresh_token.as_ref().is_err_and(Error::is_transient) {
         return refresh_token;
     }

@@ -39,7 +39,7 @@ impl Config {
         self.client.as_ref()
     }
 
-    /// Whether nothing may be left to the background.
+    /// Whether all work is done within the call.
     pub(crate) fn is_foreground(&self) -> bool {
         self.settings.foreground
     }
@@ -78,7 +78,7 @@ impl Config {
         Binder { client, apis, clock: self.clock.clone() }
     }
 
-    /// The place of a user's token in the store: all that it is issued for.
+    /// The key of a user's token in the store: everything that it is issued for.
     pub(super) fn key(&self, user: &str) -> TokenKey {
         let (issuer, client_id) = match &self.client {
             Some(client) => (client.identity(), client.client_id()),

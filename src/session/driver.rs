@@ -6,11 +6,11 @@
 //! - Every decision is the [`Machine`]'s, behind a `std::sync::Mutex` that is held for one event at a
 //!   time, never across an await, and never while code of the application runs. The snapshot is
 //!   replaced only under that lock.
-//! - What the machine wants done is done by one detached worker (see `work`), which is there while
-//!   something is to be done.
+//! - One detached worker carries out the machine's actions (see `work`). It exists while there is
+//!   something to do.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -32,7 +32,7 @@ use crate::token::Token;
 
 /// What the monotonic clock counts from.
 ///
-/// Before every clock of a runtime: one that stands still, as tests have it, may be behind the others.
+/// It lies before the clock of every runtime: a paused clock, as in tests, may be behind the others.
 static START: LazyLock<Instant> = LazyLock::new(|| {
     let now = Instant::from_std(std::time::Instant::now());
     now.checked_sub(Duration::from_secs(24 * 3600)).unwrap_or(now)
@@ -46,19 +46,21 @@ pub(crate) struct Driver {
     user: Arc<str>,
     /// Since this was last asked.
     used: AtomicBool,
-    updates: OnceLock<watch::Sender<Option<Arc<Token>>>>,
 }
 
 pub(super) struct State {
-    /// One of the two is there: the machine, or what is left of it between renewals.
+    /// Exactly one of the two exists: the machine, or its resting form between renewals.
     awake: Option<Box<SessionMachine>>,
     resting: Option<Resting<Arc<Snapshot>, Error>>,
     pub(super) worker: Option<Arc<Worker>>,
+    /// For subscribers, once there was one.
+    updates: Option<watch::Sender<Option<Arc<Token>>>>,
 }
 
 impl State {
     fn new(machine: SessionMachine) -> Self {
-        let mut state = Self { awake: Some(Box::new(machine)), resting: None, worker: None };
+        let mut state =
+            Self { awake: Some(Box::new(machine)), resting: None, worker: None, updates: None };
         state.rest();
         state
     }
@@ -109,7 +111,6 @@ impl Driver {
             config,
             user,
             used: AtomicBool::new(false),
-            updates: OnceLock::new(),
         }
     }
 
@@ -120,7 +121,7 @@ impl Driver {
         (self.config.clock.now() < snapshot.freshness.due).then_some(snapshot)
     }
 
-    /// What the hot path would send, without keeping hold of the snapshot.
+    /// What the hot path would send, without keeping the snapshot.
     #[inline(always)]
     pub(crate) fn fresh_header(&self) -> Option<HeaderValue> {
         let snapshot = self.published.load();
@@ -153,11 +154,12 @@ impl Driver {
             worker.count_unsaved(state.machine().is_unsaved());
         }
         state.rest();
+        let update = new_token.and_then(|token| Some((token, state.updates.clone()?)));
         drop(state);
         for note in notes {
             self.report(note, worker);
         }
-        if let (Some(token), Some(updates)) = (new_token, self.updates.get()) {
+        if let Some((token, updates)) = update {
             updates.send_replace(Some(token));
         }
     }
@@ -250,7 +252,9 @@ impl Driver {
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<Option<Arc<Token>>> {
-        let mut updates = self.updates.get_or_init(|| watch::channel(None).0).subscribe();
+        let mut state = self.lock();
+        let updates = state.updates.get_or_insert_with(|| watch::channel(None).0);
+        let mut updates = updates.subscribe();
         updates.mark_unchanged();
         updates
     }

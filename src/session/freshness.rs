@@ -1,4 +1,4 @@
-//! When a token is due for renewal, and when it no longer serves: pure arithmetic.
+//! When a token is due for renewal, and when it may no longer be used: pure arithmetic.
 //!
 //! With a lifetime L (the deadline less the moment the request was sent; less the moment of
 //! loading, where that is not known, as for most tokens that another program stored):
@@ -32,7 +32,7 @@ fn never() -> SystemTime {
 /// Longer than any token lives; a jittered lead stays within a `Duration`.
 const LONGEST_LEAD: Duration = Duration::from_secs(10_000 * 366 * 24 * 3600);
 
-/// How long before a login expires that is told at the earliest.
+/// The earliest time before the end of a login at which a warning is given.
 const LONGEST_WARNING: Duration = Duration::from_secs(24 * 3600);
 
 /// How lead and margin are chosen.
@@ -62,7 +62,7 @@ impl Freshness {
         Self { due: always(), expired: always() }
     }
 
-    /// Of a token that nothing can renew: used to its very deadline.
+    /// Of a token that nothing can renew: used until its deadline.
     pub(crate) fn until(deadline: DateTime<Utc>) -> Self {
         let deadline = clock::to_time(deadline);
         Self { due: deadline, expired: deadline }
@@ -82,7 +82,7 @@ impl Freshness {
             return Self::expired();
         };
         let lead = match policy.lead {
-            // What is left says nothing of what a renewal brings.
+            // The rest of its life says nothing about the lifetime of the next token.
             Some(lead) if issued.is_none() => lead.min(LONGEST_LEAD),
             Some(lead) => lead.min(life / 2),
             None => {

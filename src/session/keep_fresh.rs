@@ -1,8 +1,8 @@
 //! Renewal while idle: a task that sleeps until the token is due.
 //!
-//! It holds the session weakly and between looks only; the renewal itself is the session's flight.
-//! The deadline is wall-clock and a sleep is not, so it looks again at least every half minute:
-//! a machine that was suspended finds out.
+//! While it sleeps it holds the session only weakly; the renewal runs in the session's worker. The
+//! deadline is wall-clock time and a sleep is not, so it looks again at least every half minute: a
+//! machine may have been suspended.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -15,11 +15,12 @@ use super::driver::Driver;
 use super::machine::{Stage, Target};
 
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-/// The clock may not have passed the due time by much when a sleep ends.
+/// When a sleep ends, the clock may have passed the due time by little.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 
-/// Keeps a session's token fresh while no request does, until dropped; from
-/// [`Session::keep_fresh`](crate::Session::keep_fresh). Dropping it does not cut a renewal off.
+/// Keeps a session's token fresh while there are no requests, until it is dropped; from
+/// [`Session::keep_fresh`](crate::Session::keep_fresh). Dropping it does not stop a running
+/// renewal.
 #[must_use = "the token is kept fresh until this is dropped"]
 pub struct KeepFreshGuard(AbortHandle);
 

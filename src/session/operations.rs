@@ -2,13 +2,13 @@
 //!
 //! # Concurrency
 //!
-//! - Whoever waits holds a ticket, never the work: a caller that goes away takes nothing with it.
-//! - A waiter wakes after each change, in the order of coming, and asks the machine again. It is told to
-//!   wake before it asks, so that no change is missed.
-//! - A waiter never depends on a runtime that nobody drives: it has a deadline of its own, and where the
-//!   worker is overdue it puts another one, on its own runtime, in the worker's place.
-//! - Spawning happens outside the lock: a runtime that shuts down drops the future at once, and its end
-//!   takes the lock.
+//! - A waiter holds a ticket, never the work: if a caller goes away, the work goes on.
+//! - Waiters wake after each change, in FIFO order, and ask the machine again. A waiter registers before
+//!   it asks, so it misses no change.
+//! - A waiter never depends on a runtime that no thread drives: it has its own deadline, and if the
+//!   worker is overdue, it replaces the worker by one on its own runtime.
+//! - Spawning happens outside the lock: a runtime that shuts down drops the future at once, and
+//!   dropping it takes the lock.
 
 use std::num::NonZeroU64;
 use std::sync::{Arc, MutexGuard};
@@ -28,10 +28,10 @@ use crate::client::OAuthClient;
 use crate::error::{Error, Kind};
 use crate::token::Token;
 
-/// How often a waiter starts a worker anew that ended with its runtime at once.
+/// How often a waiter restarts a worker that ended at once with its runtime.
 const MAX_STARTS: u32 = 8;
 
-/// A timer that comes later than this says that the process has stood still.
+/// If a timer fires later than this, the process was stopped.
 const STOOD_STILL: Duration = Duration::from_secs(2);
 
 impl Driver {
@@ -50,7 +50,8 @@ impl Driver {
         self.config.check_target(target)?;
         let ticket = self.peek(|machine| machine.ticket(target));
         match self.wait_for_token(ticket, limit).await {
-            // In the foreground a renewal is waited for, but not at the cost of a token that is good.
+            // In the foreground a request waits for the renewal, but falls back to a token that is
+            // still good.
             Err(error) if matches!(error.kind(), Kind::WaitTimeout(_)) => {
                 let now = self.config.clock.now();
                 let snapshot = self.present(target);
@@ -77,7 +78,7 @@ impl Driver {
         ticket: Ticket,
         limit: Option<Duration>,
     ) -> Result<Arc<Snapshot>, Error> {
-        // The machine gives up after its patience, and then it knows why.
+        // The machine gives up after its longest wait, and then it knows why.
         let patience = self.config.settings.patience() + Duration::from_secs(1);
         let limit = limit.map_or(patience, |limit| limit.min(patience));
         let login = self.wait(limit, |machine, settings, now| machine.poll(&ticket, settings, now));
@@ -156,14 +157,15 @@ impl Driver {
             worker.wake();
         }
         self.leave(state);
-        // Operators are told before whoever waits goes on.
+        // Emit the events before the waiters go on.
         if let Some(worker) = &worker {
             worker.notify_changed();
         }
         result
     }
 
-    /// Publishes what has changed, and starts a worker where one is needed. Whether there is one.
+    /// Publishes what has changed, and starts a worker if one is needed. Returns whether there is
+    /// one.
     fn leave(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> bool {
         let mut start = None;
         let needed = state.worker.is_none() && state.is_busy();
@@ -180,8 +182,8 @@ impl Driver {
         worker.is_some()
     }
 
-    /// Whether it is busy. Goes on with what a runtime that has ended left undone: nobody may ask this session
-    /// again.
+    /// Whether it is busy. Continues what a runtime that has ended left undone, because this session may never
+    /// be asked again.
     pub(crate) fn resume(self: &Arc<Self>) -> bool {
         let state = self.lock();
         let is_busy = state.is_busy();
@@ -197,9 +199,9 @@ impl Driver {
         state.worker.as_ref()?.overdue_at()
     }
 
-    /// Puts another worker in the place of one that has not done anything for too long, since nobody
-    /// drives its runtime. Called at the instant `due`, or later: then the whole process has stood still,
-    /// and the worker gets its time anew. What it waits for may have come meanwhile.
+    /// Replaces a worker that has done nothing for too long, because no thread drives its runtime. Called
+    /// at the instant `due`. If it is called much later, the whole process was stopped: then the worker
+    /// gets its full time again, and what it waits for may have come meanwhile.
     fn replace_overdue_worker(self: &Arc<Self>, due: Instant) {
         let mut state = self.lock();
         if let Some(worker) = state.worker.as_ref().filter(|_| due.elapsed() > STOOD_STILL) {
@@ -221,8 +223,8 @@ impl Driver {
         self.leave(state);
     }
 
-    /// Signs in with the application's token: it is saved, then used. What is under way for the login
-    /// before is void.
+    /// Signs in with the application's token: it is saved, then used. Work for the earlier login no
+    /// longer counts.
     pub(crate) async fn set_token(self: &Arc<Self>, token: Token) -> Result<(), Error> {
         runtime()?;
         let login: u64 = rand::random();
@@ -263,7 +265,7 @@ impl Driver {
         Ok(login)
     }
 
-    /// A save that failed is a deletion here.
+    /// Here a save that failed is a deletion.
     fn sign_out_error(error: Error) -> Error {
         match error.kind() {
             Kind::Save(_) => {
@@ -309,7 +311,7 @@ impl Driver {
         if !self.note_rejection(sent, path) || !can_replay {
             return Ok(None);
         }
-        self.another(&sent.target, Some(sent), false, limit).await.map(Some)
+        self.another(sent.target(), Some(sent), false, limit).await.map(Some)
     }
 
     /// Whether another token than this is to be had, after a 401 to it.
@@ -317,11 +319,11 @@ impl Driver {
         let accepted_by = sent.take_accepted_by();
         let rejection = Rejection { path: path.get(), accepted_by };
         self.enter(|machine, settings, now| {
-            machine.rejected(&sent.target, sent, rejection, settings, now)
+            machine.rejected(sent.target(), sent, rejection, settings, now)
         })
     }
 
-    /// As `rejected`, for a token that the application has used by itself: nothing is known of the path.
+    /// As `rejected`, for a token that the application has used itself: the path is unknown.
     pub(super) async fn renew_rejected(
         self: &Arc<Self>,
         target: &Target,
@@ -355,7 +357,7 @@ impl Driver {
         rejected: bool,
     ) {
         self.enter(|machine, _, now| {
-            machine.replayed(&sent.target, sent, path.get(), rejected, now);
+            machine.replayed(sent.target(), sent, path.get(), rejected, now);
         });
     }
 }

@@ -1,8 +1,8 @@
-//! `Snapshot`: one token with all that a request needs of it, immutable. That of a login holds those for its
-//! other targets, so a request for any of them needs one look.
+//! `Snapshot`: one token with everything that a request needs, immutable. The snapshot of a login holds
+//! those for its other targets, so a request for any of them loads one snapshot.
 //!
 //! The hot path loads it, compares the clock with `freshness`, and clones `header`. Its only
-//! mutable parts are two marks that requests leave on it.
+//! mutable parts are two marks that requests set.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -41,23 +41,39 @@ pub(crate) struct Snapshot {
     /// What requests carry; `None` where there is no access token, and then `freshness` is expired.
     pub(crate) header: Option<HeaderValue>,
     token: Option<Arc<Token>>,
-    /// What requests need beside a token that is bound to a key.
-    #[cfg(feature = "keys")]
-    pub(crate) bound: Option<Arc<BoundToken>>,
+    rare: Option<Box<Rare>>,
     pub(crate) freshness: Freshness,
     pub(crate) provenance: Provenance,
-    /// What the access token is for.
-    pub(crate) target: Target,
-    /// In that of a login: those for other targets, without what is the login's.
-    others: Option<Arc<[Arc<Snapshot>]>>,
     /// A resource server said 401 to this token.
     is_rejected: bool,
     /// The path that accepted this token first since it came into use, or since the last 401; zero: none.
     accepted_by: AtomicU64,
-    /// No response has to show the update any more.
+    /// No response needs to show the update any more.
     is_update_over: AtomicBool,
     /// A request's responses show the update.
     is_update_taken: AtomicBool,
+}
+
+/// What only some snapshots have.
+#[derive(Clone, Default)]
+struct Rare {
+    /// What requests need beside a token that is bound to a key.
+    #[cfg(feature = "keys")]
+    bound: Option<Arc<BoundToken>>,
+    /// What the access token is for.
+    target: Target,
+    /// In that of a login: those for other targets, without what is the login's.
+    others: Vec<Arc<Snapshot>>,
+}
+
+impl Rare {
+    /// `None` where there is nothing of it.
+    fn boxed(self) -> Option<Box<Self>> {
+        let is_there = !self.target.is_own() || !self.others.is_empty();
+        #[cfg(feature = "keys")]
+        let is_there = is_there || self.bound.is_some();
+        is_there.then(|| Box::new(self))
+    }
 }
 
 /// What decides when a token is due.
@@ -76,12 +92,9 @@ impl Snapshot {
         Self {
             header: None,
             token: None,
-            #[cfg(feature = "keys")]
-            bound: None,
+            rare: None,
             freshness: Freshness::expired(),
             provenance: Provenance::Given,
-            target: Target::OWN,
-            others: None,
             is_rejected: false,
             accepted_by: AtomicU64::new(0),
             is_update_over: AtomicBool::new(true),
@@ -93,26 +106,22 @@ impl Snapshot {
         let can_renew = inputs.has_grant || token.refresh_token().is_some();
         #[cfg(feature = "keys")]
         let binding = token.binding().cloned();
-        let bare = |token: Arc<Token>| {
-            #[cfg(feature = "keys")]
-            let bound = inputs.binder.bound(&token, binding.as_ref());
-            let bare = Self::bare(token, provenance, can_renew, inputs);
-            #[cfg(feature = "keys")]
-            let bare = Self { bound, ..bare };
-            bare
+        let bare = |token: Arc<Token>, target, others| {
+            let rare = Rare {
+                #[cfg(feature = "keys")]
+                bound: inputs.binder.bound(&token, binding.as_ref()),
+                target,
+                others,
+            };
+            Self { rare: rare.boxed(), ..Self::bare(token, provenance, can_renew, inputs) }
         };
-        let others: Arc<[_]> = token
-            .others()
-            .map(|(key, token)| {
-                let other = bare(Arc::new(token.clone()));
-                Arc::new(other.with_target(Target::other(key.clone())))
-            })
-            .collect();
-        let own = bare(token);
+        let others = token.others().map(|(key, token)| {
+            Arc::new(bare(Arc::new(token.clone()), Target::other(key.clone()), Vec::new()))
+        });
+        let others = others.collect();
         Self {
-            others: (!others.is_empty()).then_some(others),
             is_update_over: AtomicBool::new(provenance != Provenance::Renewed),
-            ..own
+            ..bare(token, Target::OWN, others)
         }
     }
 
@@ -138,28 +147,18 @@ impl Snapshot {
     pub(crate) fn renewed(&self, token: Token, target: &Target, inputs: &FreshnessInputs) -> Self {
         let token = Arc::new(token);
         let new = Self::new(token.clone(), Provenance::Renewed, inputs);
-        let is_kept = |other: &Self| other.target != *target;
-        let others = new.others.iter().flat_map(|others| others.iter()).map(|other| {
-            let before = self.other(&other.target).filter(|before| is_kept(before));
+        let others = new.others().iter().map(|other| {
+            let before = self.other(other.target()).filter(|_| other.target() != target);
             before.unwrap_or(other).clone()
         });
-        let others: Arc<[_]> = others.collect();
-        let others = (!others.is_empty()).then_some(others);
+        let others = others.collect();
         if target.is_own() {
-            return Self { others, ..new };
+            return Self { rare: new.with_rare(|rare| rare.others = others), ..new };
         }
         Self {
-            header: self.header.clone(),
-            token: Some(token),
-            #[cfg(feature = "keys")]
-            bound: self.bound.clone(),
-            freshness: self.freshness,
-            provenance: self.provenance,
-            others,
+            rare: self.with_rare(|rare| rare.others = others),
             accepted_by: AtomicU64::new(self.accepted_by.load(Ordering::Relaxed)),
-            is_update_over: AtomicBool::new(false),
-            is_update_taken: AtomicBool::new(false),
-            ..Self::empty()
+            ..self.copy(Some(token))
         }
     }
 
@@ -168,61 +167,82 @@ impl Snapshot {
         if self.is_marked(rejected) {
             return self.clone();
         }
-        let others =
-            self.others.iter().map(|others| others.iter().map(|other| other.marked(rejected)));
-        let is_rejected = rejected(&self.target);
+        let others = self.others().iter().map(|other| other.marked(rejected)).collect();
+        let is_rejected = rejected(self.target());
         Arc::new(Self {
-            header: self.header.clone(),
-            token: self.token.clone(),
-            #[cfg(feature = "keys")]
-            bound: self.bound.clone(),
+            rare: self.with_rare(|rare| rare.others = others),
             freshness: if is_rejected { Freshness::expired() } else { self.freshness },
-            provenance: self.provenance,
-            target: self.target.clone(),
-            others: others.map(Iterator::collect).next(),
             is_rejected,
-            accepted_by: AtomicU64::new(0),
             is_update_over: AtomicBool::new(self.is_update_over.load(Ordering::Relaxed)),
             is_update_taken: AtomicBool::new(self.is_update_taken.load(Ordering::Relaxed)),
+            ..self.copy(self.token.clone())
         })
     }
 
-    /// The same access tokens with another refresh token: an update for whoever saves tokens.
+    /// The same access tokens with another refresh token: an update for applications that save
+    /// tokens.
     pub(crate) fn with_refresh_token(&self, token: Token) -> Self {
         Self {
+            accepted_by: AtomicU64::new(self.accepted_by.load(Ordering::Relaxed)),
+            ..self.copy(Some(Arc::new(token)))
+        }
+    }
+
+    pub(super) fn with_target(self, target: Target) -> Self {
+        Self { rare: self.with_rare(|rare| rare.target = target), ..self }
+    }
+
+    /// The same access tokens, which nobody has rejected or accepted, with an update.
+    fn copy(&self, token: Option<Arc<Token>>) -> Self {
+        Self {
             header: self.header.clone(),
-            token: Some(Arc::new(token)),
-            #[cfg(feature = "keys")]
-            bound: self.bound.clone(),
+            token,
+            rare: self.rare.clone(),
             freshness: self.freshness,
             provenance: self.provenance,
-            others: self.others.clone(),
-            accepted_by: AtomicU64::new(self.accepted_by.load(Ordering::Relaxed)),
             is_update_over: AtomicBool::new(false),
             is_update_taken: AtomicBool::new(false),
             ..Self::empty()
         }
     }
 
-    pub(super) fn with_target(self, target: Target) -> Self {
-        Self { target, ..self }
+    fn with_rare(&self, edit: impl FnOnce(&mut Rare)) -> Option<Box<Rare>> {
+        let mut rare = self.rare.as_deref().cloned().unwrap_or_default();
+        edit(&mut rare);
+        rare.boxed()
+    }
+
+    /// What the access token is for.
+    pub(crate) fn target(&self) -> &Target {
+        static OWN: Target = Target::OWN;
+        self.rare.as_ref().map_or(&OWN, |rare| &rare.target)
+    }
+
+    fn others(&self) -> &[Arc<Self>] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.others)
+    }
+
+    /// What requests need beside a token that is bound to a key.
+    #[cfg(feature = "keys")]
+    #[inline]
+    pub(crate) fn bound(&self) -> Option<&Arc<BoundToken>> {
+        self.rare.as_ref()?.bound.as_ref()
     }
 
     /// That for a target; `None`: there is none.
     #[inline]
     pub(crate) fn of<'a>(self: &'a Arc<Self>, target: &Target) -> Option<&'a Arc<Self>> {
-        if self.target == *target { Some(self) } else { self.other(target) }
+        if self.target() == target { Some(self) } else { self.other(target) }
     }
 
     fn other(&self, target: &Target) -> Option<&Arc<Self>> {
-        self.others.as_deref()?.iter().find(|other| other.target == *target)
+        self.others().iter().find(|other| other.target() == target)
     }
 
     /// Whether each is rejected that is to be.
     pub(crate) fn is_marked(&self, is_rejected: &dyn Fn(&Target) -> bool) -> bool {
-        let mut others = self.others.iter().flat_map(|others| others.iter());
-        self.is_rejected == is_rejected(&self.target)
-            && others.all(|other| other.is_rejected == is_rejected(&other.target))
+        let is_right = |snapshot: &Self| snapshot.is_rejected == is_rejected(snapshot.target());
+        is_right(self) && self.others().iter().all(|other| is_right(other))
     }
 
     pub(crate) fn token(&self) -> Option<&Arc<Token>> {
@@ -320,9 +340,8 @@ fn freshness(token: &Token, can_renew: bool, inputs: &FreshnessInputs) -> Freshn
     Freshness::of(issued, inputs.now, deadline, inputs.policy, jitter(token))
 }
 
-/// Between -1 and 1, and the same for the same token wherever it is: were it drawn by each process
-/// that shares the token, the earliest of them would decide, and tokens be renewed the sooner the
-/// more processes there are.
+/// Between -1 and 1, and the same for one token in every process. If each process drew its own, the
+/// earliest would decide, and tokens would be renewed the earlier the more processes there are.
 fn jitter(token: &Token) -> f64 {
     let digest = Sha256::digest(token.access_token());
     let draw = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);

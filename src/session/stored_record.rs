@@ -22,7 +22,7 @@ use crate::token::{BOOKKEEPING, Token};
 /// The longest lease and the longest pause that are believed.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// No login has been renewed so often: somebody wrote that number by hand. There is room above it.
+/// No login was renewed so often: somebody wrote that number by hand. It leaves room for more.
 const LARGEST_GENERATION: u64 = u64::MAX / 2;
 
 /// What is stored beside the token.
@@ -43,7 +43,7 @@ struct Bookkeeping {
     pause: Option<StoredPause>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<RecordedError>,
-    /// So that no two documents are the same.
+    /// Makes every document different.
     nonce: Hex,
 }
 
@@ -145,7 +145,7 @@ pub(super) fn decode(
     key: &TokenKey,
     snapshot: impl FnOnce(Token) -> Snapshot,
 ) -> Result<Record<Arc<Snapshot>, Error>, StoreError> {
-    // Where, and no more: the text of the error may repeat what is stored.
+    // Only the position: the text of the error may repeat what is stored.
     let mut members: Map<String, Value> = serde_json::from_str(stored.json()).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         StoreError::corrupt(format!("it is no token in JSON (line {line}, column {column})"))
@@ -206,7 +206,7 @@ fn foreign(token: Token, snapshot: impl FnOnce(Token) -> Snapshot) -> Record<Arc
     Record { login, number: UNNUMBERED, generation: 0, state, mark: None, pause: None }
 }
 
-/// The login of a token that no session has numbered: the same for whoever sees it.
+/// The login id of a token that no session has numbered: the same for every session that sees it.
 pub(super) fn login_of(token: &Token) -> u64 {
     fingerprint(token).0
 }

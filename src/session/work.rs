@@ -1,8 +1,8 @@
 //! The worker: does what a session's machine wants done, and tells it what came of it.
 //!
-//! One detached task, which is there while something is under way or waits for its time. If its runtime
-//! ends, the task is dropped, and says so to the machine; whoever wants a token next starts another one.
-//! If nobody drives its runtime, a waiter replaces it; a worker that was replaced does nothing more.
+//! One detached task, which exists while something is running or scheduled. If its runtime ends, the
+//! task is dropped and tells the machine; the next caller starts another one. If no thread drives its
+//! runtime, a waiter replaces it; a replaced worker does nothing more.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use super::snapshot::Snapshot;
 use super::worker::Worker;
 use crate::error::{Error, Kind};
 
-/// How often a worker shows that its runtime is driven, while calls are under way. They may take long: a
-/// saver has no limit.
+/// How often a worker shows that its runtime is driven while calls run, which may take long: a saver has
+/// no time limit.
 const BEAT: Duration = Duration::from_secs(5);
 
 /// Tells the machine when the worker is dropped with its runtime.
@@ -45,7 +45,7 @@ impl Drop for End {
     }
 }
 
-/// The work; dropped before it has begun, it says so as well.
+/// The work. It tells the machine also if it is dropped before it has begun.
 pub(super) fn work(driver: Arc<Driver>, worker: Arc<Worker>) -> impl Future<Output = ()> + Send {
     let end = End { driver, worker };
     async move {

@@ -11,7 +11,7 @@ use tracing::Span;
 
 use crate::observe;
 
-/// How long a worker that has something to do may take to begin with it. Then nobody drives its runtime.
+/// How long a worker may take to begin its work. If it takes longer, no thread drives its runtime.
 const SLACK: Duration = Duration::from_secs(5);
 
 /// What a session knows of its worker.
@@ -23,7 +23,7 @@ pub(super) struct Worker {
     request: AtomicU32,
     /// The token request that has begun last.
     pub(super) sent: Arc<AtomicU32>,
-    /// When it is to have done something, in milliseconds since `born`; `u64::MAX`: never.
+    /// When it must have done something, in milliseconds since `born`; `u64::MAX`: never.
     overdue: AtomicU64,
     born: Instant,
     /// That of the renewal under way.
@@ -61,7 +61,7 @@ impl Worker {
     /// The machine may want something done.
     pub(super) fn wake(&self) {
         if !self.is_requesting() {
-            // What is under way at the provider is not given up before its own limit.
+            // A request to the provider is not given up before its own limit.
             let soon = self.since_born(Instant::now() + SLACK);
             self.overdue.fetch_min(soon, Ordering::Relaxed);
         }
@@ -121,7 +121,7 @@ impl Worker {
         self.replaced.load(Ordering::Relaxed)
     }
 
-    /// When it is to have done something; `None`: never.
+    /// When it must have done something; `None`: never.
     pub(super) fn is_expected_by(&self, at: Option<Instant>) {
         let overdue = at.map_or(u64::MAX, |at| self.since_born(at + SLACK));
         self.overdue.store(overdue, Ordering::Relaxed);

@@ -1,11 +1,11 @@
-//! Where replicas keep their tokens together.
+//! Stores: storage for tokens that replicas share.
 //!
-//! Providers that rotate refresh tokens end the login when one is presented twice
+//! Many providers end the login when a refresh token is used twice
 //! ([RFC 9700 §4.14.2](https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2)). Replicas that share
 //! logins therefore share a [`TokenStore`], which each session gets from
 //! [`SessionBuilder::store`](crate::SessionBuilder::store).
 //!
-//! A store has two operations: load, and compare-and-swap. Correctness rests on the second. The
+//! A store has two operations: load, and compare-and-swap. Correctness depends on the second. The
 //! record itself says who renews a token, so a store needs no locks, leases or clocks.
 
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]

@@ -10,8 +10,8 @@ use super::StoreError;
 
 /// Identifies one content of a key's record.
 ///
-/// A version must never come twice for a key, not even after the store lost its content: a replica
-/// that still knows the old version would overwrite the new record. The hash that [`Record::new`]
+/// A version must never repeat for a key, not even after the store lost its content: a replica that
+/// still knows the old version would overwrite the new record. The hash that [`Record::new`]
 /// computes never repeats, because sessions put a random value into each document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Version(i64);
@@ -58,13 +58,13 @@ impl Record {
         Self { version, json: SecretString::from(json.into()), replaces_unreadable: false }
     }
 
-    /// The same record, to be stored in place of what nobody can read: a store may keep that aside.
+    /// The same record, to replace an unreadable one. A store may keep the unreadable one aside.
     #[must_use = "it returns the record"]
     pub fn replacing_unreadable(self) -> Self {
         Self { replaces_unreadable: true, ..self }
     }
 
-    /// Whether what this record is to replace cannot be read. `FileStore` keeps that aside.
+    /// Whether this record replaces an unreadable one. `FileStore` keeps that one aside.
     pub fn replaces_unreadable(&self) -> bool {
         self.replaces_unreadable
     }
@@ -81,8 +81,8 @@ impl Record {
 }
 
 impl StoreError {
-    /// The version of what cannot be read. A swap that expects it replaces that: a session does so for
-    /// a new login or a sign-out, and for nothing else. Does nothing to an error that is not
+    /// The version of an unreadable record. A swap that expects this version replaces the record;
+    /// sessions do so only for a new login or a sign-out. No effect on an error that is not
     /// [`corrupt`](Self::corrupt).
     #[must_use = "it returns the error with the version"]
     pub fn with_version(mut self, version: Version) -> Self {
@@ -92,7 +92,7 @@ impl StoreError {
         self
     }
 
-    /// The version of what cannot be read, where the store knows it.
+    /// The version of an unreadable record, if the store knows it.
     pub fn version(&self) -> Option<Version> {
         self.version.map(Version::from_number)
     }

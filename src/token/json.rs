@@ -3,7 +3,6 @@
 //! Written: the JSON of requests-oauthlib and Authlib. Read: theirs, x/oauth2's, our own.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
@@ -32,7 +31,6 @@ const COARSE: i64 = 1 << 33;
 
 impl Serialize for Token {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let parts = self.parts();
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("access_token", self.access_token())?;
         map.serialize_entry("token_type", self.token_type())?;
@@ -45,20 +43,20 @@ impl Serialize for Token {
         if let Some(date) = self.expires_at() {
             map.serialize_entry("expires_at", &epoch(date))?;
         }
-        if let Some(lifetime) = parts.lifetime {
+        if let Some(lifetime) = self.lifetime {
             map.serialize_entry("expires_in", &lifetime)?;
         }
         #[cfg(feature = "keys")]
-        if let Some(binding) = &parts.binding {
+        if let Some(binding) = self.binding() {
             map.serialize_entry(key_binding::THUMBPRINT, binding.thumbprint())?;
             if let Some(pem) = binding.pem() {
                 map.serialize_entry(key_binding::KEY, pem.as_str())?;
             }
         }
-        for (name, value) in parts.extra.iter().filter(|(name, _)| !is_known(name)) {
+        for (name, value) in self.extra().iter().filter(|(name, _)| !is_known(name)) {
             map.serialize_entry(name, value)?;
         }
-        if let Some(others) = &parts.others {
+        if let Some(others) = self.rare.as_ref().and_then(|rare| rare.others.as_ref()) {
             map.serialize_entry(OTHERS, &others.to_stored(self))?;
         }
         map.end()
@@ -84,7 +82,7 @@ impl<'de> Deserialize<'de> for Token {
             _ => return Err(D::Error::custom("a stored token needs an access_token")),
         };
         // Whatever its type: it was accepted before it was stored.
-        let token_type = text(&mut members, "token_type").map_or(BEARER, Cow::Owned);
+        let token_type = text(&mut members, "token_type").map_or(BEARER.into(), Cow::Owned);
         #[cfg(feature = "keys")]
         let binding = key_binding::KeyBinding::take(&mut members).map_err(D::Error::custom)?;
         #[cfg(not(feature = "keys"))]
@@ -102,7 +100,7 @@ impl<'de> Deserialize<'de> for Token {
         };
         let others = members.remove(OTHERS);
         members.retain(|name, _| !is_known(name));
-        let mut token = Token::of(Parts {
+        let token = Token::of(Parts {
             access_token,
             token_type,
             refresh_token,
@@ -112,11 +110,9 @@ impl<'de> Deserialize<'de> for Token {
             extra: members,
             #[cfg(feature = "keys")]
             binding,
-            others: None,
         });
         let others = others.and_then(|member| OtherTokens::read(member, &token));
-        token.0.others = others.map(Arc::new);
-        Ok(token)
+        Ok(token.with_others(others))
     }
 }
 

@@ -1,7 +1,7 @@
-//! The token: what the provider gave, with an absolute deadline.
+//! The token: the provider's response, with an absolute deadline.
 //!
-//! Invariants: the access token can stand in a header, or there is none, and then there is a refresh token
-//! and the deadline is over; the deadline lies between 1970 and 9999.
+//! Invariants: the access token is valid in a header, or there is none: then there is a refresh token, and
+//! the deadline has passed; the deadline lies between 1970 and 9999.
 
 mod access_token;
 mod deadline;
@@ -11,6 +11,7 @@ mod key_binding;
 mod lifetime;
 mod login_deadline;
 mod other_tokens;
+mod rare;
 mod scope;
 mod token_target;
 
@@ -21,12 +22,15 @@ pub(crate) use json::BOOKKEEPING;
 pub(crate) use key_binding::KeyBinding;
 pub(crate) use lifetime::Lifetime;
 pub(crate) use other_tokens::OtherTokens;
+use rare::Rare;
 pub(crate) use scope::{is_scope, take_scope};
 pub(crate) use token_target::{TokenTarget, is_resource};
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::mem;
+use std::num::NonZeroI64;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -47,14 +51,14 @@ use crate::keys::SigningKey;
 ///
 /// `Debug` shows no secret. Serialising with serde does: that is how a token is stored. The JSON
 /// form is that of requests-oauthlib and Authlib (`expires_at` as seconds since 1970, a number);
-/// what they or Go's x/oauth2 (`expiry`, RFC 3339) wrote is read as it is, and a stored token that
+/// files of these and of Go's x/oauth2 (`expiry`, RFC 3339) load unchanged, and a stored token that
 /// has only a negative `expires_in` is expired when loaded. A stored token with only a positive
 /// `expires_in` counts from the moment it is loaded, as in requests-oauthlib. A stored token without
-/// `access_token`, but with a refresh token, is expired. Its type may be any: what is stored was
-/// accepted once.
+/// `access_token`, but with a refresh token, is expired. Any token type is accepted: it was accepted
+/// before it was stored.
 ///
-/// Where the provider says how long the refresh token lives, the JSON has the date too, as
-/// `refresh_token_expires_at`, beside what the provider sent.
+/// If the provider says how long the refresh token lives, the JSON also has the date, as
+/// `refresh_token_expires_at`, in addition to what the provider sent.
 ///
 /// ```
 /// use reqwest_oauth2::Token;
@@ -66,10 +70,20 @@ use crate::keys::SigningKey;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Token(Parts);
+pub struct Token {
+    access_token: AccessToken,
+    /// `None`: Bearer, as nearly every token's type is.
+    token_type: Option<Box<str>>,
+    refresh_token: Option<SecretString>,
+    scope: Option<Box<str>>,
+    expires_at: Option<DateTime<Utc>>,
+    /// Seconds from the token request to the deadline, where they are known.
+    lifetime: Option<NonZeroI64>,
+    rare: Option<Box<Rare>>,
+}
 
-/// What nearly every token's type is.
-const BEARER: Cow<'static, str> = Cow::Borrowed("Bearer");
+/// The type of nearly every token.
+const BEARER: &str = "Bearer";
 
 /// The type of a token that is bound to a key
 /// ([RFC 9449 §5](https://www.rfc-editor.org/rfc/rfc9449#section-5)).
@@ -80,8 +94,7 @@ pub(crate) fn is_dpop(token_type: &str) -> bool {
     token_type.trim().eq_ignore_ascii_case(DPOP)
 }
 
-/// The members of a token, before and after the check that makes them a [`Token`].
-#[derive(Clone)]
+/// The members of a token, before the check that makes them a [`Token`].
 pub(crate) struct Parts {
     pub(crate) access_token: AccessToken,
     pub(crate) token_type: Cow<'static, str>,
@@ -94,8 +107,6 @@ pub(crate) struct Parts {
     /// The key that the login's tokens are bound to, whatever the type of this one.
     #[cfg(feature = "keys")]
     pub(crate) binding: Option<KeyBinding>,
-    /// The access tokens for other targets.
-    pub(crate) others: Option<Arc<OtherTokens>>,
 }
 
 impl Token {
@@ -110,7 +121,7 @@ impl Token {
         let text = Zeroizing::new(access_token.into());
         Ok(Self::of(Parts {
             access_token: Self::sendable(&text)?,
-            token_type: BEARER,
+            token_type: BEARER.into(),
             refresh_token: None,
             scope: None,
             expires_at: None,
@@ -118,25 +129,21 @@ impl Token {
             extra: Map::new(),
             #[cfg(feature = "keys")]
             binding: None,
-            others: None,
         }))
     }
 
-    /// The first token of a session that has only a refresh token: it has no access token, and no API
-    /// sees it.
+    /// The first token of a session that has only a refresh token: it has no access token, and is
+    /// never sent to an API.
     pub(crate) fn only_refresh_token(refresh_token: String) -> Self {
-        Self(Parts {
+        Self {
             access_token: AccessToken::none(),
-            token_type: BEARER,
+            token_type: None,
             refresh_token: Some(SecretString::from(refresh_token)),
             scope: None,
             expires_at: Some(DateTime::UNIX_EPOCH),
             lifetime: None,
-            extra: Map::new(),
-            #[cfg(feature = "keys")]
-            binding: None,
-            others: None,
-        })
+            rare: None,
+        }
     }
 
     /// The text as an access token, or what is wrong with it.
@@ -148,59 +155,78 @@ impl Token {
         })
     }
 
-    pub(crate) fn of(mut parts: Parts) -> Self {
-        parts.expires_at = parts.expires_at.map(clock::clamp);
-        let token_type = parts.token_type.trim();
-        if token_type.is_empty() || token_type == BEARER {
-            parts.token_type = BEARER;
-        } else if token_type.len() < parts.token_type.len() {
-            parts.token_type = Cow::Owned(token_type.to_owned());
-        }
+    pub(crate) fn of(parts: Parts) -> Self {
+        let Parts { access_token, token_type, refresh_token, scope, extra, .. } = parts;
         #[cfg(feature = "keys")]
-        if is_dpop(&parts.token_type) {
-            parts.access_token = parts.access_token.bound();
+        let access_token = if is_dpop(&token_type) { access_token.bound() } else { access_token };
+        let rare = Rare {
+            extra,
+            #[cfg(feature = "keys")]
+            binding: parts.binding,
+            others: None,
+        };
+        let token_type = token_type.trim();
+        let is_bearer = token_type.is_empty() || token_type == BEARER;
+        Self {
+            access_token,
+            token_type: (!is_bearer).then(|| token_type.into()),
+            refresh_token,
+            scope,
+            expires_at: parts.expires_at.map(clock::clamp),
+            lifetime: parts.lifetime.and_then(NonZeroI64::new),
+            rare: rare.boxed(),
         }
-        if parts.extra.is_empty() {
-            // An emptied map keeps its memory, four times that of the rest of the token.
-            parts.extra = Map::new();
+    }
+
+    /// Changes what only some tokens have.
+    fn edit<R>(&mut self, edit: impl FnOnce(&mut Rare) -> R) -> R {
+        let mut rare = self.rare.take().map_or_else(Rare::default, |rare| *rare);
+        let edited = edit(&mut rare);
+        self.rare = rare.boxed();
+        edited
+    }
+
+    /// Forgets when the refresh token expires.
+    fn clear_login_deadline(&mut self) {
+        if self.rare.is_some() {
+            self.edit(|rare| login_deadline::clear(&mut rare.extra));
         }
-        Self(parts)
     }
 
     /// The token as one that was issued at that moment, with the lifetime that follows from its deadline;
-    /// and whether it was expired then. Such a deadline is dropped: a clock is wrong, its own or ours, and
-    /// taken at its word the token would be renewed for every request.
+    /// and whether it was expired then. Such a deadline is dropped: the provider's clock or ours is wrong,
+    /// and otherwise every request would renew the token.
     pub(crate) fn issued(mut self, at: DateTime<Utc>) -> (Self, bool) {
         if self.refresh_token_expires_at().is_some_and(|deadline| deadline <= at) {
-            login_deadline::clear(&mut self.0.extra);
+            self.clear_login_deadline();
         }
-        let Some(expires_at) = self.0.expires_at else { return (self, false) };
+        let Some(expires_at) = self.expires_at else { return (self, false) };
         if expires_at <= at {
-            self.0.expires_at = None;
-            self.0.lifetime = None;
+            self.expires_at = None;
+            self.lifetime = None;
             return (self, true);
         }
-        self.0.lifetime = self.0.lifetime.or(Some((expires_at - at).num_seconds().max(1)));
+        let left = NonZeroI64::new((expires_at - at).num_seconds().max(1));
+        self.lifetime = self.lifetime.or(left);
         (self, false)
     }
 
-    /// The same token with a refresh token; with an empty text, without one. Another refresh token than
-    /// before has no deadline yet
-    /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
+    /// The same token with this refresh token, or without one if the text is empty. A different refresh
+    /// token has no deadline yet ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
     pub fn with_refresh_token(mut self, refresh_token: impl Into<String>) -> Self {
         let text = refresh_token.into();
         if self.refresh_token().is_some_and(|old| old != text) {
-            login_deadline::clear(&mut self.0.extra);
+            self.clear_login_deadline();
         }
-        self.0.refresh_token = (!text.is_empty()).then(|| SecretString::from(text));
+        self.refresh_token = (!text.is_empty()).then(|| SecretString::from(text));
         self
     }
 
     /// The same token with an absolute deadline (to the nanosecond; between 1970 and 9999)
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn with_expires_at(mut self, expires_at: DateTime<Utc>) -> Self {
-        self.0.expires_at = Some(clock::clamp(expires_at));
-        self.0.lifetime = None;
+        self.expires_at = Some(clock::clamp(expires_at));
+        self.lifetime = None;
         self
     }
 
@@ -209,112 +235,111 @@ impl Token {
     pub fn without_expires_at(mut self) -> Self {
         // Without an access token there is nothing to use.
         if self.header().is_some() {
-            self.0.expires_at = None;
-            self.0.lifetime = None;
+            self.expires_at = None;
+            self.lifetime = None;
         }
         self
     }
 
     /// The same token with a lifetime: the time from the token request to its deadline, in whole seconds,
-    /// at least one. It decides how long before the deadline the token is renewed. Zero: unknown.
+    /// at least one. It decides how long before the deadline the token is renewed. Zero means unknown.
     ///
     /// Set the deadline first ([`with_expires_at`](Self::with_expires_at) forgets the lifetime). A token
     /// without a deadline has no lifetime
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn with_lifetime(mut self, lifetime: Duration) -> Self {
         let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX).max(1);
-        let is_known = self.0.expires_at.is_some() && !lifetime.is_zero();
-        self.0.lifetime = is_known.then_some(seconds);
+        let is_known = self.expires_at.is_some() && !lifetime.is_zero();
+        self.lifetime = NonZeroI64::new(seconds).filter(|_| is_known);
         self
     }
 
     /// The same token with an absolute deadline of its refresh token (to the microsecond; between 2001 and
     /// 9999). After it a session asks for reauthorization, without a request.
     pub fn with_refresh_token_expires_at(mut self, expires_at: DateTime<Utc>) -> Self {
-        login_deadline::set(&mut self.0.extra, expires_at);
+        self.edit(|rare| login_deadline::set(&mut rare.extra, expires_at));
         self
     }
 
     /// The same token with a refresh token whose deadline is unknown.
     pub fn without_refresh_token_expires_at(mut self) -> Self {
-        login_deadline::clear(&mut self.0.extra);
+        self.clear_login_deadline();
         self
     }
 
     /// The same token with a scope: names separated by spaces
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
-        self.0.scope = Some(scope.into().into());
+        self.scope = Some(scope.into().into());
         self
     }
 
     /// The access token ([RFC 6749 §1.4](https://www.rfc-editor.org/rfc/rfc6749#section-1.4)).
     /// A secret. Empty where there is only a refresh token.
     pub fn access_token(&self) -> &str {
-        self.0.access_token.text()
+        self.access_token.text()
     }
 
-    /// The token type, as the provider or the store has it: some spelling of `Bearer` or `DPoP`, or another
-    /// type that means Bearer and that was stored
-    /// ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)).
+    /// The token type, as the provider or the store has it: `Bearer` or `DPoP` in any spelling, or a stored
+    /// type that means Bearer ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)).
     pub fn token_type(&self) -> &str {
-        &self.0.token_type
+        self.token_type.as_deref().unwrap_or(BEARER)
     }
 
     /// The refresh token ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
     /// A secret.
     pub fn refresh_token(&self) -> Option<&str> {
-        self.0.refresh_token.as_ref().map(ExposeSecret::expose_secret)
+        self.refresh_token.as_ref().map(ExposeSecret::expose_secret)
     }
 
-    /// The granted scope, where the provider named one; otherwise it is the scope of the request
+    /// The granted scope, if the provider named it. Otherwise it is the scope of the request
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(&self) -> Option<&str> {
-        self.0.scope.as_deref()
+        self.scope.as_deref()
     }
 
-    /// When the access token expires; `None` where the provider did not say
+    /// When the access token expires; `None` if the provider did not say
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
-        self.0.expires_at
+        self.expires_at
     }
 
     /// The time from the token request to the deadline, in whole seconds; `None` where it is not known
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn lifetime(&self) -> Option<Duration> {
-        let seconds = self.0.lifetime.and_then(|seconds| u64::try_from(seconds).ok());
+        let seconds = self.lifetime.and_then(|seconds| u64::try_from(seconds.get()).ok());
         seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs)
     }
 
-    /// When the refresh token expires; `None` where there is none, or where the provider did not say.
+    /// When the refresh token expires; `None` if there is none, or if the provider did not say.
     /// Providers say it as a lifetime that counts from the token request (`refresh_token_expires_in`,
-    /// `refresh_expires_in`, `x_refresh_token_expires_in`) or as a date (`refresh_token_expires_at`). A
-    /// stored token that has only a lifetime does not say what it counts from.
+    /// `refresh_expires_in`, `x_refresh_token_expires_in`) or as a date (`refresh_token_expires_at`).
+    /// In a stored token a lifetime alone does not count: its beginning is unknown.
     pub fn refresh_token_expires_at(&self) -> Option<DateTime<Utc>> {
-        self.refresh_token().and_then(|_| login_deadline::read(&self.0.extra))
+        self.refresh_token().and_then(|_| login_deadline::read(self.extra()))
     }
 
     /// How long the refresh token lives, as the provider said with it, in seconds.
     pub(crate) fn refresh_token_lifetime(&self) -> Option<i64> {
-        login_deadline::lifetime(&self.0.extra)
+        login_deadline::lifetime(self.extra())
     }
 
     /// Whether requests with the token need a proof
     /// ([RFC 9449 §5](https://www.rfc-editor.org/rfc/rfc9449#section-5)).
     #[cfg(feature = "keys")]
     pub(crate) fn is_dpop(&self) -> bool {
-        is_dpop(&self.0.token_type)
+        is_dpop(self.token_type())
     }
 
-    /// The same token, bound to the key: one that another program has got with that key, say. Its type is
-    /// DPoP then. The key is saved with the token, unless it is elsewhere
+    /// The same token, bound to this key, such as a token that another program obtained with the key. Its
+    /// type becomes DPoP. The key is saved with the token, unless a [`Signer`](crate::Signer) holds it
     /// ([RFC 9449 §5](https://www.rfc-editor.org/rfc/rfc9449#section-5)).
     #[cfg(feature = "keys")]
     #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
     pub fn with_dpop_key(mut self, key: SigningKey) -> Self {
-        self.0.binding = Some(KeyBinding::Own(key));
-        self.0.token_type = Cow::Borrowed(DPOP);
-        Self::of(self.0)
+        self.token_type = Some(DPOP.into());
+        self.access_token = self.access_token.bound();
+        self.with_binding(KeyBinding::Own(key))
     }
 
     /// The thumbprint of the key that the login's tokens are bound to
@@ -322,18 +347,18 @@ impl Token {
     #[cfg(feature = "keys")]
     #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
     pub fn dpop_thumbprint(&self) -> Option<&str> {
-        self.0.binding.as_ref().map(KeyBinding::thumbprint)
+        self.binding().map(KeyBinding::thumbprint)
     }
 
     #[cfg(feature = "keys")]
     pub(crate) fn binding(&self) -> Option<&KeyBinding> {
-        self.0.binding.as_ref()
+        self.rare.as_ref()?.binding.as_ref()
     }
 
     /// The same token, of a login with that key.
     #[cfg(feature = "keys")]
     pub(crate) fn with_binding(mut self, binding: KeyBinding) -> Self {
-        self.0.binding = Some(binding);
+        self.edit(|rare| rare.binding = Some(binding));
         self
     }
 
@@ -341,53 +366,59 @@ impl Token {
     /// `refresh_token_expires_at`, where the provider said how long the refresh token lives
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn extra(&self) -> &Map<String, Value> {
-        &self.0.extra
+        static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        self.rare.as_ref().map_or(&*NONE, |rare| &rare.extra)
     }
 
     /// The access tokens for other targets, each with the key of its target.
     pub(crate) fn others(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Self)> {
         static NONE: OtherTokens = OtherTokens::NONE;
-        self.0.others.as_deref().unwrap_or(&NONE).iter()
+        let others = self.rare.as_ref().and_then(|rare| rare.others.as_deref());
+        others.unwrap_or(&NONE).iter()
     }
 
     /// The same login with an access token for another target. The refresh token that came with it is the
     /// login's from now on.
     pub(crate) fn with_other(mut self, key: Arc<str>, mut answer: Self) -> Self {
-        if let Some(refresh_token) = answer.0.refresh_token.take() {
+        if let Some(refresh_token) = answer.refresh_token.take() {
             self = self.with_refresh_token(refresh_token.expose_secret());
         }
-        login_deadline::transfer(&mut answer.0.extra, &mut self.0.extra);
-        #[cfg(feature = "keys")]
-        if let Some(binding) = answer.0.binding.take() {
-            self.0.binding = Some(binding);
+        self.edit(|rare| {
+            answer.edit(|of_answer| {
+                login_deadline::transfer(&mut of_answer.extra, &mut rare.extra);
+                #[cfg(feature = "keys")]
+                if let Some(binding) = of_answer.binding.take() {
+                    rare.binding = Some(binding);
+                }
+            });
+            Arc::make_mut(rare.others.get_or_insert_default()).insert(key, answer.access_alone());
+        });
+        self
+    }
+
+    /// The same login with these access tokens for other targets.
+    fn with_others(mut self, others: Option<OtherTokens>) -> Self {
+        if others.is_some() {
+            self.edit(|rare| rare.others = others.map(Arc::new));
         }
-        Arc::make_mut(self.0.others.get_or_insert_default()).insert(key, answer.access_alone());
         self
     }
 
     /// The access token without what belongs to the login.
     fn access_alone(mut self) -> Self {
-        self.0.refresh_token = None;
-        self.0.others = None;
-        #[cfg(feature = "keys")]
-        {
-            self.0.binding = None;
-        }
+        self.refresh_token = None;
+        self.edit(|rare| *rare = Rare { extra: mem::take(&mut rare.extra), ..Rare::default() });
         self
     }
 
     /// The header that requests carry; `None` without an access token.
     pub(crate) fn header(&self) -> Option<&HeaderValue> {
-        self.0.access_token.header()
-    }
-
-    pub(crate) fn parts(&self) -> &Parts {
-        &self.0
+        self.access_token.header()
     }
 
     /// Seconds from the token request to the deadline, where they are known.
     pub(crate) fn lifetime_s(&self) -> Option<i64> {
-        self.0.lifetime
+        self.lifetime.map(NonZeroI64::get)
     }
 
     /// Reads how long the refresh token lives that came with these members, in the response to a request
@@ -404,29 +435,32 @@ impl Token {
     pub(crate) fn fill_missing_from(mut self, old: &Token) -> Self {
         // The deadline belongs to the refresh token: that of another one is not known.
         let is_same = self.refresh_token().is_none_or(|new| old.refresh_token() == Some(new));
-        let keeps_deadline = is_same && !login_deadline::is_stated(&self.0.extra);
-        if self.0.refresh_token.is_none() {
-            self.0.refresh_token.clone_from(&old.0.refresh_token);
+        let keeps_deadline = is_same && !login_deadline::is_stated(self.extra());
+        if self.refresh_token.is_none() {
+            self.refresh_token.clone_from(&old.refresh_token);
         }
-        if self.0.scope.is_none() {
-            self.0.scope.clone_from(&old.0.scope);
+        if self.scope.is_none() {
+            self.scope.clone_from(&old.scope);
         }
-        #[cfg(feature = "keys")]
-        if self.0.binding.is_none() {
-            self.0.binding.clone_from(&old.0.binding);
-        }
-        if self.0.others.is_none() {
-            self.0.others.clone_from(&old.0.others);
-        }
-        // Such as Salesforce's `instance_url`, and the `id_token` of most providers.
-        for (name, value) in &old.0.extra {
-            let is_deadline = login_deadline::is_date(name);
-            let is_null = self.0.extra.get(name).is_some_and(Value::is_null);
-            let is_missing = !self.0.extra.contains_key(name) || (is_deadline && is_null);
-            if is_missing && (keeps_deadline || !is_deadline) {
-                self.0.extra.insert(name.clone(), value.clone());
+        let Some(old) = &old.rare else { return self };
+        self.edit(|rare| {
+            #[cfg(feature = "keys")]
+            if rare.binding.is_none() {
+                rare.binding.clone_from(&old.binding);
             }
-        }
+            if rare.others.is_none() {
+                rare.others.clone_from(&old.others);
+            }
+            // Such as Salesforce's `instance_url`, and the `id_token` of most providers.
+            for (name, value) in &old.extra {
+                let is_deadline = login_deadline::is_date(name);
+                let is_null = rare.extra.get(name).is_some_and(Value::is_null);
+                let is_missing = !rare.extra.contains_key(name) || (is_deadline && is_null);
+                if is_missing && (keeps_deadline || !is_deadline) {
+                    rare.extra.insert(name.clone(), value.clone());
+                }
+            }
+        });
         self
     }
 }
@@ -435,11 +469,11 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Token")
             .field("access_token", &"[redacted]")
-            .field("token_type", &self.0.token_type)
-            .field("refresh_token", &self.0.refresh_token.as_ref().map(|_| "[redacted]"))
-            .field("scope", &self.0.scope)
-            .field("expires_at", &self.0.expires_at)
-            .field("extra", &self.0.extra.keys().collect::<Vec<_>>())
+            .field("token_type", &self.token_type())
+            .field("refresh_token", &self.refresh_token.as_ref().map(|_| "[redacted]"))
+            .field("scope", &self.scope)
+            .field("expires_at", &self.expires_at)
+            .field("extra", &self.extra().keys().collect::<Vec<_>>())
             .field("others", &self.others().map(|(key, _)| key).collect::<Vec<_>>())
             .finish()
     }

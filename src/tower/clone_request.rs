@@ -2,8 +2,8 @@
 
 use http::Request;
 
-/// How a request is kept, so that it can be sent again after a 401: [`CloneBodies`], [`SendOnce`], or what
-/// [`OAuthLayer::clone_body`](super::OAuthLayer::clone_body) is given.
+/// How a request is kept, so that it can be sent again after a 401: [`CloneBodies`], [`SendOnce`], or the
+/// function given to [`OAuthLayer::clone_body`](super::OAuthLayer::clone_body).
 #[diagnostic::on_unimplemented(
     message = "requests with a `{B}` cannot be sent again by `{Self}`",
     label = "give the layer `.clone_body(…)`, or `.send_once()`"
@@ -26,7 +26,7 @@ pub struct CloneBodies;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SendOnce;
 
-/// The application says how a body is made again, with an `F: Fn(&B) -> Option<B>`.
+/// The application makes a body again, with an `F: Fn(&B) -> Option<B>`.
 #[derive(Clone, Copy)]
 #[expect(missing_debug_implementations, reason = "nothing of a closure can be shown")]
 pub struct CloneBodiesBy<F>(pub(super) F);

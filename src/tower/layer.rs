@@ -19,19 +19,19 @@ use crate::sessions::UserSessions;
 /// [`Session::tower_layer`](crate::Session::tower_layer), from
 /// [`UserSessions::tower_layer`](crate::UserSessions::tower_layer) for many users, or from an [`Api`].
 ///
-/// What it does for a request is said at [`Api`]. Different from there is:
+/// For what it does for a request see [`Api`]. The differences:
 ///
-/// - **Bodies.** The service takes bodies that are [`Clone`], and sends them again after a 401. For others say
-///   how: [`clone_body`](Self::clone_body), or [`send_once`](Self::send_once).
+/// - **Bodies.** The service takes bodies that are [`Clone`], and sends them again after a 401. For other
+///   bodies call [`clone_body`](Self::clone_body) or [`send_once`](Self::send_once).
 /// - **Timeouts.** A request of the `http` crate has none of its own. Put a timeout layer outside this one:
 ///   it bounds all that is done for the request, and a renewal goes on without it.
 ///   [`RequestOptions::wait_at_most`](crate::RequestOptions::wait_at_most) bounds the waits for a token.
-/// - **Redirects.** A layer that follows them belongs outside this one: then each origin that it leads to is
-///   compared with the list. Below this one it has to take the token off where it leaves the origin.
+/// - **Redirects.** Put a layer that follows them outside this one: then each new origin is compared with
+///   the list. Below this one, such a layer must remove the token when it leaves the origin.
 /// - **Retries**, load shedding and others that look at readiness belong outside too.
 ///
-/// Per request, extensions choose: [`RequestOptions`](crate::RequestOptions), [`UserId`](crate::UserId).
-/// [`ReplayBody`](crate::ReplayBody) is reqwest's alone. The response carries
+/// Extensions of a request change how it is sent: [`RequestOptions`](crate::RequestOptions),
+/// [`UserId`](crate::UserId). [`ReplayBody`](crate::ReplayBody) is only for reqwest. The response carries
 /// [`TokenUpdated`](crate::TokenUpdated) and [`SentWithoutToken`](crate::SentWithoutToken) in its extensions.
 ///
 /// # Errors
@@ -56,7 +56,7 @@ impl<C> OAuthLayer<C> {
     /// tonic's clients, and of a single connection of hyper's. It has to be one of the layer's origins.
     /// Without it such a request is an error: nobody can tell who would get the token.
     ///
-    /// The server has to be the one that the service does send to: for tonic, that of the channel.
+    /// It must be the server that the service really sends to: for tonic, that of the channel.
     ///
     /// # Errors
     ///
@@ -76,9 +76,9 @@ impl<C> OAuthLayer<C> {
         }
     }
 
-    /// How a body is made again, for bodies that are not [`Clone`], or not always to be cloned; `None` if it
-    /// can be sent only once. Then a 401 is returned, and the next request renews. It is called each time
-    /// that the request is sent, within the request's task, so it must not block.
+    /// How a body is made again, for bodies that are not [`Clone`] or should not always be cloned. Return
+    /// `None` if it can be sent only once: then the caller gets the 401, and the next request renews. Called
+    /// each time that the request is sent, in the request's task, so it must not block.
     #[must_use]
     pub fn clone_body<B, F>(self, clone_body: F) -> OAuthLayer<CloneBodiesBy<F>>
     where
@@ -88,8 +88,8 @@ impl<C> OAuthLayer<C> {
         OAuthLayer { api: self.api, server: self.server, clone_request }
     }
 
-    /// No request is sent again: for a service whose bodies are streams. A 401 is returned, and the next
-    /// request renews.
+    /// Sends no request again, for a service whose bodies are streams. The caller gets the 401, and the
+    /// next request renews.
     #[must_use]
     pub fn send_once(self) -> OAuthLayer<SendOnce> {
         OAuthLayer { api: self.api, server: self.server, clone_request: SendOnce }

@@ -62,7 +62,6 @@ pub(crate) fn token(
         extra: members,
         #[cfg(feature = "keys")]
         binding: None,
-        others: None,
     });
     let (token, claims_the_past) = token.issued(response.sent_at);
     if claims_the_past {

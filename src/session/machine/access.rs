@@ -30,7 +30,7 @@ pub(super) struct Access<E> {
     pub(super) paths: Paths,
     /// The provider refuses this target, and has said nothing of the login.
     pub(super) refusal: Option<Failure<E>>,
-    /// Counts refusals, so that whoever waits for this target notices.
+    /// Counts refusals, so that waiters for this target notice.
     pub(super) refusals: u32,
 }
 
@@ -65,7 +65,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         once(&mut self.own).chain(&mut self.others)
     }
 
-    /// What is known of a target; `None`: nothing yet.
+    /// The memory of a target; `None`: nothing yet.
     pub(super) fn access(&self, target: &Target) -> Option<&Access<E>> {
         if target.is_own() {
             return Some(&self.own);
@@ -73,7 +73,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.others.iter().find(|access| access.target == *target)
     }
 
-    /// What is known of a target, from now on.
+    /// The memory of a target, created if it is missing.
     pub(super) fn access_mut(&mut self, target: &Target) -> &mut Access<E> {
         if target.is_own() {
             return &mut self.own;
@@ -127,12 +127,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         next.map_or(Target::OWN, |access| access.target.clone())
     }
 
-    /// Nobody wants a renewal any more.
+    /// No renewal is wanted any more.
     pub(super) fn want_nothing(&mut self) {
         self.each_access_mut().for_each(|access| access.wanted = None);
     }
 
-    /// A token request for this target has been answered. The wait of the others counts anew.
+    /// A token request for this target has been answered. The other targets' waits start again.
     pub(super) fn want_others(&mut self, than: &Target, now: &Now) {
         for access in self.each_access_mut() {
             access.wanted = access.wanted.filter(|_| access.target != *than).map(|_| now.at);
@@ -203,9 +203,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             }
             self.serial += 1;
             access.serial = self.serial;
-            // The same access token of what counts as another login is no better. A renewal that brought
-            // it again is a renewal. One that another session brought may have been rejected before, as the one
-            // that it replaces.
+            // The same access token stays rejected even if it now counts as another login's. A renewal that
+            // brought it again counts as a renewal. A token from another session may have been rejected before,
+            // like the one that it replaces.
             access.after_rejection = is_renewed && access.rejected && same_login;
             access.rejected &= same && !same_login;
             new.push((access.target.clone(), access.serial));

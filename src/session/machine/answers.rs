@@ -146,7 +146,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             return true;
         }
         self.unsaved = None;
-        // With a grant, that is asked next, for as long as a token is wanted.
+        // If there is a grant, it is asked next, as long as a token is wanted.
         if let Some(error) = error.filter(|_| is_current && !settings.has_grant) {
             let retry_at = (settings.home == Home::Store).then(|| now.at + settings.moment());
             self.fail(Reason::Ended { error, lost: self.response_lost }, retry_at, false, now);
@@ -208,7 +208,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         settings: &Settings,
         now: &Now,
     ) {
-        // Where the record says when to ask the provider again, another session may sign in before that.
+        // The record says when to ask the provider again, but another session may sign in before that.
         let wait = if is_recorded { wait.min(settings.moment()) } else { wait };
         self.fail(Reason::Error(error), Some(now.at + wait), false, now);
         self.failure.iter_mut().for_each(|failure| failure.attempts = attempts);
@@ -224,7 +224,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         (attempts, settings.backoff.after(class, attempts, now.jitter))
     }
 
-    /// The renewal that is wanted has failed: whoever waits for it gets the reason.
+    /// The wanted renewal has failed: its waiters get the reason.
     pub(super) fn fail(
         &mut self,
         reason: Reason<E>,

@@ -5,8 +5,8 @@ use std::time::Duration;
 /// The longest that a provider's `Retry-After` keeps us from asking.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// How many times longer than the longest wait the waits after responses grow that are not the provider's: to
-/// five minutes by default.
+/// After responses that may not come from the provider, the longest wait is this many times longer: five
+/// minutes by default.
 const FOREIGN: u32 = 10;
 
 /// Bounds of the wait between attempts.
@@ -16,13 +16,14 @@ pub(crate) struct Backoff {
     pub(crate) longest: Duration,
 }
 
-/// Why a token request brought no token, as far as the next one is concerned.
+/// Why a token request brought no token, as far as it matters for the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum FailureClass {
     /// It may well work next time. With what the provider said in `Retry-After`.
     Transient(Option<Duration>),
-    /// Not the provider's word: a page, an empty body, a redirect. Somebody may have to fix something, so the
-    /// waits grow further. `in_doubt`: it was a success, so the refresh token may have been replaced.
+    /// Perhaps not from the provider: a page, an empty body, a redirect. Somebody may have to fix something,
+    /// so the waits grow longer. `in_doubt`: the status was a success, so the refresh token may have been
+    /// replaced.
     Foreign { in_doubt: bool, retry_after: Option<Duration> },
     /// Somebody has to fix something first: the client's configuration, or a grant that the provider
     /// refuses.
@@ -36,8 +37,8 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after the given number of failed attempts in a row. Every wait is jittered, the first one
-    /// too: what failed together is not to try again together.
+    /// The wait after the given number of failed attempts in a row. Every wait is jittered, also the
+    /// first one, so that sessions that failed together do not try again together.
     pub(crate) fn after(&self, class: FailureClass, attempts: u32, jitter: u32) -> Duration {
         let no_sooner = |wait: Duration| wait.max(self.shortest) + self.spread(attempts, jitter);
         match class {
@@ -63,7 +64,7 @@ impl Backoff {
         (self.shortest + self.spread(attempts, jitter)).min(self.longest.max(self.shortest))
     }
 
-    /// What jitter adds to the shortest wait: at most as much again, doubled with each attempt.
+    /// What jitter adds to the shortest wait: at most the wait itself, doubled with each attempt.
     fn spread(&self, attempts: u32, jitter: u32) -> Duration {
         let longest = self.longest.saturating_sub(self.shortest);
         between(Duration::ZERO, doubled(self.shortest, longest, attempts), jitter)

@@ -6,8 +6,8 @@ use super::{
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
-    /// The application signs in with this token, or out with none. What is under way for the login
-    /// before is void.
+    /// The application signs in with this token, or out with none. Work for the earlier login no
+    /// longer counts.
     pub(crate) fn set_login(
         &mut self,
         login: u64,
@@ -31,7 +31,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         (self.response_lost, self.follow_up) = (false, None);
         self.renewed = None;
         self.unsaved = None;
-        // Whoever waits for the old login's token now waits for this one.
+        // Waiters for the old login's token now wait for this one.
         if settings.home == Home::Store {
             self.store.retry_at = None;
             self.pending = Some(Pending { login, token, replaced, unanswered: None });

@@ -1,9 +1,9 @@
 //! `Machine`: every decision about one login, and nothing else.
 //!
 //! It awaits nothing, reads no clock and calls no store. The driver tells it what happened, and when
-//! ([`Now`]); [`Machine::next`] says what to do next, [`Machine::wake_at`] when to look again at the
+//! ([`Now`]); [`Machine::next`] says what to do next, [`Machine::wake_at`] when to ask again at the
 //! latest, and [`Machine::served`] which token requests carry. So every order of events can be explored
-//! without a runtime: `cargo test --test model` does.
+//! without a runtime: see `cargo test --test model`.
 //!
 //! # Reading order
 //!
@@ -25,7 +25,7 @@
 //!   replaced is abandoned: its answer is dropped, or revoked after a sign-out.
 //! - Only a swap that the store has confirmed makes the session the holder of a mark, for half a lease on
 //!   its own clock. Only the holder presents the refresh token, and only that of the marked record.
-//! - What the provider answered is kept until the store has it or something above it.
+//! - The provider's answer is kept until the store has it or something newer.
 //! - After every event the same list decides what to do. No decision rests on an older one.
 
 mod access;
@@ -72,8 +72,8 @@ pub(crate) use settings::{Credential, Home, Now, Settings, Stage};
 pub(crate) use target::Target;
 pub(crate) use unauthorized::Rejection;
 
-/// The number of a record that has none: a token file that another program wrote. It counts as a
-/// sign-in that happens when it is first seen.
+/// The number of a record without one: a token file from another program. It counts as a sign-in at
+/// the moment when it is first seen.
 pub(crate) const UNNUMBERED: u64 = u64::MAX;
 
 /// The second try after a lost answer comes after 0.25 to 0.75 seconds.
@@ -90,7 +90,7 @@ pub(crate) struct Machine<T, E> {
     name: u64,
     /// The newest record known, without mark and pause.
     known: Option<Record<T, E>>,
-    /// `known` is what the application gave, and the store has not been looked into yet.
+    /// `known` came from the application, and the store has not been read yet.
     is_given: bool,
     /// What the store held when it last answered.
     seen: Option<Seen<T, E>>,
@@ -110,12 +110,12 @@ pub(crate) struct Machine<T, E> {
     /// There was no answer at all, or half of one: the session asks again by itself.
     follow_up: Option<FollowUp>,
     failure: Option<Failure<E>>,
-    /// Counts failed renewals, so that whoever waits for one notices that it failed.
+    /// Counts failed renewals, so that waiters notice a failure.
     failures: u32,
     /// A sign-in or sign-out that is not stored yet.
     pending: Option<Pending<T>>,
     outcome: Option<Outcome<T, E>>,
-    /// A swap of the outcome went without an answer: the store may have had it.
+    /// A swap of the outcome got no answer: the store may have it.
     is_outcome_doubtful: bool,
     unsaved: Option<Unsaved<E>>,
     /// When the renewal or the sign-in began whose token is not in use yet.
@@ -127,7 +127,7 @@ pub(crate) struct Machine<T, E> {
     abandoned: u32,
     call: Option<StoreCall<T, E>>,
     store: StoreHealth<E>,
-    /// The wait before the next look at another session's mark.
+    /// The wait before the next read of another session's mark.
     look: Option<Look>,
     saving: Option<SaveCall>,
     set_aside: u8,
@@ -194,12 +194,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         !self.notes.is_empty()
     }
 
-    /// What happened since this was last asked.
+    /// What happened since the last call.
     pub(crate) fn take_notes(&mut self) -> Vec<Note<E>> {
         std::mem::take(&mut self.notes)
     }
 
-    /// What to do next. To be asked again until it says `None`.
+    /// What to do next. Call it until it returns `None`.
     pub(crate) fn next(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
         self.follow_up(settings, now);
         let action = match settings.home {
@@ -211,7 +211,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         action
     }
 
-    /// When something is to be done at the latest, although nothing happens.
+    /// When to ask again at the latest, even if nothing happens.
     pub(crate) fn wake_at(&self, settings: &Settings) -> Option<Duration> {
         let mut times = Vec::with_capacity(4);
         let idle = self.call.is_none();
@@ -256,8 +256,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             || revokes
     }
 
-    /// Whether something is under way that ends within a time that is known. A call of the saver need
-    /// not.
+    /// Whether something is running that has a time limit. A call of the saver has none.
     fn is_active(&self) -> bool {
         self.call.is_some()
             || self.request.is_some()
@@ -265,8 +264,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             || self.revocation.as_ref().is_some_and(|r| r.under_way || r.error.is_none())
     }
 
-    /// After an answer was lost, presents the refresh token again although nobody asks: providers with a
-    /// grace period accept it again for a short time, and the next request may come too late.
+    /// After an answer was lost, presents the refresh token again without waiting for a request:
+    /// providers with a grace period accept it again for a short time only.
     fn follow_up(&mut self, settings: &Settings, now: &Now) {
         if self.follow_up_at().is_none_or(|at| now.at < at) {
             return;
@@ -278,7 +277,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             follow_up.at = at;
         }
         if at.is_none() {
-            // What stands in the way is told to the next request.
+            // If something prevents it, the next request gets the reason.
             self.want(&Target::OWN, settings, now).ok();
         }
     }
@@ -321,8 +320,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         highest.saturating_add(1).max(record::millis(now.wall)).min(UNNUMBERED - 1)
     }
 
-    /// The record whose token requests should carry, and whether that is its token as far as anybody
-    /// knows.
+    /// The record whose token requests should carry, and whether that token is its current one as
+    /// far as this session knows.
     fn newest(&self) -> Option<(u64, u64, State<T, E>)> {
         if let Some(pending) = &self.pending {
             let state = match &pending.token {
@@ -362,7 +361,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let same_login = self.served.as_ref().is_some_and(|served| served.login == login);
         match state {
             State::SignedOut => self.unserve(),
-            // What is left of the old token's life is still good.
+            // The old token can still be used until it expires.
             State::Ended(_) | State::Live(None) if same_login => {}
             State::Ended(_) | State::Live(None) => self.unserve(),
             State::Live(Some(token)) if self.is_released(settings) => {
@@ -380,7 +379,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 }
             }
             State::Live(Some(_)) => {
-                // Another login's token is not used once it is known that saving takes its time.
+                // Do not use another login's token once it is known that saving is slow.
                 let waited = self.unsaved.as_ref().is_some_and(|u| u.failures > 0 || u.late);
                 if waited && !same_login {
                     self.unserve();

@@ -1,8 +1,8 @@
 //! The decision list of a session without a store: the record in memory is the only one.
 //!
 //! 1. Hand what is not saved to the saver, one call at a time, always the newest.
-//! 2. A renewal is wanted and permitted: present the refresh token, or ask the grant. With a saver, what the
-//!    renewal before brought is saved first, or known to take its time.
+//! 2. A renewal is wanted and permitted: present the refresh token, or ask the grant. With a saver, the
+//!    token of the previous renewal is saved first, or its save is known to be slow.
 //!
 //! A call of the saver that takes longer than a minute is set aside, never dropped: it may work on a
 //! thread of its own, where nobody can stop it. When it ends after a newer token was saved, it may have

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// No two clocks are taken to differ by more.
+/// Two clocks are assumed to differ by no more than this.
 const LARGEST_SKEW: Duration = Duration::from_secs(600);
 
 /// One login: its token, and what sessions that share it tell each other.
@@ -26,7 +26,7 @@ pub(crate) struct Record<T, E> {
     pub(crate) pause: Option<Pause<E>>,
 }
 
-/// What has become of a login.
+/// The state of a login.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum State<T, E> {
     /// In use; `None` where a grant has not brought the first token yet.
@@ -97,8 +97,8 @@ impl<T, E> Record<T, E> {
 }
 
 impl Mark {
-    /// A holder that crashed long ago need not be watched: a live mark is never older than one lease,
-    /// and no two clocks are taken to differ by more than this.
+    /// Do not wait for a holder that crashed long ago: a live mark is never older than one lease, and
+    /// clocks are assumed to differ by no more than this.
     pub(super) fn is_from_long_ago(&self, wall: SystemTime) -> bool {
         let longest = (self.lease * 10).max(LARGEST_SKEW);
         millis(wall).saturating_sub(self.at) > longest.as_millis().try_into().unwrap_or(u64::MAX)
@@ -111,8 +111,8 @@ impl<E> Pause<E> {
         Self { until: millis(wall).saturating_add(length), wait, error, attempts }
     }
 
-    /// What is left of it. Nothing, if whoever wrote it had a clock that was far ahead of this one: that
-    /// time may not come for days.
+    /// What is left of it. Nothing, if the writer's clock was far ahead of this one: that time may be
+    /// days away.
     pub(super) fn left(&self, wall: SystemTime) -> Duration {
         let left = Duration::from_millis(self.until.saturating_sub(millis(wall)));
         if left > self.wait + LARGEST_SKEW { Duration::ZERO } else { left.min(self.wait) }
@@ -142,7 +142,7 @@ mod tests {
             (record(1, 5, 3, State::Ended(0)), true),
             (record(1, 5, 2, State::Ended(0)), false),
             (record(1, 5, 4, live()), true),
-            // The number of one login is one number, whoever wrote it.
+            // One login has one number, in every copy of its record.
             (record(1, 4, 4, live()), true),
             (record(1, 9, 2, live()), false),
             (record(2, 6, 0, live()), true),

@@ -1,7 +1,7 @@
 //! What a request gets: a token, an error, or a wait.
 //!
-//! Whoever waits holds a [`Ticket`] and asks again after each change, so no answer can be missed: a token
-//! that may be used is there, or a renewal has failed since the ticket was drawn.
+//! A waiter holds a [`Ticket`] and asks again after each change, until there is a token that may be used,
+//! or a renewal has failed since the ticket was drawn. So no answer can be missed.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             // In the foreground one attempt a call.
             let may_renew = may_renew && !(settings.foreground && (has_failed || is_refused));
             if stage == Stage::Due && may_renew && self.is_newest_in_use() {
-                // While the token is good, what stands in the way of a renewal is nobody's concern.
+                // While the token is good, a reason that prevents a renewal does not matter.
                 let wanted = self.want(target, settings, now).is_ok();
                 if settings.foreground && wanted {
                     return Poll::Wait;
@@ -157,7 +157,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         })
     }
 
-    /// Whether the token in use is what whoever holds the ticket has waited for, expired or not.
+    /// Whether the token in use is the one that the ticket waits for, expired or not.
     fn is_just_renewed(&self, ticket: &Ticket) -> bool {
         let Some(access) = self.access(&ticket.target) else { return false };
         self.served.as_ref().is_some_and(|served| {
@@ -231,7 +231,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         Ok(())
     }
 
-    /// Whether the sign-in with this id is saved, as far as its caller waits for that.
+    /// Whether the sign-in with this id is saved, if its caller waits for that.
     pub(crate) fn poll_login(&self, login: u64, settings: &Settings) -> Poll<(), E> {
         let current = match &self.pending {
             Some(pending) => Some(pending.login),
@@ -276,7 +276,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// Whether the sign-out with this id is complete here: stored, or what was saved is deleted. In the
-    /// foreground the provider is waited for, whatever it answers.
+    /// foreground it also waits for the provider, whatever the answer.
     pub(crate) fn poll_sign_out_here(&self, login: u64, settings: &Settings) -> Poll<(), E> {
         if self.is_sign_out_over(login) {
             return Poll::Ready(());
@@ -298,8 +298,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.revocation.is_some()
     }
 
-    /// Whether another login has taken the place of the sign-out with this id. Another sign-out goes on
-    /// with what this one began.
+    /// Whether another login has replaced the sign-out with this id. Another sign-out continues this
+    /// one.
     fn is_sign_out_over(&self, login: u64) -> bool {
         let current = match &self.pending {
             Some(pending) => Some(pending.login),
@@ -340,13 +340,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         {
             return Poll::Failed(reason.clone());
         }
-        // Whoever waits for another session's mark loses nothing.
+        // A wait for another session's mark loses nothing.
         let begins = self.wanted().is_some() && self.look.is_none();
-        // Nor does whoever waits for a call of the saver that saves nothing new.
+        // Nor does a wait for a call of the saver that saves nothing new.
         if self.is_active() || self.attempt.is_some() || self.unsaved.is_some() || begins {
             return Poll::Wait;
         }
-        // That a mark could not be cleared costs others a wait, and no login.
+        // A mark that could not be cleared makes others wait, but costs no login.
         let waits = self.outcome.is_some() && self.store.failures <= flush.store_failures;
         if waits || self.pending.is_some() { Poll::Wait } else { Poll::Ready(()) }
     }

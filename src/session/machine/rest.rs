@@ -1,8 +1,8 @@
 //! `Resting`: a session between renewals, in little memory.
 //!
-//! Most sessions do nothing for most of the time: their newest record is the one that the store holds, its
-//! token is in use, and nothing is under way. What such a session has to remember fits in a few words. What
-//! only some of them have is boxed.
+//! Most sessions are idle most of the time: their newest record is the stored one, its token is in use, and
+//! nothing is running. Such a session needs only a few words of memory. Parts that only some of them have
+//! are boxed.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `Settings`, and what the driver tells the machine of the world: the moment, and the tokens.
+//! `Settings`, and what the driver tells the machine: the moment, and facts about the tokens.
 
 use std::time::{Duration, SystemTime};
 
@@ -26,8 +26,8 @@ pub(crate) enum Stage {
     Expired,
 }
 
-/// What the machine wants to know of the tokens of a login: the refresh token, and an access token for each
-/// of its targets.
+/// What the machine needs to know about the tokens of a login: the refresh token, and an access token for
+/// each of its targets.
 pub(crate) trait Credential: Clone {
     /// Expired where there is none.
     fn stage(&self, target: &Target, wall: SystemTime) -> Stage;
@@ -84,28 +84,28 @@ pub(crate) struct Settings {
     pub(crate) renew_without_store: bool,
     pub(crate) lease: Duration,
     pub(crate) save_wait: Duration,
-    /// All that a refresh may take at the provider, the second try included.
+    /// The longest time of a refresh at the provider, including the second try.
     pub(crate) refresh_limit: Duration,
-    /// All that the grant may take.
+    /// The longest time of the grant.
     pub(crate) grant_limit: Duration,
     pub(crate) backoff: Backoff,
-    /// The first and the longest wait between looks at another session's mark.
+    /// The first and the longest wait between reads of another session's mark.
     pub(crate) looks: (Duration, Duration),
 }
 
 impl Settings {
-    /// All that one renewal may take at the provider.
+    /// The longest time of one renewal at the provider.
     pub(super) fn attempt_limit(&self) -> Duration {
         self.refresh_limit.max(self.grant_limit)
     }
 
-    /// How long a session may want a renewal that others keep from it.
+    /// How long a session waits for a renewal that others prevent.
     pub(crate) fn patience(&self) -> Duration {
         let siblings = if self.home == Home::Store { self.lease * 3 } else { Duration::ZERO };
         self.attempt_limit() + self.save_wait + siblings
     }
 
-    /// For how long a look into the store counts as the current state of it.
+    /// For how long a read of the store counts as its current state.
     pub(super) fn moment(&self) -> Duration {
         self.backoff.shortest
     }

@@ -2,17 +2,18 @@
 //!
 //! After every event it runs from the top, and does the first thing that applies:
 //!
-//! 1. Store a sign-in or sign-out. Yield to a higher number that appeared after an attempt of our own
-//!    went without an answer: that attempt may have been stored, and replaced. It also replaces what
-//!    cannot be read; no other rule does.
-//! 2. Store what a token request brought, if it is above what is there; clear the mark if nothing was
-//!    gained.
+//! 1. Store a sign-in or sign-out. If an attempt got no answer and a higher number appeared since,
+//!    give way: the attempt may have been stored and then replaced. Only this rule replaces a record
+//!    that cannot be read.
+//! 2. Store the result of a token request, if it is newer than the stored record; clear the mark if
+//!    there is no result.
 //! 3. A token request is under way: keep the mark young.
-//! 4. The mark is ours: present the refresh token of that very record, if the store has confirmed the
-//!    mark and it is younger than half a lease; otherwise swap it in again.
-//! 5. The store is empty, or behind: write the newest record back, with the mark of nobody, since
-//!    somebody may be renewing it.
-//! 6. A renewal is wanted: swap our mark in, where there is none, or a dead one. Otherwise look again.
+//! 4. The mark is ours: present the refresh token of the marked record, if the store has confirmed
+//!    the mark and it is younger than half a lease; otherwise swap the mark in again.
+//! 5. The store is empty or older: write the newest record back, with the mark *nobody*, since
+//!    another session may be renewing it.
+//! 6. A renewal is wanted: swap our mark in, if there is none or a dead one. Otherwise read again
+//!    later.
 //!
 //! A renewal costs two swaps and no load. A mark of another session is dead when its record has not
 //! changed for a lease on our own clock; nobody compares clocks.
@@ -69,7 +70,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.login_stored(is_stored, settings);
             return None;
         }
-        // What the provider knows of is what the swap replaces.
+        // The record that the swap replaces is the one that the provider knows.
         if let (Some(token), Some(pending)) =
             (seen.as_ref().and_then(Record::token), &mut self.pending)
         {
@@ -197,7 +198,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
         let is_young = attempt.confirmed.is_some_and(|(at, wall)| {
             let age = now.at.saturating_sub(at);
-            // The monotonic clock may stand still while the machine sleeps; the wall clock may be set.
+            // The monotonic clock may stop while the machine sleeps; the wall clock may be changed.
             age.max(now.wall.duration_since(wall).unwrap_or_default()) < settings.lease / 2
         });
         if is_young {
@@ -218,7 +219,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             return None;
         }
         let is_live = matches!(known.state, State::Live(_));
-        // Nobody can hold the mark of a token that no store has seen.
+        // No other session can have marked a token that no store has seen.
         let mark = (is_live && !self.is_given).then(|| nobody(settings, now));
         Some(self.swap(Purpose::Restore, known.with_mark(mark), now))
     }
@@ -239,7 +240,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 return Some(self.load(now));
             }
             let (reason, wait) = match paused.filter(|_| renewable) {
-                // Not a moment later than it ends: one session would ask less often than several.
+                // Exactly when it ends: with later reads one session would ask less often than
+                // several.
                 Some((error, left)) => (Reason::Error(error), left.min(settings.moment())),
                 None => (self.why_not(record, settings, now), settings.moment()),
             };
@@ -303,8 +305,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         is_time.then(|| self.load(now))
     }
 
-    /// While the store fails: what needs no record goes on, and so does all where the application wants
-    /// it so.
+    /// While the store fails: renewals that need no record go on. If the application wants it, so do
+    /// all others.
     fn present_without_store(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
         if self.request.is_some() || self.pending.is_some() || self.wanted().is_none() {
             return None;
@@ -365,7 +367,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some(record) = record.as_mut().filter(|record| record.number == super::UNNUMBERED) {
             self.number(record, now);
         }
-        // A login without a token is nothing to hold on to, once the store does not have it any more.
+        // Forget a login without a token once the store no longer has it.
         let login = record.as_ref().map(|record| record.login);
         if self.known.as_ref().is_some_and(|known| {
             matches!(known.state, State::Live(None)) && Some(known.login) != login
@@ -400,7 +402,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
     }
 
-    /// Takes the record for the newest one, unless the one in memory is above it.
+    /// Takes the record as the newest one, unless the one in memory is newer.
     fn learn(&mut self, record: &Record<T, E>, now: &Now) {
         if let Some(known) = &self.known
             && (known.is_same(record) || known.is_above(record))

@@ -1,4 +1,4 @@
-//! What the store's answers do to the memory. What to do about it, the decision list says afterwards.
+//! What the store's answers do to the memory. Afterwards the decision list says what to do.
 
 use std::time::Duration;
 
@@ -138,7 +138,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
     }
 
-    /// Nothing is forgotten: the list decides anew, from the same memory.
+    /// Nothing is forgotten: the list decides again from the same memory.
     fn store_failed(&mut self, failure: StoreFailure<E>, settings: &Settings, now: &Now) {
         self.store.failures = self.store.failures.saturating_add(1);
         let failures = self.store.failures;
@@ -177,7 +177,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 _ => self.known.as_ref(),
             };
             let known = known.or(self.seen.as_ref().and_then(|s| s.record.as_ref()));
-            // That the login had ended is what helps the reader more.
+            // The end of the login is the more useful error.
             let ended = known.is_some_and(|known| !matches!(known.state, State::Live(_)));
             let reason = if ended {
                 self.why_not(known, settings, now)

@@ -116,7 +116,7 @@ fn whoever_waited_for_a_renewal_gets_its_token_though_it_has_expired_meanwhile()
     let late = Numbered(101, Stage::Expired);
     machine.answered(request, Answer::Token(late.clone()), &settings, &at(20));
     assert_eq!(machine.poll(&ticket, &settings, &at(20)), Poll::Ready(late));
-    // Whoever comes later renews again.
+    // Later callers renew again.
     assert_eq!(wants(&mut machine, &settings, &at(21)), Poll::Wait);
     presented(&mut machine, &settings, &at(21));
 }

@@ -10,12 +10,12 @@
 //! time in a row, up to an hour. Renewals by deadline go on, and so do those of other paths.
 //!
 //! - A path is no longer quiet once it accepts the renewed token: then the token was at fault.
-//! - A path that has rejected a renewed token is *futile*: it stays quiet, although it may accept tokens now
-//!   and then.
+//! - A path that has rejected a renewed token is *futile*: it stays quiet even if it accepts a token now and
+//!   then.
 //! - A token from the store is not a renewal: if that one is rejected too, there may be a renewal at once.
 //!
 //! Paths may have ids in them, and there may be millions. Only a few quiet ones are remembered one by one.
-//! All others together count as one path as soon as
+//! All other paths together count as one path as soon as
 //!
 //! - the list is full, or
 //! - several paths in a row have joined it, and none has accepted any token meanwhile: a server that says
@@ -78,7 +78,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     ) -> bool {
         let can_renew = settings.home == Home::Store
             || match &self.known {
-                // Whoever sent it is told that the login has ended.
+                // Its sender gets the error that the login has ended.
                 Some(known) if matches!(known.state, State::Ended(_)) => true,
                 Some(_) if self.is_kept_by_expiry(settings, now) => true,
                 Some(known) => Self::way_to_renew(known, settings, now).is_some(),
@@ -159,7 +159,7 @@ impl Paths {
         if quiet.is_futile && now.at < quiet.until {
             return Renews::No;
         }
-        // It has tried before, and rejects what that brought, however late.
+        // It has tried before, and rejects the token that this brought, however late.
         if renewed && quiet.times > 0 && !quiet.is_futile {
             quiet.is_futile = true;
             quiet.begin(now);

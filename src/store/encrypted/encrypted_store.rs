@@ -8,7 +8,7 @@ use super::envelope::Envelope;
 use super::key::EncryptionKey;
 use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
-/// Any store, with its documents encrypted. Whoever reads the database, its backups or its disk finds
+/// Any store, with its documents encrypted. A reader of the database, its backups or its disk finds
 /// no token.
 ///
 /// ```
@@ -25,7 +25,7 @@ use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Versio
 ///
 /// To replace the key while processes run: first give all of them the new key with
 /// [`add_decryption_key`](Self::add_decryption_key); then make it the first key in all of them; drop
-/// the old one when each token was renewed.
+/// the old one when every token was renewed.
 ///
 /// # Errors
 ///
@@ -57,7 +57,7 @@ impl<S: TokenStore> EncryptedStore<S> {
     }
 
     /// Also loads plaintext documents, from the time before encryption. The next swap encrypts them.
-    /// Do not leave this on: whoever can write to the store could put their own token there.
+    /// Do not leave this on: anybody who can write to the store could put their own token there.
     #[must_use = "it returns the store that loads plaintext"]
     pub fn accept_plaintext(mut self) -> Self {
         self.accept_plaintext = true;

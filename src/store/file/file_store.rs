@@ -22,25 +22,26 @@ use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Versio
 ///
 /// Beside a token file `NAME` there is an empty `NAME.lock`, and during a swap
 /// `NAME.reqwest-oauth2.tmp`. The store creates files with mode 0600 and a missing directory with mode
-/// 0700. It does not change the mode of an existing directory. It takes the rights of others to a token
-/// file away when it loads it, with the event `token_file_exposed`. Only the owner should be able to
-/// write to the directory: anyone else could replace the files. A symbolic link in place of a file is an
-/// error. Links in the path of the directory are followed.
+/// 0700. It does not change the mode of an existing directory. If other users can read a token file, it
+///       removes their permissions when it loads the file, with the event `token_file_exposed`. Only the
+///       owner should be able to write to the directory: anyone else could replace the files. A symbolic
+///       link in place of a file is an error. Links in the path of the directory are followed.
 ///
 /// The file locks of the operating system serialize the changes. The directory must be on a file
 /// system that has them, and other programs must not write a token file while this store does. On
 /// Windows the files have the permissions that the directory passes on, and a rename is as durable
 /// as the file system makes it.
 ///
-/// An empty file counts as none. When a new login replaces a file that cannot be read, that one becomes
-/// `NAME.broken`, in place of an earlier one. It may hold a token: remove it when you have looked at it.
+/// An empty file counts as missing. When a new login replaces an unreadable file, that file is renamed
+/// to `NAME.broken` and replaces an earlier one of that name. It may hold a token: remove it when you
+/// have looked at it.
 ///
 /// # In containers
 ///
 /// Mount the directory, not the file: then a swap is a rename. A file that is mounted by itself, or whose
-/// directory cannot be written, is written in place instead (not on Windows). All processes that share
-/// it must then write in place: whoever replaces the file outside, by a rename, leaves the old one to the
-/// container, and both present the same refresh token.
+/// directory cannot be written, is written in place instead (not on Windows). All processes that share it
+/// must then write in place: if a process outside replaces the file by a rename, the container keeps the
+/// old file, and both present the same refresh token.
 ///
 /// In place, too, a crash leaves the old document or the new one, and this store finds it. Other
 /// programs may find both until the next swap.
@@ -57,8 +58,9 @@ use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Versio
 /// - [`StoreError::is_unavailable`]: everything else, such as a full disk, an I/O error, or a lock
 ///   that another process has held for five seconds.
 ///
-/// After an error the token file is the old one. Only if the last step failed, which makes the
-/// rename durable, it is the new one; in place, also if what follows the commit failed.
+/// After an error the token file is the old one. The exception is the last step, which makes the
+/// rename durable: if it fails, the file is the new one. In place, the same holds for every step
+/// after the commit.
 ///
 /// # Cancellation
 ///
@@ -132,7 +134,7 @@ impl FileStore {
 
 #[async_trait]
 impl TokenStore for FileStore {
-    /// Writes nothing, and waits for nobody but a process that writes in place.
+    /// Writes nothing, and waits only for a process that writes in place.
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
         self.run(key, token_file::read).await
     }
@@ -156,7 +158,7 @@ impl TokenStore for FileStore {
                 }
                 _ => file.replace(&record)?,
             }
-            // The file has no place for a version: `load` computes it from the content.
+            // The file cannot hold a version: `load` computes it from the content.
             Ok(SwapOutcome::Stored(Version::of(record.json().as_bytes())))
         };
         self.run(key, work).await

@@ -159,7 +159,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lock");
         let first = take(&path, Duration::ZERO).unwrap().unwrap();
-        // Opened by who waits, while it is there.
+        // The waiter opens the file while it is there.
         let [gone, replaced] = [(); 2].map(|()| File::options().write(true).open(&path).unwrap());
         std::fs::remove_file(&path).unwrap();
         drop(first);

@@ -13,7 +13,8 @@ pub(super) struct TempFile<'a> {
 }
 
 impl<'a> TempFile<'a> {
-    /// Creates the file anew: one that a killed process left may have other permissions.
+    /// Removes an old file and creates a new one: a file from a killed process may have other
+    /// permissions.
     pub(super) fn create(path: &'a Path) -> io::Result<Self> {
         match fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),

@@ -27,9 +27,9 @@ pub(super) fn read(paths: &Paths) -> Result<Option<Record>, StoreError> {
 
 /// The file of a token, which nobody else changes meanwhile.
 ///
-/// Whoever replaces the file holds the lock on the file beside it, since the token file need not exist. Who
-/// writes in place may not be able to make that one, and another container has another one beside the same
-/// token file. So both hold the lock on the token file itself, where there is one.
+/// A process that replaces the file holds the lock on the lock file beside it, since the token file may not
+/// exist. A process that writes in place may not be able to create a lock file, and another container may
+/// have another one beside the same token file. So both also lock the token file itself, if it exists.
 pub(super) struct TokenFile<'a> {
     paths: &'a Paths,
     /// Or why there is none.
@@ -108,7 +108,7 @@ fn keep_aside(paths: &Paths, file: &File) -> Result<(), StoreError> {
     })
 }
 
-/// The bytes of the file. A file that others could read is theirs no longer.
+/// The bytes of the file. Removes the permissions of others to read it.
 fn content(file: &File, paths: &Paths) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     /// A file that is written in place has the old document in it and the new one.
     const LARGEST: usize = 2 * MAX_BYTES + 2;
@@ -128,8 +128,8 @@ fn content(file: &File, paths: &Paths) -> Result<Zeroizing<Vec<u8>>, StoreError>
     Ok(bytes)
 }
 
-/// The record in the bytes of the file; `None` if there is nothing: somebody made it to be mounted, or a
-/// program began to write it. There is nothing in it to lose.
+/// The record in the bytes of the file; `None` if the file is empty: it was created to be mounted, or a
+/// program was about to write it. An empty file has nothing to lose.
 fn record(bytes: &[u8]) -> Result<Option<Record>, StoreError> {
     let document = journal::document(bytes);
     if document.trim_ascii().is_empty() {

@@ -18,7 +18,7 @@ pub(super) struct Keychain {
 }
 
 impl Keychain {
-    /// Connects anew for each call: a connection does not outlive the keychain's daemon.
+    /// Connects again for each call: a connection does not outlive the keychain's daemon.
     pub(super) fn open(service: &str) -> Result<Self, StoreError> {
         if service.is_empty() || service.contains('\0') {
             return Err(StoreError::config(

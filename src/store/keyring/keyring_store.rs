@@ -64,10 +64,10 @@ const LIMIT: Duration = Duration::from_secs(120);
 ///
 /// No error ends the login.
 ///
-/// # A person who is asked
+/// # A locked keychain
 ///
-/// Where the keychain is locked, the system may ask the person for a password. A session waits for that
-/// as long as a call of the store may take: 5 seconds, unless
+/// If the keychain is locked, the system may ask the person for a password. A session waits for that as
+/// long as a store call may take: 5 seconds, unless
 /// [`store_timeout`](crate::SessionBuilder::store_timeout) says more. The question stays, and a later
 /// call succeeds once it is answered. The store itself waits for two minutes.
 ///
@@ -158,7 +158,7 @@ impl TokenStore for KeyringStore {
                 }
                 _ => parts::write(keychain, name, record.json())?,
             }
-            // The keychain has no place for a version: `load` computes it from the document.
+            // The keychain cannot hold a version: `load` computes it from the document.
             Ok(SwapOutcome::Stored(Version::of(record.json().as_bytes())))
         };
         self.run(key, swap).await
