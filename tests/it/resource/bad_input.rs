@@ -305,7 +305,8 @@ async fn registered(edit: fn(&mut Map<String, Value>)) -> (World, Error, Counts)
 
 #[tokio::test]
 async fn c7591_3_2_1_a_registration_that_is_none_is_asked_for_once_a_minute() {
-    let cases: [(fn(&mut Map<String, Value>), &str); 6] = [
+    type Edit = fn(&mut Map<String, Value>);
+    let cases: [(Edit, &str); 6] = [
         (|members| drop(members.remove("client_id")), "client_id is missing"),
         (|members| drop(members.insert("client_id".into(), json!(7))), "client_id is missing"),
         (
