@@ -144,7 +144,7 @@ fn read(
     let secret = text("client_secret");
     if !printable(client_id) || !secret.is_none_or(printable) {
         return Err(unfit(
-            "its client_id or client_secret is too long, or has characters that none may have",
+            "its client_id or client_secret is too long, or has characters that are not allowed",
         ));
     }
     // "The client or developer can check the values in the response to determine if the registration is
@@ -169,7 +169,7 @@ fn read(
             let method = escape_and_truncate(method, 60);
             return Err(malformed(
                 response,
-                format!("its token_endpoint_auth_method {method:?} is none that was asked for"),
+                format!("its token_endpoint_auth_method {method:?} is not one that was asked for"),
             ));
         }
         (Some(ClientAuthentication::None), _) | (_, Some(_)) => {}

@@ -163,7 +163,9 @@ impl SigningKey {
     pub fn with_algorithm(self, algorithm: SigningAlgorithm) -> Result<Self, Error> {
         check(&self.0.public_key, algorithm)?;
         if matches!(self.0.source, Source::Elsewhere(_)) && algorithm != self.0.algorithm {
-            return Err(Error::config("the algorithm of a key that is elsewhere is its signer's"));
+            return Err(Error::config(
+                "a key with a Signer has the algorithm of its signer, which cannot be changed",
+            ));
         }
         Ok(self.with(|parts| parts.algorithm = algorithm))
     }
@@ -272,7 +274,7 @@ impl SigningKey {
         }
         if !self.0.public_key.verifies(self.0.algorithm, message, &signature) {
             return Err(Error::signing(
-                "what the signer returned does not belong to its public key",
+                "the signature of the signer does not match its public key",
             ));
         }
         Ok(signature)
@@ -287,7 +289,7 @@ fn check(public_key: &PublicKey, algorithm: SigningAlgorithm) -> Result<(), Erro
     if public_key.fits(algorithm) {
         return Ok(());
     }
-    Err(Error::config(format!("the key is of another kind than {algorithm} needs")))
+    Err(Error::config(format!("the key's kind does not fit {algorithm}")))
 }
 
 impl fmt::Debug for SigningKey {

@@ -356,10 +356,14 @@ impl Api {
                 break;
             }
             let limit = exchange.deadline.left_to_wait();
-            let Some((session, snapshot)) = resource.authorize(&asked, &sent, limit).await? else {
+            let Some(((session, snapshot), is_for_this)) =
+                resource.authorize(&asked, &sent, limit).await?
+            else {
                 break;
             };
-            asked_before = Some(asked);
+            if is_for_this {
+                asked_before = Some(asked);
+            }
             exchange.snapshot = snapshot;
             response = exchange.replay(response).await?;
             if exchange.is_token_rejected(&response)

@@ -57,7 +57,7 @@ impl<C> Settings<C> {
             (None, None, Some(Server { scheme, authority })) => (scheme, authority),
             (None, None, None) => {
                 return Err(Error::config(
-                    "the request's URI is a path alone, so nobody can tell who would get the token; tell the layer with connected_to which server the service sends to",
+                    "the request's URI is only a path, so it is unknown which server would get the token; name that server with OAuthLayer::connected_to",
                 ));
             }
             // That of a CONNECT request.

@@ -170,16 +170,19 @@ async fn c7591_3_2_1_answers_that_are_no_registration_of_this_client() {
         (with(json!({})), "client_id is missing"),
         (with(json!({ "client_id": "" })), "client_id is missing"),
         (with(json!({ "client_id": 7 })), "client_id is missing"),
-        (with(json!({ "client_id": "a\nb" })), "has characters that none may have"),
+        (with(json!({ "client_id": "a\nb" })), "has characters that are not allowed"),
         (with(json!({ "client_id": "a".repeat(5000) })), "is too long"),
-        (with(json!({ "client_id": "a", "client_secret": "\u{0}" })), "characters that none may"),
+        (
+            with(json!({ "client_id": "a", "client_secret": "\u{0}" })),
+            "characters that are not allowed",
+        ),
         (
             with(json!({ "client_id": "a", "redirect_uris": ["https://other.example/cb"] })),
             "it is for other redirect URIs than were asked for",
         ),
         (
             with(json!({ "client_id": "a", "token_endpoint_auth_method": "private_key_jwt" })),
-            "its token_endpoint_auth_method \"private_key_jwt\" is none that was asked for",
+            "its token_endpoint_auth_method \"private_key_jwt\" is not one that was asked for",
         ),
         (
             with(json!({ "client_id": "a", "token_endpoint_auth_method": "client_secret_basic" })),
