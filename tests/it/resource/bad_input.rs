@@ -295,8 +295,10 @@ async fn more_scopes_than_anybody_reads_are_not_asked_for() {
     assert_eq!(world.provider.counts().authorizations, 1);
 }
 
+type Edit = fn(&mut Map<String, Value>);
+
 /// Five requests with a registration that is answered so.
-async fn registered(edit: fn(&mut Map<String, Value>)) -> (World, Error, Counts) {
+async fn registered(edit: Edit) -> (World, Error, Counts) {
     let world = world(|p| p.registration_response(edit)).await;
     let session = session(&world, login(&world));
     let (error, counts) = five(&world, &session).await;
@@ -305,7 +307,7 @@ async fn registered(edit: fn(&mut Map<String, Value>)) -> (World, Error, Counts)
 
 #[tokio::test]
 async fn c7591_3_2_1_a_registration_that_is_none_is_asked_for_once_a_minute() {
-    let cases: [(fn(&mut Map<String, Value>), &str); 6] = [
+    let cases: [(Edit, &str); 6] = [
         (|members| drop(members.remove("client_id")), "client_id is missing"),
         (|members| drop(members.insert("client_id".into(), json!(7))), "client_id is missing"),
         (
