@@ -389,6 +389,36 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_origin_has_no_path_that_leads_out_of_it() {
+        let origins = Origins::new(["https://api.example"]).unwrap();
+        assert!(origins.allow(&url("https://api.example/a/..%2f..%2fb")));
+    }
+
+    #[test]
+    fn origins_show_what_they_are() {
+        let origins =
+            Origins::new(["https://a.example", "https://b.example/x", "https://*.c.example"]);
+        assert_eq!(
+            format!("{:?}", origins.unwrap()),
+            r#"Origins { listed: ["https://a.example/"], narrowed: ["https://b.example/x"], wildcards: [Wildcard { scheme: "https", suffix: ".c.example", port: Some(443) }], matching: false, plain_http: false }"#
+        );
+    }
+
+    #[test]
+    fn a_url_of_one_request_may_carry_a_token_over_tls_without_user_info() {
+        assert!(may_carry_token(&url("https://api.example/a")));
+        assert!(may_carry_token(&url("http://127.0.0.1/a")));
+        for no in [
+            "http://api.example/",
+            "https://user@api.example/",
+            "https://:password@api.example/",
+            "https://user:password@api.example/",
+        ] {
+            assert!(!may_carry_token(&url(no)), "{no}");
+        }
+    }
+
+    #[test]
     fn any_origin_still_means_tls() {
         let any = Origins::any_origin();
         assert!(any.allow(&url("https://anywhere.example/")));

@@ -6,6 +6,8 @@
 //! has another host than the URI: the service below goes by the URI.
 
 use std::borrow::Borrow;
+#[cfg(feature = "keys")]
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
@@ -178,11 +180,11 @@ where
     }
 
     #[cfg(feature = "keys")]
-    fn target(&self, request: &http::Request<B>) -> Option<Url> {
+    fn target<'r>(&self, request: &'r http::Request<B>) -> Option<Cow<'r, Url>> {
         let (uri, server) = (request.uri(), self.settings.server.as_ref());
         let scheme = uri.scheme().or(server.map(|server| &server.scheme))?;
         let authority = uri.authority().or(server.map(|server| &server.authority))?;
-        format!("{scheme}://{authority}{}", uri.path()).parse().ok()
+        format!("{scheme}://{authority}{}", uri.path()).parse().ok().map(Cow::Owned)
     }
 
     #[inline(always)]

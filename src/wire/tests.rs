@@ -611,6 +611,48 @@ fn a_description_is_found_where_providers_put_it() {
     ] {
         assert_eq!(read(400, body).unwrap_err().error_description(), Some(description), "{body}");
     }
+    let error = read(400, r#"{"error":{"error":{"error":{"message":"too deep"}}}}"#).unwrap_err();
+    assert_eq!(error.error_description(), None);
+}
+
+#[test]
+fn codes_are_found_two_levels_deep() {
+    let code = |body: &str| read(400, body).unwrap_err().error_code().map(str::to_owned);
+    assert_eq!(code(r#"{"error":{"error":{"code":"x_y"}}}"#).as_deref(), Some("x_y"));
+    assert_eq!(code(r#"{"error":{"error":{"error":{"code":"x_y"}}}}"#), None);
+}
+
+#[test]
+fn a_code_has_at_most_120_characters() {
+    // Of four words, as a run of 37 characters may be a secret.
+    let code = |length: usize| {
+        let words =
+            format!("{}{}", format!("{} ", "x".repeat(29)).repeat(3), "x".repeat(length - 90));
+        let body = format!(r#"{{"error":"{words}"}}"#);
+        read(400, body).unwrap_err().error_code().map(str::len)
+    };
+    // Cut off to 60 characters and an ellipsis of three bytes.
+    assert_eq!(code(120), Some(63));
+    assert_eq!(code(121), None);
+}
+
+#[test]
+fn a_closure_that_panics_loses_no_refresh_token_that_was_issued() {
+    let body = br#"{"access_token":"at","refresh_token":"new"}"#;
+    for (status, kept) in [(200, Some("new")), (400, None), (503, None)] {
+        let error = panicked(&response(status, body), "the closure");
+        let (_, refresh_token) = error.split_refresh_token(Some("old"));
+        assert_eq!(refresh_token.as_ref().map(|text| text.expose_secret()), kept, "{status}");
+    }
+}
+
+#[test]
+fn rules_show_whether_there_is_a_closure() {
+    let rules = ResponseRules { ends_login: vec!["gone".to_owned()], ..ResponseRules::default() };
+    assert_eq!(
+        format!("{rules:?}"),
+        r#"ResponseRules { bearer_types: [], ends_login: ["gone"], map_response: false }"#
+    );
 }
 
 #[test]
