@@ -92,9 +92,10 @@ macro_rules! reqwest_methods {
             self.extensions_mut()
         }
 
+        /// A response that was not made by reqwest may have none; then it has this one.
         #[inline]
         fn url(&self) -> Option<&Url> {
-            Some(self.url())
+            Some(self.url()).filter(|url| url.host_str() != Some("no.url.provided.local"))
         }
     };
 }
