@@ -1,5 +1,7 @@
 //! `reqwest::blocking`'s requests and responses, and its client, as a [`Stack`].
 
+#[cfg(feature = "keys")]
+use std::borrow::Cow;
 use std::future::{Future, ready};
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -33,8 +35,8 @@ impl Stack for BlockingClient<'_> {
     }
 
     #[cfg(feature = "keys")]
-    fn target(&self, request: &Request) -> Option<Url> {
-        Some(request.url().clone())
+    fn target<'r>(&self, request: &'r Request) -> Option<Cow<'r, Url>> {
+        Some(Cow::Borrowed(request.url()))
     }
 
     fn try_clone(&self, request: &Request) -> Option<Request> {

@@ -1,5 +1,7 @@
 //! reqwest's requests and responses, and what sends them, as a [`Stack`].
 
+#[cfg(feature = "keys")]
+use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -31,8 +33,8 @@ impl<S: SendRequest> Stack for S {
     }
 
     #[cfg(feature = "keys")]
-    fn target(&self, request: &Request) -> Option<Url> {
-        Some(request.url().clone())
+    fn target<'r>(&self, request: &'r Request) -> Option<Cow<'r, Url>> {
+        Some(Cow::Borrowed(request.url()))
     }
 
     #[inline]

@@ -96,7 +96,7 @@ impl Keeper {
         let document: Result<Document<T>, _> = serde_json::from_str(record.json());
         match document {
             Ok(document) => Ok(Some((document.kept, record))),
-            Err(_) => Err(StoreError::corrupt("it is no record of a client").into()),
+            Err(_) => Err(StoreError::corrupt("it is not the record of a client").into()),
         }
     }
 
@@ -120,7 +120,8 @@ impl Keeper {
                 SwapOutcome::Conflict(found) => expected = found.map(|found| found.version()),
             }
         }
-        Err(StoreError::unavailable("others change the record all the time").into())
+        Err(StoreError::unavailable("other processes changed the record during each attempt")
+            .into())
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, HashMap<TokenKey, Record>> {

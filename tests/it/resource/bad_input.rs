@@ -102,10 +102,10 @@ async fn servers_that_cannot_be_asked_are_not_asked() {
         (0..1000).map(|number| format!("https://as{number}.example")).collect();
     for (servers, why) in [
         (json!(of_a_thousand), "it names 1000 authorization servers, more than 20"),
-        (json!("https://issuer.example"), "its authorization_servers are no list"),
-        (json!({ "0": "https://issuer.example" }), "its authorization_servers are no list"),
-        (json!([7]), "one of its authorization servers is no text"),
-        (json!([null]), "one of its authorization servers is no text"),
+        (json!("https://issuer.example"), "its authorization_servers is not a list"),
+        (json!({ "0": "https://issuer.example" }), "its authorization_servers is not a list"),
+        (json!([7]), "one of its authorization servers is not a string"),
+        (json!([null]), "one of its authorization servers is not a string"),
         (json!([""]), "is not an absolute URL"),
         (json!(["issuer.example"]), "is not an absolute URL"),
         (json!(["http://issuer.example"]), "it is plain http"),
@@ -295,10 +295,8 @@ async fn more_scopes_than_anybody_reads_are_not_asked_for() {
     assert_eq!(world.provider.counts().authorizations, 1);
 }
 
-type Edit = fn(&mut Map<String, Value>);
-
 /// Five requests with a registration that is answered so.
-async fn registered(edit: Edit) -> (World, Error, Counts) {
+async fn registered(edit: fn(&mut Map<String, Value>)) -> (World, Error, Counts) {
     let world = world(|p| p.registration_response(edit)).await;
     let session = session(&world, login(&world));
     let (error, counts) = five(&world, &session).await;
@@ -307,12 +305,13 @@ async fn registered(edit: Edit) -> (World, Error, Counts) {
 
 #[tokio::test]
 async fn c7591_3_2_1_a_registration_that_is_none_is_asked_for_once_a_minute() {
+    type Edit = fn(&mut Map<String, Value>);
     let cases: [(Edit, &str); 6] = [
         (|members| drop(members.remove("client_id")), "client_id is missing"),
         (|members| drop(members.insert("client_id".into(), json!(7))), "client_id is missing"),
         (
             |members| drop(members.insert("client_id".into(), json!("a\r\nb"))),
-            "characters that none may have",
+            "has characters that are not allowed",
         ),
         (
             |members| drop(members.insert("redirect_uris".into(), json!(["https://evil.example"]))),
