@@ -508,7 +508,7 @@ async fn a_signer_that_does_not_sign_sends_nothing_and_the_login_stays() {
     let fails = SigningKey::from_signer(Fails(key, 0.into())).unwrap();
     let session = Session::builder(client(&world).dpop_key(fails)).token(token.clone()).build();
     let http = plain_http();
-    for why in ["the signer failed", "the signer panicked", "does not belong to its public key"] {
+    for why in ["the signer failed", "the signer panicked", "does not match its public key"] {
         let error = session.execute(&http, get(world.provider.api_url())).await.unwrap_err();
         let RequestError::Token(error) = error else { panic!("{error:?}") };
         assert!(error.is_signing() && error.is_transient(), "{error}");
