@@ -43,7 +43,7 @@ impl Stack for BlockingClient<'_> {
         request.try_clone()
     }
 
-    fn send<'a>(
+    fn send_prepared<'a>(
         &'a mut self,
         request: Request,
         _: &'a mut Extensions,

@@ -43,7 +43,7 @@ impl<S: SendRequest> Stack for S {
     }
 
     #[inline]
-    fn send<'a>(
+    fn send_prepared<'a>(
         &'a mut self,
         request: Request,
         extensions: &'a mut Extensions,
