@@ -12,7 +12,7 @@ use reqwest_oauth2::{
 
 use crate::support::{World, pass};
 
-/// A closure that does this until it is mended.
+/// A closure that does this until it is fixed.
 fn broken_until(
     mended: &Arc<AtomicBool>,
     trouble: Trouble,

@@ -323,7 +323,7 @@ async fn a_redirect_within_the_origin_gets_a_proof_for_where_it_leads() {
     let to = world.provider.api_url() + "/there";
     request.headers_mut().insert("x-redirect-to", to.parse().unwrap());
     let response = session.execute(&http, request).await.unwrap();
-    // The provider's API redirects whoever asks it to, so the header has to go where it leads.
+    // The provider's API redirects a caller that asks for it, so the header has to go where it leads.
     assert_eq!(response.url().path(), "/api/there");
     let last = proofs(&world).pop().unwrap();
     assert_eq!(last.claim("htu"), Some(&*to));

@@ -390,7 +390,7 @@ async fn mcp_step_a_a_403_that_asks_for_nothing_new_is_returned() {
         (r#"Bearer error=insufficient_scope, scope="""#, 0),
         (r#"Bearer error=insufficient_scope, scope="  ""#, 0),
         (&many, 0),
-        // It does not say what it wants: a login anew may bring it, once.
+        // It does not say what it wants: a new login may bring it, once.
         ("Bearer error=insufficient_scope", 1),
         (r#"Bearer error=insufficient_scope, scope="b", scope="c""#, 1),
     ] {
