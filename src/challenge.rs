@@ -154,9 +154,7 @@ pub(crate) fn may_new_token_help(headers: &HeaderMap) -> bool {
 /// Whether the server says that it did not accept the proof of the token's key.
 #[cfg(feature = "keys")]
 pub(crate) fn rejects_proof(headers: &HeaderMap) -> bool {
-    let fields = headers.get_all(WWW_AUTHENTICATE).iter().map(|field| field.as_bytes());
-    let mut codes = fields.filter(|field| field.len() <= LONGEST_FIELD).flat_map(error_codes);
-    codes.any(|code| {
+    fields(headers).flat_map(error_codes).any(|code| {
         code.eq_ignore_ascii_case(b"use_dpop_nonce")
             || code.eq_ignore_ascii_case(b"invalid_dpop_proof")
     })
@@ -526,6 +524,13 @@ mod tests {
         // A comma left out.
         let both = first(r#"Bearer realm="a" error="b""#);
         assert_eq!((both.param("realm"), both.param("ERROR")), (Some("a"), Some("b")));
+        // A field that begins without a scheme adds nothing to the field before.
+        let two = Challenge::all(&headers(&["Basic", "error=invalid_token, Bearer"]));
+        assert_eq!(two.iter().map(Challenge::scheme).collect::<Vec<_>>(), ["Basic", "Bearer"]);
+        assert_eq!(two[0].error(), None);
+        // Text between a closing quote and the next comma.
+        let after_quote = first(r#"Bearer realm="a"=b, scope=c"#);
+        assert_eq!(after_quote.params.len(), 2, "{after_quote:?}");
         for nothing in ["", ",", "=", "\"\\", "\u{e9}", "error=insufficient_scope", "'"] {
             let challenges = Challenge::all(&headers(&[nothing]));
             assert!(

@@ -22,7 +22,7 @@ use crate::token::Token;
 ///
 /// # Errors
 ///
-/// [`Error::is_config`] if the token is no bearer token, or cannot stand in a header.
+/// [`Error::is_config`] if the token is not a bearer token, or has characters that are not allowed in a header.
 impl<EF, TT> TryFrom<&StandardTokenResponse<EF, TT>> for Token
 where
     EF: ExtraTokenFields,

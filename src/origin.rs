@@ -249,7 +249,7 @@ fn parse(text: &str, plain_http: bool) -> Result<Url, Error> {
         return Err(fault("it has a query or a fragment"));
     }
     if may_lead_out(url.path()) {
-        return Err(fault("its path may lead out of itself"));
+        return Err(fault("its path may resolve to another one"));
     }
     Ok(url)
 }
@@ -261,7 +261,7 @@ fn wildcard(url: &Url) -> Result<Option<Wildcard>, Error> {
         return Ok(None);
     }
     if url.path() != "/" {
-        return Err(fault(url.as_str(), "it has a path, and a * stands for whole origins"));
+        return Err(fault(url.as_str(), "it has a * and a path; a wildcard has no path"));
     }
     let suffix = host.strip_prefix('*').filter(|rest| rest.starts_with('.') && !rest.contains('*'));
     let labels = |suffix: &&str| suffix.split('.').filter(|label| !label.is_empty()).count() >= 2;
@@ -273,7 +273,7 @@ fn wildcard(url: &Url) -> Result<Option<Wildcard>, Error> {
         })),
         None => Err(fault(
             url.as_str(),
-            "a * stands for the subdomains of a domain of two labels or more, as in https://*.example.com, and for nothing else (Origins::any_origin, Origins::matching)",
+            "a * may only be the first label of a host, before a domain of two labels or more, as in https://*.example.com (Origins::any_origin, Origins::matching)",
         )),
     }
 }
@@ -389,6 +389,36 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_origin_has_no_path_that_leads_out_of_it() {
+        let origins = Origins::new(["https://api.example"]).unwrap();
+        assert!(origins.allow(&url("https://api.example/a/..%2f..%2fb")));
+    }
+
+    #[test]
+    fn origins_show_what_they_are() {
+        let origins =
+            Origins::new(["https://a.example", "https://b.example/x", "https://*.c.example"]);
+        assert_eq!(
+            format!("{:?}", origins.unwrap()),
+            r#"Origins { listed: ["https://a.example/"], narrowed: ["https://b.example/x"], wildcards: [Wildcard { scheme: "https", suffix: ".c.example", port: Some(443) }], matching: false, plain_http: false }"#
+        );
+    }
+
+    #[test]
+    fn a_url_of_one_request_may_carry_a_token_over_tls_without_user_info() {
+        assert!(may_carry_token(&url("https://api.example/a")));
+        assert!(may_carry_token(&url("http://127.0.0.1/a")));
+        for no in [
+            "http://api.example/",
+            "https://user@api.example/",
+            "https://:password@api.example/",
+            "https://user:password@api.example/",
+        ] {
+            assert!(!may_carry_token(&url(no)), "{no}");
+        }
+    }
+
+    #[test]
     fn any_origin_still_means_tls() {
         let any = Origins::any_origin();
         assert!(any.allow(&url("https://anywhere.example/")));
@@ -404,7 +434,7 @@ mod tests {
             ("", "relative URL without a base"),
             ("https://api.example/?a", "a query"),
             ("https://api.example/v1?a", "a query"),
-            ("https://api.example/v1/..%2f", "its path may lead out of itself"),
+            ("https://api.example/v1/..%2f", "its path may resolve to another one"),
             ("https://api.example/#a", "a fragment"),
             ("https://user:hunter2@api.example", "user info"),
             ("http://api.example", "plain http"),
@@ -542,7 +572,10 @@ mod tests {
         ] {
             let error = Origins::new([text]).unwrap_err();
             assert!(error.is_config(), "{text}");
-            assert!(error.to_string().contains("a * stands for"), "{text}: {error}");
+            assert!(
+                error.to_string().contains("a * may only be the first label"),
+                "{text}: {error}"
+            );
         }
         for (text, why) in [
             ("http://*.example.com", "plain http"),

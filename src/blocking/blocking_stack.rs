@@ -1,5 +1,7 @@
 //! `reqwest::blocking`'s requests and responses, and its client, as a [`Stack`].
 
+#[cfg(feature = "keys")]
+use std::borrow::Cow;
 use std::future::{Future, ready};
 use std::num::NonZeroU64;
 use std::time::Duration;

@@ -106,7 +106,7 @@ pub(crate) fn check_parameter(
     }
     match name {
         "scope" if !is_scope(value) => Err(Error::config(
-            "the scope has a character that no scope may have; give names of printable ASCII without \" and \\, separated by spaces",
+            "the scope has a character that is not allowed in a scope; give names of printable ASCII without \" and \\, separated by spaces",
         )),
         "resource" if !is_resource(value) => {
             Err(Error::config("a resource is not an absolute URI without fragment"))

@@ -137,10 +137,10 @@ impl OAuthClient {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] if it has characters that cannot stand in a header.
+    /// [`Error::is_config`] if it has characters that are not allowed in a header.
     pub fn user_agent(self, user_agent: impl AsRef<str>) -> Result<Self, Error> {
         let header = HeaderValue::from_str(user_agent.as_ref()).map_err(|_| {
-            Error::config("the user agent has characters that cannot stand in a header")
+            Error::config("the user agent has characters that are not allowed in a header")
         })?;
         Ok(self.with(|settings| settings.user_agent = Some(header)))
     }

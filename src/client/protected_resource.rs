@@ -79,7 +79,8 @@ impl ProtectedResource {
     ///
     /// Dropping the future drops the request; nothing is left to clean up.
     pub async fn discover(url: &Url, challenge: Option<&Challenge>) -> Result<Option<Self>, Error> {
-        Self::found(url, challenge, None).await
+        let named = challenge.and_then(Challenge::resource_metadata);
+        Self::found(url, named, None).await
     }
 
     /// As [`discover`](Self::discover), with an HTTP client of the application's; see
@@ -93,12 +94,14 @@ impl ProtectedResource {
         challenge: Option<&Challenge>,
         http: impl Into<HttpClient>,
     ) -> Result<Option<Self>, Error> {
-        Self::found(url, challenge, Some(http.into())).await
+        let named = challenge.and_then(Challenge::resource_metadata);
+        Self::found(url, named, Some(http.into())).await
     }
 
+    /// `named`: where the resource says that its metadata is.
     pub(crate) async fn found(
         url: &Url,
-        challenge: Option<&Challenge>,
+        named: Option<&str>,
         http: Option<HttpClient>,
     ) -> Result<Option<Self>, Error> {
         if !may_carry_token(url) {
@@ -107,7 +110,6 @@ impl ProtectedResource {
             ));
         }
         let guard = Guard::new(url);
-        let named = challenge.and_then(Challenge::resource_metadata);
         let named = named.map(|text| named_location(text, &guard)).transpose()?;
         let using = match &http {
             Some(http) => http.clone(),
@@ -231,14 +233,14 @@ fn issuers(members: &Map<String, Value>, guard: &Guard) -> Result<Vec<String>, S
     let named = match members.get("authorization_servers") {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(named)) => named,
-        Some(_) => return Err("its authorization_servers are no list".to_owned()),
+        Some(_) => return Err("its authorization_servers is not a list".to_owned()),
     };
     if named.len() > MOST_ISSUERS {
         let count = named.len();
         return Err(format!("it names {count} authorization servers, more than {MOST_ISSUERS}"));
     }
     let issuer = |named: &Value| {
-        let text = named.as_str().ok_or("one of its authorization servers is no text")?;
+        let text = named.as_str().ok_or("one of its authorization servers is not a string")?;
         let shown = || escape_and_truncate(text, 120);
         let url = parse_issuer(text).map_err(|error| format!("{:?}: {error}", shown()))?;
         guard.check(&url).map_err(|why| format!("its issuer {:?}: {why}", shown()))?;
@@ -328,8 +330,8 @@ mod tests {
         assert_eq!(read_issuers(Value::Null).unwrap(), [""; 0]);
         assert_eq!(read_issuers(serde_json::json!(vec![one; MOST_ISSUERS])).unwrap().len(), 20);
         for (servers, why) in [
-            (serde_json::json!(one), "its authorization_servers are no list"),
-            (serde_json::json!([7]), "one of its authorization servers is no text"),
+            (serde_json::json!(one), "its authorization_servers is not a list"),
+            (serde_json::json!([7]), "one of its authorization servers is not a string"),
             (serde_json::json!(vec![one; 1000]), "it names 1000 authorization servers"),
             (serde_json::json!(["http://issuer.example"]), "it is plain http"),
             (serde_json::json!([one, "issuer.example"]), "not an absolute URL"),

@@ -90,7 +90,7 @@ impl ProviderRequest {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] if it has characters that cannot stand in a header, and for the headers that
+    /// [`Error::is_config`] if it has characters that are not allowed in a header, and for the headers that
     /// describe the body.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Result<Self, Error> {
         let (name, value) = header(name.as_ref(), value.as_ref())?;
@@ -212,7 +212,9 @@ fn json(text: &str) -> Zeroizing<String> {
 /// A header of the application's.
 pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
     let Ok(name) = HeaderName::try_from(name) else {
-        return Err(Error::config("the name of a header has characters that cannot stand in one"));
+        return Err(Error::config(
+            "the name of a header has characters that are not allowed in one",
+        ));
     };
     if [CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING].contains(&name) {
         return Err(Error::config(format!(
@@ -221,7 +223,7 @@ pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue
     }
     let value = Zeroizing::new(value.as_bytes().to_vec());
     let value = secret::sensitive(value).ok_or_else(|| {
-        Error::config(format!("the header {name} has characters that cannot stand in a header"))
+        Error::config(format!("the header {name} has characters that are not allowed in a header"))
     })?;
     Ok((name, value))
 }

@@ -64,7 +64,7 @@ impl OAuthClient {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] if name or value has characters that cannot stand in a header, and for
+    /// [`Error::is_config`] if name or value has characters that are not allowed in a header, and for
     /// the headers that describe the body.
     pub fn request_header(
         self,

@@ -68,13 +68,13 @@ impl ErrorResponse {
             (_, Some(407)) => "a proxy wants a login; check the settings of the proxy",
             (_, Some(511)) => "a captive portal wants a login to the network",
             (RetryClass::Foreign, Some(404 | 405 | 410)) => {
-                "check the endpoint's URL; if it is right, a proxy or firewall has answered in the provider's place"
+                "check the endpoint's URL; if it is right, a proxy or firewall has answered instead of the provider"
             }
             (RetryClass::Foreign, Some(400 | 403)) if is_empty => {
-                "a proxy or firewall may have answered in the provider's place; some providers answer so if the refresh token is dead"
+                "a proxy or firewall may have answered instead of the provider; some providers answer so if the refresh token is dead"
             }
             (RetryClass::Foreign, _) if self.code.is_none() && self.description.is_none() => {
-                "a proxy, a firewall or a captive portal may have answered in the provider's place, or the endpoint's URL is wrong"
+                "a proxy, a firewall or a captive portal may have answered instead of the provider, or the endpoint's URL is wrong"
             }
             (RetryClass::Transient, _) if is_page => {
                 "the provider is down, or a proxy in front of it"

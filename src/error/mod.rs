@@ -141,7 +141,7 @@ impl Error {
     }
 
     /// What the application passed in is wrong: a URL, an origin, an issuer without metadata, a token
-    /// with characters that cannot stand in a header.
+    /// with characters that are not allowed in a header.
     pub fn is_config(&self) -> bool {
         matches!(*self.0, Kind::Config(_) | Kind::Discovery { transient: false, .. })
     }

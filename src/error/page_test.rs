@@ -49,7 +49,7 @@ fn samples() -> Vec<Error> {
         Kind::Timeout { endpoint, limit: Duration::from_secs(30) },
         Kind::Closure { name: SHAPER, source: source() },
         Kind::ClosureTimeout { name: SHAPER, limit: Duration::from_secs(30) },
-        Kind::Callback("its state is another".into()),
+        Kind::Callback("the state does not match".into()),
         Kind::Reauthorization { why: "signed out", lost: false, cause: None },
         Kind::StepUp(step_up()),
         Kind::Expired,

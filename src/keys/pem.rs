@@ -23,14 +23,14 @@ pub(super) enum Der {
 /// The one private key in the text.
 pub(super) fn read(pem: &[u8]) -> Result<Der, Error> {
     let Some(text) = std::str::from_utf8(pem).ok().filter(|text| text.len() <= LONGEST) else {
-        return Err(Error::config("the key is no PEM: no text, or too long"));
+        return Err(Error::config("the key is not PEM: it is not text, or too long"));
     };
     let mut blocks = blocks(text)?;
     // `openssl ecparam -genkey` writes the name of the curve before the key.
     blocks.retain(|(label, _)| *label != "EC PARAMETERS");
     let (label, body) = match &*blocks {
         [block] => *block,
-        [] => return Err(Error::config("the key is no PEM: it has no -----BEGIN line")),
+        [] => return Err(Error::config("the key is not PEM: it has no -----BEGIN line")),
         _ => {
             return Err(Error::config(format!(
                 "the PEM has {} blocks; pass the one with the private key",
@@ -50,7 +50,7 @@ pub(super) fn read(pem: &[u8]) -> Result<Der, Error> {
         "EC PRIVATE KEY" => Der::Ec,
         other => {
             return Err(Error::config(format!(
-                "the PEM holds no private key that can be used, but: {}",
+                "the PEM has no usable private key, only: {}",
                 escape_and_truncate(other, 40)
             )));
         }
@@ -59,7 +59,7 @@ pub(super) fn read(pem: &[u8]) -> Result<Der, Error> {
         Zeroizing::new(body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect());
     let der = BASE64_STANDARD.decode(&*base64);
     let der =
-        der.map_err(|_| Error::config("what is between the lines of the PEM is no base64"))?;
+        der.map_err(|_| Error::config("the text between the lines of the PEM is not base64"))?;
     Ok(form(Zeroizing::new(der)))
 }
 

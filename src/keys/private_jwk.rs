@@ -43,7 +43,7 @@ impl PrivateJwk {
         // serde's own message may repeat what it read.
         let jwk: Self = serde_json::from_slice(json).map_err(|error| {
             Error::config(format!(
-                "the key is no JWK: no JSON object with \"kty\", or a member is of the wrong type or there twice (line {}, column {})",
+                "the key is not a JWK: not a JSON object with \"kty\", or a member is of the wrong type or there twice (line {}, column {})",
                 error.line(),
                 error.column()
             ))
@@ -115,5 +115,5 @@ fn private(name: &str, text: Option<&SecretString>) -> Result<Zeroizing<Vec<u8>>
 }
 
 fn missing(name: &str) -> Error {
-    Error::config(format!("the JWK's member \"{name}\" is missing, or is no base64url"))
+    Error::config(format!("the JWK's member \"{name}\" is missing, or is not base64url"))
 }

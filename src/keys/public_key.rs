@@ -34,7 +34,7 @@ impl PublicKey {
         }
         Self::read(jwk).ok_or_else(|| {
             Error::config(
-                "the public JWK cannot be used: it is neither EC with P-256, OKP with Ed25519 nor RSA of 2048 to 8192 bits, or a member is missing or no base64url",
+                "the public JWK cannot be used: it is neither EC with P-256, OKP with Ed25519 nor RSA of 2048 to 8192 bits, or a member is missing or not base64url",
             )
         })
     }

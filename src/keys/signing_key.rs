@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::key_pair::KeyPair;
 use super::private_jwk::PrivateJwk;
 use super::public_key::PublicKey;
-use super::signature::es256_from_der;
+use super::signature::{Signature, es256_from_der};
 use super::{Signer, SigningAlgorithm};
 use crate::error::{BoxError, Error, Kind};
 
@@ -163,7 +163,9 @@ impl SigningKey {
     pub fn with_algorithm(self, algorithm: SigningAlgorithm) -> Result<Self, Error> {
         check(&self.0.public_key, algorithm)?;
         if matches!(self.0.source, Source::Elsewhere(_)) && algorithm != self.0.algorithm {
-            return Err(Error::config("the algorithm of a key that is elsewhere is its signer's"));
+            return Err(Error::config(
+                "a key with a Signer has the algorithm of its signer, which cannot be changed",
+            ));
         }
         Ok(self.with(|parts| parts.algorithm = algorithm))
     }
@@ -232,14 +234,27 @@ impl SigningKey {
         }
     }
 
-    /// Signs the message. Here that takes no wait.
-    pub(super) async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+    /// Signs the message.
+    pub(super) async fn sign(&self, message: &[u8]) -> Result<Signature, Error> {
         match &self.0.source {
             Source::Here(pair) => {
                 let signed = pair.sign(self.0.algorithm, message);
                 signed.map_err(|_| Error::signing("the library could not sign"))
             }
-            Source::Elsewhere(signer) => self.ask(&**signer, message).await,
+            Source::Elsewhere(signer) => self.ask(&**signer, message).await.map(Signature::Long),
+        }
+    }
+
+    /// Whether it signs without a wait.
+    pub(crate) fn is_here(&self) -> bool {
+        self.pair().is_some()
+    }
+
+    /// The private key, where it is here.
+    pub(super) fn pair(&self) -> Option<&KeyPair> {
+        match &self.0.source {
+            Source::Here(pair) => Some(pair),
+            Source::Elsewhere(_) => None,
         }
     }
 
@@ -259,7 +274,7 @@ impl SigningKey {
         }
         if !self.0.public_key.verifies(self.0.algorithm, message, &signature) {
             return Err(Error::signing(
-                "what the signer returned does not belong to its public key",
+                "the signature of the signer does not match its public key",
             ));
         }
         Ok(signature)
@@ -274,7 +289,7 @@ fn check(public_key: &PublicKey, algorithm: SigningAlgorithm) -> Result<(), Erro
     if public_key.fits(algorithm) {
         return Ok(());
     }
-    Err(Error::config(format!("the key is of another kind than {algorithm} needs")))
+    Err(Error::config(format!("the key's kind does not fit {algorithm}")))
 }
 
 impl fmt::Debug for SigningKey {

@@ -104,7 +104,7 @@ impl Choices {
     ) -> Result<LoginState, Error> {
         if self.client.requires_pushed_requests() {
             return Err(Error::config(
-                "by its metadata the provider takes pushed authorization requests alone; call AuthorizationRequest::push in place of begin",
+                "the provider's metadata requires pushed authorization requests; call AuthorizationRequest::push instead of begin",
             ));
         }
         self.check_names(more)?;

@@ -64,7 +64,7 @@ fn read(response: &HttpResponse<'_>) -> Result<String, Error> {
         Some(Value::String(uri)) if is_uri(uri) => Ok(uri.clone()),
         Some(_) => Err(malformed(
             response,
-            "its request_uri is empty, too long, no text, or has characters that no URI has"
+            "its request_uri is empty, too long, not a string, or has characters that are not allowed in a URI"
                 .to_owned(),
         )),
         None => Err(malformed(response, "request_uri is missing".to_owned())),

@@ -199,8 +199,9 @@ impl Api {
     ///
     /// [`Error::is_config`] if it is no name of a header.
     pub fn header(mut self, name: impl AsRef<str>) -> Result<Self, Error> {
-        let name = HeaderName::from_bytes(name.as_ref().as_bytes())
-            .map_err(|_| Error::config("the name of the token's header is no name of a header"))?;
+        let name = HeaderName::from_bytes(name.as_ref().as_bytes()).map_err(|_| {
+            Error::config("the name for the token's header is not a valid header name")
+        })?;
         self.placement = self.placement.in_header(name);
         Ok(self)
     }
@@ -210,12 +211,12 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] if it is empty or has characters that cannot stand in a header.
+    /// [`Error::is_config`] if it is empty or has characters that are not allowed in a header.
     pub fn scheme(mut self, scheme: impl AsRef<str>) -> Result<Self, Error> {
         let scheme = scheme.as_ref();
         if scheme.is_empty() || HeaderValue::from_str(scheme).is_err() || !scheme.is_ascii() {
             return Err(Error::config(
-                "the token's scheme is empty or has characters that cannot stand in a header",
+                "the token's scheme is empty or has characters that are not allowed in a header",
             ));
         }
         self.placement = self.placement.with_scheme(scheme);

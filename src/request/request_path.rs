@@ -7,6 +7,8 @@
 //! reference count), clone the header value (another), insert it. No lock, no allocation of our
 //! own, no formatting. Everything rarer is in futures that are boxed when they are needed.
 
+#[cfg(feature = "keys")]
+use std::borrow::Cow;
 use std::borrow::{Borrow, BorrowMut};
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use super::api::{Api, Source};
 use super::deadline::Deadline;
 use super::exchange::{Exchange, send_bare};
 #[cfg(feature = "keys")]
-use super::proofs::{Proved, prove};
+use super::proofs::{Proved, prove, prove_here};
 use super::request_error::RequestError;
 use super::request_options::{Handling, TokenUse, target, user};
 use super::sent::Sent;
@@ -98,8 +100,14 @@ impl Api {
             let proved = match ready.snapshot.bound() {
                 None => None,
                 Some(bound) => {
-                    let url = send.target(&request);
-                    match Box::pin(prove(bound, url, &mut request, deadline)).await {
+                    let proved = match prove_here(bound, &send, &mut request) {
+                        Some(proved) => proved,
+                        None => {
+                            let url = send.target(&request).map(Cow::into_owned);
+                            Box::pin(prove(bound, url, &mut request, deadline)).await
+                        }
+                    };
+                    match proved {
                         Ok(proved) => Some(proved),
                         Err(error) => return Err(into_error(RequestError::Token(error))),
                     }
@@ -348,10 +356,14 @@ impl Api {
                 break;
             }
             let limit = exchange.deadline.left_to_wait();
-            let Some((session, snapshot)) = resource.authorize(&asked, &sent, limit).await? else {
+            let Some(((session, snapshot), is_for_this)) =
+                resource.authorize(&asked, &sent, limit).await?
+            else {
                 break;
             };
-            asked_before = Some(asked);
+            if is_for_this {
+                asked_before = Some(asked);
+            }
             exchange.snapshot = snapshot;
             response = exchange.replay(response).await?;
             if exchange.is_token_rejected(&response)
@@ -366,7 +378,7 @@ impl Api {
 
 /// What the last proof was made of, where there was one.
 #[cfg(feature = "keys")]
-type LastProof = Option<Box<Proved>>;
+type LastProof = Option<Proved>;
 #[cfg(not(feature = "keys"))]
 type LastProof = ();
 

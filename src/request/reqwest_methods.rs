@@ -20,8 +20,8 @@ macro_rules! reqwest_methods {
         }
 
         #[cfg(feature = "keys")]
-        fn target(&self, request: &Request) -> Option<Url> {
-            Some(request.url().clone())
+        fn target<'r>(&self, request: &'r Request) -> Option<Cow<'r, Url>> {
+            Some(Cow::Borrowed(request.url()))
         }
 
         #[inline]

@@ -1,5 +1,7 @@
 //! reqwest's requests and responses, and what sends them, as a [`Stack`].
 
+#[cfg(feature = "keys")]
+use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::time::Duration;
 

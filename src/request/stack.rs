@@ -2,6 +2,8 @@
 //!
 //! reqwest's are in [`reqwest_stack`](super::reqwest_stack).
 
+#[cfg(feature = "keys")]
+use std::borrow::Cow;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::num::NonZeroU64;
@@ -39,7 +41,7 @@ pub(crate) trait Stack: Send + Sized {
 
     /// The URL of a request, for a proof; `None` where nobody knows scheme and host.
     #[cfg(feature = "keys")]
-    fn target(&self, request: &Self::Request) -> Option<Url>;
+    fn target<'r>(&self, request: &'r Self::Request) -> Option<Cow<'r, Url>>;
 
     /// The same request, if its body can be sent again.
     fn try_clone(&self, request: &Self::Request) -> Option<Self::Request>;

@@ -26,6 +26,9 @@ pub(super) struct KeptClient {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) registration: Option<Registration>,
     pub(super) resources: Vec<String>,
+    /// Where the resource has said that its metadata is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) resource_metadata: Option<String>,
     pub(super) provider: KeptProvider,
 }
 
@@ -93,7 +96,7 @@ impl Keeper {
         let document: Result<Document<T>, _> = serde_json::from_str(record.json());
         match document {
             Ok(document) => Ok(Some((document.kept, record))),
-            Err(_) => Err(StoreError::corrupt("it is no record of a client").into()),
+            Err(_) => Err(StoreError::corrupt("it is not the record of a client").into()),
         }
     }
 
@@ -117,7 +120,8 @@ impl Keeper {
                 SwapOutcome::Conflict(found) => expected = found.map(|found| found.version()),
             }
         }
-        Err(StoreError::unavailable("others change the record all the time").into())
+        Err(StoreError::unavailable("other processes changed the record during each attempt")
+            .into())
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, HashMap<TokenKey, Record>> {

@@ -106,8 +106,12 @@ impl SessionBuilder {
     /// Where a token comes from if there is no refresh token, or the provider no longer accepts it:
     /// [`ClientCredentials`](crate::ClientCredentials), or the application's own
     /// ([RFC 6749 §1.3](https://www.rfc-editor.org/rfc/rfc6749#section-1.3)).
-    pub fn grant(mut self, grant: impl Grant) -> Self {
-        self.config.grant = Some(Arc::new(grant));
+    pub fn grant(self, grant: impl Grant) -> Self {
+        self.shared_grant(Arc::new(grant))
+    }
+
+    pub(crate) fn shared_grant(mut self, grant: Arc<dyn Grant>) -> Self {
+        self.config.grant = Some(grant);
         self
     }
 

@@ -148,7 +148,7 @@ pub(super) fn decode(
     // Only the position: the text of the error may repeat what is stored.
     let mut members: Map<String, Value> = serde_json::from_str(stored.json()).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        StoreError::corrupt(format!("it is no token in JSON (line {line}, column {column})"))
+        StoreError::corrupt(format!("it is not a token in JSON (line {line}, column {column})"))
     })?;
     let bookkeeping = match members.remove(BOOKKEEPING) {
         Some(value) => {

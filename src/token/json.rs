@@ -344,7 +344,7 @@ mod tests {
             (json!(["s3cret"]), "a stored token is a JSON object"),
             (json!({}), "a stored token needs an access_token"),
             (json!({"access_token": null}), "a stored token needs an access_token"),
-            (json!({"access_token": "a\nb"}), "cannot stand in a header"),
+            (json!({"access_token": "a\nb"}), "not allowed in a header"),
             (json!({"access_token": ""}), "the access token is empty"),
             (json!({"access_token": 7, "refresh_token": "rt"}), "needs an access_token"),
         ] {

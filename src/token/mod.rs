@@ -150,7 +150,7 @@ impl Token {
     pub(crate) fn sendable(text: &str) -> Result<AccessToken, Error> {
         AccessToken::new(text).ok_or_else(|| {
             Error::config(
-                "the access token is empty or has characters that cannot stand in a header; pass it exactly as the provider gave it",
+                "the access token is empty or has characters that are not allowed in a header; pass it exactly as the provider gave it",
             )
         })
     }

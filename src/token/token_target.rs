@@ -31,7 +31,7 @@ impl TokenTarget {
             let resource = resource.as_ref();
             if !is_resource(resource) {
                 return Err(Error::config(
-                    "a resource is no absolute URI, or has a fragment (#…); pass it as the provider's documentation has it, such as https://api.example",
+                    "a resource is not an absolute URI, or has a fragment (#…); pass it as the provider's documentation has it, such as https://api.example",
                 ));
             }
             all.push(resource.to_owned());
@@ -50,7 +50,7 @@ impl TokenTarget {
         let mut names: Vec<&str> = scope.split(' ').filter(|name| !name.is_empty()).collect();
         if names.is_empty() || !is_scope(scope) {
             return Err(Error::config(
-                "the scope is empty or has characters that no scope has; separate its names by spaces",
+                "the scope is empty or has characters that are not allowed in a scope; separate its names by spaces",
             ));
         }
         // "The order … does not matter".

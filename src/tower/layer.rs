@@ -71,7 +71,7 @@ impl<C> OAuthLayer<C> {
         match self.server {
             Some(_) => Ok(self),
             None => Err(Error::config(
-                "the server that the service is connected to is none of the layer's origins; give its scheme, host and port only, such as https://api.example",
+                "the server that the service is connected to is not one of the layer's origins; give its scheme, host and port only, such as https://api.example",
             )),
         }
     }

@@ -34,7 +34,9 @@ pub(crate) fn read_members(
     }
     let reason = match body {
         _ if response.status.is_redirection() => moved(response),
-        _ if !response.status.is_success() => "its status ends no request".to_owned(),
+        _ if !response.status.is_success() => {
+            "its status is not that of a complete response".to_owned()
+        }
         Body::Members(members) => return Ok(members),
         Body::Empty => "it is empty".to_owned(),
         Body::BrokenJson => {
@@ -43,7 +45,7 @@ pub(crate) fn read_members(
         Body::Other => {
             let content = content(response);
             let likely = if content.is_page {
-                "a proxy, a firewall or a captive portal may have answered in the provider's place, or the endpoint's URL is wrong"
+                "a proxy, a firewall or a captive portal may have answered instead of the provider, or the endpoint's URL is wrong"
             } else {
                 "check the endpoint's URL"
             };
@@ -57,7 +59,7 @@ pub(crate) fn read_members(
 fn moved(response: &HttpResponse<'_>) -> String {
     match &response.location {
         Some(to) => format!(
-            "it redirects to {}, and no redirect is followed; if the endpoint has moved, configure that URL, else a proxy or a captive portal has answered in the provider's place",
+            "it redirects to {}, and no redirect is followed; if the endpoint has moved, configure that URL, else a proxy or a captive portal has answered instead of the provider",
             shown_location(to, response.secrets)
         ),
         None => "no redirect is followed; configure the endpoint's final URL".to_owned(),

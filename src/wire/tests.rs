@@ -565,8 +565,8 @@ fn a_refusal_says_what_was_sent_and_what_to_check() {
     let auth = "servers differ in how they take id and secret (ClientAuthentication, BasicEncoding): check the client id, its secret and the client authentication method";
     let names =
         "if this code says that the refresh token is dead, name it with OAuthClient::ends_login";
-    let url = "check the endpoint's URL; if it is right, a proxy or firewall has answered in the provider's place";
-    let foreign = "a proxy, a firewall or a captive portal may have answered in the provider's place, or the endpoint's URL is wrong";
+    let url = "check the endpoint's URL; if it is right, a proxy or firewall has answered instead of the provider";
+    let foreign = "a proxy, a firewall or a captive portal may have answered instead of the provider, or the endpoint's URL is wrong";
     for (status, media_type, body, message) in [
         (400, "", r#"{"error":"invalid_grant"}"#, "the token endpoint refused the request (status 400): invalid_grant".to_owned()),
         (401, "", r#"{"error":"invalid_client"}"#, format!("the token endpoint refused the request (status 401): invalid_client; {auth}")),
@@ -579,7 +579,7 @@ fn a_refusal_says_what_was_sent_and_what_to_check() {
         (404, "text/html; charset=utf-8", "<p>no", format!("the token endpoint answered with status 404 and no error code (text/html, 5 bytes); {url}")),
         (405, "", "", format!("the token endpoint answered with status 405 and no error code (an empty body); {url}")),
         (404, "", r#"{"error":"Not Found"}"#, format!("the token endpoint refused the request (status 404): Not Found; {url}")),
-        (403, "", "", "the token endpoint answered with status 403 and no error code (an empty body); a proxy or firewall may have answered in the provider's place; some providers answer so if the refresh token is dead".to_owned()),
+        (403, "", "", "the token endpoint answered with status 403 and no error code (an empty body); a proxy or firewall may have answered instead of the provider; some providers answer so if the refresh token is dead".to_owned()),
         (403, "text/html", "<p>no", format!("the token endpoint answered with status 403 and no error code (text/html, 5 bytes); {foreign}")),
         (407, "", "", "the token endpoint answered with status 407 and no error code (an empty body); a proxy wants a login; check the settings of the proxy".to_owned()),
         (511, "text/html", "<p>no", "the token endpoint answered with status 511 and no error code (text/html, 5 bytes); a captive portal wants a login to the network".to_owned()),
@@ -611,6 +611,48 @@ fn a_description_is_found_where_providers_put_it() {
     ] {
         assert_eq!(read(400, body).unwrap_err().error_description(), Some(description), "{body}");
     }
+    let error = read(400, r#"{"error":{"error":{"error":{"message":"too deep"}}}}"#).unwrap_err();
+    assert_eq!(error.error_description(), None);
+}
+
+#[test]
+fn codes_are_found_two_levels_deep() {
+    let code = |body: &str| read(400, body).unwrap_err().error_code().map(str::to_owned);
+    assert_eq!(code(r#"{"error":{"error":{"code":"x_y"}}}"#).as_deref(), Some("x_y"));
+    assert_eq!(code(r#"{"error":{"error":{"error":{"code":"x_y"}}}}"#), None);
+}
+
+#[test]
+fn a_code_has_at_most_120_characters() {
+    // Of four words, as a run of 37 characters may be a secret.
+    let code = |length: usize| {
+        let words =
+            format!("{}{}", format!("{} ", "x".repeat(29)).repeat(3), "x".repeat(length - 90));
+        let body = format!(r#"{{"error":"{words}"}}"#);
+        read(400, body).unwrap_err().error_code().map(str::len)
+    };
+    // Cut off to 60 characters and an ellipsis of three bytes.
+    assert_eq!(code(120), Some(63));
+    assert_eq!(code(121), None);
+}
+
+#[test]
+fn a_closure_that_panics_loses_no_refresh_token_that_was_issued() {
+    let body = br#"{"access_token":"at","refresh_token":"new"}"#;
+    for (status, kept) in [(200, Some("new")), (400, None), (503, None)] {
+        let error = panicked(&response(status, body), "the closure");
+        let (_, refresh_token) = error.split_refresh_token(Some("old"));
+        assert_eq!(refresh_token.as_ref().map(|text| text.expose_secret()), kept, "{status}");
+    }
+}
+
+#[test]
+fn rules_show_whether_there_is_a_closure() {
+    let rules = ResponseRules { ends_login: vec!["gone".to_owned()], ..ResponseRules::default() };
+    assert_eq!(
+        format!("{rules:?}"),
+        r#"ResponseRules { bearer_types: [], ends_login: ["gone"], map_response: false }"#
+    );
 }
 
 #[test]
@@ -621,7 +663,7 @@ fn a_redirect_names_where_it_leads() {
     assert!(error.is_malformed_response() && error.is_transient());
     assert_eq!(
         error.to_string(),
-        "the token endpoint's response (status 301 Moved Permanently) cannot be used: it redirects to https://a.example/token/, and no redirect is followed; if the endpoint has moved, configure that URL, else a proxy or a captive portal has answered in the provider's place"
+        "the token endpoint's response (status 301 Moved Permanently) cannot be used: it redirects to https://a.example/token/, and no redirect is followed; if the endpoint has moved, configure that URL, else a proxy or a captive portal has answered instead of the provider"
     );
 }
 
@@ -697,7 +739,7 @@ fn unusable_answers() {
         (
             200,
             "<html><form action='?a=b&access_token=zz'>",
-            "it is neither JSON nor a form (42 bytes of unknown type); a proxy, a firewall or a captive portal may have answered in the provider's place, or the endpoint's URL is wrong",
+            "it is neither JSON nor a form (42 bytes of unknown type); a proxy, a firewall or a captive portal may have answered instead of the provider, or the endpoint's URL is wrong",
         ),
         (200, "", "it is empty"),
         (200, " \r\n", "it is empty"),
@@ -746,19 +788,19 @@ fn unusable_answers() {
         (
             200,
             r#"{"access_token":"a\r\nX: y"}"#,
-            "access_token has characters that cannot stand in a header",
+            "access_token has characters that are not allowed in a header",
         ),
         (
             200,
             r#"{"access_token":"a\u0000"}"#,
-            "access_token has characters that cannot stand in a header",
+            "access_token has characters that are not allowed in a header",
         ),
         (
             200,
             r#"{"access_token":"é"}"#,
-            "access_token has characters that cannot stand in a header",
+            "access_token has characters that are not allowed in a header",
         ),
-        (101, r#"{"access_token":"at"}"#, "its status ends no request"),
+        (101, r#"{"access_token":"at"}"#, "its status is not that of a complete response"),
         (302, "", "no redirect is followed; configure the endpoint's final URL"),
         (
             307,

@@ -98,8 +98,9 @@ fn refresh_token(members: &Map<String, Value>) -> Result<Option<SecretString>, S
 fn access_token(members: &Map<String, Value>) -> Result<AccessToken, String> {
     match members.get("access_token") {
         None => Err(missing(members)),
-        Some(Value::String(text)) if !text.is_empty() => AccessToken::new(text)
-            .ok_or_else(|| "access_token has characters that cannot stand in a header".to_owned()),
+        Some(Value::String(text)) if !text.is_empty() => AccessToken::new(text).ok_or_else(|| {
+            "access_token has characters that are not allowed in a header".to_owned()
+        }),
         Some(_) => Err("access_token is empty or not a string".to_owned()),
     }
 }

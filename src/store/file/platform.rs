@@ -1,7 +1,7 @@
 //! What differs from one operating system to another.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::Path;
 
 use super::io_error::store_error;
@@ -66,7 +66,10 @@ pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
         match File::open(directory).and_then(|directory| directory.sync_all()) {
             // Some file systems do not have this call for directories.
             Err(error)
-                if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {}
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+                ) => {}
             done => done.map_err(store_error)?,
         }
     }
@@ -81,7 +84,7 @@ pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     {
         use std::os::unix::fs::MetadataExt;
         let found = match fs::symlink_metadata(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             found => found?,
         };
         let open = file.metadata()?;

@@ -117,7 +117,7 @@ async fn answers_that_are_no_token_are_errors_and_are_never_saved() {
                 content_type: "application/json".to_owned(),
                 body: r#"{"access_token":"a\r\nb"}"#.to_owned(),
             },
-            "characters that cannot stand in a header",
+            "characters that are not allowed in a header",
         ),
     ] {
         let world = World::new().await;
@@ -137,7 +137,7 @@ fn a_token_that_cannot_stand_in_a_header_is_refused_where_it_is_made_and_where_i
         assert!(error.is_config());
         let stored = serde_json::json!({ "access_token": text }).to_string();
         let error = serde_json::from_str::<reqwest_oauth2::Token>(&stored).unwrap_err();
-        assert!(error.to_string().contains("cannot stand in a header"), "{error}");
+        assert!(error.to_string().contains("not allowed in a header"), "{error}");
     }
 }
 

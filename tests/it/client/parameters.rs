@@ -76,7 +76,7 @@ async fn scopes_and_resources_that_none_may_be_are_not_sent() {
             grant.token().await.unwrap_err(),
         ] {
             assert!(
-                error.is_config() && error.to_string().contains("no scope may have"),
+                error.is_config() && error.to_string().contains("not allowed in a scope"),
                 "{error}"
             );
         }

@@ -103,7 +103,7 @@ async fn where_the_metadata_requires_it_a_plain_request_is_an_error() {
         assert!(error.is_config(), "{error}");
         assert_eq!(
             error.to_string(),
-            "by its metadata the provider takes pushed authorization requests alone; call AuthorizationRequest::push in place of begin"
+            "the provider's metadata requires pushed authorization requests; call AuthorizationRequest::push instead of begin"
         );
     }
     let login = request.push().await.unwrap();
@@ -130,7 +130,7 @@ async fn what_cannot_be_pushed_is_an_error_before_anything_is_sent() {
         (with("request_uri", "urn:x"), "cannot be pushed"),
         (with("state", "mine"), "the protocol's own"),
         (with("resource", "/relative"), "absolute URI"),
-        (plain(&app(&world)).scope("a\"b"), "no scope may have"),
+        (plain(&app(&world)).scope("a\"b"), "not allowed in a scope"),
     ] {
         let error = request.push().await.unwrap_err();
         assert!(error.is_config() && error.to_string().contains(why), "{error}");

@@ -153,8 +153,8 @@ async fn c36_a_resource_whose_servers_cannot_be_used_is_an_error() {
         (json!(vec![one.clone(); 1000]), "it names 1000 authorization servers, more than 20"),
         (json!(["http://issuer.example"]), "it is plain http"),
         (json!([one, "https://10.0.0.1"]), "its address leads to a private network"),
-        (json!("https://issuer.example"), "its authorization_servers are no list"),
-        (json!([[]]), "one of its authorization servers is no text"),
+        (json!("https://issuer.example"), "its authorization_servers is not a list"),
+        (json!([[]]), "one of its authorization servers is not a string"),
     ] {
         let site = Site::new(vec![(200, with(servers)); 2]);
         let error = discover(&site, None).await.unwrap_err();

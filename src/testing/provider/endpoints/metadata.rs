@@ -2,6 +2,8 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
+#[cfg(all(feature = "keys", feature = "testing"))]
+use crate::testing::provider::config::AuthMethod;
 use crate::testing::provider::config::Config;
 use crate::testing::provider::faults::{Fault, apply};
 use crate::testing::provider::grants::grant_type;
@@ -73,11 +75,17 @@ pub(crate) fn document(shared: &Shared) -> Value {
     document
 }
 
-/// Those of the configured client, and `none` where others may come.
+/// Those of the configured client; `none`, and a key, where others may come.
 fn methods(config: &Config) -> Vec<&'static str> {
     let (client, registration) = (&config.client, &config.registration);
     let methods = client.auth_methods.iter().map(|method| method.name());
     let methods: Vec<_> = methods.filter(|_| !client.is_public()).collect();
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    let methods = {
+        let signs = AuthMethod::PrivateKeyJwt.name();
+        let is_new = registration.open && !methods.contains(&signs);
+        methods.into_iter().chain(is_new.then_some(signs)).collect::<Vec<_>>()
+    };
     let open = client.is_public() || registration.open || !registration.documents.is_empty();
     methods.into_iter().chain(open.then_some("none")).collect()
 }
