@@ -202,13 +202,27 @@ where
     }
 
     #[inline(always)]
-    fn send<'s>(
-        &'s mut self,
-        mut request: http::Request<B>,
-        extensions: &'s mut Extensions,
-    ) -> impl Future<Output = Result<http::Response<R>, S::Error>> + Send {
+    fn clone_or_else<T>(
+        &self,
+        request: &mut http::Request<B>,
+        cloned: impl FnOnce(http::Request<B>) -> T,
+        otherwise: impl FnOnce(&mut http::Request<B>) -> T,
+    ) -> T {
+        self.settings.clone_request.clone_or_else(request, cloned, otherwise)
+    }
+
+    #[inline(always)]
+    fn prepare(&self, request: &mut http::Request<B>, extensions: &Extensions) {
         // They stay for the next sending.
-        *request.extensions_mut() = extensions.clone();
+        request.extensions_mut().clone_from(extensions);
+    }
+
+    #[inline(always)]
+    fn send_prepared<'s>(
+        &'s mut self,
+        request: http::Request<B>,
+        _: &'s mut Extensions,
+    ) -> impl Future<Output = Result<http::Response<R>, S::Error>> + Send {
         self.service.call(request)
     }
 }

@@ -5,6 +5,8 @@
 //! `REQUIRE_INTEROP=1`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../../interop/browse.rs"]
+mod browse;
 mod flows;
 mod server;
 
