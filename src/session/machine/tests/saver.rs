@@ -1,0 +1,66 @@
+//! Calls of the saver.
+
+use super::*;
+
+#[test]
+fn a_token_that_is_due_renews_nothing_while_a_newer_one_is_being_saved() {
+    let settings = settings(Home::Saver);
+    let mut machine = given(DUE);
+    machine.set_login(2, Some(FRESH), &settings, &at(0));
+    save(&mut machine, &settings, &at(0));
+    assert_eq!(wants(&mut machine, &settings, &at(1)), Poll::Ready(DUE));
+    assert_eq!(actions(&mut machine, &settings, &at(1)), []);
+}
+
+/// A session whose saver has been at work on a renewed token since second 0.
+fn saving(settings: &Settings) -> (Tested, u32) {
+    let mut machine = given(EXPIRED);
+    wants(&mut machine, settings, &at(0));
+    let request = presented(&mut machine, settings, &at(0));
+    let token = Numbered(101, Stage::Fresh);
+    machine.answered(request, Answer::Token(token), settings, &at(0));
+    let call = save(&mut machine, settings, &at(0));
+    (machine, call)
+}
+
+#[test]
+fn a_save_that_is_set_aside_says_nothing_of_a_newer_token() {
+    let settings = settings(Home::Saver);
+    let (mut machine, _) = saving(&settings);
+    let (ticket, than) = (machine.ticket(&Target::OWN), Some(Numbered(101, Stage::Fresh)));
+    actions(&mut machine, &settings, &at(10));
+    let by_hand = machine.ticket_for_another(&Target::OWN, than.as_ref(), true);
+    assert_eq!(machine.poll(&by_hand, &settings, &at(58)), Poll::Wait);
+    let request = presented(&mut machine, &settings, &at(58));
+    let newer = Answer::Token(Numbered(102, Stage::Fresh));
+    machine.answered(request, newer, &settings, &at(58));
+    // The call for the token before is set aside; the newer one has not been tried yet.
+    save(&mut machine, &settings, &at(60));
+    assert_eq!(machine.save_error(), None);
+    let before = Poll::Ready(Numbered(101, Stage::Fresh));
+    assert_eq!(machine.poll(&ticket, &settings, &at(60)), before);
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_a_save_that_was_set_aside() {
+    let settings = settings(Home::Saver);
+    let (mut machine, _) = saving(&settings);
+    assert_eq!(actions(&mut machine, &settings, &at(60)), []);
+    let second = save(&mut machine, &settings, &at(62));
+    let flush = machine.flush(&at(63));
+    assert_eq!(machine.poll_flush(&flush), Poll::Wait);
+    machine.saved(second, Ok(()), &settings, &at(64));
+    assert_eq!(machine.poll_flush(&flush), Poll::Ready(()));
+    assert!(machine.is_busy(), "the worker stays for the end of the call");
+}
+
+#[test]
+fn in_the_foreground_a_saver_that_hangs_is_waited_for_no_longer_than_elsewhere() {
+    let settings = Settings { foreground: true, ..settings(Home::Saver) };
+    let (mut machine, _) = saving(&settings);
+    actions(&mut machine, &settings, &at(4));
+    assert_eq!(wants(&mut machine, &settings, &at(4)), Poll::Wait);
+    actions(&mut machine, &settings, &at(5));
+    let token = Numbered(101, Stage::Fresh);
+    assert_eq!(wants(&mut machine, &settings, &at(5)), Poll::Ready(token));
+}
