@@ -171,3 +171,82 @@ fn nothing_but_a_sign_in_replaces_what_cannot_be_read() {
         }
     }
 }
+
+#[test]
+fn a_sign_out_revokes_once_no_token_request_is_under_way_any_more() {
+    let settings = settings(Home::Memory);
+    let mut machine = given(EXPIRED);
+    wants(&mut machine, &settings, &at(0));
+    let request = presented(&mut machine, &settings, &at(0));
+    machine.set_login(2, None, &settings, &at(1));
+    assert_eq!(actions(&mut machine, &settings, &at(1)), []);
+    let late = Numbered(101, Stage::Fresh);
+    machine.answered(request, Answer::Token(late.clone()), &settings, &at(2));
+    for token in [EXPIRED, late] {
+        assert_eq!(actions(&mut machine, &settings, &at(2)), [Action::Revoke { token }]);
+        machine.revoked(Ok(()), &settings, &at(2));
+    }
+    assert_eq!(actions(&mut machine, &settings, &at(2)), []);
+    assert_eq!(machine.poll_sign_out(2), Poll::Ready(()));
+}
+
+#[test]
+fn a_token_request_for_an_earlier_login_is_waited_for_and_says_nothing() {
+    let settings = settings(Home::Memory);
+    for answer in [
+        Answer::TargetRefused("no"),
+        Answer::Failed("no", FailureClass::Misconfigured),
+        Answer::Lost("cut"),
+    ] {
+        let mut machine = given(EXPIRED);
+        wants(&mut machine, &settings, &at(0));
+        let request = presented(&mut machine, &settings, &at(0));
+        machine.set_login(2, Some(FRESH), &settings, &at(1));
+        machine.take_notes();
+        let flush = machine.flush(&at(1));
+        assert!(machine.is_busy());
+        assert!(!machine.has_notes());
+        assert_eq!(machine.poll_flush(&flush), Poll::Wait);
+        machine.answered(request, answer, &settings, &at(2));
+        assert_eq!(machine.take_notes(), []);
+        assert_eq!(machine.retry_at(&Target::OWN), None);
+        assert!(!machine.is_busy());
+        assert_eq!(machine.poll_flush(&flush), Poll::Ready(()));
+    }
+}
+
+#[test]
+fn the_number_of_a_login_is_never_that_of_a_record_without_one() {
+    let settings = settings(Home::Store);
+    let highest = Record { number: UNNUMBERED - 1, ..live(EXPIRED) };
+    let mut machine = stored(&highest, &settings);
+    machine.set_login(2, Some(FRESH), &settings, &at(0));
+    let (_, record) = sign_in(&mut machine, &settings, &at(0));
+    assert_eq!(record.number, UNNUMBERED - 1);
+}
+
+#[test]
+fn a_session_is_vacant_while_it_has_no_token_and_does_nothing() {
+    let settings = settings(Home::Store);
+    let mut machine = Tested::new(7);
+    assert!(machine.is_vacant());
+    wants(&mut machine, &settings, &at(0));
+    assert!(!machine.is_vacant());
+    assert!(!given(FRESH).is_vacant());
+}
+
+#[test]
+fn only_the_token_that_was_rejected_stays_rejected_in_another_login() {
+    let settings = settings(Home::Memory);
+    let rejection = Rejection { path: 5, accepted_by: None };
+    for (token, is_rejected) in [(Some(FRESH), true), (Some(DUE), false), (None, false)] {
+        let mut machine = given(FRESH);
+        assert!(!machine.has_notes());
+        assert!(machine.rejected(&Target::OWN, &FRESH, rejection, &settings, &at(0)));
+        assert!(machine.has_notes());
+        assert_eq!(machine.take_notes(), [Note::TokenRejected { serial: 1 }]);
+        assert!(machine.is_rejected(&Target::OWN));
+        machine.set_login(2, token.clone(), &settings, &at(1));
+        assert_eq!(machine.is_rejected(&Target::OWN), is_rejected, "{token:?}");
+    }
+}

@@ -4,7 +4,7 @@ use super::*;
 
 /// A token whose refresh token expires at a second of the wall clock.
 #[derive(Clone, Debug, PartialEq)]
-struct Ending(Numbered, u64);
+pub(super) struct Ending(pub(super) Numbered, pub(super) u64);
 
 impl Credential for Ending {
     fn stage(&self, target: &Target, wall: SystemTime) -> Stage {
@@ -28,7 +28,7 @@ impl Credential for Ending {
     }
 }
 
-type EndingMachine = Machine<Ending, &'static str>;
+pub(super) type EndingMachine = Machine<Ending, &'static str>;
 
 #[test]
 fn a_refresh_token_is_presented_until_the_nanosecond_before_it_expires() {

@@ -64,3 +64,70 @@ fn in_the_foreground_a_saver_that_hangs_is_waited_for_no_longer_than_elsewhere()
     let token = Numbered(101, Stage::Fresh);
     assert_eq!(wants(&mut machine, &settings, &at(5)), Poll::Ready(token));
 }
+
+#[test]
+fn a_session_asks_again_when_a_save_is_late_or_overdue_or_its_wait_is_over() {
+    let settings = settings(Home::Saver);
+    let (mut machine, first) = saving(&settings);
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    machine.take_notes();
+    assert_eq!(machine.wake_at(&settings), seconds(5));
+    assert_eq!(actions(&mut machine, &settings, &at(5)), []);
+    let took = Duration::from_secs(5);
+    let in_use = Note::TokenInUse { target: Target::OWN, serial: 2, took };
+    assert_eq!(machine.take_notes(), [Note::SaveSlow, in_use]);
+    assert_eq!(machine.wake_at(&settings), seconds(60));
+    assert_eq!(actions(&mut machine, &settings, &before(&at(60))), []);
+    assert!(!machine.has_notes());
+    assert_eq!(actions(&mut machine, &settings, &at(60)), []);
+    let overdue = |attempt| Note::SaveFailed { reason: Reason::SaveOverdue, attempt };
+    assert_eq!(machine.take_notes(), [overdue(1)]);
+    assert_eq!(machine.wake_at(&settings), seconds(61));
+    save(&mut machine, &settings, &at(61));
+    assert_eq!(machine.wake_at(&settings), seconds(121));
+    assert_eq!(actions(&mut machine, &settings, &at(121)), []);
+    assert_eq!(machine.take_notes(), [overdue(2)]);
+    save(&mut machine, &settings, &at(122));
+    // Two are set aside, so the third is waited for.
+    assert_eq!(machine.wake_at(&settings), None);
+    assert_eq!(actions(&mut machine, &settings, &at(600)), []);
+    machine.saved(first, Ok(()), &settings, &at(600));
+    assert_eq!(machine.wake_at(&settings), seconds(182));
+}
+
+#[test]
+fn a_token_whose_save_fails_is_used_at_once_unless_saving_is_strict() {
+    let renewed = Numbered(101, Stage::Fresh);
+    for (strict_saving, in_use) in [(false, &renewed), (true, &EXPIRED)] {
+        let settings = Settings { strict_saving, ..settings(Home::Saver) };
+        let (mut machine, call) = saving(&settings);
+        assert_eq!(token_in_use(&machine), Some(&EXPIRED));
+        machine.take_notes();
+        machine.saved(call, Err("full"), &settings, &at(1));
+        assert_eq!(token_in_use(&machine), Some(in_use));
+        let failed = Note::SaveFailed { reason: Reason::Error("full"), attempt: 1 };
+        assert_eq!(machine.take_notes()[0], failed);
+        // It is no longer news that saving takes long.
+        actions(&mut machine, &settings, &at(10));
+        assert!(!machine.has_notes());
+    }
+}
+
+#[test]
+fn with_strict_saving_the_token_before_a_sign_in_goes_out_of_use_once_saving_fails_or_is_slow() {
+    let settings = Settings { strict_saving: true, ..settings(Home::Saver) };
+    for fails in [true, false] {
+        let mut machine = given(FRESH);
+        machine.set_login(2, Some(DUE), &settings, &at(0));
+        let call = save(&mut machine, &settings, &at(0));
+        assert_eq!(token_in_use(&machine), Some(&FRESH));
+        if fails {
+            machine.saved(call, Err("full"), &settings, &at(1));
+        } else {
+            actions(&mut machine, &settings, &before(&at(5)));
+            assert_eq!(token_in_use(&machine), Some(&FRESH));
+            actions(&mut machine, &settings, &at(5));
+        }
+        assert_eq!(token_in_use(&machine), None, "{fails}");
+    }
+}
