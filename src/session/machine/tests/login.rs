@@ -250,3 +250,93 @@ fn only_the_token_that_was_rejected_stays_rejected_in_another_login() {
         assert_eq!(machine.is_rejected(&Target::OWN), is_rejected, "{token:?}");
     }
 }
+
+#[test]
+fn a_revocation_waits_for_the_token_request_of_the_next_login() {
+    let settings = settings(Home::Memory);
+    let mut machine = given(FRESH);
+    machine.set_login(2, None, &settings, &at(0));
+    machine.set_login(3, Some(EXPIRED), &settings, &at(0));
+    wants(&mut machine, &settings, &at(0));
+    let request = presented(&mut machine, &settings, &at(0));
+    machine.answered(request, Answer::Token(DUE), &settings, &at(0));
+    assert_eq!(actions(&mut machine, &settings, &at(0)), [Action::Revoke { token: FRESH }]);
+}
+
+#[test]
+fn a_sign_out_revokes_the_newest_token_though_it_is_not_in_use_yet() {
+    let settings = settings(Home::Saver);
+    let mut machine = given(EXPIRED);
+    wants(&mut machine, &settings, &at(0));
+    let request = presented(&mut machine, &settings, &at(0));
+    let newest = Numbered(101, Stage::Fresh);
+    machine.answered(request, Answer::Token(newest.clone()), &settings, &at(0));
+    assert_eq!(token_in_use(&machine), Some(&EXPIRED));
+    let first = actions(&mut machine, &settings, &at(0));
+    let [Action::Save { call, token }] = &first[..] else { panic!("{first:?}") };
+    assert_eq!(*token, newest);
+    machine.set_login(2, None, &settings, &at(0));
+    machine.take_notes();
+    assert_eq!(actions(&mut machine, &settings, &at(0)), [Action::Revoke { token: newest }]);
+    // The call that was under way ends, and says nothing of the sign-out.
+    machine.saved(*call, Ok(()), &settings, &at(0));
+    assert_eq!(machine.take_notes(), [Note::Saved]);
+    let last = actions(&mut machine, &settings, &at(0));
+    let [Action::Delete { call }] = last[..] else { panic!("{last:?}") };
+    machine.saved(call, Ok(()), &settings, &at(0));
+    assert_eq!(machine.take_notes(), [Note::Deleted]);
+}
+
+#[test]
+fn of_one_token_with_more_targets_the_latest_is_revoked_unless_that_is_under_way() {
+    let settings = settings(Home::Memory);
+    // The same token, which the second has more of.
+    let (less, more) = (FRESH, Numbered(1, Stage::Due));
+    let revoked = |machine: &mut Tested| match &actions(machine, &settings, &at(0))[..] {
+        [Action::Revoke { token }] => token.clone(),
+        other => panic!("{other:?}"),
+    };
+    let mut machine = given(FRESH);
+    machine.revoke(Some(less.clone()), &settings);
+    machine.revoke(Some(more.clone()), &settings);
+    assert_eq!(revoked(&mut machine), more);
+    machine.revoke(Some(less), &settings);
+    machine.revoke(Some(EXPIRED), &settings);
+    machine.revoke(Some(Numbered(3, Stage::Due)), &settings);
+    machine.revoked(Err("down"), &settings, &at(0));
+    machine.revoke(None, &settings);
+    assert_eq!(revoked(&mut machine), more);
+    machine.revoked(Ok(()), &settings, &at(0));
+    // The first of two others is under way.
+    machine.revoke(Some(DUE), &settings);
+    assert_eq!(revoked(&mut machine), Numbered(3, Stage::Due));
+    machine.revoke(Some(Numbered(2, Stage::Fresh)), &settings);
+    machine.revoked(Ok(()), &settings, &at(0));
+    assert_eq!(revoked(&mut machine), Numbered(2, Stage::Fresh));
+}
+
+#[test]
+fn a_sign_in_gives_way_to_a_higher_number_alone() {
+    let settings = settings(Home::Store);
+    for (more, gives_way) in [(0, false), (1, true)] {
+        let mut machine = Tested::new(7);
+        machine.set_login(1, Some(FRESH), &settings, &at(10));
+        let call = load(&mut machine, &settings, &at(10));
+        machine.loaded(call, Ok(None), &settings, &at(10));
+        let (call, first) = sign_in(&mut machine, &settings, &at(10));
+        machine.swapped(call, Err(slow()), &settings, &at(10));
+        let (call, _) = sign_in(&mut machine, &settings, &at(20));
+        machine.take_notes();
+        let other = Record { login: 2, number: first.number + more, ..first };
+        let conflict = Swapped::Conflict(Some((other, 5)));
+        machine.swapped(call, Ok(conflict), &settings, &at(20));
+        if gives_way {
+            assert_eq!(actions(&mut machine, &settings, &at(20)), []);
+            assert!(machine.take_notes().contains(&Note::SaveConflict));
+        } else {
+            let (call, _) = sign_in(&mut machine, &settings, &at(20));
+            machine.swapped(call, Ok(Swapped::Stored(6)), &settings, &at(20));
+            assert!(machine.take_notes().contains(&Note::Saved));
+        }
+    }
+}

@@ -3,6 +3,10 @@
 mod follow_up;
 mod login;
 mod login_expiry;
+mod mark;
+mod number;
+mod outage;
+mod outcome;
 mod reason;
 mod renewal;
 mod request;

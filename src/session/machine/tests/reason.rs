@@ -49,3 +49,43 @@ fn an_expired_token_that_nothing_renews_has_the_reason_that_helps() {
     assert_eq!(expired(&by_hand(no_client), 99), Poll::Failed(Reason::Expired));
     assert_eq!(expired(&by_hand(grant), 100), Poll::Failed(Reason::Expired));
 }
+
+#[test]
+fn final_reasons_are_known_the_second_time() {
+    let ended = Reason::Ended { error: "no", lost: false };
+    for reason in [
+        Reason::NoStoredToken,
+        Reason::NoToken,
+        Reason::NotRenewable,
+        Reason::SignedOut,
+        ended,
+        Reason::LoginExpired,
+    ] {
+        assert!(reason.is_final(), "{reason:?}");
+    }
+    for reason in [Reason::Error("down"), Reason::Expired, Reason::NotSaved("down"), Reason::Busy] {
+        assert!(!reason.is_final(), "{reason:?}");
+    }
+    let mut machine = given(EXPIRED);
+    let mut known_before = |reason| {
+        machine.fail(reason, None, false, &at(0));
+        match machine.take_notes()[..] {
+            [Note::RenewalFailed { known_before, .. }] => known_before,
+            ref other => panic!("{other:?}"),
+        }
+    };
+    assert!(!known_before(Reason::NoStoredToken));
+    assert!(known_before(Reason::NoStoredToken));
+    assert!(known_before(Reason::Error("down")));
+    assert!(!known_before(Reason::NoStoredToken));
+}
+
+#[test]
+fn a_login_that_has_expired_is_looked_at_again_since_the_clock_may_be_set_right() {
+    let settings = settings(Home::Memory);
+    let mut machine = EndingMachine::with_token(7, 1, Ending(EXPIRED, 100));
+    wants(&mut machine, &settings, &at(100));
+    assert_eq!(machine.retry_at(&Target::OWN), Some(Some(Duration::from_secs(130))));
+    let settings = Settings { has_client: false, ..settings };
+    assert_eq!(Reason::NotRenewable::<()>.retry_at(&settings, &at(100)), None);
+}

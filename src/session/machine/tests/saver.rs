@@ -131,3 +131,28 @@ fn with_strict_saving_the_token_before_a_sign_in_goes_out_of_use_once_saving_fai
         assert_eq!(token_in_use(&machine), None, "{fails}");
     }
 }
+
+#[test]
+fn after_a_call_that_was_set_aside_the_newest_token_is_saved_once_more() {
+    let settings = settings(Home::Saver);
+    let (mut machine, first) = saving(&settings);
+    actions(&mut machine, &settings, &at(60));
+    // It ends while the next call waits for its time, which stays the same.
+    let mut early = machine.clone();
+    early.saved(first, Ok(()), &settings, &at_millis(60_500));
+    assert_eq!(early.wake_at(&settings), Some(Duration::from_secs(61)));
+    assert_eq!(early.save_error(), Some(Reason::SaveOverdue));
+    let second = save(&mut machine, &settings, &at(61));
+    machine.saved(second, Ok(()), &settings, &at(62));
+    assert!(!machine.is_unsaved());
+    let mut lost = machine.clone();
+    machine.saved(first, Ok(()), &settings, &at(63));
+    save(&mut machine, &settings, &at(63));
+    // The same if the runtime ends, and the call with it.
+    lost.calls_lost(&"end", false, &settings, &at(63));
+    save(&mut lost, &settings, &at(63));
+    let (mut idle, call) = saving(&settings);
+    idle.saved(call, Ok(()), &settings, &at(1));
+    idle.calls_lost(&"end", false, &settings, &at(2));
+    assert_eq!(actions(&mut idle, &settings, &at(2)), []);
+}

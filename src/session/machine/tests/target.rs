@@ -140,3 +140,19 @@ fn a_target_that_a_new_login_has_no_token_for_has_none_in_use() {
     machine.set_login(2, Some(own(FRESH)), &settings, &at(0));
     assert_eq!(machine.ticket(&a).in_use, 0);
 }
+
+#[test]
+fn a_target_that_is_wanted_while_another_is_being_renewed_is_next() {
+    let settings = settings(Home::Memory);
+    let mut machine = SeveralMachine::with_token(7, 1, own(EXPIRED));
+    assert_eq!(wants(&mut machine, &settings, &at(0)), Poll::Wait);
+    let request = requested(&mut machine, &settings, &at(0));
+    let a = other("a");
+    let ticket = machine.ticket(&a);
+    machine.take_notes();
+    assert_eq!(machine.poll(&ticket, &settings, &at(1)), Poll::Wait);
+    let started = Note::RenewalStarted { target: a.clone(), cause: Cause::NoToken, serial: 0 };
+    assert_eq!(machine.take_notes(), [started]);
+    machine.answered(request, Answer::Token(own(FRESH)), &settings, &at(2));
+    assert_eq!(requested(&mut machine, &settings, &at(2)).target, a);
+}
