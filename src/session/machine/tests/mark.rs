@@ -39,15 +39,22 @@ fn another_sessions_mark_is_read_again_after_waits_that_double() {
     }
 }
 
+/// Reads the same mark again, and then waits.
+#[track_caller]
+fn read_once(machine: &mut Tested, settings: &Settings, now: &Now) {
+    actions(machine, settings, &at(0));
+    let call = load(machine, settings, now);
+    let record = live(EXPIRED).with_mark(mark(9));
+    machine.loaded(call, Ok(Some((record, 1))), settings, now);
+    assert_eq!(actions(machine, settings, now), []);
+}
+
 #[test]
 fn another_sessions_mark_is_dead_once_it_has_not_changed_for_a_lease() {
     let settings = settings(Home::Store);
     let mut machine = watching(&settings);
     let last = before(&at(10));
-    while let [Action::Load { call }] = actions(&mut machine, &settings, &last)[..] {
-        let record = live(EXPIRED).with_mark(mark(9));
-        machine.loaded(call, Ok(Some((record, 1))), &settings, &last);
-    }
+    read_once(&mut machine, &settings, &last);
     let (_, record) = swap(&mut machine, Purpose::Mark, &settings, &at(10));
     let ours = Mark { holder: Some(7), at: 10_000, lease: LEASE };
     assert_eq!(record, live(EXPIRED).with_mark(Some(ours)));
@@ -67,12 +74,10 @@ fn after_an_outage_another_sessions_mark_has_a_whole_lease() {
     actions(&mut machine, &settings, &at(10));
     let call = load(&mut machine, &settings, &at(11));
     let record = live(EXPIRED).with_mark(mark(9));
-    machine.loaded(call, Ok(Some((record.clone(), 1))), &settings, &at(11));
+    machine.loaded(call, Ok(Some((record, 1))), &settings, &at(11));
     assert_eq!(machine.retry_at(&Target::OWN), None);
     let last = before(&at(21));
-    while let [Action::Load { call }] = actions(&mut machine, &settings, &last)[..] {
-        machine.loaded(call, Ok(Some((record.clone(), 1))), &settings, &last);
-    }
+    read_once(&mut machine, &settings, &last);
     swap(&mut machine, Purpose::Mark, &settings, &at(21));
 }
 

@@ -63,7 +63,9 @@ fn a_token_that_came_after_a_sign_out_is_revoked_where_that_is_possible() {
         let revokes = Action::Revoke { token: RENEWED };
         let expected = if can_revoke { vec![revokes] } else { vec![] };
         assert_eq!(actions(&mut machine, &settings, &at(1)), expected);
-        assert!(machine.take_notes().contains(&Note::SaveConflict));
+        let notes = machine.take_notes();
+        assert!(notes.contains(&Note::SaveConflict));
+        assert!(!notes.contains(&Note::SignedOut), "it is another session's sign-out");
         assert_eq!(machine.owes_revocation(), can_revoke);
     }
 }
