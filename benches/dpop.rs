@@ -2,7 +2,9 @@
 //!
 //! `Session::execute` over a closure that answers at once, with a new nonce in each answer. Instructions, by
 //! callgrind, beside those of the same request with a bearer token, and of the library's signature over a text
-//! as long as that of the proof.
+//! as long as that of the proof. It can be less than both: that signature hashes all of its text, but what a
+//! proof begins with is the same each time and was hashed when the key was read. Callgrind's processor hashes
+//! without instructions of its own for that, so this counts for more there than elsewhere.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::hint::black_box;
@@ -17,8 +19,8 @@ use reqwest_oauth2::{OAuthClient, Session, SigningKey, Token};
 use support::{Shape, Targets, callgrind};
 use tokio::runtime::Runtime;
 
-/// Beyond the signature. The aim is 2,000: text is encoded, and checked as a header, byte by byte.
-const MOST_INSTRUCTIONS: f64 = 8000.0;
+/// Beyond the signature.
+const MOST_INSTRUCTIONS: f64 = 2000.0;
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::loopback::is_loopback;
 
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+const PRIVATE_KEY_JWT: &str = "private_key_jwt";
 
 /// What an application says about itself, for a registration or a client id metadata document
 /// ([RFC 7591 §2](https://www.rfc-editor.org/rfc/rfc7591#section-2)).
@@ -48,8 +49,28 @@ impl ClientMetadata {
         self
     }
 
+    /// A public key of the application, which signs its client assertions (`private_key_jwt`); may be called
+    /// again. It is registered as `jwks`, and nothing else authenticates the application. The provider gets
+    /// the public part alone: give the key itself to the [registered
+    /// client](crate::Provider::registered_client) with
+    /// [`OAuthClient::signing_key`](crate::OAuthClient::signing_key)
+    /// ([RFC 7591 §2](https://www.rfc-editor.org/rfc/rfc7591#section-2),
+    /// [RFC 7523 §2.2](https://www.rfc-editor.org/rfc/rfc7523#section-2.2)).
+    #[cfg(feature = "keys")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "keys")))]
+    pub fn signing_key(mut self, key: &crate::keys::SigningKey) -> Self {
+        let algorithm = Value::from(key.algorithm().name());
+        let jwks = self.members.entry("jwks").or_insert_with(|| json!({ "keys": [] }));
+        if let Some(keys) = jwks.get_mut("keys").and_then(Value::as_array_mut) {
+            keys.push(key.public_jwk().into());
+        }
+        self.member("token_endpoint_auth_method", PRIVATE_KEY_JWT)
+            .member("token_endpoint_auth_signing_alg", algorithm)
+    }
+
     /// The document to publish at the https URL that is the client's id, for providers that support client
-    /// id metadata documents (`client_id_metadata_document_supported`). Such a client has no secret
+    /// id metadata documents (`client_id_metadata_document_supported`). Such a client has no secret, but it
+    /// may have keys
     /// ([draft-ietf-oauth-client-id-metadata-document](https://datatracker.ietf.org/doc/draft-ietf-oauth-client-id-metadata-document/)).
     pub fn document(&self, client_id: &str) -> Value {
         let mut members = self.with_defaults("none");
@@ -65,10 +86,40 @@ impl ClientMetadata {
     /// ([RFC 7591 §3.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.1)).
     pub(super) fn request(&self, provider: &Provider) -> Result<Map<String, Value>, Error> {
         let method = match self.members.get("token_endpoint_auth_method") {
+            Some(_) if self.signs() => self.check_signing(provider).map(|()| "")?,
             Some(_) => "",
             None => self.authentication(provider)?,
         };
         Ok(self.with_defaults(method))
+    }
+
+    /// Whether it asks to be known by its signature.
+    pub(super) fn signs(&self) -> bool {
+        self.members.get("token_endpoint_auth_method").is_some_and(|name| name == PRIVATE_KEY_JWT)
+    }
+
+    /// Whether the provider says that it takes signatures of that algorithm.
+    fn check_signing(&self, provider: &Provider) -> Result<(), Error> {
+        let lists = |member: &str, value: &Value| {
+            let list = provider.member(member).and_then(Value::as_array);
+            list.map(|list| list.contains(value))
+        };
+        let method = Value::from(PRIVATE_KEY_JWT);
+        if lists("token_endpoint_auth_methods_supported", &method) != Some(true) {
+            return Err(Error::config(
+                "by its metadata the provider does not authenticate clients with private_key_jwt; leave out ClientMetadata::signing_key",
+            ));
+        }
+        let algorithm = self.members.get("token_endpoint_auth_signing_alg");
+        let is_taken = algorithm.and_then(|algorithm| {
+            lists("token_endpoint_auth_signing_alg_values_supported", algorithm)
+        });
+        if is_taken == Some(false) {
+            return Err(Error::config(
+                "by its metadata the provider does not take assertions that are signed with the algorithm of the key; give ClientMetadata::signing_key another key",
+            ));
+        }
+        Ok(())
     }
 
     fn with_defaults(&self, method: &str) -> Map<String, Value> {
@@ -113,7 +164,7 @@ impl ClientMetadata {
         };
         known.into_iter().find(|method| supports(method)).ok_or_else(|| {
             Error::config(
-                "the provider supports no client authentication that a registration without keys can use (none, client_secret_basic, client_secret_post); register the application by hand",
+                "the provider supports no client authentication that a registration without keys can use (none, client_secret_basic, client_secret_post); register the application by hand, or with a key (ClientMetadata::signing_key)",
             )
         })
     }

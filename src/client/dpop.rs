@@ -19,12 +19,17 @@ use url::Url;
 use super::post::{Endpoint, post};
 use super::settings::Settings;
 use super::{Form, OAuthClient, RequestKind};
-use crate::dpop::{PROOF, Prover, Servers};
+use crate::dpop::{PROOF, Prover, Servers, Subject};
 use crate::error::{BoxError, Error, Kind};
 use crate::keys::SigningKey;
 use crate::observe;
 use crate::token::{KeyBinding, Token};
 use crate::wire::HttpResponse;
+
+/// What asks for a nonce in the place of a refresh token. No provider has issued it. Servers that look at the
+/// parameters first (oidc-provider) answer a request without one before they look at its proof, and so
+/// without a nonce.
+const NO_REFRESH_TOKEN: &str = "asking-for-a-nonce";
 
 /// What the client binds its tokens to.
 #[derive(Clone, Default)]
@@ -136,7 +141,8 @@ impl OAuthClient {
     }
 
     /// Gets a nonce of the token endpoint, where there is none or it is old. Some servers consume a refresh
-    /// token before they look at the nonce of the proof; so this request presents none, and is refused.
+    /// token before they look at the nonce of the proof; so this request presents one that is none, and is
+    /// refused.
     ///
     /// # Errors
     ///
@@ -161,6 +167,7 @@ impl OAuthClient {
         let left = left.saturating_sub(began.elapsed());
         let mut form = Form::default();
         form.own("grant_type", "refresh_token");
+        form.own("refresh_token", NO_REFRESH_TOKEN);
         form.bind_to(key.clone());
         let endpoint = Endpoint { kind: RequestKind::Refresh, url };
         let answered = post(settings, endpoint, &form, left, |_| Ok(())).await;
@@ -244,9 +251,9 @@ pub(super) async fn prove(
     request: &mut Request,
 ) -> Result<(), Error> {
     let Some(prover) = &form.prover else { return Ok(()) };
-    let known = settings.dpop.servers.known(url);
-    let now = settings.clock.now();
-    let proof = prover.prove(request.method(), request.url(), None, &known, now).await?;
+    let subject = Subject { method: request.method(), url: request.url(), ath: None };
+    let server = (&*settings.dpop.servers, url);
+    let (proof, _) = prover.prove(subject, server, &settings.clock).await?;
     request.headers_mut().insert(PROOF, proof);
     Ok(())
 }
@@ -284,9 +291,9 @@ where
     if form.prover.is_none() {
         return attempt().await;
     }
-    let before = settings.dpop.servers.known(url);
+    let before = settings.dpop.servers.basis(url);
     match attempt().await {
-        Err(error) if lacks_something(&error) && settings.dpop.servers.known(url) != before => {
+        Err(error) if lacks_something(&error) && settings.dpop.servers.basis(url) != before => {
             attempt().await
         }
         outcome => outcome,

@@ -79,7 +79,8 @@ impl ProtectedResource {
     ///
     /// Dropping the future drops the request; nothing is left to clean up.
     pub async fn discover(url: &Url, challenge: Option<&Challenge>) -> Result<Option<Self>, Error> {
-        Self::found(url, challenge, None).await
+        let named = challenge.and_then(Challenge::resource_metadata);
+        Self::found(url, named, None).await
     }
 
     /// As [`discover`](Self::discover), with an HTTP client of the application's; see
@@ -93,12 +94,14 @@ impl ProtectedResource {
         challenge: Option<&Challenge>,
         http: impl Into<HttpClient>,
     ) -> Result<Option<Self>, Error> {
-        Self::found(url, challenge, Some(http.into())).await
+        let named = challenge.and_then(Challenge::resource_metadata);
+        Self::found(url, named, Some(http.into())).await
     }
 
+    /// `named`: where the resource says that its metadata is.
     pub(crate) async fn found(
         url: &Url,
-        challenge: Option<&Challenge>,
+        named: Option<&str>,
         http: Option<HttpClient>,
     ) -> Result<Option<Self>, Error> {
         if !may_carry_token(url) {
@@ -107,7 +110,6 @@ impl ProtectedResource {
             ));
         }
         let guard = Guard::new(url);
-        let named = challenge.and_then(Challenge::resource_metadata);
         let named = named.map(|text| named_location(text, &guard)).transpose()?;
         let using = match &http {
             Some(http) => http.clone(),

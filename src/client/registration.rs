@@ -53,9 +53,11 @@ impl Provider {
     /// # Errors
     ///
     /// [`Error::is_config`] if the provider has no registration endpoint, or no client authentication
-    /// that this crate can do; its refusal with its [`error_code`](Error::error_code), such as
-    /// `invalid_redirect_uri`; [`Error::is_malformed_response`] if the answer is not a registration,
-    /// or has other redirect URIs than were asked for; [`Error::is_timeout`] after 30 seconds.
+    /// that this crate can do, or does not take signatures by the
+    /// [key](ClientMetadata::signing_key) that was given; its refusal with its
+    /// [`error_code`](Error::error_code), such as `invalid_redirect_uri`;
+    /// [`Error::is_malformed_response`] if the answer is not a registration, has other redirect URIs than
+    /// were asked for, or a secret in place of a key; [`Error::is_timeout`] after 30 seconds.
     ///
     /// # Cancellation
     ///
@@ -82,7 +84,8 @@ impl Provider {
         tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| Err(timeout()))
     }
 
-    /// The client that this registration is of.
+    /// The client that this registration is of. One that was registered with a key needs that key:
+    /// `.signing_key(key)`.
     ///
     /// # Errors
     ///
@@ -158,8 +161,11 @@ fn read(
         (None, Some(_)) => "client_secret_basic",
         (None, None) => "none",
     };
-    match (authentication(method), secret) {
-        (None, _) => {
+    let known = authentication(method);
+    let signs = known.is_some_and(signs);
+    match (known, secret) {
+        // A secret in place of the key is less than was asked for, and nobody has a key that was not sent.
+        (known, _) if known.is_none() || signs != asked.signs() => {
             let method = escape_and_truncate(method, 60);
             return Err(malformed(
                 response,
@@ -167,13 +173,14 @@ fn read(
             ));
         }
         (Some(ClientAuthentication::None), _) | (_, Some(_)) => {}
+        (_, None) if signs => {}
         (_, None) => return Err(unfit("client_secret is missing")),
     }
     // "REQUIRED if "client_secret" is issued. […] 0 if it will not expire."
     let expires_at = members.get("client_secret_expires_at").and_then(Value::as_f64);
     let expires_at = expires_at.filter(|seconds| *seconds > 0.0);
-    let is_public = authentication(method) == Some(ClientAuthentication::None);
-    let secret = secret.filter(|_| !is_public);
+    let needs_none = signs || known == Some(ClientAuthentication::None);
+    let secret = secret.filter(|_| !needs_none);
     Ok(Registration {
         issuer: issuer.to_owned(),
         client_id: client_id.to_owned(),
@@ -190,8 +197,15 @@ fn authentication(name: &str) -> Option<ClientAuthentication> {
         "client_secret_basic" => Some(ClientAuthentication::ClientSecretBasic),
         "client_secret_post" => Some(ClientAuthentication::ClientSecretPost),
         "none" => Some(ClientAuthentication::None),
+        #[cfg(feature = "keys")]
+        "private_key_jwt" => Some(ClientAuthentication::PrivateKeyJwt),
         _ => None,
     }
+}
+
+/// Whether a key authenticates the client.
+fn signs(method: ClientAuthentication) -> bool {
+    method.name() == "private_key_jwt"
 }
 
 impl fmt::Debug for Registration {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
-use super::proof::token_hash;
-use super::{Known, Prover, Servers};
+use super::proof::{Subject, token_hash};
+use super::{Basis, Prover, Servers};
 use crate::clock::Clock;
 use crate::error::Error;
 
@@ -29,7 +29,7 @@ impl BoundToken {
     }
 
     /// A new proof, for one sending of a request with the token
-    /// ([RFC 9449 §7.1](https://www.rfc-editor.org/rfc/rfc9449#section-7.1)).
+    /// ([RFC 9449 §7.1](https://www.rfc-editor.org/rfc/rfc9449#section-7.1)), and what it was made of.
     ///
     /// # Errors
     ///
@@ -38,15 +38,29 @@ impl BoundToken {
         &self,
         method: &Method,
         url: &Url,
-        known: &Known,
-    ) -> Result<HeaderValue, Error> {
+    ) -> Result<(HeaderValue, Basis), Error> {
         let prover = self.prover.as_ref().map_err(Error::clone)?;
-        prover.prove(method, url, Some(&self.ath), known, self.clock.now()).await
+        let subject = Subject { method, url, ath: Some(&self.ath) };
+        prover.prove(subject, (&self.servers, url), &self.clock).await
     }
 
-    /// What the next proof for this URL depends on.
-    pub(crate) fn known(&self, url: &Url) -> Known {
-        self.servers.known(url)
+    /// The same without a wait; `None` where the key is elsewhere.
+    pub(crate) fn prove_here(
+        &self,
+        method: &Method,
+        url: &Url,
+    ) -> Option<Result<(HeaderValue, Basis), Error>> {
+        let prover = match &self.prover {
+            Ok(prover) => prover,
+            Err(error) => return Some(Err(error.clone())),
+        };
+        let subject = Subject { method, url, ath: Some(&self.ath) };
+        prover.prove_here(subject, (&self.servers, url), &self.clock)
+    }
+
+    /// What the next proof for this URL is made of.
+    pub(crate) fn basis(&self, url: &Url) -> Basis {
+        self.servers.basis(url)
     }
 
     /// Takes what a response says: see [`Servers::hear`].

@@ -6,5 +6,5 @@ mod proof;
 mod servers;
 
 pub(crate) use bound_token::BoundToken;
-pub(crate) use proof::{PROOF, Prover};
-pub(crate) use servers::{Known, Servers};
+pub(crate) use proof::{PROOF, Prover, Subject};
+pub(crate) use servers::{Basis, Servers};

@@ -3,12 +3,12 @@
 //! Invariants: what one origin said goes to no other; what is kept is bounded, and fit to stand in a proof.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use http::header::DATE;
-use http::{HeaderMap, HeaderName};
-use url::Url;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use url::{Position, Url};
 
 use crate::clock;
 
@@ -30,66 +30,91 @@ const LARGEST_SKEW: Duration = Duration::from_secs(24 * 3600);
 /// A nonce that is older may have expired. Servers keep one for some minutes.
 const NONCE_LIFE: Duration = Duration::from_secs(300);
 
-/// What proofs for a server need.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Known {
+/// What a proof for a server needs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Known<'a> {
     /// The newest nonce that it gave
     /// ([RFC 9449 §8.2](https://www.rfc-editor.org/rfc/rfc9449#section-8.2)).
-    pub(crate) nonce: Option<Arc<str>>,
+    pub(crate) nonce: Option<&'a [u8]>,
     /// How many seconds its clock is ahead of ours.
     pub(crate) skew: i64,
 }
 
+/// Which of what is known a proof was made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Basis {
+    /// The number of the nonce; zero: none.
+    nonce: u64,
+    skew: i64,
+}
+
 struct Server {
-    https: bool,
-    host: Box<str>,
-    port: Option<u16>,
-    known: Known,
+    /// Scheme, host and port, as in the server's URLs.
+    origin: Box<str>,
+    /// The newest nonce. Each has the length of the one before, nearly always: it costs no allocation.
+    nonce: Vec<u8>,
+    basis: Basis,
     /// When it gave the nonce, or was asked for one.
     asked_at: Option<SystemTime>,
 }
 
 /// What is known of each server that proofs were sent to. Locked for a look at a time, never across an await.
 #[derive(Default)]
-pub(crate) struct Servers(Mutex<Vec<Server>>);
+pub(crate) struct Servers(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    servers: Vec<Server>,
+    /// How many nonces were taken, of all servers.
+    nonces: u64,
+}
 
 impl Servers {
-    /// What a proof for this URL needs.
-    pub(crate) fn known(&self, url: &Url) -> Known {
-        let servers = self.lock();
-        let server = servers.iter().find(|server| server.is_of(url));
-        server.map(|server| server.known.clone()).unwrap_or_default()
+    /// What `make` makes of what a proof for this URL needs, and which that was. Other requests wait for it.
+    pub(crate) fn read<T>(&self, url: &Url, make: impl FnOnce(Known<'_>) -> T) -> (T, Basis) {
+        let kept = self.lock();
+        match kept.servers.iter().find(|server| server.is_of(url)) {
+            Some(server) => (make(server.known()), server.basis),
+            None => (make(Known::default()), Basis::default()),
+        }
+    }
+
+    /// Which of what is known the next proof for this URL is made of.
+    pub(crate) fn basis(&self, url: &Url) -> Basis {
+        self.read(url, |_| ()).1
     }
 
     /// Takes what the response to a request with a proof says: the nonce, whatever the status; and the time,
     /// if the server refused something. Other responses may come from a cache.
     pub(crate) fn hear(&self, url: &Url, headers: &HeaderMap, is_refusal: bool, now: SystemTime) {
-        let nonce = headers.get(NONCE).and_then(|nonce| nonce.to_str().ok());
-        let nonce = nonce.filter(|nonce| is_nonce(nonce));
+        let nonce = headers.get(NONCE).map(HeaderValue::as_bytes).filter(|nonce| is_nonce(nonce));
         let skew = is_refusal.then(|| skew(headers, now)).flatten();
         if nonce.is_none() && skew.is_none() {
             return;
         }
-        let mut servers = self.lock();
-        let server = server_of(&mut servers, url);
+        let kept = &mut *self.lock();
+        let server = server_of(&mut kept.servers, url);
         if let Some(nonce) = nonce {
             server.asked_at = Some(now);
-            if server.known.nonce.as_deref() != Some(nonce) {
-                server.known.nonce = Some(nonce.into());
+            if server.nonce != nonce {
+                server.nonce.clear();
+                server.nonce.extend_from_slice(nonce);
+                kept.nonces += 1;
+                server.basis.nonce = kept.nonces;
             }
         }
         if let Some(skew) = skew {
-            server.known.skew = skew;
+            server.basis.skew = skew;
         }
     }
 
     /// Whether the server should be asked for a nonce before something is presented that it might consume
     /// first: once, if it never gave one; else if the one that there is may have expired.
     pub(crate) fn should_ask(&self, url: &Url, now: SystemTime) -> bool {
-        let servers = self.lock();
-        let server = servers.iter().find(|server| server.is_of(url));
+        let kept = self.lock();
+        let server = kept.servers.iter().find(|server| server.is_of(url));
         let is_old = |at: SystemTime| now.duration_since(at).unwrap_or_default() > NONCE_LIFE;
-        server.is_none_or(|server| match (&server.known.nonce, server.asked_at) {
+        server.is_none_or(|server| match (server.known().nonce, server.asked_at) {
             (_, None) => true,
             (Some(_), Some(at)) => is_old(at),
             (None, Some(_)) => false,
@@ -98,15 +123,15 @@ impl Servers {
 
     /// The server was asked, and has answered.
     pub(crate) fn asked(&self, url: &Url, now: SystemTime) {
-        server_of(&mut self.lock(), url).asked_at = Some(now);
+        server_of(&mut self.lock().servers, url).asked_at = Some(now);
     }
 
     /// The server has accepted a proof, so it does not wait to be asked.
     pub(crate) fn accepted(&self, url: &Url, now: SystemTime) {
-        server_of(&mut self.lock(), url).asked_at.get_or_insert(now);
+        server_of(&mut self.lock().servers, url).asked_at.get_or_insert(now);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Server>> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -120,10 +145,9 @@ fn server_of<'a>(servers: &'a mut Vec<Server>, url: &Url) -> &'a mut Server {
                 servers.remove(0);
             }
             servers.push(Server {
-                https: url.scheme() == "https",
-                host: url.host_str().unwrap_or_default().into(),
-                port: url.port_or_known_default(),
-                known: Known::default(),
+                origin: origin(url).into(),
+                nonce: Vec::new(),
+                basis: Basis::default(),
                 asked_at: None,
             });
             servers.len() - 1
@@ -134,16 +158,41 @@ fn server_of<'a>(servers: &'a mut Vec<Server>, url: &Url) -> &'a mut Server {
 
 impl Server {
     fn is_of(&self, url: &Url) -> bool {
-        self.port == url.port_or_known_default()
-            && self.https == (url.scheme() == "https")
-            && url.host_str().unwrap_or_default() == &*self.host
+        *self.origin == *origin(url)
+    }
+
+    fn known(&self) -> Known<'_> {
+        let nonce = Some(&*self.nonce).filter(|nonce| !nonce.is_empty());
+        Known { nonce, skew: self.basis.skew }
     }
 }
 
+impl Basis {
+    /// Whether another nonce has come since.
+    pub(crate) fn has_other_nonce(self, before: Self) -> bool {
+        self.nonce != before.nonce
+    }
+
+    /// Whether the server's clock was found to be another one since.
+    pub(crate) fn has_other_skew(self, before: Self) -> bool {
+        self.skew != before.skew
+    }
+}
+
+/// What is before the path. A URL has it in one form: in small letters, without the scheme's own port.
+fn origin(url: &Url) -> &str {
+    &url[..Position::BeforePath]
+}
+
 /// `nonce = 1*NQCHAR` ([RFC 9449 §8.1](https://www.rfc-editor.org/rfc/rfc9449#section-8.1)).
-fn is_nonce(text: &str) -> bool {
-    let is_nqchar = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    (1..=LONGEST_NONCE).contains(&text.len()) && text.bytes().all(is_nqchar)
+fn is_nonce(bytes: &[u8]) -> bool {
+    // Without an early end, so that many bytes are looked at at once.
+    let are_nqchars = || {
+        bytes.iter().fold(true, |all, &byte| {
+            all & (byte > b' ') & (byte < 0x7f) & (byte != b'"') & (byte != b'\\')
+        })
+    };
+    (1..=LONGEST_NONCE).contains(&bytes.len()) && are_nqchars()
 }
 
 /// How many seconds the server's clock is ahead, where it says so and can be believed.
@@ -157,14 +206,13 @@ fn skew(headers: &HeaderMap, now: SystemTime) -> Option<i64> {
 
 impl fmt::Debug for Servers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Servers").field("count", &self.lock().len()).finish()
+        f.debug_struct("Servers").field("count", &self.lock().servers.len()).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
     use std::time::UNIX_EPOCH;
 
     fn url(text: &str) -> Url {
@@ -180,8 +228,12 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(784_111_717)
     }
 
-    fn nonce_after(servers: &Servers, at: &str) -> Option<Arc<str>> {
-        servers.known(&url(at)).nonce
+    fn nonce_after(servers: &Servers, at: &str) -> Option<String> {
+        servers.read(&url(at), |known| Some(String::from_utf8(known.nonce?.to_vec()).unwrap())).0
+    }
+
+    fn skew_of(servers: &Servers, at: &Url) -> i64 {
+        servers.read(at, |known| known.skew).0
     }
 
     #[test]
@@ -214,7 +266,7 @@ mod tests {
         servers.hear(&url("https://a.example"), &headers(NONCE, b"a\xffb"), true, now());
         assert_eq!(nonce_after(&servers, "https://a.example"), None);
         servers.hear(&url("https://a.example"), &headers(NONCE, longest.as_bytes()), true, now());
-        assert_eq!(nonce_after(&servers, "https://a.example"), Some(longest.into()));
+        assert_eq!(nonce_after(&servers, "https://a.example"), Some(longest));
     }
 
     #[test]
@@ -235,9 +287,9 @@ mod tests {
             ("Sun, 06 Nov 1994 08:48:47 GMT", true, 10),
         ] {
             servers.hear(&origin, &headers(DATE, date.as_bytes()), is_refusal, now());
-            assert_eq!(servers.known(&origin).skew, skew, "{date}");
+            assert_eq!(skew_of(&servers, &origin), skew, "{date}");
         }
-        assert_eq!(servers.known(&url("https://b.example")).skew, 0);
+        assert_eq!(skew_of(&servers, &url("https://b.example")), 0);
     }
 
     #[test]
@@ -259,6 +311,32 @@ mod tests {
         assert!(!servers.should_ask(&other, later(9_999)));
         // The clock was set back.
         assert!(!servers.should_ask(&origin, now()));
+    }
+
+    #[test]
+    fn what_a_proof_was_made_of_is_told_from_what_is_known_now() {
+        let servers = Servers::default();
+        let (origin, other) = (url("https://a.example"), url("https://b.example"));
+        let hear = |at: &Url, nonce: &'static [u8]| {
+            servers.hear(at, &headers(NONCE, nonce), false, now());
+            servers.basis(at)
+        };
+        let none = servers.basis(&origin);
+        let first = hear(&origin, b"1");
+        let of_other = hear(&other, b"1");
+        assert!(first.has_other_nonce(none) && !first.has_other_skew(none));
+        assert_eq!(hear(&origin, b"1"), first);
+        let second = hear(&origin, b"2");
+        assert!(second.has_other_nonce(first) && second.has_other_nonce(of_other));
+        // Of another length too; and one that came before is another one.
+        assert_eq!(nonce_after(&servers, "https://a.example"), Some("2".to_owned()));
+        hear(&origin, b"12345");
+        assert_eq!(nonce_after(&servers, "https://a.example"), Some("12345".to_owned()));
+        assert!(hear(&origin, b"1").has_other_nonce(first));
+        assert_eq!(servers.basis(&other), of_other);
+        servers.hear(&other, &headers(DATE, b"Sun, 06 Nov 1994 08:53:37 GMT"), true, now());
+        let skewed = servers.basis(&other);
+        assert!(skewed.has_other_skew(of_other) && !skewed.has_other_nonce(of_other));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `KeyPair`: a private key in this process's memory. The library wipes it when it is dropped.
 
+use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::error::{KeyRejected, Unspecified};
 use aws_lc_rs::rand::SystemRandom;
@@ -13,7 +14,11 @@ use super::SigningAlgorithm;
 use super::pem::{self, Der};
 use super::private_jwk::PrivateJwk;
 use super::public_key::PublicKey;
+use super::signature::Signature;
 use crate::error::Error;
+
+/// The hash of what a message begins with.
+pub(super) struct Hash(Context);
 
 pub(super) enum KeyPair {
     P256(EcdsaKeyPair),
@@ -119,11 +124,11 @@ impl KeyPair {
         &self,
         algorithm: SigningAlgorithm,
         message: &[u8],
-    ) -> Result<Vec<u8>, Unspecified> {
+    ) -> Result<Signature, Unspecified> {
         let random = SystemRandom::new();
         match self {
-            Self::P256(key) => Ok(key.sign(&random, message)?.as_ref().to_vec()),
-            Self::Ed25519(key) => Ok(key.try_sign(message)?.as_ref().to_vec()),
+            Self::P256(key) => short(key.sign(&random, message)?.as_ref()),
+            Self::Ed25519(key) => short(key.try_sign(message)?.as_ref()),
             Self::Rsa(key) => {
                 let padding: &dyn RsaEncoding = match algorithm {
                     SigningAlgorithm::Ps256 => &RSA_PSS_SHA256,
@@ -131,9 +136,25 @@ impl KeyPair {
                 };
                 let mut signature = vec![0; key.public_modulus_len()];
                 key.sign(padding, &random, message, &mut signature)?;
-                Ok(signature)
+                Ok(Signature::Long(signature))
             }
         }
+    }
+
+    /// The hash of what messages begin with, where the library signs a hash.
+    pub(super) fn hash(&self, begin: &[u8]) -> Option<Hash> {
+        let Self::P256(_) = self else { return None };
+        let mut hash = Context::new(&SHA256);
+        hash.update(begin);
+        Some(Hash(hash))
+    }
+
+    /// Signs the message that begins with what was hashed, and ends with this.
+    pub(super) fn sign_hashed(&self, begin: &Hash, end: &[u8]) -> Result<Signature, Unspecified> {
+        let Self::P256(key) = self else { return Err(Unspecified) };
+        let mut hash = begin.0.clone();
+        hash.update(end);
+        short(key.sign_digest(&hash.finish())?.as_ref())
     }
 
     pub(super) fn to_pem(&self) -> Result<String, Unspecified> {
@@ -146,6 +167,10 @@ impl KeyPair {
             }
         })
     }
+}
+
+fn short(signature: &[u8]) -> Result<Signature, Unspecified> {
+    signature.try_into().map(Signature::Short).map_err(|_| Unspecified)
 }
 
 fn rejected(why: KeyRejected) -> Error {

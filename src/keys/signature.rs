@@ -1,4 +1,23 @@
-//! The forms of an ECDSA signature.
+//! `Signature`, and the forms of an ECDSA signature.
+
+use std::ops::Deref;
+
+/// The bytes of a signature. Those of most algorithms need no allocation.
+pub(super) enum Signature {
+    Short([u8; 64]),
+    Long(Vec<u8>),
+}
+
+impl Deref for Signature {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Short(bytes) => bytes,
+            Self::Long(bytes) => bytes,
+        }
+    }
+}
 
 /// The signature as R and S, 32 bytes each
 /// ([RFC 7518 §3.4](https://www.rfc-editor.org/rfc/rfc7518#section-3.4)), from the DER form:

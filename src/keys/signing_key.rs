@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::key_pair::KeyPair;
 use super::private_jwk::PrivateJwk;
 use super::public_key::PublicKey;
-use super::signature::es256_from_der;
+use super::signature::{Signature, es256_from_der};
 use super::{Signer, SigningAlgorithm};
 use crate::error::{BoxError, Error, Kind};
 
@@ -234,14 +234,27 @@ impl SigningKey {
         }
     }
 
-    /// Signs the message. Here that takes no wait.
-    pub(super) async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+    /// Signs the message.
+    pub(super) async fn sign(&self, message: &[u8]) -> Result<Signature, Error> {
         match &self.0.source {
             Source::Here(pair) => {
                 let signed = pair.sign(self.0.algorithm, message);
                 signed.map_err(|_| Error::signing("the library could not sign"))
             }
-            Source::Elsewhere(signer) => self.ask(&**signer, message).await,
+            Source::Elsewhere(signer) => self.ask(&**signer, message).await.map(Signature::Long),
+        }
+    }
+
+    /// Whether it signs without a wait.
+    pub(crate) fn is_here(&self) -> bool {
+        self.pair().is_some()
+    }
+
+    /// The private key, where it is here.
+    pub(super) fn pair(&self) -> Option<&KeyPair> {
+        match &self.0.source {
+            Source::Here(pair) => Some(pair),
+            Source::Elsewhere(_) => None,
         }
     }
 

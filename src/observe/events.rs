@@ -6,9 +6,9 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use super::TARGET;
 #[cfg(feature = "metrics")]
 use super::metrics;
+use super::{TARGET, TargetFields};
 use crate::error::Error;
 
 /// `LEVEL name(arguments) "message" { fields } => what is counted;`
@@ -42,20 +42,20 @@ macro_rules! events {
 }
 
 events! {
-    DEBUG renewal_started(cause: &str, generation: u64)
+    DEBUG renewal_started(of: &TargetFields, cause: &str, generation: u64)
         "renewing the token"
-        { cause = cause, generation = generation };
-    INFO renewal_finished(generation: u64, lifetime: Option<i64>, took: Duration)
+        { cause = cause, generation = generation, resource = of.resource(), scope = of.scope() };
+    INFO renewal_finished(of: &TargetFields, generation: u64, lifetime: Option<i64>, took: Duration)
         "the token is renewed"
-        { generation = generation, lifetime_s = lifetime, duration_ms = ms(took) }
+        { generation = generation, lifetime_s = lifetime, duration_ms = ms(took), resource = of.resource(), scope = of.scope() }
         => metrics::renewal("renewed", took);
-    DEBUG token_adopted(generation: u64, lifetime: Option<i64>, took: Duration)
+    DEBUG token_adopted(of: &TargetFields, generation: u64, lifetime: Option<i64>, took: Duration)
         "another process has renewed the token"
-        { generation = generation, lifetime_s = lifetime, duration_ms = ms(took) }
+        { generation = generation, lifetime_s = lifetime, duration_ms = ms(took), resource = of.resource(), scope = of.scope() }
         => metrics::renewal("adopted", took);
-    WARN renewal_failed(error: &Error, attempt: u32, took: Duration)
+    WARN renewal_failed(of: &TargetFields, error: &Error, attempt: u32, took: Duration)
         "the token could not be renewed; it is tried again"
-        { code = error.error_code(), attempt = attempt, duration_ms = ms(took), error = cause(error) }
+        { code = error.error_code(), attempt = attempt, duration_ms = ms(took), error = cause(error), resource = of.resource(), scope = of.scope() }
         => metrics::renewal("failed", took);
     ERROR reauthorization_required(error: &Error, took: Duration)
         "only a new login, or a corrected grant, helps"
@@ -69,9 +69,9 @@ events! {
         { left_s = left.as_secs() };
     DEBUG renewal_discarded()
         "the application has set another token, or has signed out, meanwhile" {};
-    DEBUG token_set(generation: u64, lifetime: Option<i64>)
+    DEBUG token_set(of: &TargetFields, generation: u64, lifetime: Option<i64>)
         "the application's token is in use"
-        { generation = generation, lifetime_s = lifetime };
+        { generation = generation, lifetime_s = lifetime, resource = of.resource(), scope = of.scope() };
 
     DEBUG provider_answered(endpoint: &'static str, took: Duration)
         "the provider answered the request"
@@ -126,13 +126,13 @@ events! {
         "renewing without the store"
         { error = cause(error) };
 
-    INFO token_rejected(generation: u64)
+    INFO token_rejected(of: &TargetFields, generation: u64)
         "a resource server answered 401"
-        { generation = generation }
+        { generation = generation, resource = of.resource(), scope = of.scope() }
         => metrics::rejection("renewed");
-    WARN unauthorized_after_renewal(generation: u64)
+    WARN unauthorized_after_renewal(of: &TargetFields, generation: u64)
         "a token renewed because of a 401 was rejected too; the 401s of this path renew nothing for a while"
-        { generation = generation }
+        { generation = generation, resource = of.resource(), scope = of.scope() }
         => metrics::rejection("not_fixed");
 
     INFO signed_out()

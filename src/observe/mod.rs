@@ -13,7 +13,7 @@ mod unsaved_gauge;
 pub(crate) use events::*;
 #[cfg(feature = "metrics")]
 pub use metrics::describe_metrics;
-pub(crate) use spans::{ClientFields, provider_request, renewal, saving};
+pub(crate) use spans::{ClientFields, TargetFields, provider_request, renewal, saving};
 pub(crate) use unsaved_gauge::UnsavedGauge;
 
 /// The target of every event and span.

@@ -15,8 +15,26 @@ pub(crate) struct ClientFields<'a> {
     pub(crate) host: Option<&'a str>,
 }
 
+/// What spans and events say of what an access token is for; nothing of the login's own.
+#[derive(Default)]
+pub(crate) struct TargetFields {
+    /// Separated by spaces, where there are several.
+    pub(crate) resource: Option<String>,
+    pub(crate) scope: Option<String>,
+}
+
+impl TargetFields {
+    pub(super) fn resource(&self) -> Option<&str> {
+        self.resource.as_deref()
+    }
+
+    pub(super) fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+}
+
 macro_rules! detached {
-    ($name:literal, $client:expr) => {{
+    ($name:literal, $client:expr $(, $field:ident = $value:expr)*) => {{
         let client: Option<&ClientFields<'_>> = $client;
         let span = tracing::error_span!(
             target: TARGET,
@@ -24,6 +42,7 @@ macro_rules! detached {
             $name,
             client_id = client.map(|client| client.client_id),
             host = client.and_then(|client| client.host)
+            $(, $field = $value)*
         );
         span.follows_from(Span::current());
         span
@@ -31,8 +50,8 @@ macro_rules! detached {
 }
 
 /// Around a renewal.
-pub(crate) fn renewal(client: Option<ClientFields<'_>>) -> Span {
-    detached!("renewal", client.as_ref())
+pub(crate) fn renewal(client: Option<ClientFields<'_>>, of: &TargetFields) -> Span {
+    detached!("renewal", client.as_ref(), resource = of.resource(), scope = of.scope())
 }
 
 /// Around the saving of a token, until it is saved.

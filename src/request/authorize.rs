@@ -6,6 +6,8 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Uri};
 use url::Url;
 
+#[cfg(feature = "keys")]
+use super::proofs::may_another_proof_help;
 use crate::error::Error;
 use crate::origin::may_carry_token;
 use crate::session::Session;
@@ -115,7 +117,7 @@ impl Session {
         let snapshot = self.0.usable(&self.1, None).await?;
         #[cfg(feature = "keys")]
         if let Some(bound) = snapshot.bound() {
-            let proof = bound.prove(request.method(), &url, &bound.known(&url)).await?;
+            let (proof, _) = bound.prove(request.method(), &url).await?;
             request.headers_mut().insert(crate::dpop::PROOF, proof);
         }
         let header = snapshot.header.clone();
@@ -136,14 +138,10 @@ impl Session {
         let Some(bound) = published.of(&self.1).and_then(|snapshot| snapshot.bound()) else {
             return false;
         };
-        let before = bound.known(url);
+        let before = bound.basis(url);
         let is_refusal = status == StatusCode::UNAUTHORIZED;
         bound.hear(url, headers, is_refusal);
-        let now = bound.known(url);
-        let has_new_nonce = now.nonce != before.nonce;
-        is_refusal
-            && (now.skew != before.skew
-                || (has_new_nonce && crate::challenge::rejects_proof(headers)))
+        is_refusal && may_another_proof_help(before, bound.basis(url), headers)
     }
 }
 

@@ -11,6 +11,8 @@
 //! request to its own URL is redirected to the same place: then the server redirects whatever comes there,
 //! and has not acted on the request. The body goes along only if it can be sent again.
 
+#[cfg(feature = "keys")]
+use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -20,7 +22,7 @@ use url::Url;
 use super::deadline::Deadline;
 use super::placement::Placement;
 #[cfg(feature = "keys")]
-use super::proofs::{Proved, prove};
+use super::proofs::{Proved, is_proof_for_another_url, prove, prove_here};
 use super::request_error::RequestError;
 use super::request_options::SentWithoutToken;
 use super::sent::Replay;
@@ -51,7 +53,7 @@ pub(super) struct Exchange<'a, S: Stack> {
     pub(super) redirects: u8,
     /// What the last proof was made of, where the token is bound to a key.
     #[cfg(feature = "keys")]
-    pub(super) proved: Option<Box<Proved>>,
+    pub(super) proved: Option<Proved>,
     /// The request was sent again because of its proof.
     #[cfg(feature = "keys")]
     pub(super) has_second_proof: bool,
@@ -112,14 +114,15 @@ impl<S: Stack> Exchange<'_, S> {
         let (Some(bound), Some(proved)) = (self.snapshot.bound(), &self.proved) else {
             return false;
         };
-        !self.has_second_proof && proved.may_another_help(bound, response)
+        !self.has_second_proof && proved.may_another_help(bound, self.asked.as_ref(), response)
     }
 
     /// Whether redirects within the origin were followed with a proof for another URL.
     #[cfg(feature = "keys")]
     fn has_proof_of_another_url(&self, response: &S::Response) -> bool {
-        let proved = self.proved.as_ref().filter(|_| self.snapshot.bound().is_some());
-        proved.is_some_and(|proved| proved.is_for_another_url(response))
+        let has_proof = self.proved.is_some() && self.snapshot.bound().is_some();
+        let asked = self.asked.as_ref().filter(|_| has_proof);
+        asked.is_some_and(|asked| is_proof_for_another_url(asked, response))
     }
 
     #[cfg(not(feature = "keys"))]
@@ -142,7 +145,9 @@ impl<S: Stack> Exchange<'_, S> {
     /// Redirects are followed below us. One that left the origin lost the token on the way, so what answered
     /// has not seen it, and says nothing of it.
     pub(super) fn has_seen_token(&self, response: &S::Response) -> bool {
-        self.asked.as_ref().map(Url::origin) == response.url().map(Url::origin)
+        response.url().is_none_or(|url| {
+            self.asked.as_ref().is_none_or(|asked| asked.origin() == url.origin())
+        })
     }
 
     /// What a session remembers of the path that answered.
@@ -197,8 +202,13 @@ impl<S: Stack> Exchange<'_, S> {
         request.set_timeout(self.deadline.left());
         #[cfg(feature = "keys")]
         if let Some(bound) = self.snapshot.bound() {
-            let proved =
-                prove(bound, self.send.target(&request), &mut request, self.deadline).await;
+            let proved = match prove_here(bound, &self.send, &mut request) {
+                Some(proved) => proved,
+                None => {
+                    let url = self.send.target(&request).map(Cow::into_owned);
+                    prove(bound, url, &mut request, self.deadline).await
+                }
+            };
             self.proved = Some(proved.map_err(RequestError::Token)?);
         }
         match self.send.send(request, self.extensions).await {

@@ -4,20 +4,47 @@
 //! Invariants: each sending has a proof of its own; a server that asks for another nonce costs a request one
 //! second sending, whatever it answers to that.
 
-use http::StatusCode;
+use std::borrow::Cow;
+
+use http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
-use url::Url;
+use url::{Position, Url};
 
 use super::deadline::Deadline;
-use super::stack::{StackRequest, StackResponse};
+use super::stack::{Stack, StackRequest, StackResponse};
 use crate::challenge::rejects_proof;
-use crate::dpop::{BoundToken, Known, PROOF};
+use crate::dpop::{Basis, BoundToken, PROOF};
 use crate::error::Error;
 
 /// What the last proof of a request was made of.
 pub(super) struct Proved {
-    url: Url,
-    known: Known,
+    basis: Basis,
+    /// The URL, where neither the request nor its response has one.
+    url: Option<Box<Url>>,
+}
+
+/// Gives the request, which goes to this URL, a new proof. `None`: the key is elsewhere, so that takes a wait.
+///
+/// # Errors
+///
+/// As [`prove`].
+// Not in line: it would take room on the stack of every request.
+#[inline(never)]
+pub(super) fn prove_here<S: Stack>(
+    bound: &BoundToken,
+    stack: &S,
+    request: &mut S::Request,
+) -> Option<Result<Proved, Error>> {
+    let Some(url) = stack.target(request) else { return Some(Err(no_url())) };
+    let proved = bound.prove_here(request.method(), &url)?;
+    let url = match url {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(url) => Some(Box::new(url)),
+    };
+    Some(proved.map(|(proof, basis)| {
+        request.headers_mut().insert(PROOF, proof);
+        Proved { basis, url }
+    }))
 }
 
 /// Gives the request, which goes to this URL, a new proof.
@@ -30,53 +57,59 @@ pub(super) async fn prove(
     url: Option<Url>,
     request: &mut impl StackRequest,
     deadline: Deadline,
-) -> Result<Box<Proved>, Error> {
-    let url = url.ok_or_else(|| {
-        Error::config("a request whose token is bound to a key needs a URL with scheme and host")
-    })?;
-    let known = bound.known(&url);
-    let proof = bound.prove(request.method(), &url, &known);
-    let proof = match deadline.left() {
+) -> Result<Proved, Error> {
+    let url = url.ok_or_else(no_url)?;
+    let proof = bound.prove(request.method(), &url);
+    let (proof, basis) = match deadline.left() {
         None => proof.await?,
         Some(left) => {
             let late = |_| Error::signing("the request's own timeout is over");
-            let proof = timeout(left, proof).await.map_err(late)??;
+            let proved = timeout(left, proof).await.map_err(late)??;
             request.set_timeout(deadline.left());
-            proof
+            proved
         }
     };
     request.headers_mut().insert(PROOF, proof);
-    Ok(Box::new(Proved { url, known }))
+    Ok(Proved { basis, url: Some(Box::new(url)) })
+}
+
+fn no_url() -> Error {
+    Error::config("a request whose token is bound to a key needs a URL with scheme and host")
 }
 
 impl Proved {
     /// Takes what the response says for the next proofs.
     pub(super) fn hear(&self, bound: &BoundToken, response: &impl StackResponse) {
-        let url = response.url().unwrap_or(&self.url);
-        bound.hear(url, response.headers(), response.status() == StatusCode::UNAUTHORIZED);
+        if let Some(url) = response.url().or(self.url.as_deref()) {
+            bound.hear(url, response.headers(), response.status() == StatusCode::UNAUTHORIZED);
+        }
     }
 
     /// Whether the proof was not accepted, and another one may be: the server has said what it lacked.
+    /// `asked`: where the request was sent, if that is not in the proof.
     pub(super) fn may_another_help(
         &self,
         bound: &BoundToken,
+        asked: Option<&Url>,
         response: &impl StackResponse,
     ) -> bool {
-        let is_answer = response.url().is_none_or(|url| url.origin() == self.url.origin());
-        if response.status() != StatusCode::UNAUTHORIZED || !is_answer {
-            return false;
-        }
-        let known = bound.known(&self.url);
-        let has_new_nonce = known.nonce.is_some() && known.nonce != self.known.nonce;
-        known.skew != self.known.skew || (has_new_nonce && rejects_proof(response.headers()))
+        let Some(asked) = asked.or(self.url.as_deref()) else { return false };
+        let is_answer = response.url().is_none_or(|url| url.origin() == asked.origin());
+        response.status() == StatusCode::UNAUTHORIZED
+            && is_answer
+            && may_another_proof_help(self.basis, bound.basis(asked), response.headers())
     }
+}
 
-    /// Whether the response is from the same origin, to which redirects were followed with a proof for
-    /// another URL.
-    pub(super) fn is_for_another_url(&self, response: &impl StackResponse) -> bool {
-        let bare = |url: &Url| url[..url::Position::AfterPath].to_owned();
-        response
-            .url()
-            .is_some_and(|url| url.origin() == self.url.origin() && bare(url) != bare(&self.url))
-    }
+/// Whether a server that has refused a request with these headers may accept another proof: it has said since
+/// `before` what the last one lacked.
+pub(super) fn may_another_proof_help(before: Basis, now: Basis, headers: &HeaderMap) -> bool {
+    now.has_other_skew(before) || (now.has_other_nonce(before) && rejects_proof(headers))
+}
+
+/// Whether the response is from the same origin, to which redirects were followed with a proof for another
+/// URL.
+pub(super) fn is_proof_for_another_url(asked: &Url, response: &impl StackResponse) -> bool {
+    let bare = |url: &Url| url[..Position::AfterPath].to_owned();
+    response.url().is_some_and(|url| url.origin() == asked.origin() && bare(url) != bare(asked))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,8 +13,15 @@ use crate::challenge::Challenge;
 use crate::client::{ClientMetadata, HttpClient, OAuthClient, ProtectedResource, Provider};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::grant::Grant;
 use crate::step_up::scope_union;
 use crate::token::Token;
+
+/// The scope that stands for a refresh token.
+pub(super) const OFFLINE_ACCESS: &str = "offline_access";
+
+/// Longer lists of scopes, in bytes, are not asked for as a whole: no server accepts such a URL.
+const LONGEST_SCOPE: usize = 4096;
 
 /// Gets a login when a resource asks for one: by a person in a browser or on another device
 /// ([`ResourceLogin`](crate::ResourceLogin)), or by a grant.
@@ -55,19 +63,37 @@ where
 }
 
 /// A login.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Authorized {
-    /// The client that the token was issued to, with the token's [`resource`](OAuthClient::resource).
+    /// The client that the token is issued to, with the token's [`resource`](OAuthClient::resource).
     pub client: OAuthClient,
-    /// The token.
-    pub token: Token,
+    pub(super) token: Option<Token>,
+    pub(super) grant: Option<Arc<dyn Grant>>,
 }
 
 impl Authorized {
     /// A login with this client.
     pub fn new(client: OAuthClient, token: Token) -> Self {
-        Self { client, token }
+        Self { client, token: Some(token), grant: None }
+    }
+
+    /// A login without a person: the session gets its tokens with this grant, the first one now, and renews
+    /// with it before a token expires. The next process uses the stored token until it expires; then it
+    /// asks its own [`Authorize`]
+    /// ([RFC 6749 §1.3](https://www.rfc-editor.org/rfc/rfc6749#section-1.3)).
+    pub fn by_grant(client: OAuthClient, grant: impl Grant) -> Self {
+        Self { client, token: None, grant: Some(Arc::new(grant)) }
+    }
+}
+
+impl fmt::Debug for Authorized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorized")
+            .field("client", &self.client)
+            .field("token", &self.token)
+            .field("grant", &self.grant.is_some())
+            .finish()
     }
 }
 
@@ -76,6 +102,8 @@ impl Authorized {
 pub struct Asked {
     pub(super) url: Url,
     pub(super) challenge: Option<Challenge>,
+    /// Where the resource says that its metadata is, or has said so earlier.
+    pub(super) metadata: Option<String>,
     pub(super) scope: Option<String>,
     pub(super) client: Option<OAuthClient>,
     /// The provider does not know that client any more.
@@ -125,7 +153,7 @@ impl Asked {
     ///
     /// As [`ProtectedResource::discover`].
     pub async fn resource(&self) -> Result<Option<ProtectedResource>, Error> {
-        ProtectedResource::found(&self.url, self.challenge(), self.http.clone()).await
+        ProtectedResource::found(&self.url, self.metadata.as_deref(), self.http.clone()).await
     }
 
     /// The resource's metadata, and its first authorization server. If the resource has no metadata or
@@ -211,14 +239,24 @@ pub struct Discovered {
 
 impl Discovered {
     /// The scope to ask for: that of the challenge, otherwise all that the resource names
-    /// (`scopes_supported`), otherwise none. Includes `offline_access`, which asks for a refresh token,
-    /// if the provider offers it
-    /// ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess)).
+    /// (`scopes_supported`, if it has at most 4 KiB), otherwise none. Includes what the provider offers of
+    /// these: `offline_access`, which asks for a refresh token and needs `prompt=consent` in the
+    /// authorization request
+    /// ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess));
+    /// and, if the resource wants a stronger or newer login, `openid`, since some providers accept
+    /// `acr_values` and `max_age` only with it
+    /// ([§3.1.2.1](https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)).
     pub fn scope(&self, asked: &Asked) -> Option<String> {
         let named = self.resource.as_ref().and_then(ProtectedResource::scopes);
-        let offered = self.provider.member("scopes_supported").and_then(|list| list.as_array());
-        let offline = offered.is_some_and(|list| list.iter().any(|name| name == "offline_access"));
-        scope_union([asked.scope().or(named), offline.then_some("offline_access")])
+        let named = named.filter(|named| named.len() <= LONGEST_SCOPE);
+        let list = self.provider.member("scopes_supported").and_then(|list| list.as_array());
+        let offered = |name: &str| list.is_some_and(|list| list.iter().any(|one| one == name));
+        let is_stronger = asked.acr_values().is_some() || asked.max_age().is_some();
+        scope_union([
+            asked.scope().or(named),
+            Some("openid").filter(|name| is_stronger && offered(name)),
+            Some(OFFLINE_ACCESS).filter(|name| offered(name)),
+        ])
     }
 
     /// The resource identifier that tokens are for; `None` if the resource has no metadata.

@@ -8,7 +8,8 @@ use url::Url;
 
 use super::asked::Authorize;
 use super::kept::Keeper;
-use super::resource_session::{Inner, ResourceSession};
+use super::resource_session::ResourceSession;
+use super::shared_session::SharedSession;
 use crate::client::HttpClient;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -118,7 +119,7 @@ impl ResourceSessionBuilder {
     /// The session. Nothing is sent and nothing is spawned.
     pub fn build(self) -> ResourceSession {
         let keeper = Keeper::new(self.store.clone());
-        ResourceSession::new(Inner {
+        ResourceSession::new(SharedSession {
             url: self.url,
             origins: self.origins,
             authorize: self.authorize,
@@ -132,7 +133,7 @@ impl ResourceSessionBuilder {
             keeper,
             present: Default::default(),
             restored: Default::default(),
-            state: Default::default(),
+            flights: Default::default(),
         })
     }
 }

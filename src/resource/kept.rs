@@ -26,6 +26,9 @@ pub(super) struct KeptClient {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) registration: Option<Registration>,
     pub(super) resources: Vec<String>,
+    /// Where the resource has said that its metadata is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) resource_metadata: Option<String>,
     pub(super) provider: KeptProvider,
 }
 

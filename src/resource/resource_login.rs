@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
-use super::asked::{Asked, Authorize, Authorized, Discovered};
+use super::asked::{Asked, Authorize, Authorized, Discovered, OFFLINE_ACCESS};
 use super::browser_login::BrowserLogin;
 use super::builder::ResourceSessionBuilder;
 use crate::client::{ClientMetadata, OAuthClient, Provider};
@@ -266,14 +266,14 @@ impl Authorize for ResourceLogin {
         let token = match way {
             Way::Browser { redirect_uri, open } => {
                 let mut request = client.authorization_code(redirect_uri)?;
+                for (name, value) in strength(&asked) {
+                    request = request.extra_param(name, value);
+                }
                 if let Some(scope) = scope {
+                    if scope.split(' ').any(|name| name == OFFLINE_ACCESS) {
+                        request = request.extra_param("prompt", "consent");
+                    }
                     request = request.scope(scope);
-                }
-                if let Some(acr_values) = asked.acr_values() {
-                    request = request.extra_param("acr_values", acr_values);
-                }
-                if let Some(max_age) = asked.max_age() {
-                    request = request.extra_param("max_age", max_age.as_secs().to_string());
                 }
                 let pending = match client.requires_pushed_requests() {
                     true => request.push().await?,
@@ -284,6 +284,9 @@ impl Authorize for ResourceLogin {
             }
             Way::Device(show) => {
                 let mut request = client.device_authorization();
+                for (name, value) in strength(&asked) {
+                    request = request.extra_param(name, value);
+                }
                 if let Some(scope) = scope {
                     request = request.scope(scope);
                 }
@@ -307,6 +310,14 @@ impl Authorize for ResourceLogin {
         };
         Ok(self.configured(client))
     }
+}
+
+/// How strong and how new the login has to be
+/// ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
+fn strength(asked: &Asked) -> impl Iterator<Item = (&'static str, String)> {
+    let acr_values = asked.acr_values().map(|values| ("acr_values", values.to_owned()));
+    let max_age = asked.max_age().map(|age| ("max_age", age.as_secs().to_string()));
+    acr_values.into_iter().chain(max_age)
 }
 
 /// Our own error as it is.

@@ -6,43 +6,26 @@
 //! # Concurrency
 //!
 //! - Requests read the current login behind an `ArcSwap`: no lock, no wait.
-//! - One login is under way at a time, in its own task; all requests that want one wait for it. A request
-//!   that goes away does not stop it. The lock is held for short reads and writes, never across an await.
+//! - A request that goes away does not stop a login ([`flights`](super::flights)).
 //! - A new login replaces the current one when it is complete. Until then other requests use the
 //!   current one.
 
 use std::fmt;
-use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared};
 use http::{HeaderMap, StatusCode};
-use tokio::time::Instant;
-use url::Url;
 
-use super::asked::{Asked, Authorize, Authorized};
-use super::builder::SetUp;
-use super::kept::{Keeper, KeptClient};
-use crate::challenge::{Challenge, may_new_token_help};
-use crate::client::{HttpClient, OAuthClient, Provider};
-use crate::clock::Clock;
+use super::flights::Flight;
+use super::need::Need;
+use super::present_login::{Usable, differ};
+use super::shared_session::SharedSession;
 use crate::error::{Error, Kind};
 use crate::origin::Origins;
-use crate::session::{Driver, Session, Snapshot, Target};
-use crate::step_up::{StepUp, scope_union};
-use crate::store::TokenStore;
-
-/// How long a person may take, everything around it included.
-const LONGEST_LOGIN: Duration = Duration::from_secs(15 * 60);
-/// How long the same login is not asked for again after one that failed or did not help.
-const QUIET: Duration = Duration::from_secs(60);
+use crate::session::{Driver, Provenance, Session, Snapshot, Target};
 
 /// A session for an API that names its authorization server
-/// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)). From [`OAuthClient::for_resource`], or
+/// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)). From [`OAuthClient::for_resource`](crate::OAuthClient::for_resource), or
 /// from [`Session::on_challenge`].
 ///
 /// Requests go to the API without a token until it asks for one. Then a login begins, and the request is
@@ -54,76 +37,11 @@ const QUIET: Duration = Duration::from_secs(60);
 /// The token goes to the resource's URL, and to URLs below it. Cheap to clone; clones are the same
 /// session.
 #[derive(Clone)]
-pub struct ResourceSession(Arc<Inner>);
-
-pub(super) struct Inner {
-    pub(super) url: Url,
-    pub(super) origins: Origins,
-    pub(super) authorize: Arc<dyn Authorize>,
-    pub(super) store: Option<Arc<dyn TokenStore>>,
-    pub(super) user: Arc<str>,
-    pub(super) set_up: SetUp,
-    pub(super) http: Option<HttpClient>,
-    pub(super) clock: Clock,
-    pub(super) is_foreground: bool,
-    pub(super) target: Target,
-    pub(super) keeper: Keeper,
-    pub(super) present: ArcSwapOption<Login>,
-    /// Whether the store was searched for it. Held during the search.
-    pub(super) restored: tokio::sync::Mutex<bool>,
-    pub(super) state: Mutex<State>,
-}
-
-/// A login, and the client that it was issued to.
-pub(super) struct Login {
-    session: Session,
-    client: OAuthClient,
-    /// The provider does not know the client any more.
-    is_unknown: AtomicBool,
-}
-
-#[derive(Default)]
-pub(super) struct State {
-    flight: Option<Flight>,
-    /// What was asked, and the result: an error, or a login that did not help.
-    quiet: Option<(Aim, Option<Error>, Instant)>,
-}
-
-#[derive(Clone)]
-struct Flight {
-    aim: Aim,
-    outcome: Shared<BoxFuture<'static, Result<(), Error>>>,
-}
-
-/// What a response asks for. Two are the same if their aims are.
-#[derive(Clone)]
-pub(crate) struct Need {
-    aim: Aim,
-    challenge: Option<Challenge>,
-    scope: Option<String>,
-}
-
-impl PartialEq for Need {
-    fn eq(&self, other: &Self) -> bool {
-        self.aim == other.aim
-    }
-}
-
-#[derive(Clone, PartialEq)]
-enum Aim {
-    /// A token that is accepted.
-    Login,
-    Scope(Option<String>),
-    /// `acr_values` and `max_age`.
-    Authentication(Option<String>, Option<Duration>),
-}
-
-/// A token of the current login.
-pub(crate) type Usable = (Arc<Driver>, Arc<Snapshot>);
+pub struct ResourceSession(Arc<SharedSession>);
 
 impl ResourceSession {
-    pub(super) fn new(inner: Inner) -> Self {
-        Self(Arc::new(inner))
+    pub(super) fn new(shared: SharedSession) -> Self {
+        Self(Arc::new(shared))
     }
 
     /// The current login, from memory or the store; `None` if nobody is logged in.
@@ -146,8 +64,7 @@ impl ResourceSession {
     /// Safe: the login goes on without the caller.
     pub async fn log_in(&self) -> Result<Session, Error> {
         if self.usable(self.target(), None).await?.is_none() {
-            let need = Need { aim: Aim::Login, challenge: None, scope: None };
-            self.authorize(&need, &Arc::new(Snapshot::empty()), None).await?;
+            self.authorize(&Need::login(), &Arc::new(Snapshot::empty()), None).await?;
         }
         let session = self.session().await?;
         session.ok_or_else(|| Error::config("the login is gone, and there is no new one"))
@@ -199,7 +116,7 @@ impl ResourceSession {
         limit: Option<Duration>,
     ) -> Result<Option<Usable>, Error> {
         let Some(login) = self.0.login().await? else { return Ok(None) };
-        usable(&login, target, limit).await
+        login.usable(target, limit).await
     }
 
     /// Whether only a new login helps after this error of the current one.
@@ -222,41 +139,23 @@ impl ResourceSession {
         headers: &HeaderMap,
         sent: &Snapshot,
     ) -> Option<Need> {
-        let granted = sent.token().and_then(|token| token.scope());
-        let need = match StepUp::asked_by(status, headers, granted) {
-            Some(asked) => Need::of(&asked, granted)?,
-            // No login helps against a 401 that is not about the token.
-            None if status == StatusCode::UNAUTHORIZED
-                && (sent.token().is_none() || may_new_token_help(headers)) =>
-            {
-                let mut challenges = Challenge::all(headers);
-                let is_ours = |one: &Challenge| {
-                    ["bearer", "dpop"].iter().any(|ours| one.scheme().eq_ignore_ascii_case(ours))
-                };
-                let ours = challenges.iter().position(is_ours).map(|at| challenges.swap_remove(at));
-                let scope = ours.as_ref().and_then(Challenge::scope);
-                let scope = scope_union([granted, scope]);
-                Need { aim: Aim::Login, challenge: ours, scope }
-            }
-            None => return None,
-        };
-        let in_vain = self.0.state().is_quiet(&need.aim).is_some_and(|error| error.is_none());
-        (!in_vain).then_some(need)
+        let need = Need::of_response(status, headers, sent.token().map(|token| &**token))?;
+        (!self.0.flights.is_in_vain(&need.aim)).then_some(need)
     }
 
     /// A login for this did not help.
     pub(crate) fn was_in_vain(&self, need: Need) {
-        self.0.state().quiet = Some((need.aim, None, Instant::now()));
+        self.0.flights.was_in_vain(need.aim);
     }
 
     /// Another token than the one that was sent: from a login that another request made meanwhile, or from
-    /// a new login.
+    /// a new login. And whether that login was for this same need: then another one would not help.
     pub(crate) async fn authorize(
         &self,
         need: &Need,
         sent: &Arc<Snapshot>,
         limit: Option<Duration>,
-    ) -> Result<Option<Usable>, Error> {
+    ) -> Result<Option<(Usable, bool)>, Error> {
         let waiting = self.authorized(need, sent);
         match limit {
             None => waiting.await,
@@ -266,234 +165,44 @@ impl ResourceSession {
         }
     }
 
-    async fn authorized(&self, need: &Need, sent: &Arc<Snapshot>) -> Result<Option<Usable>, Error> {
+    async fn authorized(
+        &self,
+        need: &Need,
+        sent: &Arc<Snapshot>,
+    ) -> Result<Option<(Usable, bool)>, Error> {
         loop {
+            // Wait for a login for the same need: its token may be in use before the login has ended.
+            if let Some(flight) = self.0.flights.under_way(&need.aim) {
+                return self.landed(flight).await;
+            }
             if let Some(other) = self.other_than(sent).await? {
-                return Ok(Some(other));
+                let (_, snapshot) = &other;
+                let is_of_login = snapshot.provenance == Provenance::Given;
+                let is_for_this = is_of_login && self.0.flights.was_for(&need.aim);
+                return Ok(Some((other, is_for_this)));
             }
-            let flight = self.flight(need)?;
-            let outcome = flight.outcome.clone().await;
-            // The login of another request may have failed for a reason that does not concern this
-            // one.
+            let flight = self.0.flight(need, sent)?;
             if flight.aim == need.aim {
-                outcome?;
-                return self.usable(self.target(), None).await;
+                return self.landed(flight).await;
             }
+            // The login of another request may fail for a reason that does not concern this one.
+            let _ = flight.outcome.await;
         }
+    }
+
+    /// The token that a login brings, and whether somebody was asked for it.
+    async fn landed(&self, flight: Flight) -> Result<Option<(Usable, bool)>, Error> {
+        let was_asked = flight.outcome.await?;
+        let usable = self.usable(self.target(), None).await?;
+        Ok(usable.map(|usable| (usable, was_asked)))
     }
 
     /// The current token, if it is another one than this.
     async fn other_than(&self, sent: &Snapshot) -> Result<Option<Usable>, Error> {
-        let present = self.0.present.load_full();
-        let Some(login) = present else { return Ok(None) };
-        let text = |snapshot: &Snapshot| snapshot.token().map(|one| one.access_token().to_owned());
-        let usable = usable(&login, self.target(), None).await?;
-        Ok(usable.filter(|(_, snapshot)| text(snapshot) != text(sent)))
+        let Some(login) = self.0.present.load_full() else { return Ok(None) };
+        let usable = login.usable(self.target(), None).await?;
+        Ok(usable.filter(|(_, snapshot)| differ(snapshot, sent)))
     }
-
-    /// The login under way, or a new one for this.
-    fn flight(&self, need: &Need) -> Result<Flight, Error> {
-        let mut state = self.0.state();
-        if let Some(flight) = &state.flight {
-            return Ok(flight.clone());
-        }
-        if let Some(Some(error)) = state.is_quiet(&need.aim) {
-            return Err(error.clone());
-        }
-        let (inner, for_what) = (self.0.clone(), need.clone());
-        let work = async move {
-            let aim = for_what.aim.clone();
-            let outcome = inner.log_in(for_what).await;
-            let mut state = inner.state();
-            state.flight = None;
-            state.quiet =
-                outcome.as_ref().err().map(|error| (aim, Some(error.clone()), Instant::now()));
-            outcome
-        };
-        let flight = Flight { aim: need.aim.clone(), outcome: work.boxed().shared() };
-        state.flight = Some(flight.clone());
-        drop(state);
-        let runtime = tokio::runtime::Handle::try_current();
-        runtime.map_err(|_| Error::new(Kind::Runtime))?.spawn(flight.outcome.clone());
-        Ok(flight)
-    }
-}
-
-impl Need {
-    /// `None`: nothing is asked for that was not granted.
-    fn of(asked: &StepUp, granted: Option<&str>) -> Option<Self> {
-        let challenge = asked.challenge();
-        let aim = match challenge.error() {
-            Some(error) if error.eq_ignore_ascii_case("insufficient_scope") => {
-                let wanted = challenge.scope();
-                if wanted.is_some()
-                    && granted.is_some()
-                    && asked.scope() == scope_union([granted]).as_deref()
-                {
-                    return None;
-                }
-                Aim::Scope(wanted.map(str::to_owned))
-            }
-            _ => {
-                Aim::Authentication(challenge.acr_values().map(str::to_owned), challenge.max_age())
-            }
-        };
-        Some(Self {
-            aim,
-            challenge: Some(challenge.clone()),
-            scope: asked.scope().map(str::to_owned),
-        })
-    }
-}
-
-impl State {
-    /// The result of the same login a short while ago.
-    fn is_quiet(&self, aim: &Aim) -> Option<&Option<Error>> {
-        let (_, error, _) = self
-            .quiet
-            .as_ref()
-            .filter(|(quiet, _, since)| quiet == aim && since.elapsed() < QUIET)?;
-        Some(error)
-    }
-}
-
-async fn usable(
-    login: &Login,
-    target: &Target,
-    limit: Option<Duration>,
-) -> Result<Option<Usable>, Error> {
-    let driver = &login.session.0;
-    match driver.usable(target, limit).await {
-        Ok(snapshot) => Ok(Some((driver.clone(), snapshot))),
-        Err(error) if login.is_over(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-impl Login {
-    /// Whether only a new login helps after this error. That includes a registered client that the provider
-    /// no longer knows: its secret has expired, or the registration is gone.
-    fn is_over(&self, error: &Error) -> bool {
-        let is_unknown = self.client.registration().is_some() && error.has_code("invalid_client");
-        if is_unknown {
-            self.is_unknown.store(true, Ordering::Relaxed);
-        }
-        is_unknown || error.is_reauthorization_required()
-    }
-}
-
-impl Inner {
-    /// No invariant spans the fields, so a poisoned lock is no harm.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The current login, or the stored one if the store was not searched yet.
-    async fn login(&self) -> Result<Option<Arc<Login>>, Error> {
-        if let Some(login) = self.present.load_full() {
-            return Ok(Some(login));
-        }
-        let mut restored = self.restored.lock().await;
-        if !*restored {
-            self.restore().await?;
-            *restored = true;
-        }
-        Ok(self.present.load_full())
-    }
-
-    async fn restore(&self) -> Result<(), Error> {
-        let Some(kept) = self.keeper.client(self.url.as_str(), &self.user).await? else {
-            return Ok(());
-        };
-        let client = self.client_of(kept).and_then(|client| self.authorize.restore(client));
-        // If it cannot be used any more, ask again.
-        if let Ok(client) = client {
-            self.present.store(Some(Arc::new(self.login_of(client))));
-        }
-        Ok(())
-    }
-
-    fn client_of(&self, kept: KeptClient) -> Result<OAuthClient, Error> {
-        let provider = Provider::of_kept(kept.provider, self.http.clone())?;
-        let client = match kept.registration {
-            Some(registration) => provider.registered_client(&registration)?,
-            None => provider.client(kept.client_id),
-        };
-        Ok(kept.resources.into_iter().fold(client, OAuthClient::resource))
-    }
-
-    fn login_of(&self, client: OAuthClient) -> Login {
-        let client = client.with_clock(self.clock.clone());
-        let mut builder = (self.set_up)(Session::builder(client.clone()));
-        if self.is_foreground {
-            builder = builder.foreground();
-        }
-        if let Some(store) = &self.store {
-            builder = builder.store(store.clone(), self.user.clone());
-        }
-        Login { session: builder.build(), client, is_unknown: AtomicBool::new(false) }
-    }
-
-    /// Logs in, and uses that login from then on.
-    async fn log_in(&self, need: Need) -> Result<(), Error> {
-        let before = self.present.load_full();
-        let asked = Asked {
-            url: self.url.clone(),
-            challenge: need.challenge,
-            scope: need.scope,
-            client: before.as_ref().map(|login| login.client.clone()),
-            is_client_unknown: before
-                .as_ref()
-                .is_some_and(|login| login.is_unknown.load(Ordering::Relaxed)),
-            http: self.http.clone(),
-            clock: self.clock.clone(),
-            keeper: self.keeper.clone(),
-        };
-        let call = AssertUnwindSafe(async { self.authorize.authorize(asked).await }).catch_unwind();
-        let Authorized { client, token } = match tokio::time::timeout(LONGEST_LOGIN, call).await {
-            Ok(Ok(outcome)) => outcome?,
-            Ok(Err(_)) => return Err(Error::new(Kind::Panicked("the login for a resource"))),
-            Err(_) => return Err(Error::new(Kind::GrantTimeout(LONGEST_LOGIN))),
-        };
-        // If the store is down, the next process needs a new login; this one does not.
-        match self.keep(&client).await {
-            Err(error) if !error.is_store() => return Err(error),
-            _ => {}
-        }
-        let login = match before.filter(|login| is_same(&login.client, &client)) {
-            Some(same) => same,
-            None => Arc::new(self.login_of(client)),
-        };
-        // A token that cannot be saved is used from memory, and saving goes on.
-        let saved = login.session.set_token(token).await;
-        if let Err(error) = saved
-            && !error.is_save()
-            && !error.is_store()
-        {
-            return Err(error);
-        }
-        self.present.store(Some(login));
-        Ok(())
-    }
-
-    /// Keeps which client the login belongs to, before its token is stored.
-    async fn keep(&self, client: &OAuthClient) -> Result<(), Error> {
-        let Some(provider) = client.provider() else { return Ok(()) };
-        let kept = KeptClient {
-            client_id: client.client_id().to_owned(),
-            registration: client.registration().cloned(),
-            resources: client.resources(),
-            provider: provider.kept(),
-        };
-        self.keeper.keep_client(self.url.as_str(), &self.user, &kept).await
-    }
-}
-
-/// Whether the same provider knows both as the same application.
-fn is_same(one: &OAuthClient, other: &OAuthClient) -> bool {
-    one.identity() == other.identity()
-        && one.client_id() == other.client_id()
-        && one.resources() == other.resources()
 }
 
 impl fmt::Debug for ResourceSession {

@@ -106,8 +106,12 @@ impl SessionBuilder {
     /// Where a token comes from if there is no refresh token, or the provider no longer accepts it:
     /// [`ClientCredentials`](crate::ClientCredentials), or the application's own
     /// ([RFC 6749 §1.3](https://www.rfc-editor.org/rfc/rfc6749#section-1.3)).
-    pub fn grant(mut self, grant: impl Grant) -> Self {
-        self.config.grant = Some(Arc::new(grant));
+    pub fn grant(self, grant: impl Grant) -> Self {
+        self.shared_grant(Arc::new(grant))
+    }
+
+    pub(crate) fn shared_grant(mut self, grant: Arc<dyn Grant>) -> Self {
+        self.config.grant = Some(grant);
         self
     }
 
@@ -227,7 +231,7 @@ impl SessionBuilder {
     /// Renews and saves within the call, not in the background. A token that is due is renewed before
     /// the request goes on, and the call returns when the new token is saved. So the runtime may end
     /// after any call. For command-line tools, and for programs that make a runtime for each call
-    /// ([`block_on`](tokio::runtime::Runtime::block_on)).
+    /// ([`block_on`](https://docs.rs/tokio/latest/tokio/runtime/struct.Runtime.html#method.block_on)).
     ///
     /// If the renewal of a token that is still valid fails, the request goes on with that token.
     pub fn foreground(mut self) -> Self {

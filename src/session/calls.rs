@@ -125,6 +125,12 @@ async fn load(
     found.map_err(|error| failure("load", error))
 }
 
+/// The token that is in the store now. Who looks learns nothing else, and changes nothing.
+pub(super) async fn stored_token(config: &Config, key: &TokenKey) -> Option<Arc<Snapshot>> {
+    let (record, _) = load(config, key).await.ok()??;
+    record.token().cloned()
+}
+
 /// What a swap replaces.
 struct Replaced {
     version: Option<i64>,

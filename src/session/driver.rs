@@ -150,14 +150,16 @@ impl Driver {
     pub(super) fn tell(&self, mut state: MutexGuard<'_, State>, worker: Option<&Worker>) {
         let new_token = self.publish(state.machine());
         let notes = state.machine().take_notes();
+        let under_way = notes.first().map(|_| state.machine().target_under_way());
         if let Some(worker) = worker {
             worker.count_unsaved(state.machine().is_unsaved());
         }
         state.rest();
         let update = new_token.and_then(|token| Some((token, state.updates.clone()?)));
         drop(state);
+        let under_way = under_way.unwrap_or_default();
         for note in notes {
-            self.report(note, worker);
+            self.report(note, &under_way, worker);
         }
         if let Some((token, updates)) = update {
             updates.send_replace(Some(token));
@@ -290,45 +292,47 @@ impl Driver {
     }
 
     /// Tells operators, within the span of the renewal or the save that it is about.
-    fn report(&self, note: Note<Error>, worker: Option<&Worker>) {
-        let span = match &note {
-            Note::RenewalStarted { .. } => {
-                let span = observe::renewal(self.config.span_fields());
-                worker.inspect(|worker| worker.set_span(Some(span.clone())));
+    fn report(&self, note: Note<Error>, under_way: &Target, worker: Option<&Worker>) {
+        let span = match (&note, worker) {
+            (Note::RenewalStarted { target, .. }, _) => {
+                let span = observe::renewal(self.config.span_fields(), &target.fields());
+                worker.inspect(|worker| worker.begin_span(target, span.clone()));
                 span
             }
-            // It follows the note that ends the renewal.
-            Note::LoginExpiresSoon => Span::none(),
-            Note::TokenInUse { .. } | Note::RenewalFailed { .. } => {
-                let span = worker.and_then(Worker::span).unwrap_or_else(Span::none);
-                worker.inspect(|worker| worker.set_span(None));
-                span
-            }
-            Note::RenewalDiscarded
-            | Note::ResponseLost(_)
-            | Note::RefreshTokenRefused(_)
-            | Note::RenewingWithoutStore(_)
-            | Note::LeaseLost => worker.and_then(Worker::span).unwrap_or_else(Span::none),
-            Note::SaveFailed { .. } | Note::SaveSlow | Note::SaveConflict => {
+            (
+                Note::TokenInUse { target, .. } | Note::TargetRefused { target, .. },
+                Some(worker),
+            ) => worker.end_span(target),
+            (Note::RenewalFailed { target, .. }, Some(worker)) => worker.end_spans(target),
+            (
+                Note::RenewalDiscarded
+                | Note::ResponseLost(_)
+                | Note::RefreshTokenRefused(_)
+                | Note::RenewingWithoutStore(_)
+                | Note::LeaseLost,
+                Some(worker),
+            ) => worker.span(under_way),
+            (Note::SaveFailed { .. } | Note::SaveSlow | Note::SaveConflict, _) => {
                 observe::saving(self.config.span_fields())
             }
             _ => Span::none(),
         };
         let _entered = span.enter();
         match note {
-            Note::RenewalStarted { cause, serial, .. } => {
-                observe::renewal_started(cause_name(cause), serial);
+            Note::RenewalStarted { target, cause, serial } => {
+                observe::renewal_started(&target.fields(), cause_name(cause), serial);
             }
             Note::TokenInUse { target, serial, took } => {
                 // Another one may have taken its place already.
                 let Some(snapshot) = self.present(&target) else { return };
                 let lifetime = snapshot.token().and_then(|token| token.lifetime_s());
+                let of = target.fields();
                 match snapshot.provenance {
-                    Provenance::Given => observe::token_set(serial, lifetime),
+                    Provenance::Given => observe::token_set(&of, serial, lifetime),
                     Provenance::Renewed => {
-                        observe::renewal_finished(serial, lifetime, took);
+                        observe::renewal_finished(&of, serial, lifetime, took);
                     }
-                    Provenance::Adopted => observe::token_adopted(serial, lifetime, took),
+                    Provenance::Adopted => observe::token_adopted(&of, serial, lifetime, took),
                 }
             }
             Note::LoginExpiresSoon => {
@@ -337,12 +341,15 @@ impl Driver {
                 let left = deadline.and_then(|at| at.duration_since(self.config.clock.now()).ok());
                 observe::login_expires_soon(left.unwrap_or_default());
             }
-            Note::RenewalFailed { reason, attempt, known_before, took, .. } => {
+            Note::TargetRefused { target, error, attempt, took } => {
+                observe::renewal_failed(&target.fields(), &error, attempt, took);
+            }
+            Note::RenewalFailed { target, reason, attempt, known_before, took } => {
                 let unknown = matches!(reason, Reason::NoStoredToken | Reason::NoToken);
                 let is_final = reason.is_final();
                 let error = self.error(reason);
                 if !is_final {
-                    observe::renewal_failed(&error, attempt, took);
+                    observe::renewal_failed(&target.fields(), &error, attempt, took);
                 } else if known_before || unknown {
                     observe::reauthorization_still_required(&error);
                 } else {
@@ -360,9 +367,11 @@ impl Driver {
                 observe::save_failed(&self.error(reason), attempt);
             }
             Note::SaveSlow => observe::save_slow(self.config.settings.save_wait),
-            Note::TokenRejected { serial } => observe::token_rejected(serial),
-            Note::UnauthorizedAfterRenewal { serial } => {
-                observe::unauthorized_after_renewal(serial);
+            Note::TokenRejected { target, serial } => {
+                observe::token_rejected(&target.fields(), serial);
+            }
+            Note::UnauthorizedAfterRenewal { target, serial } => {
+                observe::unauthorized_after_renewal(&target.fields(), serial);
             }
             Note::SignedOut => observe::signed_out(),
             Note::SignOutFailed(error) => observe::sign_out_failed(&error),

@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
 
+use super::calls::stored_token;
 use super::driver::{Driver, State};
 use super::machine::{Flush, Now, Poll, Rejection, Settings, Stage, Target, Ticket};
 use super::snapshot::{Provenance, SessionMachine, Snapshot};
@@ -291,6 +292,11 @@ impl Driver {
             }
             _ => error,
         })
+    }
+
+    /// The token in the store, which another session may have put there. This one goes on with its own.
+    pub(crate) async fn stored_token(&self) -> Option<Arc<Snapshot>> {
+        stored_token(&self.config, &self.key()).await
     }
 
     /// The token to send the request again with, after a 401 to `sent`; `None` to return the 401. Waits

@@ -4,6 +4,7 @@ use super::Config;
 use super::handle::Session;
 use super::machine::Target;
 use crate::error::Error;
+use crate::observe::TargetFields;
 use crate::token::TokenTarget;
 
 impl Session {
@@ -89,6 +90,17 @@ impl Target {
 
     pub(crate) fn with_scope(&self, scope: &str) -> Result<Self, Error> {
         TokenTarget::with_scope(self.key(), scope).map(|target| Self::other(target.into_key()))
+    }
+
+    /// What operators are told of it.
+    pub(super) fn fields(&self) -> TargetFields {
+        let params = self.key().map(TokenTarget::params_of).unwrap_or_default();
+        let of = |name: &str| {
+            let values = params.iter().filter(|(other, _)| other == name);
+            let values: Vec<&str> = values.map(|(_, value)| &**value).collect();
+            (!values.is_empty()).then(|| values.join(" "))
+        };
+        TargetFields { resource: of("resource"), scope: of("scope") }
     }
 }
 

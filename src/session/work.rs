@@ -11,11 +11,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 
 use super::calls::{self, Done};
 use super::driver::Driver;
-use super::machine::Action;
+use super::machine::{Action, Target};
 use super::snapshot::Snapshot;
 use super::worker::Worker;
 use crate::error::{Error, Kind};
@@ -60,8 +60,8 @@ async fn carry_out(driver: &Arc<Driver>, worker: &Arc<Worker>) {
         let Some(Step { actions, wake_at }) = next_step(driver, worker, !calls.is_empty()) else {
             break;
         };
-        for action in actions {
-            let span = worker.span().unwrap_or_else(Span::none);
+        for (action, target) in actions {
+            let span = worker.span(&target);
             let call =
                 span.in_scope(|| calls::perform(driver.clone(), action, worker.sent.clone()));
             calls.push(call.instrument(span));
@@ -87,7 +87,8 @@ async fn carry_out(driver: &Arc<Driver>, worker: &Arc<Worker>) {
 
 /// What to begin with, and when to look again although nothing happens.
 struct Step {
-    actions: Vec<Action<Arc<Snapshot>, Error>>,
+    /// Each with what is renewed by it.
+    actions: Vec<(Action<Arc<Snapshot>, Error>, Target)>,
     wake_at: Option<Instant>,
 }
 
@@ -98,7 +99,8 @@ fn next_step(driver: &Driver, worker: &Arc<Worker>, has_calls: bool) -> Option<S
     let now = driver.now();
     let mut actions = Vec::new();
     while let Some(action) = state.machine().next(settings, &now) {
-        actions.push(action);
+        let target = state.machine().target_under_way();
+        actions.push((action, target));
     }
     let now = Instant::now();
     let has_calls = has_calls || !actions.is_empty();
@@ -109,7 +111,7 @@ fn next_step(driver: &Driver, worker: &Arc<Worker>, has_calls: bool) -> Option<S
     if is_over {
         state.worker = None;
     }
-    for action in &actions {
+    for (action, _) in &actions {
         if let Action::Present { request, limit } = action {
             worker.begins_request(request.id, *limit);
         }

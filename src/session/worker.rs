@@ -1,7 +1,7 @@
 //! `Worker`: what a session knows of the task that works for it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -9,6 +9,7 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
 use tracing::Span;
 
+use super::machine::Target;
 use crate::observe;
 
 /// How long a worker may take to begin its work. If it takes longer, no thread drives its runtime.
@@ -26,8 +27,8 @@ pub(super) struct Worker {
     /// When it must have done something, in milliseconds since `born`; `u64::MAX`: never.
     overdue: AtomicU64,
     born: Instant,
-    /// That of the renewal under way.
-    span: Mutex<Option<Span>>,
+    /// Those of the renewals that are wanted or under way.
+    spans: Mutex<Vec<(Target, Span)>>,
     /// In the gauge while the session has something that is not saved.
     unsaved: Mutex<Option<observe::UnsavedGauge>>,
 }
@@ -42,7 +43,7 @@ impl Worker {
             sent: Arc::default(),
             overdue: AtomicU64::new(u64::MAX),
             born: Instant::now(),
-            span: Mutex::default(),
+            spans: Mutex::default(),
             unsaved: Mutex::default(),
         };
         worker.is_expected_by(Some(Instant::now()));
@@ -103,12 +104,34 @@ impl Worker {
         self.wake.notify_one();
     }
 
-    pub(super) fn span(&self) -> Option<Span> {
-        self.span.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn spans(&self) -> MutexGuard<'_, Vec<(Target, Span)>> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn set_span(&self, span: Option<Span>) {
-        *self.span.lock().unwrap_or_else(PoisonError::into_inner) = span;
+    /// That of the target's renewal; one that is off if there is none.
+    pub(super) fn span(&self, target: &Target) -> Span {
+        let spans = self.spans();
+        let found = spans.iter().find(|(other, _)| other == target);
+        found.map_or_else(Span::none, |(_, span)| span.clone())
+    }
+
+    pub(super) fn begin_span(&self, target: &Target, span: Span) {
+        self.end_span(target);
+        self.spans().push((target.clone(), span));
+    }
+
+    /// The target's renewal is over; it gets the events that say so.
+    pub(super) fn end_span(&self, target: &Target) -> Span {
+        let mut spans = self.spans();
+        let at = spans.iter().position(|(other, _)| other == target);
+        at.map_or_else(Span::none, |at| spans.swap_remove(at).1)
+    }
+
+    /// As `end_span`, and so are those of all other targets.
+    pub(super) fn end_spans(&self, target: &Target) -> Span {
+        let span = self.end_span(target);
+        self.spans().clear();
+        span
     }
 
     pub(super) fn count_unsaved(&self, is_unsaved: bool) {

@@ -156,7 +156,7 @@ impl App {
 }
 
 /// Polls the future so many times, then drops it where it stands.
-async fn polled<F: Future>(times: Option<u32>, future: F) -> Option<F::Output> {
+pub async fn polled<F: Future>(times: Option<u32>, future: F) -> Option<F::Output> {
     let (mut future, mut polls) = (Box::pin(future), 0);
     std::future::poll_fn(move |context| {
         polls += 1;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::replicas;
+use crate::{replicas, targets};
 
 #[derive(Default)]
 pub struct Coverage(BTreeMap<&'static str, u64>);
@@ -21,7 +21,7 @@ impl Coverage {
 
     /// What was never met, of what should be.
     pub fn missing(&self) -> Vec<&'static str> {
-        let expected = EXPECTED.into_iter().chain(replicas::EXPECTED);
+        let expected = EXPECTED.into_iter().chain(replicas::EXPECTED).chain(targets::EXPECTED);
         expected.filter(|what| !self.0.contains_key(what)).collect()
     }
 }

@@ -1,19 +1,20 @@
 //! The session layer under faults drawn at random, on one thread, in memory and in virtual time.
 //!
-//! Each seed is a schedule of up to 60 steps, of one of three kinds:
+//! Each seed is a schedule of up to 60 steps, of one of four kinds:
 //!
 //! - one session with a saver: requests, callers that go away at any await point, expiry, 401s, a
 //!   provider, a saver and an API that fail in every way, clocks that jump, new logins and sign-outs;
 //! - two to four sessions that share a login in a store (`replicas`), which fails in every way too; in
 //!   several processes and on several runtimes, which die, stand still, or are replaced;
-//! - many users in `UserSessions` that have room for a few.
+//! - many users in `UserSessions` that have room for a few;
+//! - one login with access tokens for several targets (`targets`), with a saver or in a store.
 //!
 //! After each step a model says what must not be (`model`, `replicas::model`); at the end all is well
 //! again, and the sessions have to heal (`recovery`). A seed repeats itself to the last line of its
 //! trace.
 //!
 //! ```sh
-//! cargo test --test faults                                          # the first 2000 seeds
+//! cargo test --test faults                                          # the first 2400 seeds
 //! FAULT_SCHEDULES=100000 cargo test --release --test faults         # more
 //! FAULT_SEED=123 cargo test --test faults                           # one, with its trace
 //! FAULT_SEED=100001 FAULT_SCHEDULES=100000 cargo test --release --test faults
@@ -36,6 +37,7 @@ mod replicas;
 mod run;
 mod saver;
 mod schedule;
+mod targets;
 mod token_serial;
 mod world;
 
@@ -47,14 +49,14 @@ use coverage::Coverage;
 use run::Report;
 
 /// How many schedules are run unless told otherwise.
-const SCHEDULES: u64 = 2000;
+const SCHEDULES: u64 = 2400;
 /// How many of them are run twice, to see that they repeat themselves.
 const TWICE: u64 = 100;
 /// How many lines of a trace are shown.
 const LINES: usize = 60;
 
 /// How long a schedule may take. What never comes to rest ends so, and not with the patience of
-/// whoever waits.
+/// a waiter.
 const LONGEST: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
@@ -107,12 +109,14 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The schedule of a seed: of one session, of one login that several share, or of many users.
+/// The schedule of a seed: of one session, of one login that several share, of many users, or of one login
+/// with several targets.
 fn run(seed: u64) -> Report {
-    match seed % 5 {
+    match seed % 6 {
         0 | 1 => run::run(seed),
         2 | 3 => replicas::run(seed, false),
-        _ => replicas::run(seed, true),
+        4 => replicas::run(seed, true),
+        _ => targets::run(seed),
     }
 }
 

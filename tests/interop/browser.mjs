@@ -1,6 +1,5 @@
 // Drives the login example through the sign-in and consent pages of the test server. See README.md.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { request } from 'node:http';
@@ -8,46 +7,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
+import { typeIn } from './person.mjs';
+import { Program } from './program.mjs';
+import * as resource from './resource.mjs';
 
 const issuer = process.env.OIDC_ISSUER;
 const scratch = mkdtempSync(join(tmpdir(), 'login-'));
 const screenshots = process.argv[2]; // a folder, to look at the pages
 
 /** One run of the example. */
-class Run {
-  constructor(...options) {
-    const settings = ['--issuer', issuer, '--client-id', 'cli', '--no-browser'];
-    const scope = ['--scope', 'openid offline_access api:read', '--get', `${issuer}/api`];
-    this.process = spawn(
-      'cargo',
-      ['run', '--quiet', '--example', 'login', '--', ...settings, ...scope, ...options],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    );
-    this.stdout = this.stderr = '';
-    this.process.stdout.on('data', (data) => (this.stdout += data));
-    this.process.stderr.on('data', (data) => (this.stderr += data));
-    this.closed = once(this.process, 'close');
-  }
-
-  /** The first match in what it prints. */
-  async prints(pattern) {
-    for (;;) {
-      const found = pattern.exec(this.stdout);
-      if (found) return found[1];
-      assert.equal(this.process.exitCode, null, `it ended: ${this.stdout}${this.stderr}`);
-      await Promise.race([once(this.process.stdout, 'data'), this.closed]);
-    }
-  }
-
-  url() {
-    return this.prints(/to log in, open\n {2}(\S+)\n/);
-  }
-
-  async ends(code) {
-    await this.closed;
-    assert.equal(this.process.exitCode, code, `${this.stdout}${this.stderr}`);
-  }
-}
+const start = (...options) => {
+  const settings = ['--issuer', issuer, '--client-id', 'cli', '--no-browser'];
+  const scope = ['--scope', 'openid offline_access api:read', '--get', `${issuer}/api`];
+  return new Program(['--example', 'login'], [...settings, ...scope, ...options]);
+};
 
 /** The status of a request with a Host header of its own choosing. */
 async function status(url, host) {
@@ -60,10 +33,10 @@ const read = (file) => JSON.parse(readFileSync(file));
 const valid = async (token) =>
   (await (await fetch(`${issuer}/valid?token=${token}`)).json()).active;
 
-const steps = {
+const loginSteps = {
   async 'a person signs in, agrees, and the API is called'(page) {
     const file = join(scratch, 'token.json');
-    const run = new Run('--token-file', file);
+    const run = start('--token-file', file);
     const url = await run.url();
     const callback = new URL(new URL(url).searchParams.get('redirect_uri'));
     assert.equal(callback.hostname, '127.0.0.1');
@@ -90,7 +63,7 @@ const steps = {
     const file = join(scratch, 'token.json');
     const before = read(file);
     while (await valid(before.access_token)) await sleep(100);
-    const run = new Run('--token-file', file);
+    const run = start('--token-file', file);
     await run.ends(0);
     assert.ok(!run.stdout.includes('to log in'), run.stdout);
     assert.match(run.stdout, /^the API answered 200 OK$/m);
@@ -102,7 +75,7 @@ const steps = {
 
   async 'a person refuses'(page) {
     const file = join(scratch, 'refused.json');
-    const run = new Run('--token-file', file);
+    const run = start('--token-file', file);
     await page.goto(await run.url());
     await page.getByRole('button', { name: 'Deny' }).click();
     await page.getByRole('heading', { name: 'The login did not work' }).waitFor();
@@ -115,7 +88,7 @@ const steps = {
 
   async 'nobody comes'() {
     const file = join(scratch, 'nobody.json');
-    const run = new Run('--token-file', file, '--wait', '1');
+    const run = start('--token-file', file, '--wait', '1');
     await run.ends(1);
     assert.match(run.stderr, /^error: nobody logged in within 1 seconds; run this again/);
     assert.ok(!existsSync(file));
@@ -123,16 +96,9 @@ const steps = {
 
   async 'the person has another device'(page) {
     const file = join(scratch, 'device.json');
-    const run = new Run('--token-file', file, '--device');
+    const run = start('--token-file', file, '--device');
     const url = await run.url();
-    const code = await run.prints(/and type in\n {2}(\S+)\n/);
-    await page.goto(url);
-    await page.locator('input[name=user_code]').fill(code);
-    await page.getByRole('button', { name: 'Continue' }).click();
-    await page.getByRole('button', { name: 'Continue' }).click();
-    await page.getByRole('button', { name: 'Sign in' }).click();
-    await page.getByRole('button', { name: 'Allow' }).click();
-    await page.getByText('Signed in.').waitFor();
+    await typeIn(page, url, await run.code());
     await run.ends(0);
     assert.match(run.stdout, /^the API answered 200 OK$/m);
     assert.equal(statSync(file).mode & 0o777, 0o600);
@@ -147,13 +113,20 @@ const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--no-proxy-server'],
 });
+
+/** In a browser that knows nobody. */
+async function newPage() {
+  const context = await browser.newContext();
+  context.setDefaultTimeout(30_000);
+  return context.newPage();
+}
+
+const steps = { ...loginSteps, ...resource.steps({ scratch, newPage }) };
 try {
   for (const [name, step] of Object.entries(steps)) {
-    // A browser that knows nobody.
-    const context = await browser.newContext();
-    context.setDefaultTimeout(30_000);
-    await step(await context.newPage());
-    await context.close();
+    const page = await newPage();
+    await step(page);
+    await page.context().close();
     console.log(`ok: ${name}`);
   }
 } finally {

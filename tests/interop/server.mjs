@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 console.log = console.info = console.warn = console.error;
 const { Provider, errors } = await import('oidc-provider');
 const keys = await import('./keys.mjs');
+const api = await import('./api.mjs');
 
 const TTL = Number(process.env.ACCESS_TOKEN_TTL || 3);
 const DELAY = Number(process.env.TOKEN_DELAY_MS || 0);
@@ -53,7 +54,9 @@ const clients = [
     grant_types: ['client_credentials'],
   },
   ...keys.clients(common, common.grant_types),
+  api.client,
 ];
+const isListed = (client) => clients.some(({ client_id }) => client_id === client.clientId);
 
 const page = (body) => `<!doctype html><meta charset="utf-8"><title>Test server</title>${body}\n`;
 const escape = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -65,6 +68,7 @@ server.listen(Number(process.env.PORT || 0), '127.0.0.1');
 await once(server, 'listening');
 const issuer = `http://127.0.0.1:${server.address().port}`;
 const tls = await keys.openTls();
+const { resource, serve } = await api.openApi();
 
 const provider = new Provider(issuer, {
   clients,
@@ -103,7 +107,15 @@ const provider = new Provider(issuer, {
   },
   pkce: { required: (_ctx, client) => client.clientAuthMethod === 'none' },
   rotateRefreshToken: true,
-  issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+  // Clients that register themselves have to ask for it, as the package has it by default.
+  issueRefreshToken: (_ctx, client, source) =>
+    client.grantTypeAllowed('refresh_token') && (isListed(client) || source.scopes.has('offline_access')),
+  // When the person logged in, for an API that wants to know.
+  extraTokenClaims: (ctx) => {
+    const { AuthorizationCode, DeviceCode, RefreshToken } = ctx.oidc.entities;
+    const source = AuthorizationCode ?? DeviceCode ?? RefreshToken;
+    return source && { auth_time: source.authTime };
+  },
   expiresWithSession: () => false,
   interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
   features: {
@@ -114,6 +126,14 @@ const provider = new Provider(issuer, {
     introspection: { enabled: true },
     revocation: { enabled: true },
     userinfo: { enabled: true },
+    registration: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (_ctx, identifier) => {
+        if (identifier !== resource) throw new errors.InvalidTarget();
+        return { scope: api.SCOPES.join(' '), audience: resource, accessTokenFormat: 'opaque' };
+      },
+    },
     deviceFlow: {
       enabled: true,
       userCodeInputSource: (ctx, form, out) => {
@@ -203,14 +223,16 @@ async function findToken(value) {
   return undefined;
 }
 
-function api(ctx, token) {
+function countApi(ctx, token) {
   ctx.status = token ? 200 : 401;
   count(token?.clientId, (s) => bump(s.api, ctx.status));
 }
 
-async function newGrant(clientId, scope) {
+async function newGrant(clientId, { scope, resource }) {
   const grant = new provider.Grant({ accountId: ACCOUNT, clientId });
-  grant.addOIDCScope(new Set(['openid', 'offline_access', 'email', ...(scope?.split(' ') ?? [])]));
+  const names = scope?.split(' ') ?? [];
+  grant.addOIDCScope(new Set(['openid', 'offline_access', 'email', ...names]));
+  if (resource) grant.addResourceScope(resource, names.filter((name) => api.SCOPES.includes(name)).join(' '));
   return grant.save();
 }
 
@@ -218,7 +240,7 @@ async function interaction(ctx) {
   const { params, prompt } = await provider.interactionDetails(ctx.req, ctx.res);
   const refused = { error: 'access_denied', error_description: 'the end-user refused' };
   const login = { accountId: ACCOUNT };
-  const consent = async () => ({ grantId: await newGrant(params.client_id, params.scope) });
+  const consent = async () => ({ grantId: await newGrant(params.client_id, params) });
   let result;
 
   if (!HUMAN) {
@@ -260,7 +282,7 @@ async function decideDevice(ctx) {
     code.accountId = ACCOUNT;
     code.authTime = Math.floor(Date.now() / 1000);
     code.scope = code.params.scope;
-    code.grantId = await newGrant(code.clientId, code.scope);
+    code.grantId = await newGrant(code.clientId, code.params);
   }
   await code.save();
   ctx.status = 204;
@@ -281,7 +303,7 @@ provider.use(async (ctx, next) => {
       error = await keys.checkBinding(ctx, token, scheme.toLowerCase(), value, stats);
       if (error) token = undefined;
     }
-    api(ctx, token);
+    countApi(ctx, token);
     if (token) {
       ctx.body = { ok: true, client_id: token.clientId, scope: token.scope };
     } else {
@@ -298,6 +320,7 @@ provider.use(async (ctx, next) => {
 });
 
 keys.registerGrants(provider, errors);
+serve(issuer);
 server.on('request', provider.callback());
 tls.server.on('request', provider.callback());
 
@@ -306,4 +329,4 @@ process.stdin.on('end', () => process.exit(0));
 process.stdin.on('error', () => process.exit(0));
 process.stdin.resume();
 
-process.stdout.write(`${JSON.stringify({ issuer, pid: process.pid })}\n`);
+process.stdout.write(`${JSON.stringify({ issuer, resource, pid: process.pid })}\n`);

@@ -94,9 +94,11 @@ impl FleetProvider {
     pub(crate) async fn counts(&self) -> Result<TokenCounts, BoxError> {
         if let Some(provider) = &self.provider {
             let counts = provider.counts();
-            // A process that has no nonce asks for one without a refresh token.
+            // A process that has no nonce asks for one without the refresh token.
             let requests = provider.token_requests();
-            let has_no_token = |one: &RecordedTokenRequest| one.param("refresh_token").is_none();
+            let has_no_token = |one: &RecordedTokenRequest| {
+                one.param("refresh_token").is_none_or(|token| token == "asking-for-a-nonce")
+            };
             let others = requests.iter().filter(|one| has_no_token(one)).count();
             return Ok(TokenCounts {
                 requests: counts.token_requests - u64::try_from(others)?,

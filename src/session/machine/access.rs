@@ -127,6 +127,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         next.map_or(Target::OWN, |access| access.target.clone())
     }
 
+    /// What is renewed now, or next: whose token is asked for, or was brought and is not in use yet.
+    pub(crate) fn target_under_way(&self) -> Target {
+        let brought = self.renewed.as_ref().map(|(.., target)| target);
+        let asked = self.request.as_ref().map(|request| &request.target);
+        asked.or(brought).cloned().unwrap_or_else(|| self.next_target())
+    }
+
     /// No renewal is wanted any more.
     pub(super) fn want_nothing(&mut self) {
         self.each_access_mut().for_each(|access| access.wanted = None);
@@ -152,19 +159,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let before = access.refusal.as_ref().map_or(0, |refusal| refusal.attempts);
         let attempts = before.saturating_add(1);
         let wait = settings.backoff.after(FailureClass::Misconfigured, attempts, now.jitter);
-        let (reason, retry_at) = (Reason::Error(error), Some(now.at + wait));
+        let (reason, retry_at) = (Reason::Error(error.clone()), Some(now.at + wait));
         access.refusals = access.refusals.wrapping_add(1);
-        access.refusal =
-            Some(Failure { reason: reason.clone(), attempts, retry_at, of_store: false });
-        let took = self.took(now);
-        let target = target.clone();
-        self.note(Note::RenewalFailed {
-            target,
-            reason,
-            attempt: attempts,
-            known_before: false,
-            took,
-        });
+        access.refusal = Some(Failure { reason, attempts, retry_at, of_store: false });
+        let (target, took) = (target.clone(), self.took(now));
+        self.note(Note::TargetRefused { target, error, attempt: attempts, took });
         self.release(None, settings);
     }
 

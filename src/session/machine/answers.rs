@@ -55,9 +55,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Answer::Failed(error, class) if is_current => {
                 let in_doubt = matches!(class, FailureClass::Foreign { in_doubt: true, .. });
                 self.response_lost |= request.refresh && in_doubt;
-                self.gained_nothing(error, class, settings, now);
+                self.gained_nothing(&target, error, class, settings, now);
             }
-            Answer::Lost(error) if is_current => self.lost(error, request.refresh, settings, now),
+            Answer::Lost(error) if is_current => {
+                self.lost(&target, error, request.refresh, settings, now);
+            }
             Answer::Failed(..) | Answer::Lost(_) | Answer::TargetRefused(_) => {}
         }
         self.publish(settings, now);
@@ -84,7 +86,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         // It is no renewal.
         self.renewed = None;
         if is_kept && is_current {
-            self.fail_for(error, (attempts, wait), is_recorded, settings, now);
+            self.fail_for(target, error, (attempts, wait), is_recorded, settings, now);
         }
     }
 
@@ -149,12 +151,20 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         // If there is a grant, it is asked next, as long as a token is wanted.
         if let Some(error) = error.filter(|_| is_current && !settings.has_grant) {
             let retry_at = (settings.home == Home::Store).then(|| now.at + settings.moment());
-            self.fail(Reason::Ended { error, lost: self.response_lost }, retry_at, false, now);
+            let reason = Reason::Ended { error, lost: self.response_lost };
+            self.fail(target, reason, retry_at, false, now);
         }
         true
     }
 
-    pub(super) fn lost(&mut self, error: E, refresh: bool, settings: &Settings, now: &Now) {
+    pub(super) fn lost(
+        &mut self,
+        target: &Target,
+        error: E,
+        refresh: bool,
+        settings: &Settings,
+        now: &Now,
+    ) {
         if refresh {
             if !self.response_lost && !settings.foreground && !settings.manual_refresh {
                 self.follow_up = Some(FollowUp::new());
@@ -173,16 +183,23 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 attempt.try_at = try_at;
                 self.note(Note::ResponseLost(error));
             }
-            _ => self.gained_nothing(error, FailureClass::Transient(None), settings, now),
+            _ => self.gained_nothing(target, error, FailureClass::Transient(None), settings, now),
         }
     }
 
-    fn gained_nothing(&mut self, error: E, class: FailureClass, settings: &Settings, now: &Now) {
+    fn gained_nothing(
+        &mut self,
+        target: &Target,
+        error: E,
+        class: FailureClass,
+        settings: &Settings,
+        now: &Now,
+    ) {
         let (attempts, wait) = self.backoff(class, settings, now);
         self.follow_up = self.follow_up.take().and_then(|follow_up| follow_up.after(now.at + wait));
         let pause = Pause::new(now.wall, wait, error.clone(), attempts);
         let is_recorded = self.release(Some(pause), settings);
-        self.fail_for(error, (attempts, wait), is_recorded, settings, now);
+        self.fail_for(target, error, (attempts, wait), is_recorded, settings, now);
     }
 
     /// The attempt is over without a new token: clears the mark, and records the pause beside it. Whether
@@ -202,6 +219,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// The renewal has failed, for the time of a backoff.
     fn fail_for(
         &mut self,
+        target: &Target,
         error: E,
         (attempts, wait): (u32, Duration),
         is_recorded: bool,
@@ -210,7 +228,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     ) {
         // The record says when to ask the provider again, but another session may sign in before that.
         let wait = if is_recorded { wait.min(settings.moment()) } else { wait };
-        self.fail(Reason::Error(error), Some(now.at + wait), false, now);
+        self.fail(target, Reason::Error(error), Some(now.at + wait), false, now);
         self.failure.iter_mut().for_each(|failure| failure.attempts = attempts);
     }
 
@@ -224,15 +242,15 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         (attempts, settings.backoff.after(class, attempts, now.jitter))
     }
 
-    /// The wanted renewal has failed: its waiters get the reason.
+    /// The wanted renewals have failed, with that of the target: their waiters get the reason.
     pub(super) fn fail(
         &mut self,
+        target: &Target,
         reason: Reason<E>,
         retry_at: Option<Duration>,
         of_store: bool,
         now: &Now,
     ) {
-        let target = self.next_target();
         self.want_nothing();
         self.look = None;
         self.failures = self.failures.wrapping_add(1);
@@ -241,7 +259,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let known_before = before.is_some_and(|failure| failure.reason.is_final());
         let took = self.took(now);
         self.note(Note::RenewalFailed {
-            target,
+            target: target.clone(),
             reason: reason.clone(),
             attempt,
             known_before,

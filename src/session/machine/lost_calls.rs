@@ -17,10 +17,10 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 None => self.loaded(id, Err(failure), settings, now),
             }
         }
-        if self.request.take().is_some() {
+        if let Some(request) = self.request.take() {
             match self.attempt.as_mut().filter(|_| !sent) {
                 Some(attempt) => attempt.tries = attempt.tries.saturating_sub(1),
-                None => self.lost(error.clone(), true, settings, now),
+                None => self.lost(&request.target, error.clone(), true, settings, now),
             }
         }
         if let Some(saving) = self.saving.as_ref().map(|saving| saving.id) {

@@ -20,11 +20,19 @@ pub(crate) enum Note<E> {
     },
     /// The refresh token of the login in use has little left of its life.
     LoginExpiresSoon,
+    /// For all targets that want one; this one was next.
     RenewalFailed {
         target: Target,
         reason: Reason<E>,
         attempt: u32,
         known_before: bool,
+        took: Duration,
+    },
+    /// The provider refuses this target, and has said nothing of the login.
+    TargetRefused {
+        target: Target,
+        error: E,
+        attempt: u32,
         took: Duration,
     },
     RenewalDiscarded,
@@ -41,9 +49,11 @@ pub(crate) enum Note<E> {
     },
     SaveSlow,
     TokenRejected {
+        target: Target,
         serial: u64,
     },
     UnauthorizedAfterRenewal {
+        target: Target,
         serial: u64,
     },
     SignedOut,

@@ -39,7 +39,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let Some(refresh) = Self::way_to_renew(&record, settings, now) else {
             let reason = self.why_not(self.known.as_ref(), settings, now);
             let retry_at = reason.retry_at(settings, now);
-            self.fail(reason, retry_at, false, now);
+            self.fail(&self.next_target(), reason, retry_at, false, now);
             return None;
         };
         Some(self.present(&record, refresh, settings, now))

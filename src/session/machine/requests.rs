@@ -219,7 +219,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 let reason = self.why_not(known, settings, now);
                 if matches!(reason, Reason::LoginExpired) {
                     let retry_at = reason.retry_at(settings, now);
-                    self.fail(reason.clone(), retry_at, false, now);
+                    self.fail(target, reason.clone(), retry_at, false, now);
                 }
                 return Err(reason);
             }

@@ -193,7 +193,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let gives_up = self.wanted().is_some_and(|since| now.at >= since + settings.patience());
         if gives_up || (attempt.tries > 0 && now.at >= attempt.until) {
             self.outcome = Some(Outcome::Nothing(None));
-            self.fail(Reason::Busy, Some(now.at + settings.moment()), false, now);
+            self.fail(
+                &self.next_target(),
+                Reason::Busy,
+                Some(now.at + settings.moment()),
+                false,
+                now,
+            );
             return Some(self.store_outcome(settings, now));
         }
         let is_young = attempt.confirmed.is_some_and(|(at, wall)| {
@@ -245,11 +251,17 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 Some((error, left)) => (Reason::Error(error), left.min(settings.moment())),
                 None => (self.why_not(record, settings, now), settings.moment()),
             };
-            self.fail(reason, Some(now.at + wait), false, now);
+            self.fail(&self.next_target(), reason, Some(now.at + wait), false, now);
             return None;
         }
         if now.at >= since + settings.patience() {
-            self.fail(Reason::Busy, Some(now.at + settings.moment()), false, now);
+            self.fail(
+                &self.next_target(),
+                Reason::Busy,
+                Some(now.at + settings.moment()),
+                false,
+                now,
+            );
             return None;
         }
         if !self.may_claim(settings, now) {

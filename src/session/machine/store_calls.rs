@@ -184,7 +184,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             } else {
                 Reason::Error(failure.error)
             };
-            self.fail(reason, Some(retry_at), true, now);
+            self.fail(&self.next_target(), reason, Some(retry_at), true, now);
         }
     }
 }

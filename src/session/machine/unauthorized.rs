@@ -102,12 +102,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         match access.paths.renews(rejection.path, access.after_rejection, now) {
             Renews::Yes => {
                 access.rejected = true;
-                self.note(Note::TokenRejected { serial });
+                self.note(Note::TokenRejected { target: target.clone(), serial });
                 true
             }
             Renews::No => false,
             Renews::NoMore => {
-                self.note(Note::UnauthorizedAfterRenewal { serial });
+                self.note(Note::UnauthorizedAfterRenewal { target: target.clone(), serial });
                 false
             }
         }
@@ -134,7 +134,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if !rejected {
             access.paths.cured(path);
         } else if access.paths.found_futile(path, now) {
-            self.note(Note::UnauthorizedAfterRenewal { serial });
+            self.note(Note::UnauthorizedAfterRenewal { target: target.clone(), serial });
         }
     }
 }

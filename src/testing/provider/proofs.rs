@@ -28,7 +28,28 @@ mod judged {
             state: &mut State,
             request: &RecordedTokenRequest,
         ) -> Result<Option<String>, OAuthError> {
-            let url = self.origin.clone() + "/token";
+            self.judge_form(state, request, "/token")
+        }
+
+        /// The thumbprint of the proof's key, where a pushed authorization request has a proof; it need not
+        /// (RFC 9449 §10.1).
+        pub(crate) fn judge_pushed_request(
+            &self,
+            request: &RecordedTokenRequest,
+        ) -> Result<Option<String>, OAuthError> {
+            match request.dpop {
+                Some(_) => self.judge_form(&mut self.lock(), request, "/par"),
+                None => Ok(None),
+            }
+        }
+
+        fn judge_form(
+            &self,
+            state: &mut State,
+            request: &RecordedTokenRequest,
+            path: &str,
+        ) -> Result<Option<String>, OAuthError> {
+            let url = self.origin.clone() + path;
             let proof = request.dpop.as_deref();
             let presented = Presented { method: "POST", url: &url, proof, access_token: None };
             let outcome = state.judge.judge(Endpoint::Token, &presented, self.config.clock.now());
@@ -39,7 +60,7 @@ mod judged {
             })
         }
 
-        /// What the response to a token request says beside its body.
+        /// What the response to a token request or a pushed authorization request says beside its body.
         pub(crate) fn token_headers(
             &self,
             request: &RecordedTokenRequest,
@@ -83,6 +104,11 @@ mod judged {
             ApiProof { outcome, headers }
         }
 
+        /// Whether the parameters are looked at before the proof.
+        pub(crate) fn parameters_first(&self) -> bool {
+            self.lock().judge.rules.parameters_first
+        }
+
         /// Whether the refresh token is consumed before the proof is looked at.
         pub(crate) fn consumes_first(&self) -> bool {
             self.lock().judge.rules.consumes_before_nonce
@@ -119,6 +145,13 @@ impl Shared {
         Ok(None)
     }
 
+    pub(crate) fn judge_pushed_request(
+        &self,
+        _: &RecordedTokenRequest,
+    ) -> Result<Option<String>, OAuthError> {
+        Ok(None)
+    }
+
     pub(crate) fn token_headers(
         &self,
         _: &RecordedTokenRequest,
@@ -129,6 +162,10 @@ impl Shared {
 
     pub(crate) fn judge_api_request(&self, _: &mut State, _: &RecordedApiRequest) -> ApiProof {
         ApiProof { outcome: Ok(None), headers: HeaderMap::new() }
+    }
+
+    pub(crate) fn parameters_first(&self) -> bool {
+        false
     }
 
     pub(crate) fn consumes_first(&self) -> bool {

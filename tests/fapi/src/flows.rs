@@ -5,7 +5,8 @@ use reqwest_oauth2::{
 };
 use serde_json::{Map, json};
 
-use crate::server::{Peer, REDIRECT_URI};
+use crate::browse::REDIRECT_URI;
+use crate::server::Peer;
 use crate::signing_key;
 
 pub(crate) async fn flows(peer: &Peer<'_>) {

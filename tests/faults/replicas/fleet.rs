@@ -1,6 +1,5 @@
 //! `Fleet`: the sessions, each in its process, and what the application does with them.
 
-use std::task::Poll;
 use std::time::Duration;
 
 use reqwest_middleware::{ClientWithMiddleware, RequestBuilder};
@@ -15,6 +14,7 @@ use super::runtimes::Runtimes;
 use super::schedule::{Caller, Setup};
 use super::store::Store;
 use super::world::World;
+use crate::app::polled;
 use crate::run::http;
 use crate::token_serial::TokenSerial;
 
@@ -267,18 +267,4 @@ fn given(outcome: Result<Token, Error>) -> Outcome {
 
 fn done(outcome: Result<(), Error>) -> Outcome {
     outcome.map_or_else(Outcome::Failed, |()| Outcome::Done)
-}
-
-/// Polls the future so many times, then drops it where it stands.
-async fn polled<F: Future>(times: Option<u32>, future: F) -> Option<F::Output> {
-    let (mut future, mut polls) = (Box::pin(future), 0);
-    std::future::poll_fn(move |context| {
-        polls += 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if Some(polls) == times => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use reqwest_oauth2::testing::{AuthMethod, ProviderBuilder};
 use reqwest_oauth2::{
-    BoxError, ClientAuthentication, ClientCredentials, OAuthClient, Session, Signer,
+    BoxError, ClientAuthentication, ClientCredentials, JwtBearer, OAuthClient, Session, Signer,
     SigningAlgorithm, SigningKey, TokenTypeHint,
 };
 use serde_json::{Map, Value, json};
@@ -220,6 +220,34 @@ async fn detection_begins_with_the_strongest_method_that_the_metadata_lists() {
         app.token_request("client_credentials").send().await.unwrap();
         assert_eq!(world.provider.counts().token_requests, requests + 1);
     }
+}
+
+/// 7523-2.1-a, V6: an authorization grant is one assertion, and no client authentication beside the client's own.
+#[tokio::test]
+async fn a_jwt_bearer_grant_presents_one_assertion() {
+    let world = World::new().await;
+    let key = key();
+    let claims = json!({
+        "iss": "https://jwt-idp.example.com", "sub": "mailto:mike@example.com",
+        "aud": "https://jwt-rp.example.net", "nbf": 1_300_815_780, "exp": 1_300_819_380,
+        "http://claims.example.com/member": true,
+    });
+    let signed = claims.as_object().unwrap().clone();
+    let grant = JwtBearer::new(move || {
+        let (key, signed) = (key.clone(), signed.clone());
+        async move { key.sign_jwt(signed).await }
+    });
+    let session = Session::builder(world.app()).grant(grant).clock(world.clock.reader()).build();
+    session.token().await.unwrap();
+    let request = world.provider.token_requests().pop().unwrap();
+    let names: Vec<&str> = request.params.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["grant_type", "assertion"]);
+    let grant_type = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+    assert_eq!(request.param("grant_type"), Some(grant_type));
+    let parts: Vec<&str> = request.param("assertion").unwrap().split('.').collect();
+    assert_eq!((parts.len(), parts[0]), (3, "eyJhbGciOiJFUzI1NiIsImtpZCI6IjE2In0"));
+    let payload = BASE64_URL_SAFE_NO_PAD.decode(parts[1]).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&payload).unwrap(), claims);
 }
 
 /// A key that is elsewhere.

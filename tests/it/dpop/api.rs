@@ -323,7 +323,7 @@ async fn a_redirect_within_the_origin_gets_a_proof_for_where_it_leads() {
     let to = world.provider.api_url() + "/there";
     request.headers_mut().insert("x-redirect-to", to.parse().unwrap());
     let response = session.execute(&http, request).await.unwrap();
-    // The provider's API redirects whoever asks it to, so the header has to go where it leads.
+    // The provider's API redirects a caller that asks for it, so the header has to go where it leads.
     assert_eq!(response.url().path(), "/api/there");
     let last = proofs(&world).pop().unwrap();
     assert_eq!(last.claim("htu"), Some(&*to));
@@ -478,6 +478,65 @@ async fn the_requests_own_timeout_bounds_a_signer_that_hangs() {
     let RequestError::Token(error) = error else { panic!("{error:?}") };
     assert!(error.is_signing(), "{error}");
     assert_eq!(api_requests(&world), (0, 0));
+}
+
+#[tokio::test]
+async fn a_signer_that_does_not_sign_sends_nothing_and_the_login_stays() {
+    struct Fails(SigningKey, std::sync::atomic::AtomicUsize);
+    #[async_trait::async_trait]
+    impl reqwest_oauth2::Signer for Fails {
+        fn algorithm(&self) -> reqwest_oauth2::SigningAlgorithm {
+            self.0.algorithm()
+        }
+
+        fn public_jwk(&self) -> serde_json::Map<String, serde_json::Value> {
+            self.0.public_jwk()
+        }
+
+        async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, reqwest_oauth2::BoxError> {
+            match self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                0 => Err("the KMS is down".into()),
+                1 => panic!("on purpose"),
+                _ => Ok(message.to_vec()),
+            }
+        }
+    }
+    let world = World::new().await;
+    let key = SigningKey::from_jwk(JWK).unwrap();
+    let bound = client(&world).dpop_key(key.clone());
+    let token = bound.password("johndoe", "A3ddj3w").send().await.unwrap();
+    let fails = SigningKey::from_signer(Fails(key, 0.into())).unwrap();
+    let session = Session::builder(client(&world).dpop_key(fails)).token(token.clone()).build();
+    let http = plain_http();
+    for why in ["the signer failed", "the signer panicked", "does not match its public key"] {
+        let error = session.execute(&http, get(world.provider.api_url())).await.unwrap_err();
+        let RequestError::Token(error) = error else { panic!("{error:?}") };
+        assert!(error.is_signing() && error.is_transient(), "{error}");
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    assert_eq!(api_requests(&world), (0, 0));
+    assert_eq!(session.current_token().unwrap().access_token(), token.access_token());
+    let session = Session::builder(bound).token(token).build();
+    let response = session.execute(&http, get(world.provider.api_url())).await.unwrap();
+    assert_eq!(response.status(), 200);
+}
+
+#[tokio::test]
+async fn a_header_of_a_megabyte_is_an_error_of_the_client_and_the_login_stays() {
+    let world = World::new().await;
+    let session = session(&world).await;
+    world.provider.set_dpop(rules(|rules| {
+        rules.nonces = DpopNonces::Lasting;
+        rules.nonce = Some(vec![b'n'; 1024 * 1024]);
+    }));
+    let http = plain_http();
+    let error = session.execute(&http, get(world.provider.api_url())).await.unwrap_err();
+    let RequestError::Send(error) = error else { panic!("{error:?}") };
+    assert!(!format!("{error} {error:?}").contains("nnnn"));
+    world.provider.set_dpop(lasting());
+    let response = session.execute(&http, get(world.provider.api_url())).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(world.provider.counts().token_requests, 1);
 }
 
 #[tokio::test]

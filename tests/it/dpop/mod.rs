@@ -5,6 +5,7 @@ mod api;
 mod keys;
 mod logins;
 mod nonces;
+mod pushed_requests;
 mod token_endpoint;
 
 use std::collections::BTreeSet;
@@ -53,10 +54,15 @@ pub fn token_proofs(provider: &Provider) -> Vec<Proof> {
     provider.token_requests().iter().map(|request| Proof::read(request.dpop.as_deref())).collect()
 }
 
-/// What each token request presented as its refresh token.
+/// What asks for a nonce in the place of a refresh token.
+pub const QUESTION: &str = "asking-for-a-nonce";
+
+/// What each token request presented as its refresh token; `None` also for a question for a nonce.
 pub fn presented(provider: &Provider) -> Vec<Option<String>> {
-    let refresh_token =
-        |request: &RecordedTokenRequest| request.param("refresh_token").map(str::to_owned);
+    let refresh_token = |request: &RecordedTokenRequest| {
+        let token = request.param("refresh_token").filter(|token| *token != QUESTION);
+        token.map(str::to_owned)
+    };
     provider.token_requests().iter().map(refresh_token).collect()
 }
 

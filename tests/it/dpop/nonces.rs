@@ -6,7 +6,8 @@ use reqwest_oauth2::testing::{DpopNonces, DpopRules, Fault};
 use reqwest_oauth2::{Session, Token};
 
 use super::{
-    assert_all_differ, client, each_answer, lasting, nonces, presented, rules, token_proofs,
+    QUESTION, assert_all_differ, client, each_answer, lasting, nonces, presented, rules,
+    token_proofs,
 };
 use crate::support::{World, pass};
 
@@ -155,6 +156,25 @@ async fn a_session_without_a_nonce_gets_one_without_presenting_the_refresh_token
     let token = |token: &Token| token.refresh_token().map(str::to_owned);
     assert_eq!(presented(&world.provider)[1..], [None, token(&first), token(&second)]);
     assert!(world.provider.accepts_refresh_token(third.refresh_token().unwrap()));
+    assert_eq!(world.provider.counts().reuse_detected, 0);
+}
+
+/// As oidc-provider does: it answers `invalid_request` to a refresh without a refresh token, and gives no nonce.
+#[tokio::test]
+async fn a_server_that_looks_at_the_parameters_first_gives_a_nonce_too() {
+    let world = World::new().await;
+    let (session, first) = restored(&world).await;
+    world.provider.set_dpop(rules(|rules| {
+        rules.nonces = DpopNonces::Lasting;
+        rules.parameters_first = true;
+        rules.consumes_before_nonce = true;
+    }));
+    session.refresh().await.unwrap();
+    let question = world.provider.token_requests()[1].clone();
+    assert_eq!(question.param("refresh_token"), Some(QUESTION));
+    assert_eq!(question.param("grant_type"), Some("refresh_token"));
+    let token = first.refresh_token().map(str::to_owned);
+    assert_eq!(presented(&world.provider)[1..], [None, token]);
     assert_eq!(world.provider.counts().reuse_detected, 0);
 }
 

@@ -269,3 +269,105 @@ async fn a_client_that_is_known_by_its_document_logs_in() {
     assert!(login.finish(&client, callback).await.is_ok());
     assert_eq!(world.provider.token_requests()[0].param("client_id"), Some(ID));
 }
+
+#[cfg(feature = "keys")]
+mod with_a_key {
+    use reqwest_oauth2::{ClientAuthentication, SigningKey};
+
+    use super::*;
+
+    fn key() -> SigningKey {
+        SigningKey::generate().unwrap().with_key_id("2026-11")
+    }
+
+    #[tokio::test]
+    async fn c7591_2_a_client_is_registered_with_its_public_key_and_signs() {
+        let (world, provider) = open(|p| p).await;
+        let (key, next) = (key(), key().with_key_id("2027-01"));
+        let metadata = metadata().signing_key(&key).signing_key(&next);
+        let registration = provider.register(&metadata).await.unwrap();
+        let asked = world.provider.registrations().pop().unwrap();
+        assert_eq!(asked["jwks"], json!({ "keys": [key.public_jwk(), next.public_jwk()] }));
+        assert_eq!(asked["token_endpoint_auth_method"], "private_key_jwt");
+        assert_eq!(asked["token_endpoint_auth_signing_alg"], "ES256");
+        assert!(asked["jwks"]["keys"][0].get("d").is_none());
+        // Another process goes on with what was kept, and with the key.
+        let kept = serde_json::to_string(&registration).unwrap();
+        assert!(!kept.contains("client_secret") && !kept.contains("PRIVATE KEY"), "{kept}");
+        let registration: Registration = serde_json::from_str(&kept).unwrap();
+        let client = || {
+            let client = provider.registered_client(&registration).unwrap();
+            client.clock(world.clock.reader())
+        };
+        let signing = client().signing_key(key);
+        let login = signing.authorization_code(CALLBACK).unwrap().begin().unwrap();
+        let callback = browse(login.url()).await;
+        login.finish(&signing, callback).await.unwrap();
+        let request = world.provider.token_requests().pop().unwrap();
+        assert!(request.param("client_assertion").is_some());
+        assert_eq!((request.param("client_secret"), &request.authorization), (None, &None));
+        assert_eq!(request.param("client_id"), Some("registered-1"));
+
+        let send = async |client: reqwest_oauth2::OAuthClient| {
+            client.token_request("client_credentials").send().await
+        };
+        send(signing).await.unwrap();
+        let error = send(client()).await.unwrap_err();
+        assert!(error.is_config() && error.to_string().contains("OAuthClient::signing_key"));
+        let other = SigningKey::generate().unwrap().with_key_id("2026-11");
+        let error = send(client().signing_key(other)).await.unwrap_err();
+        assert_eq!(error.error_code(), Some("invalid_client"));
+        let error = send(client().authentication(ClientAuthentication::None)).await.unwrap_err();
+        assert_eq!(error.error_code(), Some("invalid_client"));
+    }
+
+    #[tokio::test]
+    async fn c7591_2_a_key_that_the_provider_does_not_take_is_an_error_before_anything_is_sent() {
+        for (name, listed, why) in [
+            (
+                "token_endpoint_auth_methods_supported",
+                json!(["client_secret_basic", "none"]),
+                "by its metadata the provider does not authenticate clients with private_key_jwt; leave out ClientMetadata::signing_key",
+            ),
+            (
+                "token_endpoint_auth_signing_alg_values_supported",
+                json!(["RS256", "PS256"]),
+                "by its metadata the provider does not take assertions that are signed with the algorithm of the key; give ClientMetadata::signing_key another key",
+            ),
+        ] {
+            let edit = move |members: &mut Map<String, Value>| {
+                members.insert(name.into(), listed.clone());
+            };
+            let (world, provider) = open(|p| p.metadata(edit)).await;
+            let error = provider.register(&metadata().signing_key(&key())).await.unwrap_err();
+            assert!(error.is_config());
+            assert_eq!(error.to_string(), why);
+            assert_eq!(world.provider.counts().registrations, 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn c7591_3_2_1_a_secret_in_place_of_the_key_is_refused() {
+        for method in ["client_secret_basic", "none"] {
+            let edit = move |members: &mut Map<String, Value>| {
+                members.insert("token_endpoint_auth_method".into(), method.into());
+                members.insert("client_secret".into(), "s3cret".into());
+            };
+            let (_world, provider) = open(|p| p.registration_response(edit)).await;
+            let error = provider.register(&metadata().signing_key(&key())).await.unwrap_err();
+            assert!(error.is_malformed_response(), "{error}");
+            let why =
+                format!("its token_endpoint_auth_method {method:?} is not one that was asked for");
+            assert!(error.to_string().contains(&why), "{error}");
+            assert!(!format!("{error} {error:?}").contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn a_document_has_the_public_key() {
+        let key = key();
+        let document = metadata().signing_key(&key).document("https://tool.example/client.json");
+        assert_eq!(document["token_endpoint_auth_method"], "private_key_jwt");
+        assert_eq!(document["jwks"], json!({ "keys": [key.public_jwk()] }));
+    }
+}

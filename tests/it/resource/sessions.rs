@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use reqwest_oauth2::store::{FileStore, MemoryStore};
 use reqwest_oauth2::testing::{ProviderBuilder, ResourceDocument};
-use reqwest_oauth2::{BrowserLogin, Error, OAuthClient, ResourceLogin, ResourceSession, Token};
+use reqwest_oauth2::{
+    Asked, Authorized, BrowserLogin, ClientCredentials, Error, OAuthClient, ResourceLogin,
+    ResourceSession, Session, Token,
+};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::login::browse;
 use crate::support::{World, pass, plain_http};
 
-const CALLBACK: &str = "http://127.0.0.1:8914/callback";
+pub const CALLBACK: &str = "http://127.0.0.1:8914/callback";
 
 pub async fn world(set_up: impl FnOnce(ProviderBuilder) -> ProviderBuilder) -> World {
     World::with(|p| {
@@ -23,7 +26,7 @@ pub async fn world(set_up: impl FnOnce(ProviderBuilder) -> ProviderBuilder) -> W
     .await
 }
 
-async fn browsed(login: BrowserLogin) -> Result<Token, Error> {
+pub async fn browsed(login: BrowserLogin) -> Result<Token, Error> {
     login.finish(browse(login.url()).await).await
 }
 
@@ -45,7 +48,7 @@ pub async fn get(world: &World, session: &ResourceSession, path: &str) -> u16 {
 }
 
 /// The parameters of the last authorization request.
-fn asked(world: &World, name: &str) -> Option<String> {
+pub fn asked(world: &World, name: &str) -> Option<String> {
     let query = world.provider.authorization_requests().pop().unwrap();
     let mut params = url::form_urlencoded::parse(query.as_bytes());
     params.find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
@@ -168,6 +171,156 @@ async fn a_restart_asks_nobody_and_registers_nothing() {
     assert_eq!(get(&world, &last, "").await, 200);
     let counts = world.provider.counts();
     assert_eq!((counts.registrations, counts.authorizations), (1, 2));
+}
+
+#[tokio::test]
+async fn a_login_that_another_process_has_made_is_used_and_nobody_is_asked() {
+    let world = world(|p| p.require_scope("/api", "a").require_scope("/api/admin", "b")).await;
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let builder = login(&world).session().unwrap().clock(world.clock.reader());
+        builder.store(store.clone(), "me").build()
+    };
+    let (one, other) = (start(), start());
+    // Both have looked, and there was nothing.
+    assert!(one.session().await.unwrap().is_none());
+    assert!(other.session().await.unwrap().is_none());
+    assert_eq!(get(&world, &one, "").await, 200);
+    assert_eq!(get(&world, &other, "").await, 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.authorizations, counts.registrations, counts.token_requests), (1, 1, 1));
+    assert_eq!((counts.resource_metadata_requests, counts.api_without_token), (1, 2));
+    // A wider scope.
+    assert_eq!(get(&world, &one, "/admin").await, 200);
+    assert_eq!(get(&world, &other, "/admin").await, 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.authorizations, counts.token_requests), (2, 2));
+    // From then on both share it.
+    for _ in 0..3 {
+        world.clock.forward(3600.0);
+        assert_eq!(get(&world, &other, "/admin").await, 200);
+        assert_eq!(get(&world, &one, "/admin").await, 200);
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.authorizations, counts.refreshes, counts.reuse_detected), (2, 3, 0));
+}
+
+#[tokio::test]
+async fn what_another_process_has_is_no_use_where_it_is_not_enough() {
+    let world = world(|p| p.require_scope("/api", "a").require_scope("/api/admin", "b")).await;
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let builder = login(&world).session().unwrap().clock(world.clock.reader());
+        builder.store(store.clone(), "me").build()
+    };
+    let (one, other) = (start(), start());
+    assert_eq!(get(&world, &one, "").await, 200);
+    assert_eq!(get(&world, &other, "").await, 200);
+    // Another token, with the same scope.
+    one.session().await.unwrap().unwrap().refresh().await.unwrap();
+    assert_eq!(get(&world, &other, "/admin").await, 200);
+    assert_eq!(asked(&world, "scope").as_deref(), Some("a b"));
+    // Signed out by one: the other one's person is asked.
+    one.sign_out().await.unwrap();
+    world.clock.forward(3600.0);
+    assert_eq!(get(&world, &other, "").await, 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.authorizations, counts.registrations), (3, 1));
+    assert_eq!(counts.reuse_detected, 0);
+}
+
+#[tokio::test]
+async fn c9728_5_1_where_the_metadata_is_need_not_be_said_again() {
+    let world = world(|p| p.require_scope("/api", "a")).await;
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let builder = login(&world).session().unwrap().clock(world.clock.reader());
+        builder.store(store.clone(), "me").build()
+    };
+    for (session, scope) in [(start(), "b"), (start(), "c")] {
+        assert_eq!(get(&world, &session, "").await, 200);
+        let challenge = format!("Bearer error=insufficient_scope, scope={scope}");
+        let sent = AtomicUsize::new(0);
+        let api = |request: reqwest::Request| {
+            let status = if sent.fetch_add(1, Ordering::Relaxed) == 0 { 403 } else { 200 };
+            let response = super::answer(&request, status, Some(&challenge));
+            async move { Ok::<_, std::convert::Infallible>(response) }
+        };
+        let request = plain_http().get(world.provider.api_url()).build().unwrap();
+        assert_eq!(session.execute(api, request).await.unwrap().status(), 200);
+        assert_eq!(asked(&world, "resource"), Some(world.provider.api_url()));
+    }
+    assert_eq!(asked(&world, "scope").as_deref(), Some("a b c"));
+    let counts = world.provider.counts();
+    assert_eq!((counts.resource_metadata_requests, counts.authorizations), (3, 3));
+}
+
+#[tokio::test]
+async fn a_session_by_a_grant_renews_alone() {
+    let world = world(|p| p).await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let hook = move |asked: Asked| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            let found = asked.discover().await?;
+            let client = found.for_resource(found.provider.client("foo").secret("potato"));
+            Ok(Authorized::by_grant(client, ClientCredentials::new()))
+        }
+    };
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let builder = Session::on_challenge(world.provider.api_url(), hook.clone()).unwrap();
+        builder.clock(world.clock.reader()).store(store.clone(), "").build()
+    };
+    let session = start();
+    assert_eq!(get(&world, &session, "").await, 200);
+    for _ in 0..10 {
+        world.clock.forward(3600.0);
+        assert_eq!(get(&world, &session, "").await, 200);
+    }
+    // And after a 401.
+    world.provider.revoke_access_tokens();
+    assert_eq!(get(&world, &session, "").await, 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.api_without_token), (1 + 10 + 1, 1));
+    assert_eq!((counts.resource_metadata_requests, counts.metadata_requests), (1, 1));
+    for request in world.provider.token_requests() {
+        assert_eq!(request.param("grant_type"), Some("client_credentials"));
+        assert_eq!(request.param("resource"), Some(&*world.provider.api_url()));
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+    // The next process uses the stored token, and then asks for the grant.
+    session.shutdown().await.unwrap();
+    let again = start();
+    assert_eq!(get(&world, &again, "").await, 200);
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+    for _ in 0..2 {
+        world.clock.forward(3600.0);
+        assert_eq!(get(&world, &again, "").await, 200);
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
+    }
+    assert_eq!(world.provider.counts().token_requests, 12 + 2);
+}
+
+#[tokio::test]
+async fn a_grant_that_is_refused_is_asked_once_a_minute() {
+    let world = world(|p| p).await;
+    let hook = |asked: Asked| async move {
+        let found = asked.discover().await?;
+        let client = found.for_resource(found.provider.client("foo").secret("wrong"));
+        Ok(Authorized::by_grant(client, ClientCredentials::new()))
+    };
+    let builder = Session::on_challenge(world.provider.api_url(), hook).unwrap();
+    let session = builder.clock(world.clock.reader()).build();
+    for _ in 0..5 {
+        let request = plain_http().get(world.provider.api_url()).build().unwrap();
+        let error = session.execute(&plain_http(), request).await.unwrap_err();
+        assert_eq!(Error::find_in(&error).unwrap().error_code(), Some("invalid_client"));
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.resource_metadata_requests), (1, 1));
+    assert!(session.session().await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -314,6 +467,8 @@ async fn c9728_7_2_a_and_mcp_scope_a_of_the_challenge_else_all_else_none() {
         let session = session(&world, login(&world));
         assert_eq!(get(&world, &session, "").await, 200);
         assert_eq!(asked(&world, "scope").as_deref(), expected, "{needed:?} {offline}");
+        // OpenID Connect Core section 11: without it offline access is not granted.
+        assert_eq!(asked(&world, "prompt").as_deref(), offline.then_some("consent"));
     }
 }
 
@@ -367,6 +522,50 @@ async fn c9470_4_a_a_stronger_login_is_asked_for() {
     assert_eq!(asked(&world, "acr_values").as_deref(), Some("strong"));
     assert_eq!(asked(&world, "max_age").as_deref(), Some("60"));
     assert_eq!(world.provider.counts().authorizations, 2, "at first nobody knew of it");
+}
+
+#[tokio::test]
+async fn c9470_4_a_openid_goes_with_it_where_it_is_offered() {
+    for (offered, expected) in [(json!(["openid", "a"]), "a openid"), (json!(["a"]), "a")] {
+        let world = world(|p| {
+            let p = p.require_scope("/api", "a").require_log_in("/api/money", "strong", None);
+            p.metadata(move |members| {
+                drop(members.insert("scopes_supported".into(), offered.clone()))
+            })
+        })
+        .await;
+        let session = session(&world, login(&world));
+        assert_eq!(get(&world, &session, "").await, 200);
+        assert_eq!(asked(&world, "scope").as_deref(), Some("a"));
+        assert_eq!(get(&world, &session, "/money").await, 200);
+        assert_eq!(asked(&world, "scope").as_deref(), Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn c9470_4_a_a_stronger_login_is_asked_for_on_another_device() {
+    let max_age = Some(Duration::from_secs(60));
+    let world = world(|p| p.require_log_in("/api", "strong", max_age)).await;
+    let provider = world.provider.clone();
+    let shown = Arc::new(Semaphore::new(0));
+    let shown_now = shown.clone();
+    let login = OAuthClient::for_resource(world.provider.api_url()).on_device(move |login| {
+        assert!(provider.approve_device(login.user_code()));
+        shown_now.add_permits(1);
+    });
+    let session = session(&world, login);
+    let request = plain_http().get(world.provider.api_url()).build().unwrap();
+    let waiting = tokio::spawn(async move { session.execute(&plain_http(), request).await });
+    for _ in 0..2 {
+        shown.acquire().await.unwrap().forget();
+        world.plain_turns().await;
+        pass(5).await;
+    }
+    // The device flow knows no such thing, but a provider may.
+    waiting.await.unwrap().unwrap();
+    let asked = world.provider.device_requests();
+    let params = asked.iter().map(|one| (one.param("acr_values"), one.param("max_age")));
+    assert_eq!(Vec::from_iter(params), [(None, None), (Some("strong"), Some("60"))]);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use reqwest_oauth2::{
     Asked, Authorized, BrowserLogin, Error, OAuthClient, RequestError, Session, Token,
 };
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use super::answer;
 use super::sessions::{get, login, login as login_of, session, world};
@@ -173,6 +174,56 @@ async fn mcp_step_a_a_server_that_asks_for_the_same_again_has_one_login_and_then
         assert_eq!(logins.load(Ordering::Relaxed), 2, "{challenge}");
         tokio::time::resume();
     }
+}
+
+#[tokio::test]
+async fn two_requests_for_the_same_have_one_login_in_vain() {
+    let (session, logins) = counted(false);
+    let first = session.log_in().await.unwrap().token().await.unwrap().access_token().to_owned();
+    let (sent, early, late) = (Semaphore::new(0), Semaphore::new(0), Semaphore::new(0));
+    // The late one is answered after the login; the early one is answered again after the late one.
+    let api = |request: Request| {
+        let bearer = request.headers()["authorization"].to_str().unwrap().to_owned();
+        let is_first = bearer.ends_with(&format!(" {first}"));
+        let is_late = request.url().path().ends_with("/late");
+        let (sent, early, late) = (&sent, &early, &late);
+        async move {
+            match (is_late, is_first) {
+                (true, true) => {
+                    sent.add_permits(1);
+                    late.acquire().await.unwrap().forget();
+                }
+                (false, false) => early.acquire().await.unwrap().forget(),
+                _ => {}
+            }
+            let challenge = "Bearer error=insufficient_scope, scope=admin";
+            Ok::<_, std::convert::Infallible>(answer(&request, 403, Some(challenge)))
+        }
+    };
+    let send = async |path: &str| {
+        let url = format!("https://api.example/x/{path}");
+        let request = plain_http().get(url).build().unwrap();
+        session.execute(&api, request).await.unwrap().status().as_u16()
+    };
+    let lead = async {
+        let token = async || session.session().await.unwrap().unwrap().token().await.unwrap();
+        while token().await.access_token() == first {
+            tokio::task::yield_now().await;
+        }
+        late.add_permits(1);
+    };
+    let after = async {
+        let status = send("late").await;
+        early.add_permits(1);
+        status
+    };
+    let before = async {
+        sent.acquire().await.unwrap().forget();
+        send("early").await
+    };
+    let (one, other, ()) = futures_util::join!(before, after, lead);
+    assert_eq!((one, other), (403, 403));
+    assert_eq!(logins.load(Ordering::Relaxed), 1 + 1);
 }
 
 #[tokio::test]

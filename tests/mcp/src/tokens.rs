@@ -5,7 +5,7 @@ use std::future::ready;
 use std::sync::Arc;
 
 use reqwest_oauth2::{
-    Asked, Authorized, ClientCredentials, ClientMetadata, Discovered, Error, Grant, JwtBearer,
+    Asked, Authorized, ClientCredentials, ClientMetadata, Discovered, Error, JwtBearer,
     OAuthClient, Provider, ResourceSession, Session, SigningKey, Token, TokenExchange, TypedToken,
 };
 
@@ -30,14 +30,14 @@ async fn authorize(asked: Asked, handed_over: Arc<HandedOver>) -> Result<Authori
     if found.provider.member("dpop_signing_alg_values_supported").is_some() {
         client = client.dpop();
     }
-    let token = if offers(&found.provider, JWT_BEARER) {
-        token_by(&client, assertion(&asked, &found, &handed_over)?).await?
+    if offers(&found.provider, JWT_BEARER) {
+        Ok(Authorized::by_grant(client, assertion(&asked, &found, &handed_over)?))
     } else if offers(&found.provider, "client_credentials") {
-        token_by(&client, ClientCredentials::new()).await?
+        Ok(Authorized::by_grant(client, ClientCredentials::new()))
     } else {
-        log_in(&client, found.scope(&asked)).await?
-    };
-    Ok(Authorized::new(client, token))
+        let token = log_in(&client, found.scope(&asked)).await?;
+        Ok(Authorized::new(client, token))
+    }
 }
 
 /// Who this client is for the provider: known already, by a document, or from now on.
@@ -69,10 +69,6 @@ async fn client(
 fn offers(provider: &Provider, grant: &str) -> bool {
     let listed = provider.member("grant_types_supported").and_then(|list| list.as_array());
     listed.is_some_and(|listed| listed.iter().any(|name| name == grant))
-}
-
-async fn token_by(client: &OAuthClient, grant: impl Grant) -> Result<Token, Error> {
-    Session::builder(client.clone()).grant(grant).build().token().await
 }
 
 /// A person logs in, in a browser.

@@ -122,10 +122,19 @@ impl Capture {
     }
 }
 
+/// `name`, or `name{field=value}` with what the token is for.
+fn span(span: &Value) -> String {
+    let fields = ["resource", "scope"].iter().filter_map(|field| {
+        let value = span.get(*field)?.as_str()?;
+        Some(format!("{{{field}={value}}}"))
+    });
+    span["name"].as_str().unwrap().to_owned() + &fields.collect::<String>()
+}
+
 fn event(line: &Value) -> String {
     assert_eq!(line["target"], "reqwest_oauth2", "{line}");
     let spans = line["spans"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let names: Vec<_> = spans.iter().map(|span| span["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = spans.iter().map(span).collect();
     for span in spans {
         assert_eq!((&span["client_id"], &span["host"]), (&"foo".into(), &"127.0.0.1".into()));
     }

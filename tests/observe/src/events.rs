@@ -296,6 +296,109 @@ async fn a_401() {
 }
 
 #[tokio::test]
+async fn each_target_of_a_login_is_named() {
+    const A: &str = "https://a.example/";
+    let capture = Capture::new();
+    let _on = capture.on();
+    let world = World::with(|provider| provider.resources([A])).await;
+    let session = world.session().token(world.expired_token()).build();
+    let a = session.for_resource(A).unwrap().with_scope("read").unwrap();
+    let refused = session.for_resources(["urn:b", "urn:c"]).unwrap();
+    let hold = world.provider.pause_token_requests();
+    // All of them at once: each is told within its own span.
+    let waiting = [refused, a.clone(), session.clone()].map(|session| {
+        tokio::spawn(async move {
+            session.token().await.map_err(|e| e.error_code().unwrap().to_owned())
+        })
+    });
+    world.provider.wait_for_token_requests(1).await;
+    world.plain_turns().await;
+    drop(hold);
+    let [refused, for_a, own] = waiting;
+    assert_eq!(refused.await.unwrap().unwrap_err(), "invalid_target");
+    let (for_a, own) = (for_a.await.unwrap().unwrap(), own.await.unwrap().unwrap());
+    assert_ne!(for_a.access_token(), own.access_token());
+    let mut events = capture.events();
+    events.sort();
+    let of_a = "renewal{resource=https://a.example/}{scope=read}";
+    let (others, named_a) = ("renewal{resource=urn:b urn:c}", format!("resource={A} scope=read"));
+    let refusal = "error=the token endpoint refused the request (status 400): invalid_target; ask for a resource or audience that the provider knows, and that the client may have";
+    assert_eq!(
+        events,
+        [
+            "DEBUG renewal renewal_started cause=expired generation=1".to_owned(),
+            ANSWERED.to_owned(),
+            format!("DEBUG {of_a} renewal_started cause=no_token generation=0 {named_a}"),
+            ANSWERED.replacen("renewal", of_a, 1),
+            format!(
+                "DEBUG {others} renewal_started cause=no_token generation=0 resource=urn:b urn:c"
+            ),
+            format!(
+                "DEBUG {others}/provider_request provider_failed code=invalid_target duration_ms=0 endpoint=token endpoint outcome=refused status=400"
+            ),
+            "INFO renewal renewal_finished duration_ms=0 generation=2 lifetime_s=3600".to_owned(),
+            format!(
+                "INFO {of_a} renewal_finished duration_ms=0 generation=3 lifetime_s=3600 {named_a}"
+            ),
+            format!(
+                "WARN {others} renewal_failed attempt=1 code=invalid_target duration_ms=0 {refusal} resource=urn:b urn:c"
+            ),
+        ]
+    );
+    // A 401 to one of them, and the provider down for it.
+    world.provider.reject_all(true);
+    world.provider.fail_next(Fault::Status(503));
+    world.get(&world.http(&a)).await.unwrap_err();
+    assert_eq!(
+        capture.events().split_off(events.len()),
+        [
+            format!("INFO  token_rejected generation=3 {named_a}"),
+            format!("DEBUG {of_a} renewal_started cause=rejected generation=3 {named_a}"),
+            format!(
+                "DEBUG {of_a}/provider_request provider_failed duration_ms=0 endpoint=token endpoint outcome=refused status=503"
+            ),
+            format!(
+                "WARN {of_a} renewal_failed attempt=1 duration_ms=0 error=the token endpoint refused the request (status 503) {named_a}"
+            ),
+        ]
+    );
+    session.shutdown().await.unwrap();
+    assert_eq!(capture.open(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_fails_for_all_targets_is_one_event_and_ends_each_span() {
+    let capture = Capture::new();
+    let _on = capture.on();
+    let world = World::new().await;
+    let session = world.session().token(world.expired_token()).build();
+    let a = session.for_resource("urn:a").unwrap();
+    let hold = world.provider.pause_token_requests();
+    world.provider.fail_next(Fault::Status(503));
+    let waiting = [a, session].map(|session| {
+        tokio::spawn(async move { session.token().await.unwrap_err().is_transient() })
+    });
+    world.provider.wait_for_token_requests(1).await;
+    world.plain_turns().await;
+    drop(hold);
+    for waiting in waiting {
+        assert!(waiting.await.unwrap());
+    }
+    let mut events = capture.events();
+    events.retain(|event| !event.contains("provider_request"));
+    assert_eq!(
+        events,
+        [
+            "DEBUG renewal{resource=urn:a} renewal_started cause=no_token generation=0 resource=urn:a",
+            "DEBUG renewal renewal_started cause=expired generation=1",
+            // At the same instant the login's own is next.
+            "WARN renewal renewal_failed attempt=1 duration_ms=0 error=the token endpoint refused the request (status 503)",
+        ]
+    );
+    assert_eq!(capture.open(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_bearer_token_that_is_accepted_in_place_of_a_bound_one() {
     let capture = Capture::new();
     let _on = capture.on();

@@ -53,6 +53,14 @@ impl World {
         })
     }
 
+    /// A session whose token is bound to a key.
+    pub(crate) async fn bound_session(&self) -> Session {
+        let now = self.now;
+        let app = self.app().dpop().clock(move || now);
+        let token = app.password("johndoe", "A3ddj3w").send().await.unwrap();
+        Session::builder(app).token(token).clock(move || now).build()
+    }
+
     /// The access tokens that were saved, in order.
     pub(crate) fn saved(&self) -> Vec<String> {
         self.saved.lock().unwrap().iter().map(|token| token.access_token().to_owned()).collect()

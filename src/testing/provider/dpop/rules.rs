@@ -24,6 +24,9 @@ pub struct DpopRules {
     pub asks_without_nonce: bool,
     /// This is sent as each nonce, whatever it is; no proof with another nonce is accepted.
     pub nonce: Option<Vec<u8>>,
+    /// The parameters of a token request are looked at before its proof, and so is who sent it, as
+    /// oidc-provider does: a request that lacks one is answered without a nonce.
+    pub parameters_first: bool,
     /// The refresh token is consumed before the proof is looked at.
     pub consumes_before_nonce: bool,
     /// Tokens are bound to another key than that of the proof, and responses say so (`cnf`).

@@ -2,36 +2,40 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
+#[cfg(all(feature = "keys", feature = "testing"))]
+use crate::testing::provider::config::AuthMethod;
 use crate::testing::provider::config::Config;
-use crate::testing::provider::faults::apply;
+use crate::testing::provider::faults::{Fault, apply};
 use crate::testing::provider::grants::grant_type;
 use crate::testing::provider::http::{CloseConnection, ResponseBody, drain, response};
 use crate::testing::provider::state::Shared;
 
-/// The metadata (RFC 8414 §3), where it may be; `served` if it is there.
+/// A document, at a place where one may be; `served` if it is there. `arrived` counts the request, and says
+/// which fault it must suffer.
 pub(crate) async fn endpoint(
-    shared: &Shared,
-    served: bool,
     request: Request<Incoming>,
+    served: bool,
+    arrived: impl FnOnce() -> Option<Fault>,
+    document: impl FnOnce() -> Value,
 ) -> Result<Response<ResponseBody>, CloseConnection> {
     let (head, body) = request.into_parts();
     drain(body, 0).await.map_err(|_| CloseConnection)?;
     if head.method != Method::GET {
         return Ok(response::method_not_allowed("GET"));
     }
-    let fault = shared.metadata_arrived();
+    let fault = arrived();
     if !served {
         return Ok(response::empty(StatusCode::NOT_FOUND));
     }
-    let serve = || response::json(StatusCode::OK, &document(shared));
+    let serve = || response::json(StatusCode::OK, &document());
     match fault {
         None => Ok(serve()),
         Some(fault) => apply(fault, serve).await,
     }
 }
 
-/// The document (RFC 8414 §2).
-fn document(shared: &Shared) -> Value {
+/// The provider's document (RFC 8414 §2).
+pub(crate) fn document(shared: &Shared) -> Value {
     let at = |path: &str| shared.origin.clone() + path;
     let mut document = json!({
         "issuer": shared.issuer(),
@@ -71,11 +75,17 @@ fn document(shared: &Shared) -> Value {
     document
 }
 
-/// Those of the configured client, and `none` where others may come.
+/// Those of the configured client; `none`, and a key, where others may come.
 fn methods(config: &Config) -> Vec<&'static str> {
     let (client, registration) = (&config.client, &config.registration);
     let methods = client.auth_methods.iter().map(|method| method.name());
     let methods: Vec<_> = methods.filter(|_| !client.is_public()).collect();
+    #[cfg(all(feature = "keys", feature = "testing"))]
+    let methods = {
+        let signs = AuthMethod::PrivateKeyJwt.name();
+        let is_new = registration.open && !methods.contains(&signs);
+        methods.into_iter().chain(is_new.then_some(signs)).collect::<Vec<_>>()
+    };
     let open = client.is_public() || registration.open || !registration.documents.is_empty();
     methods.into_iter().chain(open.then_some("none")).collect()
 }

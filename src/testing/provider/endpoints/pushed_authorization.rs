@@ -27,15 +27,21 @@ pub(crate) async fn endpoint(
         state.pushed_requests.push(request.clone());
         state.faults.pushed_requests.pop_front()
     };
-    let serve = || match push(shared, &request) {
-        Ok(request_uri) => {
-            let members =
-                json!({ "request_uri": request_uri, "expires_in": PUSHED_LIFE.as_secs() });
-            let mut response = response::json(StatusCode::CREATED, &members);
-            response::not_stored(&mut response);
-            response
-        }
-        Err(error) => oauth_response::refused(error),
+    let serve = || {
+        let outcome = push(shared, &request);
+        let error = outcome.as_ref().err().copied();
+        let mut response = match outcome {
+            Ok(request_uri) => {
+                let members =
+                    json!({ "request_uri": request_uri, "expires_in": PUSHED_LIFE.as_secs() });
+                let mut response = response::json(StatusCode::CREATED, &members);
+                response::not_stored(&mut response);
+                response
+            }
+            Err(error) => oauth_response::refused(error),
+        };
+        response.headers_mut().extend(shared.token_headers(&request, error));
+        response
     };
     match fault {
         None => Ok(serve()),
@@ -44,13 +50,24 @@ pub(crate) async fn endpoint(
 }
 
 fn push(shared: &Shared, request: &RecordedTokenRequest) -> Result<String, OAuthError> {
+    let jkt = shared.judge_pushed_request(request)?;
     let client = shared.admit(request)?;
     // RFC 9126 §2.1.
     if request.given("request_uri").is_some() {
         return Err(OAuthError::InvalidRequest);
     }
     let params = request.params.iter().filter(|(name, _)| !OF_CLIENT.contains(&name.as_str()));
-    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(params);
+    // RFC 9449 §10.1: the code is bound to the proof's key, and no other may be named.
+    match (request.given("dpop_jkt"), &jkt) {
+        (Some(named), Some(jkt)) if named != jkt => return Err(OAuthError::InvalidRequest),
+        (None, Some(jkt)) => {
+            query.append_pair("dpop_jkt", jkt);
+        }
+        _ => {}
+    }
+    let query = query.finish();
     let known = shared.client(&client.id);
     let resource = shared.config.resource.required.then(|| shared.api_url());
     match AuthorizationRequest::read(&query, &known, resource.as_deref(), &shared.config) {

@@ -4,6 +4,8 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
+#[cfg(all(feature = "keys", feature = "testing"))]
+use crate::testing::keys::PublicKey;
 use crate::testing::provider::config::{AuthMethod, KnownClient, RedirectUris};
 use crate::testing::provider::http::{CloseConnection, MAX_FORM, ResponseBody, drain, response};
 use crate::testing::provider::state::Shared;
@@ -47,12 +49,16 @@ fn register(
         None | Some("client_secret_basic") => Some(AuthMethod::ClientSecretBasic),
         Some("client_secret_post") => Some(AuthMethod::ClientSecretPost),
         Some("none") => None,
+        #[cfg(all(feature = "keys", feature = "testing"))]
+        Some("private_key_jwt") => Some(AuthMethod::PrivateKeyJwt),
         Some(_) => return Err("invalid_client_metadata"),
     };
     let redirect_uris =
         RedirectUris::read(metadata.get("redirect_uris")).ok_or("invalid_redirect_uri")?;
     let id = format!("registered-{number}");
-    let secret = method.map(|_| state.credentials.families.new_token("cs"));
+    let key = key(method, &metadata)?;
+    let has_secret = method.is_some() && key.is_none();
+    let secret = has_secret.then(|| state.credentials.families.new_token("cs"));
     let mut members = metadata;
     members.insert("client_id".into(), json!(id));
     if let Some(secret) = &secret {
@@ -65,7 +71,7 @@ fn register(
         members.insert("client_secret_expires_at".into(), json!(seconds));
     }
     let mut client = shared.config.client.clone();
-    (client.id, client.secret) = (id, secret);
+    (client.id, client.secret, client.key) = (id, secret, key);
     client.auth_methods = method.into_iter().collect();
     state.clients.push(KnownClient { client, redirect_uris });
     drop(state);
@@ -73,4 +79,28 @@ fn register(
         edit(&mut members);
     }
     Ok(members)
+}
+
+/// The key of a client that signs: the first of its `jwks`.
+#[cfg(all(feature = "keys", feature = "testing"))]
+fn key(
+    method: Option<AuthMethod>,
+    metadata: &Map<String, Value>,
+) -> Result<Option<Map<String, Value>>, &'static str> {
+    if method != Some(AuthMethod::PrivateKeyJwt) {
+        return Ok(None);
+    }
+    let key = metadata.get("jwks").and_then(|set| set.get("keys")?.get(0)?.as_object());
+    match key {
+        Some(key) if PublicKey::of_jwk(key).is_ok() => Ok(Some(key.clone())),
+        _ => Err("invalid_client_metadata"),
+    }
+}
+
+#[cfg(not(all(feature = "keys", feature = "testing")))]
+fn key(
+    _: Option<AuthMethod>,
+    _: &Map<String, Value>,
+) -> Result<Option<Map<String, Value>>, &'static str> {
+    Ok(None)
 }

@@ -36,13 +36,17 @@ pub(crate) async fn endpoint(
 fn issue(shared: &Shared, request: &RecordedTokenRequest) -> Result<Issued, OAuthError> {
     let now = shared.config.clock.now();
     let is_judged_last = request.given("refresh_token").is_some() && shared.consumes_first();
+    let is_judged_first = !shared.parameters_first();
     let mut jkt = None;
-    if !is_judged_last {
+    if !is_judged_last && is_judged_first {
         jkt = shared.judge_token_request(&mut shared.lock(), request)?;
     }
     let client = shared.admit(request)?;
     shared.check_resource(request)?;
     let grant = Grant::read(request, &client, &shared.config)?;
+    if !is_judged_last && !is_judged_first {
+        jkt = shared.judge_token_request(&mut shared.lock(), request)?;
+    }
     let is_refresh = matches!(grant, Grant::RefreshToken { .. });
     let mut state = shared.lock();
     if grant.key(&state.credentials, &client).is_some_and(|key| Some(key) != jkt.as_deref()) {

@@ -1,0 +1,68 @@
+//! `PresentLogin`: a session, and the client that its token was issued to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::client::OAuthClient;
+use crate::error::Error;
+use crate::session::{Driver, Session, Snapshot, Target};
+
+/// A token of the current login.
+pub(crate) type Usable = (Arc<Driver>, Arc<Snapshot>);
+
+pub(super) struct PresentLogin {
+    pub(super) session: Session,
+    pub(super) client: OAuthClient,
+    /// Where the resource has said that its metadata is.
+    pub(super) metadata: Option<String>,
+    /// The provider does not know the client any more.
+    is_unknown: AtomicBool,
+}
+
+impl PresentLogin {
+    pub(super) fn new(session: Session, client: OAuthClient, metadata: Option<String>) -> Self {
+        Self { session, client, metadata, is_unknown: AtomicBool::new(false) }
+    }
+
+    /// A token that may be used; `None` if only a new login brings one.
+    pub(super) async fn usable(
+        &self,
+        target: &Target,
+        limit: Option<Duration>,
+    ) -> Result<Option<Usable>, Error> {
+        let driver = &self.session.0;
+        match driver.usable(target, limit).await {
+            Ok(snapshot) => Ok(Some((driver.clone(), snapshot))),
+            Err(error) if self.is_over(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether only a new login helps after this error. That includes a registered client that the provider
+    /// no longer knows: its secret has expired, or the registration is gone.
+    pub(super) fn is_over(&self, error: &Error) -> bool {
+        let is_unknown = self.client.registration().is_some() && error.has_code("invalid_client");
+        if is_unknown {
+            self.is_unknown.store(true, Ordering::Relaxed);
+        }
+        is_unknown || error.is_reauthorization_required()
+    }
+
+    pub(super) fn is_client_unknown(&self) -> bool {
+        self.is_unknown.load(Ordering::Relaxed)
+    }
+
+    /// Whether the same provider knows both as the same application.
+    pub(super) fn is_of(&self, client: &OAuthClient) -> bool {
+        self.client.identity() == client.identity()
+            && self.client.client_id() == client.client_id()
+            && self.client.resources() == client.resources()
+    }
+}
+
+/// Whether these are two tokens.
+pub(super) fn differ(one: &Snapshot, other: &Snapshot) -> bool {
+    let text = |snapshot: &Snapshot| snapshot.token().map(|token| token.access_token().to_owned());
+    text(one) != text(other)
+}

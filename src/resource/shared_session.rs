@@ -1,0 +1,204 @@
+//! `SharedSession`: what the clones of a [`ResourceSession`](super::ResourceSession) share: how it was set up,
+//! and the current login.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use futures_util::FutureExt as _;
+use url::Url;
+
+use super::asked::{Asked, Authorize, Authorized};
+use super::builder::SetUp;
+use super::flights::{Flight, Flights};
+use super::kept::{Keeper, KeptClient};
+use super::need::{Aim, Need};
+use super::present_login::{PresentLogin, differ};
+use crate::client::{HttpClient, OAuthClient, Provider};
+use crate::clock::Clock;
+use crate::error::{Error, Kind};
+use crate::grant::Grant;
+use crate::origin::Origins;
+use crate::session::{Session, Snapshot, Target};
+use crate::store::TokenStore;
+
+/// How long a person may take, everything around it included.
+const LONGEST_LOGIN: Duration = Duration::from_secs(15 * 60);
+
+pub(super) struct SharedSession {
+    pub(super) url: Url,
+    pub(super) origins: Origins,
+    pub(super) authorize: Arc<dyn Authorize>,
+    pub(super) store: Option<Arc<dyn TokenStore>>,
+    pub(super) user: Arc<str>,
+    pub(super) set_up: SetUp,
+    pub(super) http: Option<HttpClient>,
+    pub(super) clock: Clock,
+    pub(super) is_foreground: bool,
+    pub(super) target: Target,
+    pub(super) keeper: Keeper,
+    pub(super) present: ArcSwapOption<PresentLogin>,
+    /// Whether the store was searched for it. Held during the search.
+    pub(super) restored: tokio::sync::Mutex<bool>,
+    pub(super) flights: Flights,
+}
+
+impl SharedSession {
+    /// The current login, or the stored one if the store was not searched yet.
+    pub(super) async fn login(&self) -> Result<Option<Arc<PresentLogin>>, Error> {
+        if let Some(login) = self.present.load_full() {
+            return Ok(Some(login));
+        }
+        let mut restored = self.restored.lock().await;
+        if !*restored {
+            if let Some(login) = self.kept_login().await? {
+                self.present.store(Some(Arc::new(login)));
+            }
+            *restored = true;
+        }
+        Ok(self.present.load_full())
+    }
+
+    /// The stored login; none if it cannot be used any more.
+    async fn kept_login(&self) -> Result<Option<PresentLogin>, Error> {
+        let Some(kept) = self.keeper.client(self.url.as_str(), &self.user).await? else {
+            return Ok(None);
+        };
+        let metadata = kept.resource_metadata.clone();
+        let client = self.client_of(kept).and_then(|client| self.authorize.restore(client));
+        Ok(client.ok().map(|client| self.login_of(client, None, metadata)))
+    }
+
+    fn client_of(&self, kept: KeptClient) -> Result<OAuthClient, Error> {
+        let provider = Provider::of_kept(kept.provider, self.http.clone())?;
+        let client = match kept.registration {
+            Some(registration) => provider.registered_client(&registration)?,
+            None => provider.client(kept.client_id),
+        };
+        Ok(kept.resources.into_iter().fold(client, OAuthClient::resource))
+    }
+
+    fn login_of(
+        &self,
+        client: OAuthClient,
+        grant: Option<Arc<dyn Grant>>,
+        metadata: Option<String>,
+    ) -> PresentLogin {
+        let client = client.with_clock(self.clock.clone());
+        let mut builder = (self.set_up)(Session::builder(client.clone()));
+        if let Some(grant) = grant {
+            builder = builder.shared_grant(grant);
+        }
+        if self.is_foreground {
+            builder = builder.foreground();
+        }
+        if let Some(store) = &self.store {
+            builder = builder.store(store.clone(), self.user.clone());
+        }
+        PresentLogin::new(builder.build(), client, metadata)
+    }
+
+    /// The login under way, or a new one for this. `sent`: the token that is not enough.
+    pub(super) fn flight(
+        self: &Arc<Self>,
+        need: &Need,
+        sent: &Arc<Snapshot>,
+    ) -> Result<Flight, Error> {
+        self.flights.join_or_begin(&need.aim, || {
+            let (shared, need, sent) = (self.clone(), need.clone(), sent.clone());
+            async move {
+                let aim = need.aim.clone();
+                let outcome = shared.log_in(need, &sent).await;
+                shared.flights.ended(aim, &outcome);
+                outcome
+            }
+            .boxed()
+        })
+    }
+
+    /// Logs in, and uses that login from then on. Whether somebody was asked.
+    async fn log_in(&self, need: Need, sent: &Snapshot) -> Result<bool, Error> {
+        if let Some(login) = self.made_elsewhere(&need.aim, sent).await {
+            self.present.store(Some(Arc::new(login)));
+            return Ok(false);
+        }
+        let before = self.present.load_full();
+        let named = need.challenge.as_ref().and_then(|challenge| challenge.resource_metadata());
+        let known = before.as_ref().and_then(|login| login.metadata.as_deref());
+        let metadata = named.or(known).map(str::to_owned);
+        let asked = Asked {
+            url: self.url.clone(),
+            challenge: need.challenge,
+            metadata: metadata.clone(),
+            scope: need.scope,
+            client: before.as_ref().map(|login| login.client.clone()),
+            is_client_unknown: before.as_ref().is_some_and(|login| login.is_client_unknown()),
+            http: self.http.clone(),
+            clock: self.clock.clone(),
+            keeper: self.keeper.clone(),
+        };
+        let call = AssertUnwindSafe(async { self.authorize.authorize(asked).await }).catch_unwind();
+        let authorized = match tokio::time::timeout(LONGEST_LOGIN, call).await {
+            Ok(Ok(outcome)) => outcome?,
+            Ok(Err(_)) => return Err(Error::new(Kind::Panicked("the login for a resource"))),
+            Err(_) => return Err(Error::new(Kind::GrantTimeout(LONGEST_LOGIN))),
+        };
+        let Authorized { client, token, grant } = authorized;
+        // If the store is down, the next process needs a new login; this one does not.
+        match self.keep(&client, metadata.clone()).await {
+            Err(error) if !error.is_store() => return Err(error),
+            _ => {}
+        }
+        let login = match before.filter(|login| grant.is_none() && login.is_of(&client)) {
+            Some(same) => same,
+            None => Arc::new(self.login_of(client, grant, metadata)),
+        };
+        // A token that cannot be saved is used from memory, and saving goes on.
+        let saved = match token {
+            Some(token) => login.session.set_token(token).await,
+            None => login.session.token().await.map(drop),
+        };
+        if let Err(error) = saved
+            && !error.is_save()
+            && !error.is_store()
+        {
+            return Err(error);
+        }
+        self.present.store(Some(login));
+        Ok(true)
+    }
+
+    /// A login that another process made meanwhile, if it is known to be enough: then nobody is asked.
+    async fn made_elsewhere(&self, aim: &Aim, sent: &Snapshot) -> Option<PresentLogin> {
+        self.store.as_ref()?;
+        let login = self.kept_login().await.ok()??;
+        let before = self.present.load_full();
+        let is_same = before.is_some_and(|before| before.is_of(&login.client));
+        let found = login.session.0.stored_token().await?;
+        let is_enough = match aim {
+            // A session looks for a newer token by itself after a 401.
+            Aim::Login => !is_same,
+            Aim::Scope(wanted) => {
+                let granted = found.token().and_then(|token| token.scope())?;
+                let mut wanted = wanted.as_deref()?.split(' ');
+                wanted.all(|name| granted.split(' ').any(|granted| granted == name))
+            }
+            Aim::Authentication(..) => false,
+        };
+        (is_enough && differ(&found, sent)).then_some(login)
+    }
+
+    /// Keeps which client the login belongs to, before its token is stored.
+    async fn keep(&self, client: &OAuthClient, metadata: Option<String>) -> Result<(), Error> {
+        let Some(provider) = client.provider() else { return Ok(()) };
+        let kept = KeptClient {
+            client_id: client.client_id().to_owned(),
+            registration: client.registration().cloned(),
+            resources: client.resources(),
+            resource_metadata: metadata,
+            provider: provider.kept(),
+        };
+        self.keeper.keep_client(self.url.as_str(), &self.user, &kept).await
+    }
+}
