@@ -244,7 +244,7 @@ fn only_the_token_that_was_rejected_stays_rejected_in_another_login() {
         assert!(!machine.has_notes());
         assert!(machine.rejected(&Target::OWN, &FRESH, rejection, &settings, &at(0)));
         assert!(machine.has_notes());
-        assert_eq!(machine.take_notes(), [Note::TokenRejected { serial: 1 }]);
+        assert_eq!(machine.take_notes(), [Note::TokenRejected { target: Target::OWN, serial: 1 }]);
         assert!(machine.is_rejected(&Target::OWN));
         machine.set_login(2, token.clone(), &settings, &at(1));
         assert_eq!(machine.is_rejected(&Target::OWN), is_rejected, "{token:?}");

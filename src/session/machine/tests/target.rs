@@ -60,13 +60,8 @@ fn a_refused_target_is_asked_for_again_after_one_minute_and_then_two() {
         machine.take_notes();
         machine.answered(request, Answer::TargetRefused("no"), &settings, &at(failed));
         let reason = Reason::Error("no");
-        let note = Note::RenewalFailed {
-            target: a.clone(),
-            reason: reason.clone(),
-            attempt,
-            known_before: false,
-            took: Duration::from_secs(failed - wanted),
-        };
+        let took = Duration::from_secs(failed - wanted);
+        let note = Note::TargetRefused { target: a.clone(), error: "no", attempt, took };
         assert_eq!(machine.take_notes(), [note]);
         assert_eq!(machine.poll(&ticket, &settings, &at(failed)), Poll::Failed(reason.clone()));
         assert_eq!(machine.retry_at(&a), Some(Some(Duration::from_secs(again))));

@@ -27,7 +27,8 @@ fn a_path_that_rejects_what_its_401_brought_renews_no_more() {
     renew(&mut machine, 101, &settings, &at(0));
     machine.take_notes();
     assert!(!rejects(&mut machine, &settings, &at(1)));
-    assert_eq!(machine.take_notes(), [Note::UnauthorizedAfterRenewal { serial: 2 }]);
+    let note = Note::UnauthorizedAfterRenewal { target: Target::OWN, serial: 2 };
+    assert_eq!(machine.take_notes(), [note]);
     assert!(!machine.is_rejected(&Target::OWN));
 }
 
@@ -119,7 +120,7 @@ fn the_answer_to_a_replay_says_whether_the_path_or_the_token_was_at_fault() {
         (notes, rejects(&mut machine, &settings, &at(1)))
     };
     assert_eq!(replayed(&renewed, false), (vec![], true));
-    let news = Note::UnauthorizedAfterRenewal { serial: 2 };
+    let news = Note::UnauthorizedAfterRenewal { target: Target::OWN, serial: 2 };
     assert_eq!(replayed(&renewed, true), (vec![news], false));
     // An answer to a token that is no longer in use.
     assert_eq!(replayed(&FRESH, false), (vec![], false));
