@@ -81,7 +81,7 @@
 //! **[`SessionBuilder::foreground`]** leaves no renewal to run in the background: a call returns when its
 //! renewal is done and saved (it waits for saving up to [`SessionBuilder::save_wait_timeout`]). Use it in
 //! command-line tools, and in programs that make a runtime for each call
-//! ([`block_on`](tokio::runtime::Runtime::block_on)).
+//! ([`block_on`](https://docs.rs/tokio/latest/tokio/runtime/struct.Runtime.html#method.block_on)).
 //!
 //! # Getting the first token
 //!

@@ -4,12 +4,14 @@
 //! well, unless `REQUIRE_INTEROP=1`. It has no test harness, so that what it skips is seen.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeMap;
+#[path = "interop/browse.rs"]
+mod browse;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use browse::{REDIRECT_URI, agree, browse};
 use reqwest::redirect::Policy;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_oauth2::{
@@ -22,7 +24,6 @@ use tokio::task::JoinSet;
 const TESTS: usize = 7;
 const TASKS: usize = 32;
 const EXPIRIES: usize = 12;
-const REDIRECT_URI: &str = "http://127.0.0.1:4711/cb";
 
 fn main() {
     match std::env::var("OIDC_ISSUER") {
@@ -181,9 +182,9 @@ async fn a_login_on_another_device(server: &Server) {
     let app = server.discover("cli").await;
     let mut login = app.device_authorization().scope("openid").begin().await.unwrap();
     assert!(login.verification_uri().starts_with(&server.issuer));
-    let decide = format!("{}/device-decision?user_code={}", server.issuer, login.user_code());
-    let (token, decided) = tokio::join!(login.wait(), server.plain.post(decide).send());
-    assert_eq!(decided.unwrap().status(), 204);
+    let user_code = login.user_code().to_owned();
+    let agreed = agree(&server.plain, &server.issuer, &user_code);
+    let (token, ()) = tokio::join!(login.wait(), agreed);
     let session = Session::builder(app).token(token.unwrap()).build();
     let http = server.http(&session);
     assert_eq!(http.get(format!("{}/me", server.issuer)).send().await.unwrap().status(), 200);
@@ -319,26 +320,8 @@ impl Server {
         login.finish(&app, callback).await.unwrap()
     }
 
-    /// Goes where a browser goes, until it comes back to us.
     async fn browse(&self, url: &str) -> String {
-        let mut url = url::Url::parse(url).unwrap();
-        let mut cookies = BTreeMap::new();
-        for _ in 0..5 {
-            let cookie: Vec<String> =
-                cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            let request = self.plain.get(url.clone()).header(COOKIE, cookie.join("; "));
-            let response = request.send().await.unwrap();
-            for cookie in response.headers().get_all(SET_COOKIE) {
-                let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
-                let (name, value) = pair.split_once('=').unwrap();
-                cookies.insert(name.to_owned(), value.to_owned());
-            }
-            url = url.join(response.headers()[LOCATION].to_str().unwrap()).unwrap();
-            if url.as_str().starts_with(REDIRECT_URI) {
-                return url.into();
-            }
-        }
-        panic!("the login did not come to an end: {url}");
+        browse(&self.plain, url).await
     }
 
     async fn get(&self, path: &str) -> Value {

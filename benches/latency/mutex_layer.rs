@@ -8,7 +8,7 @@ use reqwest_middleware::{Middleware, Next, Result};
 use reqwest_oauth2::Session;
 use tokio::sync::Mutex;
 
-/// The token behind a lock, and whoever finds it expired refreshes it there.
+/// The token behind a lock; a request that finds it expired refreshes it there.
 pub struct MutexLayer(Mutex<Session>);
 
 impl MutexLayer {

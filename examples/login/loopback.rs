@@ -94,7 +94,7 @@ impl Loopback {
             }
             let _ = answer.page.send(page(Some(error)));
         };
-        // One answer: whoever else comes finds nobody, or is told that there is nothing.
+        // One answer: later requests find no listener, or get a 404.
         drop((self.listener, answered));
         let _ = page_for.send(page(outcome.as_ref().err()));
         let all = async { while connections.join_next().await.is_some() {} };

@@ -86,7 +86,8 @@ impl Prover {
 
 fn header(proof: Vec<u8>) -> Result<HeaderValue, Error> {
     let proof = HeaderValue::try_from(proof);
-    let mut proof = proof.map_err(|_| Error::signing("the proof has characters that are not allowed in a header"))?;
+    let mut proof = proof
+        .map_err(|_| Error::signing("the proof has characters that are not allowed in a header"))?;
     // Each is of use once: nobody has to keep it.
     proof.set_sensitive(true);
     Ok(proof)

@@ -145,7 +145,9 @@ impl<S: Stack> Exchange<'_, S> {
     /// Redirects are followed below us. One that left the origin lost the token on the way, so what answered
     /// has not seen it, and says nothing of it.
     pub(super) fn has_seen_token(&self, response: &S::Response) -> bool {
-        self.asked.as_ref().map(Url::origin) == response.url().map(Url::origin)
+        response.url().is_none_or(|url| {
+            self.asked.as_ref().is_none_or(|asked| asked.origin() == url.origin())
+        })
     }
 
     /// What a session remembers of the path that answered.

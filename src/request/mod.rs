@@ -5,7 +5,8 @@
 //! - [`request_path`]: what happens to a request;
 //! - [`api`]: which origins get the token, and how;
 //! - [`exchange`]: a request that was answered with a 401, and what is sent after that;
-//! - [`reqwest_stack`]: reqwest's requests and responses, as a [`stack`]: what the path needs of them;
+//! - [`reqwest_stack`]: reqwest's requests and responses, as a [`stack`]: what the path needs of them; `reqwest_methods` is
+//!   what those that block have in common with them;
 //! - [`send_request`]: what is below the layer; [`request_error`]: why there is no response;
 //! - [`verdict`]: which responses reject the token; [`placement`]: where in a request it goes;
 //! - [`sent`]: what of a request can be sent again; [`replay_body`]: its body;
@@ -26,6 +27,7 @@ mod replay_body;
 mod request_error;
 mod request_options;
 mod request_path;
+mod reqwest_methods;
 mod reqwest_stack;
 mod send_request;
 mod sent;
@@ -38,6 +40,8 @@ pub use redirect_policy::{redirect_policy, redirect_policy_within, redirect_poli
 pub use replay_body::ReplayBody;
 pub use request_error::RequestError;
 pub use request_options::{RequestOptions, SentWithoutToken};
+#[cfg(feature = "blocking")]
+pub(crate) use reqwest_methods::reqwest_methods;
 pub use send_request::SendRequest;
 #[cfg(feature = "tower")]
 pub(crate) use stack::path_of;

@@ -28,6 +28,8 @@ pub(super) struct Proved {
 /// # Errors
 ///
 /// As [`prove`].
+// Not in line: it would take room on the stack of every request.
+#[inline(never)]
 pub(super) fn prove_here<S: Stack>(
     bound: &BoundToken,
     stack: &S,

@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 use std::borrow::{Borrow, BorrowMut};
 use std::num::NonZeroU64;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,19 +60,19 @@ impl Api {
                 return sent.map_err(|error| into_error(RequestError::Send(error)));
             }
             let deadline = Deadline::of(&request, &handling);
-            let names_no_user =
-                || matches!(api.source, Source::Many(_)) && user(extensions).is_none();
-            if handling.token == TokenUse::IfAny && names_no_user() {
-                return Box::pin(send_bare(request, extensions, &mut send))
-                    .await
-                    .map_err(into_error);
+            if handling.token == TokenUse::IfAny
+                && matches!(api.source, Source::Many(_))
+                && user(extensions).is_none()
+            {
+                let bare = boxed(|| send_bare(request, extensions, &mut send));
+                return bare.await.map_err(into_error);
             }
             let ready = match api.ready(extensions, &handling) {
                 Some(ready) => ready,
                 None => {
                     let timeouts = [request.timeout(), handling.longest_wait];
                     let limit = timeouts.into_iter().flatten().min();
-                    let ready = Box::pin(api.wait(extensions, &handling, limit)).await;
+                    let ready = boxed(|| api.wait(extensions, &handling, limit)).await;
                     // None is left if a token that is good was waited for in vain: then it has its time anew.
                     if let Some(left) = deadline.left().filter(|left| !left.is_zero()) {
                         request.set_timeout(Some(left));
@@ -80,13 +81,13 @@ impl Api {
                         Ok(Some(ready)) => ready,
                         Ok(None) => {
                             let waits = (handling, deadline);
-                            let challenged = api.until_challenged(request, waits, extensions, send);
-                            return Box::pin(challenged).await.map_err(into_error);
+                            let challenged =
+                                boxed(|| api.until_challenged(request, waits, extensions, send));
+                            return challenged.await.map_err(into_error);
                         }
                         Err(error) if handling.goes_bare_after(&error) => {
-                            return Box::pin(send_bare(request, extensions, &mut send))
-                                .await
-                                .map_err(into_error);
+                            let bare = boxed(|| send_bare(request, extensions, &mut send));
+                            return bare.await.map_err(into_error);
                         }
                         Err(error) => return Err(into_error(RequestError::Token(error))),
                     }
@@ -104,7 +105,7 @@ impl Api {
                         Some(proved) => proved,
                         None => {
                             let url = send.target(&request).map(Cow::into_owned);
-                            Box::pin(prove(bound, url, &mut request, deadline)).await
+                            boxed(|| prove(bound, url, &mut request, deadline)).await
                         }
                     };
                     match proved {
@@ -115,7 +116,8 @@ impl Api {
             };
             // The future is smaller if no response is alive where it waits.
             let after_asking = {
-                let mut response = match send.send(request, extensions).await {
+                send.prepare(&mut request, extensions);
+                let mut response = match send.send_prepared(request, extensions).await {
                     Ok(response) => response,
                     Err(error) => {
                         let error = api.placement.hide_in_error(error);
@@ -131,11 +133,12 @@ impl Api {
                 }
                 if !api.verdict.may_ask(&response) {
                     mark_accepted(&response, &ready.snapshot, || sent.path(&send));
-                    return Ok(with_update(response, &ready.snapshot, extensions));
+                    show_update(&mut response, &ready.snapshot, extensions);
+                    return Ok(response);
                 }
                 let waits = (handling, deadline);
                 let sent = (sent, proved);
-                Box::pin(api.after_asking(response, ready, sent, waits, extensions, send))
+                boxed(|| api.after_asking(response, ready, sent, waits, extensions, send))
             };
             after_asking.await.map_err(into_error)
         }
@@ -274,7 +277,7 @@ impl Api {
         if is_done {
             return Ok(response);
         }
-        let response = match &self.source {
+        let mut response = match &self.source {
             Source::Resource(resource) => {
                 self.authorized(resource, handling, &mut exchange, response).await?
             }
@@ -286,7 +289,8 @@ impl Api {
         if !self.verdict.is_refusal(&response) {
             mark_accepted(&response, &exchange.snapshot, || exchange.path);
         }
-        Ok(with_update(response, &exchange.snapshot, exchange.extensions))
+        show_update(&mut response, &exchange.snapshot, exchange.extensions);
+        Ok(response)
     }
 
     /// Renews while the response says that a new token may help, and sends the request again. Whether
@@ -376,6 +380,13 @@ impl Api {
     }
 }
 
+/// A future that few requests need, made where it takes no room on the stack of all others.
+#[cold]
+#[inline(never)]
+fn boxed<F: Future>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::pin(make())
+}
+
 /// What the last proof was made of, where there was one.
 #[cfg(feature = "keys")]
 type LastProof = Option<Proved>;
@@ -402,13 +413,12 @@ fn mark_accepted(
 
 /// Offers the token's update with the response.
 #[inline(always)]
-fn with_update<R: StackResponse>(
-    mut response: R,
+fn show_update(
+    response: &mut impl StackResponse,
     snapshot: &Arc<Snapshot>,
     extensions: &mut Extensions,
-) -> R {
+) {
     if snapshot.has_update() {
         offer_update(response.extensions_mut(), snapshot, extensions);
     }
-    response
 }

@@ -14,8 +14,8 @@ pub trait SendRequest: Send {
     type Error: 'static;
 
     /// Sends the request, which has its token, and returns the response. It may follow redirects, but must
-    /// remove the `Authorization` header if one leads to another origin, as reqwest does. The response
-    /// must have the URL that it came from ([`Response::url`]).
+    /// remove the `Authorization` header if one leads to another origin, as reqwest does. If
+    /// it follows redirects, the response must have the URL that it came from ([`Response::url`]).
     ///
     /// `extensions` are the request's: those that [`RequestOptions`](crate::RequestOptions) are put into,
     /// or those of the stack.

@@ -40,10 +40,8 @@ impl<S: Stack> Sent<S> {
         if is_sent_once {
             return Self::Stream(Box::new(Stream { address: request.address(), replay: None }));
         }
-        match stack.try_clone(request) {
-            Some(replay) => Self::Buffered(replay),
-            None => Self::Stream(Box::new(Stream::of(request, extensions))),
-        }
+        let stream = |request: &mut _| Self::Stream(Box::new(Stream::of(request, extensions)));
+        stack.clone_or_else(request, Self::Buffered, stream)
     }
 
     /// What a session remembers of where it went.

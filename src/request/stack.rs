@@ -46,16 +46,45 @@ pub(crate) trait Stack: Send + Sized {
     /// The same request, if its body can be sent again.
     fn try_clone(&self, request: &Self::Request) -> Option<Self::Request>;
 
+    /// What `cloned` makes of the same request, or `otherwise` of this one if its body cannot be sent again. The
+    /// hot path: a stack that knows that every body can be moves the clone once less.
+    #[inline(always)]
+    fn clone_or_else<T>(
+        &self,
+        request: &mut Self::Request,
+        cloned: impl FnOnce(Self::Request) -> T,
+        otherwise: impl FnOnce(&mut Self::Request) -> T,
+    ) -> T {
+        match self.try_clone(request) {
+            Some(clone) => cloned(clone),
+            None => otherwise(request),
+        }
+    }
+
     /// Waits until another request can be sent, after the first.
     fn ready_again(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
         async { Ok(()) }
     }
 
-    fn send<'a>(
+    /// Gives the request what it needs beside its token: before each sending.
+    fn prepare(&self, _: &mut Self::Request, _: &Extensions) {}
+
+    /// Sends a request that is prepared.
+    fn send_prepared<'a>(
         &'a mut self,
         request: Self::Request,
         extensions: &'a mut Extensions,
     ) -> impl Future<Output = Result<Self::Response, Self::Error>> + Send;
+
+    /// Sends a request. The hot path prepares it in its place, and so moves it once less.
+    fn send<'a>(
+        &'a mut self,
+        mut request: Self::Request,
+        extensions: &'a mut Extensions,
+    ) -> impl Future<Output = Result<Self::Response, Self::Error>> + Send {
+        self.prepare(&mut request, extensions);
+        self.send_prepared(request, extensions)
+    }
 }
 
 /// Where a request of the stack goes.

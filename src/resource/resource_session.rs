@@ -25,7 +25,7 @@ use crate::origin::Origins;
 use crate::session::{Driver, Provenance, Session, Snapshot, Target};
 
 /// A session for an API that names its authorization server
-/// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)). From [`OAuthClient::for_resource`], or
+/// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)). From [`OAuthClient::for_resource`](crate::OAuthClient::for_resource), or
 /// from [`Session::on_challenge`].
 ///
 /// Requests go to the API without a token until it asks for one. Then a login begins, and the request is

@@ -231,7 +231,7 @@ impl SessionBuilder {
     /// Renews and saves within the call, not in the background. A token that is due is renewed before
     /// the request goes on, and the call returns when the new token is saved. So the runtime may end
     /// after any call. For command-line tools, and for programs that make a runtime for each call
-    /// ([`block_on`](tokio::runtime::Runtime::block_on)).
+    /// ([`block_on`](https://docs.rs/tokio/latest/tokio/runtime/struct.Runtime.html#method.block_on)).
     ///
     /// If the renewal of a token that is still valid fails, the request goes on with that token.
     pub fn foreground(mut self) -> Self {

@@ -12,6 +12,21 @@ pub trait CloneRequest<B>: sealed::Sealed {
     /// The same request; `None` if it can be sent only once.
     #[doc(hidden)]
     fn clone_request(&self, request: &Request<B>) -> Option<Request<B>>;
+
+    /// What `cloned` makes of the same request, or `otherwise` of this one.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn clone_or_else<T>(
+        &self,
+        request: &mut Request<B>,
+        cloned: impl FnOnce(Request<B>) -> T,
+        otherwise: impl FnOnce(&mut Request<B>) -> T,
+    ) -> T {
+        match self.clone_request(request) {
+            Some(clone) => cloned(clone),
+            None => otherwise(request),
+        }
+    }
 }
 
 mod sealed {
@@ -39,6 +54,16 @@ impl<B: Clone> CloneRequest<B> for CloneBodies {
     #[inline(always)]
     fn clone_request(&self, request: &Request<B>) -> Option<Request<B>> {
         Some(request.clone())
+    }
+
+    #[inline(always)]
+    fn clone_or_else<T>(
+        &self,
+        request: &mut Request<B>,
+        cloned: impl FnOnce(Request<B>) -> T,
+        _: impl FnOnce(&mut Request<B>) -> T,
+    ) -> T {
+        cloned(request.clone())
     }
 }
 

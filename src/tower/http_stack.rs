@@ -63,9 +63,8 @@ impl<C> Settings<C> {
             // That of a CONNECT request.
             _ => return Ok(false),
         };
-        // That of an OPTIONS request may be a star.
-        let path = uri.path_and_query().map(PathAndQuery::as_str);
-        let path = path.filter(|path| path.starts_with('/')).unwrap_or("/");
+        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let path = url_path(path);
         let url = format!("{scheme}://{authority}{path}").parse::<Url>().ok();
         let url = url.filter(|url| {
             let has_host =
@@ -126,6 +125,11 @@ impl<B: Send> StackRequest for http::Request<B> {
     }
 }
 
+/// The path, or path and query, that the URL has: that of an OPTIONS request may be a star.
+fn url_path(path: &str) -> &str {
+    if path.starts_with('/') { path } else { "/" }
+}
+
 fn with_query_pair(uri: &Uri, name: &str, value: &str) -> Option<Uri> {
     let mut path = uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
     match uri.query() {
@@ -184,7 +188,8 @@ where
         let (uri, server) = (request.uri(), self.settings.server.as_ref());
         let scheme = uri.scheme().or(server.map(|server| &server.scheme))?;
         let authority = uri.authority().or(server.map(|server| &server.authority))?;
-        format!("{scheme}://{authority}{}", uri.path()).parse().ok().map(Cow::Owned)
+        let path = url_path(uri.path());
+        format!("{scheme}://{authority}{path}").parse().ok().map(Cow::Owned)
     }
 
     #[inline(always)]
@@ -197,13 +202,27 @@ where
     }
 
     #[inline(always)]
-    fn send<'s>(
-        &'s mut self,
-        mut request: http::Request<B>,
-        extensions: &'s mut Extensions,
-    ) -> impl Future<Output = Result<http::Response<R>, S::Error>> + Send {
+    fn clone_or_else<T>(
+        &self,
+        request: &mut http::Request<B>,
+        cloned: impl FnOnce(http::Request<B>) -> T,
+        otherwise: impl FnOnce(&mut http::Request<B>) -> T,
+    ) -> T {
+        self.settings.clone_request.clone_or_else(request, cloned, otherwise)
+    }
+
+    #[inline(always)]
+    fn prepare(&self, request: &mut http::Request<B>, extensions: &Extensions) {
         // They stay for the next sending.
-        *request.extensions_mut() = extensions.clone();
+        request.extensions_mut().clone_from(extensions);
+    }
+
+    #[inline(always)]
+    fn send_prepared<'s>(
+        &'s mut self,
+        request: http::Request<B>,
+        _: &'s mut Extensions,
+    ) -> impl Future<Output = Result<http::Response<R>, S::Error>> + Send {
         self.service.call(request)
     }
 }

@@ -1,4 +1,4 @@
-//! What goes wrong, for a number of times or until it is mended.
+//! What goes wrong, for a number of times or until it is fixed.
 
 /// At the token endpoint, and at the revocation endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

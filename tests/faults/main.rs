@@ -56,7 +56,7 @@ const TWICE: u64 = 100;
 const LINES: usize = 60;
 
 /// How long a schedule may take. What never comes to rest ends so, and not with the patience of
-/// whoever waits.
+/// a waiter.
 const LONGEST: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {

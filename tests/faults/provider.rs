@@ -10,7 +10,7 @@ use crate::token_serial::TokenSerial;
 pub enum Rotation {
     /// It stays, and the answer leaves it out.
     Kept,
-    /// It is replaced; whoever presents it again ends the login.
+    /// It is replaced; presenting it again ends the login.
     Strict,
     /// It is replaced, and for a while still answered.
     Grace(Duration),

@@ -1,4 +1,4 @@
-//! One run: a schedule, step by step; then everything is mended, and has to heal.
+//! One run: a schedule, step by step; then everything is fixed, and has to heal.
 
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};

@@ -180,7 +180,7 @@ fn polls(rng: &mut StdRng) -> Option<u32> {
     rng.random_bool(0.25).then(|| rng.random_range(1..=6))
 }
 
-/// How often it goes wrong: mostly a few times, at times until it is mended.
+/// How often it goes wrong: mostly a few times, at times until it is fixed.
 fn times(rng: &mut StdRng) -> u32 {
     if rng.random_bool(0.25) { u32::MAX } else { rng.random_range(1..=3) }
 }

@@ -61,6 +61,7 @@ const certificate = (ctx) => ctx.socket.getPeerX509Certificate?.();
 
 /** What the provider's configuration has for them. */
 export const features = {
+  registration: { enabled: true },
   dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
   fapi: {
     enabled: true,

@@ -275,3 +275,29 @@ fn it_works_within_async_code_too() {
     }
     assert_eq!(world.token_requests(), 4);
 }
+
+#[test]
+fn the_last_handle_waits_when_it_is_dropped_within_async_code_too() {
+    for mut runtime in
+        [tokio::runtime::Builder::new_current_thread(), tokio::runtime::Builder::new_multi_thread()]
+    {
+        let world = World::new();
+        let session = world.session(expired(world.token()));
+        let hold = world.provider.pause_token_requests();
+        let inner = session.as_async().clone();
+        let begin = async { Ok::<_, Error>(tokio::spawn(async move { inner.token().await })) };
+        let renewal = world.runtime.block_on(begin).unwrap();
+        let arrived = async {
+            world.provider.wait_for_token_requests(1).await;
+            Ok::<_, Error>(())
+        };
+        world.runtime.block_on(arrived).unwrap();
+        let ended = thread::spawn(move || {
+            runtime.enable_all().build().unwrap().block_on(async { drop(session) });
+        });
+        drop(hold);
+        ended.join().unwrap();
+        assert_eq!(world.saved.lock().unwrap().len(), 1);
+        drop(renewal);
+    }
+}

@@ -1,5 +1,5 @@
 //! What the driver of a session does: it tells the machine what happened, performs what the machine
-//! asks for, and asks again whoever waits.
+//! asks for, and asks the waiters again.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ impl State {
         self.violate(Property::Spins);
     }
 
-    /// Whoever waits asks again. Whether that changed anything.
+    /// A waiter asks again. Whether that changed anything.
     pub fn ask(&mut self, world: &World, i: usize, settings: &Settings, now: &Now) -> bool {
         let session = &mut self.sessions[i];
         let was_busy = session.real.is_busy();

@@ -22,7 +22,7 @@ impl State {
                 return wrong("has something under way for ever");
             }
             if session.real.is_quiet(&self.now(std::time::Duration::ZERO)) {
-                // It looks again when it renews next; a sibling may have renewed once more meanwhile.
+                // It looks again when it renews next; another session may have renewed once more meanwhile.
                 continue;
             }
             self.check_tokens(world, session).map_err(|(p, what)| (p, format!("{me} {what}")))?;

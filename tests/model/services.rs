@@ -110,7 +110,7 @@ impl State {
         Answer::Refused(Trouble)
     }
 
-    /// A grant is asked for a token of a login: the provider begins it anew.
+    /// A grant is asked for a token of a login: the provider begins it again.
     pub fn grant(&mut self, world: &World, login: u64, generation: u64) -> Answer<Tok, Trouble> {
         let (login, generation) = (login as u8, generation as u8 + 1);
         self.provider.current[login as usize] = generation;

@@ -27,7 +27,7 @@ pub enum Step {
     Want(usize),
     /// The application wants one for the other target; `bool`: once a refusal is over.
     WantOther(usize, bool),
-    /// Whoever waits is asked.
+    /// A waiter is asked.
     Poll(usize),
     /// The store has read.
     Read(usize),
@@ -286,7 +286,7 @@ impl State {
             })
     }
 
-    /// Whether whoever waits would get an answer.
+    /// Whether a waiter would get an answer.
     fn is_answered(&self, world: &World, i: usize) -> bool {
         let mut copy = self.clone();
         copy.ask(world, i, &world.settings(), &self.now(Duration::ZERO));

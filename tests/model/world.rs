@@ -71,7 +71,7 @@ pub struct World {
     pub grant: Grant,
     /// Whether resource servers have accepted each token before they reject it.
     pub accepted: bool,
-    /// Whoever waits is asked in a step of its own.
+    /// A waiter is asked in a step of its own.
     pub lazy: bool,
     /// Store calls take so long that the session does something else meanwhile.
     pub slow: bool,
@@ -267,7 +267,7 @@ pub enum Property {
     SavedNotNewest,
     /// Whoever wants another access token for a target gets the one that will not do.
     SameAgain,
-    /// Whoever waits for one target gets the refusal of another.
+    /// A waiter for one target gets the refusal of another.
     FailedForAnother,
     /// A refresh token is presented that could still be saved first.
     PresentedUnsaved,

@@ -2,7 +2,7 @@
 //!
 //! A process that dies between the provider's answer and the commit takes the new refresh token with it:
 //! nobody else has seen it, and the stored one has been used. That login is lost, with any client. It is
-//! told apart from every other loss like this: right after the kill, before a sibling may renew (the dead
+//! told apart from every other loss like this: right after the kill, before another session may renew (the dead
 //! process's lease stands for a second), the stored refresh token is one that the provider no longer
 //! takes, and stays so although nobody renews.
 

@@ -23,7 +23,7 @@ const TASK: &str = "FLEET_TASK";
 const PAUSE: Duration = Duration::from_millis(50);
 /// Between two reports; what a killed process had not reported is not counted.
 const REPORT: Duration = Duration::from_millis(100);
-/// How long siblings wait for one that died while it renewed.
+/// How long other sessions wait for one that died while it renewed.
 const LEASE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Serialize, Deserialize)]

@@ -69,7 +69,7 @@ async fn callback(
     Ok(Redirect::to("/").into_response())
 }
 
-/// Calls the API on behalf of whoever asks.
+/// Calls the API on behalf of the person who asks.
 async fn home(State(service): State<Service>, headers: HeaderMap) -> Result<Response, Failure> {
     let Some(id) = visitor(&headers) else { return Ok(not_logged_in()) };
     let request = service.http.get(service.api_url).with_extension(UserId::from(id));

@@ -183,8 +183,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// Puts these access tokens into use. The targets whose token is another one than before, and its
     /// serial.
     pub(super) fn serve(&mut self, login: u64, generation: u64, token: T) -> Vec<(Target, u64)> {
-        let renewed = self.renewed.as_ref().filter(|(l, g, _)| (*l, *g) == (login, generation));
-        let renewed = renewed.map(|(.., target)| target.clone());
+        let renewed = self.renewed.take().filter(|(l, g, _)| (*l, *g) == (login, generation));
+        let renewed = renewed.map(|(.., target)| target);
         let before = self.served.take();
         let mut new = Vec::new();
         for access in once(&mut self.own).chain(&mut self.others) {
@@ -208,9 +208,6 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             access.after_rejection = is_renewed && access.rejected && same_login;
             access.rejected &= same && !same_login;
             new.push((access.target.clone(), access.serial));
-        }
-        if !new.is_empty() {
-            self.renewed = None;
         }
         self.served = Some(super::Served { login, generation, token });
         new

@@ -178,7 +178,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             .as_mut()
             .filter(|attempt| refresh && attempt.tries < 2 && try_at < attempt.until);
         match attempt {
-            Some(attempt) if self.pending.is_none() && is_wanted => {
+            Some(attempt) if is_wanted => {
                 attempt.confirmed = None;
                 attempt.try_at = try_at;
                 self.note(Note::ResponseLost(error));

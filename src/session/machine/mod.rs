@@ -246,14 +246,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Whether something is under way, or waits to be done.
     pub(crate) fn is_busy(&self) -> bool {
-        let revokes = self.revocation.as_ref().is_some_and(|revocation| revocation.error.is_none());
         self.follow_up_at().is_some()
             || self.is_active()
             || self.saving.is_some()
             || self.set_aside > 0
             || self.unsaved.is_some()
             || self.has_store_work()
-            || revokes
     }
 
     /// Whether something is running that has a time limit. A call of the saver has none.
@@ -261,7 +259,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.call.is_some()
             || self.request.is_some()
             || self.abandoned > 0
-            || self.revocation.as_ref().is_some_and(|r| r.under_way || r.error.is_none())
+            || self.revocation.as_ref().is_some_and(|revocation| revocation.error.is_none())
     }
 
     /// After an answer was lost, presents the refresh token again without waiting for a request:

@@ -154,6 +154,19 @@ mod tests {
             assert!(!(above && base.is_above(&other)), "{other:?}");
         }
         assert!(base.is_same(&record(1, 9, 3, State::Live(Some(2)))));
+        assert!(!base.is_same(&record(2, 5, 3, live())));
+        assert!(!base.is_same(&record(1, 5, 4, live())));
+    }
+
+    #[test]
+    fn a_mark_is_that_of_its_holder_alone() {
+        let mark = |holder| Some(Mark { holder, at: 0, lease: Duration::from_secs(10) });
+        for (mark, is_marked) in
+            [(mark(Some(7)), true), (mark(Some(8)), false), (mark(None), false), (None, false)]
+        {
+            let record = record(1, 5, 3, State::Live(None)).with_mark(mark);
+            assert_eq!(record.is_marked_by(7), is_marked, "{mark:?}");
+        }
     }
 
     #[test]

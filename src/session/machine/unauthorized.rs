@@ -360,4 +360,50 @@ mod tests {
         }
         assert_eq!(paths.quiet.len(), MOST_PATHS);
     }
+
+    #[test]
+    fn what_is_remembered_of_paths_is_not_empty() {
+        assert!(Paths::default().is_empty());
+        let quiet = Quiet { until: Duration::ZERO, times: 1, is_futile: false };
+        for paths in [
+            Paths { quiet: vec![(1, quiet.clone())], ..Paths::default() },
+            Paths { others: Some(quiet), ..Paths::default() },
+            Paths { good: vec![1], ..Paths::default() },
+        ] {
+            assert!(!paths.is_empty(), "{paths:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_cured_is_forgotten_and_no_other() {
+        let mut paths = Paths::default();
+        assert!(unauthorized(&mut paths, 2, 0));
+        assert!(matches!(paths.renews(1, false, &at(0)), Renews::Yes));
+        paths.cured(1);
+        assert!(!unauthorized(&mut paths, 2, 1));
+        // It has not tried yet, as far as is known.
+        assert!(matches!(paths.renews(1, true, &at(1)), Renews::Yes));
+    }
+
+    #[test]
+    fn a_path_that_accepts_a_token_is_forgotten_unless_it_is_futile() {
+        let mut paths = Paths::default();
+        assert!(unauthorized(&mut paths, 1, 0));
+        assert!(matches!(paths.renews(2, false, &at(0)), Renews::Yes));
+        paths.accepted(3);
+        assert!(matches!(paths.renews(2, true, &at(1)), Renews::NoMore));
+        paths.accepted(1);
+        assert!(!unauthorized(&mut paths, 1, 1));
+    }
+
+    #[test]
+    fn once_a_path_accepts_a_token_others_may_try_again() {
+        let mut paths = Paths::default();
+        let tries = |paths: &mut Paths, from: u64| -> Vec<bool> {
+            (from..from + 5).map(|path| unauthorized(paths, path, 0)).collect()
+        };
+        assert_eq!(tries(&mut paths, 0), [true, true, true, true, false]);
+        paths.accepted(99);
+        assert_eq!(tries(&mut paths, 10), [true, true, true, true, false]);
+    }
 }

@@ -65,7 +65,7 @@ use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Versio
 /// # Cancellation
 ///
 /// Each call runs on a thread for blocking work
-/// ([`spawn_blocking`](tokio::task::spawn_blocking)). Once it has begun there it runs to its end,
+/// ([`spawn_blocking`](https://docs.rs/tokio/latest/tokio/task/fn.spawn_blocking.html)). Once it has begun there it runs to its end,
 /// even if its future is dropped.
 #[derive(Debug, Clone)]
 pub struct FileStore {

@@ -15,10 +15,13 @@ pub(crate) async fn route(
 ) -> Result<Response<ResponseBody>, CloseConnection> {
     let path = request.uri().path();
     if let Some(served) = shared.config.metadata.serves(path) {
-        return metadata::endpoint(shared, served, request).await;
+        let document = || metadata::document(shared);
+        return metadata::endpoint(request, served, || shared.metadata_arrived(), document).await;
     }
     if let Some(served) = shared.config.resource.serves(path) {
-        return resource_metadata::endpoint(shared, served, request).await;
+        let (arrived, document) =
+            (|| shared.resource_metadata_arrived(), || resource_metadata::document(shared));
+        return metadata::endpoint(request, served, arrived, document).await;
     }
     match path {
         "/authorize" => authorize::endpoint(shared, request).await,

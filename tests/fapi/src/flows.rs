@@ -1,11 +1,13 @@
 //! Every flow of the crate, by one client.
 
 use reqwest_oauth2::{
-    ClientCredentials, JwtBearer, Session, Token, TokenExchange, TokenTypeHint, TypedToken,
+    ClientCredentials, ClientMetadata, JwtBearer, Provider, Session, SigningKey, Token,
+    TokenExchange, TokenTypeHint, TypedToken,
 };
 use serde_json::{Map, json};
 
-use crate::server::{Peer, REDIRECT_URI};
+use crate::browse::REDIRECT_URI;
+use crate::server::{Peer, Server};
 use crate::signing_key;
 
 pub(crate) async fn flows(peer: &Peer<'_>) {
@@ -82,6 +84,18 @@ pub(crate) async fn restart(before: &Peer<'_>, after: &Peer<'_>) {
     let session = Session::builder(after.app.clone()).token(token).build();
     session.refresh().await.unwrap();
     assert_eq!(after.call(&session).await, 200);
+}
+
+/// A client that the server learns of here, with its public key alone.
+pub(crate) async fn registered(server: &Server, key: SigningKey) {
+    let http = server.client(None);
+    let provider = Provider::discover_with(&server.issuer, http.clone()).await.unwrap().unwrap();
+    let metadata = ClientMetadata::new("Registered").redirect_uri(REDIRECT_URI).signing_key(&key);
+    let registration = provider.register(&metadata).await.unwrap();
+    let app = provider.registered_client(&registration).unwrap().signing_key(key);
+    let peer = server.peer(app.dpop(), http);
+    let session = Session::builder(peer.app.clone()).token(log_in(&peer).await).build();
+    assert_eq!(peer.call(&session).await, 200);
 }
 
 async fn log_in(peer: &Peer<'_>) -> Token {

@@ -5,22 +5,26 @@
 //! `REQUIRE_INTEROP=1`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../../interop/browse.rs"]
+mod browse;
 mod flows;
 mod server;
 
-use flows::{flows, restart};
+use flows::{flows, registered, restart};
 use reqwest_oauth2::{ClientAuthentication, SigningKey};
 use serde_json::{Value, json};
 use server::{Peer, Server};
 
 const CASES: [&str; 5] = ["fapi", "fapi-mtls", "signing", "signed-secret", "self-signed"];
+const REGISTERED: &str = "a client that registers itself with its public key";
 
 #[tokio::main]
 async fn main() {
     let Ok(issuer) = std::env::var("OIDC_ISSUER") else {
         let required = std::env::var_os("REQUIRE_INTEROP").is_some();
         println!("these tests need the server: tests/interop/run cargo test -p fapi");
-        let (failed, skipped) = if required { (CASES.len(), 0) } else { (0, CASES.len()) };
+        let cases = CASES.len() + 1;
+        let (failed, skipped) = if required { (cases, 0) } else { (0, cases) };
         println!("0 passed, {failed} failed, {skipped} skipped");
         std::process::exit(i32::from(required));
     };
@@ -33,7 +37,9 @@ async fn main() {
         check(&server.stats().await, case, nonces);
         println!("ok: {case}");
     }
-    println!("{} passed, 0 failed, 0 skipped", CASES.len());
+    registered(&server, signing_key(&server)).await;
+    println!("ok: {REGISTERED}");
+    println!("{} passed, 0 failed, 0 skipped", CASES.len() + 1);
 }
 
 /// The client of that name, as the server knows it.

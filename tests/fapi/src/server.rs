@@ -1,15 +1,11 @@
 //! The server, and who talks to it.
 
-use std::collections::BTreeMap;
-
-use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity};
-use reqwest_oauth2::url::Url;
 use reqwest_oauth2::{OAuthClient, Session};
 use serde_json::Value;
 
-pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:4711/cb";
+use crate::browse::{agree, browse};
 
 pub(crate) struct Server {
     pub(crate) issuer: String,
@@ -62,32 +58,12 @@ impl Server {
         Peer { server: self, app, http, pushes, api: format!("{}/api", self.issuer) }
     }
 
-    /// Goes where a browser goes, until it comes back to us.
     pub(crate) async fn browse(&self, url: &str) -> String {
-        let mut url = Url::parse(url).unwrap();
-        let mut cookies = BTreeMap::new();
-        for _ in 0..5 {
-            let cookie: Vec<String> =
-                cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            let request = self.plain.get(url.clone()).header(COOKIE, cookie.join("; "));
-            let response = request.send().await.unwrap();
-            for cookie in response.headers().get_all(SET_COOKIE) {
-                let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
-                let (name, value) = pair.split_once('=').unwrap();
-                cookies.insert(name.to_owned(), value.to_owned());
-            }
-            url = url.join(response.headers()[LOCATION].to_str().unwrap()).unwrap();
-            if url.as_str().starts_with(REDIRECT_URI) {
-                return url.into();
-            }
-        }
-        panic!("the login did not come to an end: {url}");
+        browse(&self.plain, url).await
     }
 
-    /// Agrees to a login on another device.
     pub(crate) async fn agree(&self, user_code: &str) {
-        let url = format!("{}/device-decision?user_code={user_code}", self.issuer);
-        assert_eq!(self.plain.post(url).send().await.unwrap().status(), 204);
+        agree(&self.plain, &self.issuer, user_code).await;
     }
 
     pub(crate) async fn stats(&self) -> Value {

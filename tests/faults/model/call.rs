@@ -65,6 +65,6 @@ pub(super) struct Call {
     pub(super) status: Option<u16>,
     /// It was answered with a 401 that must lead to more than that.
     pub(super) must_go_on: bool,
-    /// Calls begun since that may have it wait anew.
+    /// Calls begun since that may have it wait again.
     pub(super) disturbed: u32,
 }

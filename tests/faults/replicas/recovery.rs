@@ -124,12 +124,15 @@ fn rest(fleet: &mut Fleet) {
     }
 }
 
-/// Busy sessions may be too many; when another user comes there is room again.
+/// Busy sessions may be too many. When another user comes, those whose runtime has ended go on; when one
+/// more comes, there is room again.
 fn check_loaded(fleet: &mut Fleet) {
     for slot in 0..fleet.setup.slots() {
-        let user = fleet.setup.users + 2;
-        fleet.set_token(Caller { slot, user, runtime: 0, polls: None }, 3600);
-        fleet.advance(CALL);
+        for another in 2..4 {
+            let user = fleet.setup.users + another;
+            fleet.set_token(Caller { slot, user, runtime: 0, polls: None }, 3600);
+            fleet.advance(CALL);
+        }
     }
     let (loaded, most) = (fleet.loaded(), fleet.setup.max_sessions);
     if loaded.iter().any(|loaded| *loaded > most) {

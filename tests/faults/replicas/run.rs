@@ -1,4 +1,4 @@
-//! One run: a schedule, step by step; then everything is mended, and has to come to rest.
+//! One run: a schedule, step by step; then everything is fixed, and has to come to rest.
 
 use std::time::Duration;
 

@@ -233,7 +233,7 @@ impl Draw<'_> {
         self.rng.random_range(0..self.setup.runtimes.iter().sum())
     }
 
-    /// How often it goes wrong: mostly a few times, at times until it is mended.
+    /// How often it goes wrong: mostly a few times, at times until it is fixed.
     fn times(&mut self) -> u32 {
         if self.rng.random_bool(0.2) { u32::MAX } else { self.rng.random_range(1..=3) }
     }

@@ -130,7 +130,7 @@ fn pace(rng: &mut StdRng) -> Pace {
     if rng.random_bool(0.4) { Pace::Quiet } else { Pace::Turns(rng.random_range(0..6)) }
 }
 
-/// How often it goes wrong: mostly a few times, at times until it is mended.
+/// How often it goes wrong: mostly a few times, at times until it is fixed.
 fn times(rng: &mut StdRng) -> u32 {
     if rng.random_bool(0.2) { u32::MAX } else { rng.random_range(1..=3) }
 }

@@ -33,6 +33,30 @@ async fn a_403_that_means_later_is_transient_and_keeps_its_retry_after() {
 }
 
 #[tokio::test]
+async fn a_403_that_means_later_for_ever_ends_no_login() {
+    let world = World::new().await;
+    let app = world.app().map_http_response(|_, mut response| {
+        if response.status() == 403 {
+            *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+        }
+        response
+    });
+    let session = session(&world, app);
+    world.provider.fail_always(reply(403, "text/html", "<h1>Slow down</h1>"));
+    for _ in 0..50 {
+        for _ in 0..3 {
+            let error = session.token().await.unwrap_err();
+            assert!(error.is_transient() && !error.is_reauthorization_required(), "{error}");
+        }
+        pass(60).await;
+    }
+    assert_eq!(world.provider.counts().token_requests, 50);
+    world.provider.clear_faults();
+    session.token().await.unwrap();
+    assert_eq!(world.provider.counts().token_requests, 51);
+}
+
+#[tokio::test]
 async fn a_page_that_means_invalid_grant_ends_the_login() {
     let world = World::new().await;
     let app = world.app().map_http_response(|kind, mut response| {

@@ -12,7 +12,7 @@ use reqwest_oauth2::{
 
 use crate::support::{World, pass};
 
-/// A closure that does this until it is mended.
+/// A closure that does this until it is fixed.
 fn broken_until(
     mended: &Arc<AtomicBool>,
     trouble: Trouble,
@@ -133,6 +133,38 @@ async fn nothing_overrides_the_protocol() {
             ("client_id", "foo"),
             ("client_secret", "potato"),
         ]
+    );
+}
+
+#[tokio::test]
+async fn nothing_overrides_the_protocol_in_json_either() {
+    let world = World::new().await;
+    world.provider.fail_next(Fault::Reply {
+        status: 200,
+        content_type: "application/json".into(),
+        body: r#"{"access_token":"at"}"#.into(),
+    });
+    let token = world.expired_token();
+    let all = RequestKinds::ALL;
+    let app = world.app().authentication(ClientAuthentication::ClientSecretPost);
+    let app = app.json_requests(all).request_param(all, "grant_type", "mine");
+    let app = app.request_param(all, "client_secret", "mine").request_param(all, "own", "1");
+    let app = app.shape_requests(all, |request: ProviderRequest| async {
+        Ok(request.param("client_id", "mine").param("refresh_token", "mine").param("own", "2"))
+    });
+    let session = Session::builder(app).token(token.clone()).clock(world.clock.reader()).build();
+    session.refresh().await.unwrap();
+    let request = world.provider.token_requests().pop().unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+    assert_eq!(
+        body,
+        serde_json::json!({
+            "grant_type": "refresh_token",
+            "refresh_token": token.refresh_token().unwrap(),
+            "client_id": "foo",
+            "client_secret": "potato",
+            "own": ["1", "2"],
+        })
     );
 }
 

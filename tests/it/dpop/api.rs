@@ -323,7 +323,7 @@ async fn a_redirect_within_the_origin_gets_a_proof_for_where_it_leads() {
     let to = world.provider.api_url() + "/there";
     request.headers_mut().insert("x-redirect-to", to.parse().unwrap());
     let response = session.execute(&http, request).await.unwrap();
-    // The provider's API redirects whoever asks it to, so the header has to go where it leads.
+    // The provider's API redirects a caller that asks for it, so the header has to go where it leads.
     assert_eq!(response.url().path(), "/api/there");
     let last = proofs(&world).pop().unwrap();
     assert_eq!(last.claim("htu"), Some(&*to));
@@ -508,7 +508,7 @@ async fn a_signer_that_does_not_sign_sends_nothing_and_the_login_stays() {
     let fails = SigningKey::from_signer(Fails(key, 0.into())).unwrap();
     let session = Session::builder(client(&world).dpop_key(fails)).token(token.clone()).build();
     let http = plain_http();
-    for why in ["the signer failed", "the signer panicked", "does not belong to its public key"] {
+    for why in ["the signer failed", "the signer panicked", "does not match its public key"] {
         let error = session.execute(&http, get(world.provider.api_url())).await.unwrap_err();
         let RequestError::Token(error) = error else { panic!("{error:?}") };
         assert!(error.is_signing() && error.is_transient(), "{error}");

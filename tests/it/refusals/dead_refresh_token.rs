@@ -80,7 +80,7 @@ async fn once_by_three_services_on_one_store() {
                     assert!(error.is_reauthorization_required(), "{answer:?}: {error}");
                 }
             });
-            // Whoever waits for another's mark looks again after a moment.
+            // A waiter for another's mark looks again after a moment.
             let requests = join_all(requests);
             tokio::pin!(requests);
             loop {

@@ -58,7 +58,7 @@ fn kinds() -> Vec<Fault> {
     for status in [400, 403, 404, 405, 503] {
         kinds.push(Fault::Status(status));
     }
-    // What blames the client is mended by people.
+    // What blames the client is fixed by people.
     for code in ["invalid_client", "invalid_request", "unauthorized_client", "who_knows"] {
         kinds.push(Fault::OAuthError { status: 400, code: code.to_owned() });
     }

@@ -102,10 +102,10 @@ async fn servers_that_cannot_be_asked_are_not_asked() {
         (0..1000).map(|number| format!("https://as{number}.example")).collect();
     for (servers, why) in [
         (json!(of_a_thousand), "it names 1000 authorization servers, more than 20"),
-        (json!("https://issuer.example"), "its authorization_servers are no list"),
-        (json!({ "0": "https://issuer.example" }), "its authorization_servers are no list"),
-        (json!([7]), "one of its authorization servers is no text"),
-        (json!([null]), "one of its authorization servers is no text"),
+        (json!("https://issuer.example"), "its authorization_servers is not a list"),
+        (json!({ "0": "https://issuer.example" }), "its authorization_servers is not a list"),
+        (json!([7]), "one of its authorization servers is not a string"),
+        (json!([null]), "one of its authorization servers is not a string"),
         (json!([""]), "is not an absolute URL"),
         (json!(["issuer.example"]), "is not an absolute URL"),
         (json!(["http://issuer.example"]), "it is plain http"),
@@ -305,12 +305,13 @@ async fn registered(edit: fn(&mut Map<String, Value>)) -> (World, Error, Counts)
 
 #[tokio::test]
 async fn c7591_3_2_1_a_registration_that_is_none_is_asked_for_once_a_minute() {
-    let cases: [(fn(&mut Map<String, Value>), &str); 6] = [
+    type Edit = fn(&mut Map<String, Value>);
+    let cases: [(Edit, &str); 6] = [
         (|members| drop(members.remove("client_id")), "client_id is missing"),
         (|members| drop(members.insert("client_id".into(), json!(7))), "client_id is missing"),
         (
             |members| drop(members.insert("client_id".into(), json!("a\r\nb"))),
-            "characters that none may have",
+            "has characters that are not allowed",
         ),
         (
             |members| drop(members.insert("redirect_uris".into(), json!(["https://evil.example"]))),
@@ -389,7 +390,7 @@ async fn mcp_step_a_a_403_that_asks_for_nothing_new_is_returned() {
         (r#"Bearer error=insufficient_scope, scope="""#, 0),
         (r#"Bearer error=insufficient_scope, scope="  ""#, 0),
         (&many, 0),
-        // It does not say what it wants: a login anew may bring it, once.
+        // It does not say what it wants: a new login may bring it, once.
         ("Bearer error=insufficient_scope", 1),
         (r#"Bearer error=insufficient_scope, scope="b", scope="c""#, 1),
     ] {

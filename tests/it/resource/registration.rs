@@ -356,7 +356,8 @@ mod with_a_key {
             let (_world, provider) = open(|p| p.registration_response(edit)).await;
             let error = provider.register(&metadata().signing_key(&key())).await.unwrap_err();
             assert!(error.is_malformed_response(), "{error}");
-            let why = format!("its token_endpoint_auth_method {method:?} is none that was asked");
+            let why =
+                format!("its token_endpoint_auth_method {method:?} is not one that was asked for");
             assert!(error.to_string().contains(&why), "{error}");
             assert!(!format!("{error} {error:?}").contains("s3cret"));
         }

@@ -67,6 +67,29 @@ async fn any_stack_is_a_closure() {
 }
 
 #[tokio::test]
+async fn a_response_without_a_url_is_from_where_the_request_went() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let client = plain_http();
+    // As a client makes it that is not reqwest.
+    let send = |request: Request| {
+        let sent = client.execute(request);
+        async move {
+            let status = sent.await?.status();
+            let made = http::Response::builder().status(status).body("").unwrap();
+            Ok::<_, reqwest::Error>(Response::from(made))
+        }
+    };
+    for _ in 0..2 {
+        world.provider.revoke_access_tokens();
+        let response = session.execute(send, get(world.provider.api_url())).await.unwrap();
+        assert_eq!(response.status(), 200);
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.api_requests), (2, 4));
+}
+
+#[tokio::test]
 async fn a_users_session_sends_that_users_token() {
     let world = World::new().await;
     let sessions = UserSessions::builder(world.app()).store(MemoryStore::new()).build();

@@ -229,6 +229,35 @@ async fn no_login_is_over_when_it_is_issued() {
 }
 
 #[tokio::test]
+async fn a_stored_deadline_that_nobody_can_mean_is_none() {
+    for absurd in [
+        json!("soon"),
+        json!({}),
+        json!([1]),
+        json!(true),
+        json!(1e300),
+        json!(i64::MAX),
+        json!(i64::MIN),
+        json!(""),
+    ] {
+        let world = World::new().await;
+        let mut stored = serde_json::to_value(world.expired_token()).unwrap();
+        stored["refresh_token_expires_at"] = absurd.clone();
+        let token: Token = serde_json::from_value(stored).unwrap();
+        let session = world.saving().token(token).build();
+        session.token().await.unwrap_or_else(|error| panic!("{absurd}: {error}"));
+        assert_eq!(world.provider.counts().token_requests, 1, "{absurd}");
+    }
+    // The latest that there is.
+    let world = World::new().await;
+    let token = world.expired_token().with_refresh_token_expires_at(DateTime::<Utc>::MAX_UTC);
+    let text = serde_json::to_string(&token).unwrap();
+    let loaded: Token = serde_json::from_str(&text).unwrap();
+    world.saving().token(loaded).build().token().await.unwrap();
+    world.saving().token(world.expired_token()).build().token().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_new_login_goes_on() {
     let world = World::new().await;
     let session = session(&world, 60);

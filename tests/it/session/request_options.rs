@@ -178,3 +178,18 @@ async fn waits_for_a_token_have_a_bound_of_their_own() {
         assert_eq!(world.provider.counts().token_requests, 1);
     }
 }
+
+#[tokio::test]
+async fn bounds_of_nothing_and_of_for_ever() {
+    let world = World::new().await;
+    let bound = |wait| RequestOptions::new().wait_at_most(wait);
+    let fresh = world.saving().token(world.token()).build();
+    for wait in [Duration::ZERO, Duration::MAX] {
+        assert_eq!(execute(&world, &fresh, bound(wait)).await.unwrap().status(), 200);
+    }
+    let expired = world.saving().token(world.expired_token()).build();
+    let error = execute(&world, &expired, bound(Duration::ZERO)).await.unwrap_err();
+    assert!(Error::find_in(&error).unwrap().is_timeout());
+    assert_eq!(execute(&world, &expired, bound(Duration::MAX)).await.unwrap().status(), 200);
+    assert_eq!(world.provider.counts().token_requests, 1);
+}

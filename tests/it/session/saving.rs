@@ -502,7 +502,7 @@ async fn set_token_saves_first_voids_the_renewal_under_way_and_is_saved_last() {
     session.set_token(new_login.clone()).await.unwrap();
     assert_eq!(world.saved.access_tokens(), [new_login.access_token()]);
     drop(hold);
-    // Whoever waited for the renewal gets the token that took its place.
+    // The waiters for the renewal get the token that replaced it.
     assert_eq!(waiting.await.unwrap().access_token(), new_login.access_token());
     assert_eq!(world.get(&http).await.unwrap(), 200);
     session.shutdown().await.unwrap();

@@ -69,7 +69,7 @@ async fn signing_out_revokes_deletes_and_stops_renewing() {
     let counts = world.provider.counts();
     assert_eq!((counts.token_requests, counts.api_requests, counts.revocations), (1, 0, 2));
     assert_eq!(revoked(&world.provider), both(&token));
-    // Another login begins anew.
+    // Another login begins.
     session.set_token(world.token()).await.unwrap();
     assert_eq!(world.get(&http).await.unwrap(), 200);
 }

@@ -210,7 +210,7 @@ async fn a_refused_target_ends_nothing_else_and_is_left_alone_for_a_minute() {
     world.clock.forward(3600.0);
     token_of(&session).await;
     assert_eq!(asked(&world), [B, "admin", A, ""]);
-    // Nor does it keep siblings from anything.
+    // Nor does it keep other sessions from anything.
     let sibling = open();
     token_of(&sibling).await;
     assert_eq!(world.provider.counts().token_requests, 4);

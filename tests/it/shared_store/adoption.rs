@@ -173,7 +173,7 @@ async fn a_login_that_the_provider_has_ended_is_tried_by_one_process_only() {
     }
     assert_eq!(fleet.token_requests(), 1);
     assert_eq!(fleet.bookkeeping()["state"], "ended");
-    // Whoever logs in again does so for all.
+    // A new login is for all sessions.
     let token = fleet.world.token();
     fleet.signed_in(token.clone()).await;
     assert_eq!(one.token().await.unwrap().access_token(), token.access_token());
@@ -265,7 +265,7 @@ async fn a_services_own_token_is_shared_too() {
     let token = one.token().await.unwrap();
     assert_eq!(other.token().await.unwrap().access_token(), token.access_token());
     assert_eq!(fleet.token_requests(), 1);
-    // It needs no record: the provider gives another to whoever asks.
+    // It needs no record: the provider gives another to every caller.
     fleet.store.always(Calls::All, StoreFault::FailBefore);
     fleet.world.clock.forward(3600.0);
     one.token().await.unwrap();

@@ -256,7 +256,7 @@ async fn a_store_that_has_lost_the_mark_gets_it_back_from_its_holder() {
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.expired_token()).await;
     let (one, other) = (fleet.sibling(), fleet.sibling());
-    // The sibling has the old token in memory.
+    // The other session has the old token in memory.
     fleet.world.clock.back(600.0);
     other.token().await.unwrap();
     fleet.world.clock.forward(600.0);

@@ -173,7 +173,7 @@ async fn no_more_users_than_the_bound_are_in_memory() {
         assert!(sessions.loaded_sessions() <= 64);
     }
     assert_eq!(service.store.loads(), 500);
-    // Whoever had to make room is loaded anew.
+    // Evicted users are loaded again.
     sessions.for_user("user 0").token().await.unwrap();
 }
 

@@ -45,7 +45,7 @@ async fn a_renewal_that_waits_for_the_store_presents_nothing_after_a_new_login()
             let served = fleet.meanwhile(renewal).await.unwrap().unwrap();
             fleet.meanwhile(session.shutdown()).await.unwrap();
             assert_eq!(served.access_token(), new.access_token(), "{calls:?} {fault:?}");
-            // It cannot know what a sibling does after its own mark is stored; then it presents what it
+            // It cannot know what another session does after its own mark is stored; then it presents what it
             // has marked, and drops the answer.
             let is_marked = by_a_sibling && (calls, fault) == (Calls::Swaps, StoreFault::HangAfter);
             let expected = if is_marked { vec![refresh_token(&old)] } else { Vec::new() };
@@ -213,7 +213,7 @@ async fn the_second_try_after_a_lost_answer_presents_nothing_if_a_sibling_has_re
     let waiting = fleet.ask(&one);
     fleet.world.provider.wait_for_token_requests(1).await;
     fleet.world.round_trips().await;
-    // As if its mark were dead: a sibling takes over before the second try.
+    // As if its mark were dead: another session takes over before the second try.
     fleet.edit(|kept| kept["mark"] = serde_json::Value::Null);
     let renewed = other.token().await.unwrap();
     assert_eq!(presented(&fleet), [refresh_token(&old), refresh_token(&old)]);

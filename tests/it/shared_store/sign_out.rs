@@ -103,7 +103,7 @@ async fn a_login_that_begins_after_a_sign_out_stays() {
     fleet.signed_in(fleet.world.token()).await;
     let one = fleet.revoking().build();
     one.token().await.unwrap();
-    // The sign-out is in the store, but its answer is lost; then a sibling signs in.
+    // The sign-out is in the store, but its answer is lost; then another session signs in.
     fleet.store.next(Calls::Swaps, StoreFault::HangAfter, 1);
     let signing_out = tokio::spawn({
         let one = one.clone();
@@ -234,7 +234,7 @@ async fn a_revocation_that_fails_is_an_error_and_the_next_sign_out_makes_up_for_
     assert_eq!(fleet.world.provider.counts().revocations, 3);
 }
 
-/// Its access token is revoked with it: the API rejects it, and then the sibling looks into the store.
+/// Its access token is revoked with it: the API rejects it, and then the other session looks into the store.
 #[tokio::test]
 async fn a_sibling_learns_of_the_sign_out_when_its_token_is_rejected() {
     let fleet = Fleet::new().await;

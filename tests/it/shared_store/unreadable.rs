@@ -73,7 +73,7 @@ async fn a_sign_out_replaces_it_and_revokes_the_token_in_memory() {
     assert!(!fleet.world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
 }
 
-/// Somebody may mend it.
+/// Somebody may fix it.
 #[tokio::test]
 async fn a_renewal_neither_replaces_it_nor_asks_the_provider() {
     let fleet = Fleet::new().await;
@@ -116,7 +116,7 @@ async fn a_sign_in_replaces_it_at_once_when_the_store_is_back() {
     fleet.assert_stored(&token);
 }
 
-/// A store that cannot name the version: as before, somebody has to mend it.
+/// A store that cannot name the version: as before, somebody has to fix it.
 #[tokio::test]
 async fn without_a_version_it_stays_and_the_token_is_used_from_memory() {
     let fleet = Fleet::new().await;

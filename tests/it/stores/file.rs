@@ -194,7 +194,7 @@ async fn a_corrupt_file_is_an_error_and_stays() {
         }
         assert_eq!(fs::read(disk.path("token.json")).unwrap(), content);
         assert_eq!(disk.names(), ["token.json", "token.json.lock"]);
-        // Whoever says what is to be replaced replaces it.
+        // A caller that names the version replaces it.
         stored(disk.swap(Some(version), r#"{"n":1}"#).await);
         disk.holds(r#"{"n":1}"#);
         assert_eq!(fs::read(disk.path("token.json.broken")).unwrap(), content);

@@ -163,6 +163,25 @@ async fn a_login_that_expires_is_told_before_and_after() {
 }
 
 #[tokio::test]
+async fn a_deadline_that_cannot_be_read_is_told_and_one_that_can_is_not() {
+    for (expires_in, told) in [("3600", 0), ("\"soon\"", 1)] {
+        let capture = Capture::new();
+        let _on = capture.on();
+        let world = World::new().await;
+        let session = world.session().token(world.expired_token()).build();
+        world.provider.fail_next(Fault::Reply {
+            status: 200,
+            content_type: "application/json".to_owned(),
+            body: format!(r#"{{"access_token": "a", "expires_in": {expires_in}}}"#),
+        });
+        session.refresh().await.unwrap();
+        let events = capture.events();
+        let warnings = events.iter().filter(|event| event.contains("expires_in_invalid")).count();
+        assert_eq!(warnings, told, "{expires_in}: {events:#?}");
+    }
+}
+
+#[tokio::test]
 async fn with_a_store_an_ended_login_is_looked_into_again_and_reported_once() {
     let capture = Capture::new();
     let _on = capture.on();

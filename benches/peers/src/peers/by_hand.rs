@@ -1,4 +1,4 @@
-//! What one writes: the token behind a mutex, refreshed by whoever finds it expired, saved, used.
+//! The usual code: the token behind a mutex, refreshed by the first request that finds it expired, saved, used.
 
 use std::time::{Duration, Instant};
 

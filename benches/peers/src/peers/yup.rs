@@ -147,7 +147,7 @@ impl TokenStorage for Storage {
     }
 }
 
-/// No person is there to log in anew.
+/// No person is there to log in again.
 struct Nobody;
 
 impl InstalledFlowDelegate for Nobody {

@@ -5,35 +5,37 @@ use serde_json::{Value, json};
 #[cfg(all(feature = "keys", feature = "testing"))]
 use crate::testing::provider::config::AuthMethod;
 use crate::testing::provider::config::Config;
-use crate::testing::provider::faults::apply;
+use crate::testing::provider::faults::{Fault, apply};
 use crate::testing::provider::grants::grant_type;
 use crate::testing::provider::http::{CloseConnection, ResponseBody, drain, response};
 use crate::testing::provider::state::Shared;
 
-/// The metadata (RFC 8414 §3), where it may be; `served` if it is there.
+/// A document, at a place where one may be; `served` if it is there. `arrived` counts the request, and says
+/// which fault it must suffer.
 pub(crate) async fn endpoint(
-    shared: &Shared,
-    served: bool,
     request: Request<Incoming>,
+    served: bool,
+    arrived: impl FnOnce() -> Option<Fault>,
+    document: impl FnOnce() -> Value,
 ) -> Result<Response<ResponseBody>, CloseConnection> {
     let (head, body) = request.into_parts();
     drain(body, 0).await.map_err(|_| CloseConnection)?;
     if head.method != Method::GET {
         return Ok(response::method_not_allowed("GET"));
     }
-    let fault = shared.metadata_arrived();
+    let fault = arrived();
     if !served {
         return Ok(response::empty(StatusCode::NOT_FOUND));
     }
-    let serve = || response::json(StatusCode::OK, &document(shared));
+    let serve = || response::json(StatusCode::OK, &document());
     match fault {
         None => Ok(serve()),
         Some(fault) => apply(fault, serve).await,
     }
 }
 
-/// The document (RFC 8414 §2).
-fn document(shared: &Shared) -> Value {
+/// The provider's document (RFC 8414 §2).
+pub(crate) fn document(shared: &Shared) -> Value {
     let at = |path: &str| shared.origin.clone() + path;
     let mut document = json!({
         "issuer": shared.issuer(),

@@ -24,7 +24,7 @@ pub(crate) async fn a_restart() {
     ages.healed(&fleet, &[&one, &other]).await;
 }
 
-/// The answer comes while the server is away, for longer than the lease. When it is back the sibling is
+/// The answer comes while the server is away, for longer than the lease. When it is back the other session is
 /// the first to ask.
 pub(crate) async fn a_restart_amid_a_renewal() {
     let (scratch, fleet, _, other) = fleet().await;
@@ -130,7 +130,7 @@ pub(crate) async fn two_rows_of_a_key() {
     .await;
 }
 
-/// What is stored counts, whoever put it there.
+/// The stored record counts, no matter who wrote it.
 pub(crate) async fn a_row_changed_by_hand() {
     let (scratch, fleet, one, other) = fleet().await;
     let user = fleet.signed_in("user", &[&one, &other]).await;

@@ -189,7 +189,7 @@ pub(super) async fn on_one_thread<F: Future<Output = ()> + 'static>(test: fn() -
     tokio::task::spawn_blocking(run).await.unwrap();
 }
 
-/// What somebody has to mend is looked at again after a minute; that goes by.
+/// What somebody has to fix is looked at again after a minute; that goes by.
 pub(super) async fn mended() {
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(61)).await;

@@ -1,0 +1,342 @@
+//! Sign-ins and sign-outs.
+
+use super::*;
+
+#[test]
+fn of_two_sign_outs_neither_is_over_before_the_token_is_revoked() {
+    let settings = settings(Home::Memory);
+    let mut machine = given(FRESH);
+    machine.set_login(2, None, &settings, &at(0));
+    assert!(machine.is_busy());
+    assert_eq!(actions(&mut machine, &settings, &at(0)), [Action::Revoke { token: FRESH }]);
+    machine.set_login(3, None, &settings, &at(1));
+    assert_eq!(machine.poll_sign_out(2), Poll::Wait);
+    assert_eq!(machine.poll_sign_out(3), Poll::Wait);
+    machine.revoked(Ok(()), &settings, &at(2));
+    assert_eq!(actions(&mut machine, &settings, &at(2)), []);
+    assert_eq!(machine.poll_sign_out(2), Poll::Ready(()));
+    assert!(!machine.is_busy());
+}
+
+/// A sign-in's swap that is to be made now.
+#[track_caller]
+fn sign_in(
+    machine: &mut Tested,
+    settings: &Settings,
+    now: &Now,
+) -> (u32, Record<Numbered, &'static str>) {
+    match actions(machine, settings, now).pop() {
+        Some(Action::Swap { call, purpose: Purpose::Login, record, .. }) => (call, record),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_sign_in_that_may_have_been_stored_and_replaced_is_not_stored_again() {
+    let settings = settings(Home::Store);
+    let mut machine = Tested::new(7);
+    machine.set_login(1, Some(FRESH), &settings, &at(10));
+    let load = actions(&mut machine, &settings, &at(10));
+    let [Action::Load { call }] = load[..] else { panic!("{load:?}") };
+    machine.loaded(call, Ok(None), &settings, &at(10));
+    // Two attempts without an answer. Between them another session signs in.
+    let (call, first) = sign_in(&mut machine, &settings, &at(10));
+    let failure = || StoreFailure { error: "down", slow: false, unreadable: None };
+    machine.swapped(call, Err(failure()), &settings, &at(10));
+    let (call, _) = sign_in(&mut machine, &settings, &at(30));
+    machine.swapped(call, Err(failure()), &settings, &at(30));
+    let (call, _) = sign_in(&mut machine, &settings, &at(60));
+    let other = Record { login: 2, number: first.number + 1, ..first };
+    let conflict = Swapped::Conflict(Some((other, 5)));
+    machine.swapped(call, Ok(conflict), &settings, &at(60));
+    assert_eq!(actions(&mut machine, &settings, &at(60)), []);
+    assert_eq!(machine.poll_login(1, &settings), Poll::Ready(()));
+}
+
+#[test]
+fn a_sign_out_is_not_stored_because_the_sign_in_before_it_is() {
+    let settings = settings(Home::Store);
+    let mut machine = Tested::new(7);
+    machine.set_login(1, Some(FRESH), &settings, &at(0));
+    let load = actions(&mut machine, &settings, &at(0));
+    let [Action::Load { call }] = load[..] else { panic!("{load:?}") };
+    machine.loaded(call, Ok(None), &settings, &at(0));
+    let (call, _) = sign_in(&mut machine, &settings, &at(0));
+    machine.set_login(2, None, &settings, &at(1));
+    machine.swapped(call, Ok(Swapped::Stored(1)), &settings, &at(1));
+    assert_eq!(machine.poll_sign_out(2), Poll::Wait);
+    let (call, record) = sign_in(&mut machine, &settings, &at(1));
+    assert_eq!((record.login, record.state), (2, State::SignedOut));
+    machine.swapped(call, Ok(Swapped::Stored(2)), &settings, &at(1));
+    assert_eq!(actions(&mut machine, &settings, &at(1)), [Action::Revoke { token: FRESH }]);
+}
+
+#[test]
+fn a_login_that_never_had_a_token_does_not_outrank_what_the_store_has() {
+    let settings = Settings { has_grant: true, ..settings(Home::Store) };
+    let mut machine = Tested::new(7);
+    let now = at(1000);
+    wants(&mut machine, &settings, &now);
+    let load = actions(&mut machine, &settings, &now);
+    let [Action::Load { call }] = load[..] else { panic!("{load:?}") };
+    machine.loaded(call, Ok(None), &settings, &now);
+    let swap = |machine: &mut Tested, now: &Now| match actions(machine, &settings, now).pop() {
+        Some(Action::Swap { call, record, .. }) => (call, record),
+        other => panic!("{other:?}"),
+    };
+    // A first token is asked for in vain.
+    let (call, _) = swap(&mut machine, &now);
+    machine.swapped(call, Ok(Swapped::Stored(1)), &settings, &now);
+    let request = presented(&mut machine, &settings, &now);
+    let refused = Answer::Failed("no", FailureClass::Misconfigured);
+    machine.answered(request, refused, &settings, &now);
+    let (call, empty) = swap(&mut machine, &now);
+    machine.swapped(call, Ok(Swapped::Stored(2)), &settings, &now);
+    // The store loses that, and another session writes back what it has, which is older.
+    let now = at(5000);
+    let state = State::Live(Some(EXPIRED));
+    let older = Record { login: 9, number: empty.number - 1, state, pause: None, ..empty };
+    wants(&mut machine, &settings, &now);
+    let (call, _) = swap(&mut machine, &now);
+    let conflict = Swapped::Conflict(Some((older, 3)));
+    machine.swapped(call, Ok(conflict), &settings, &now);
+    let (call, _) = swap(&mut machine, &now);
+    machine.swapped(call, Ok(Swapped::Stored(4)), &settings, &now);
+    let request = presented(&mut machine, &settings, &now);
+    let token = Answer::Token(Numbered(101, Stage::Fresh));
+    machine.answered(request, token, &settings, &now);
+    let (_, stored) = swap(&mut machine, &now);
+    assert_eq!((stored.login, stored.generation), (9, 1));
+}
+
+/// A store that cannot read what it holds, under this version.
+fn unreadable(version: i64) -> StoreFailure<&'static str> {
+    StoreFailure { error: "unreadable", slow: false, unreadable: Some(version) }
+}
+
+#[test]
+fn a_sign_in_replaces_what_cannot_be_read_and_waits_if_that_changes_meanwhile() {
+    let settings = settings(Home::Store);
+    let mut machine = Tested::new(7);
+    machine.set_login(1, Some(FRESH), &settings, &at(10));
+    let load = actions(&mut machine, &settings, &at(10));
+    let [Action::Load { call }] = load[..] else { panic!("{load:?}") };
+    machine.loaded(call, Err(unreadable(4)), &settings, &at(10));
+    let swap = |machine: &mut Tested, now: &Now| match &actions(machine, &settings, now)[..] {
+        [Action::Swap { call, purpose: Purpose::Login, expected, unreadable: true, record }] => {
+            (*call, *expected, record.clone())
+        }
+        other => panic!("{other:?}"),
+    };
+    let (call, expected, first) = swap(&mut machine, &at(10));
+    assert_eq!(expected, Some(4));
+    machine.swapped(call, Err(unreadable(5)), &settings, &at(10));
+    assert_eq!(actions(&mut machine, &settings, &at(10)), [], "not again and again");
+    let (call, expected, _) = swap(&mut machine, &at(600));
+    assert_eq!(expected, Some(5));
+    // Somebody fixes it meanwhile. What they wrote has a higher number than the first attempt, which
+    // changed nothing.
+    let mended = Record { login: 9, number: first.number + 1, ..first };
+    let conflict = Swapped::Conflict(Some((mended, 6)));
+    machine.swapped(call, Ok(conflict), &settings, &at(600));
+    let (call, record) = sign_in(&mut machine, &settings, &at(600));
+    assert_eq!(record.login, 1, "it does not give way");
+    machine.swapped(call, Ok(Swapped::Stored(7)), &settings, &at(600));
+    assert_eq!(machine.poll_login(1, &settings), Poll::Ready(()));
+    assert_eq!(actions(&mut machine, &settings, &at(600)), []);
+}
+
+#[test]
+fn nothing_but_a_sign_in_replaces_what_cannot_be_read() {
+    let settings = Settings { has_grant: true, ..settings(Home::Store) };
+    let mut machine = Tested::new(7);
+    machine.set_login(1, Some(EXPIRED), &settings, &at(0));
+    let load = actions(&mut machine, &settings, &at(0));
+    let [Action::Load { call }] = load[..] else { panic!("{load:?}") };
+    machine.loaded(call, Ok(None), &settings, &at(0));
+    let (call, _) = sign_in(&mut machine, &settings, &at(0));
+    machine.swapped(call, Ok(Swapped::Stored(1)), &settings, &at(0));
+    // A renewal meets it when it claims, and goes on to expect what it knows.
+    wants(&mut machine, &settings, &at(10));
+    for seconds in [10, 10, 600, 1200] {
+        match &actions(&mut machine, &settings, &at(seconds))[..] {
+            [Action::Swap { call, purpose: Purpose::Mark, expected, unreadable: false, .. }] => {
+                assert_eq!(*expected, Some(1));
+                machine.swapped(*call, Err(unreadable(4)), &settings, &at(seconds));
+            }
+            other => panic!("{seconds}: {other:?}"),
+        }
+        if seconds >= 10 && machine.retry_at(&Target::OWN).is_some() {
+            wants(&mut machine, &settings, &at(seconds + 590));
+        }
+    }
+}
+
+#[test]
+fn a_sign_out_revokes_once_no_token_request_is_under_way_any_more() {
+    let settings = settings(Home::Memory);
+    let mut machine = given(EXPIRED);
+    wants(&mut machine, &settings, &at(0));
+    let request = presented(&mut machine, &settings, &at(0));
+    machine.set_login(2, None, &settings, &at(1));
+    assert_eq!(actions(&mut machine, &settings, &at(1)), []);
+    let late = Numbered(101, Stage::Fresh);
+    machine.answered(request, Answer::Token(late.clone()), &settings, &at(2));
+    for token in [EXPIRED, late] {
+        assert_eq!(actions(&mut machine, &settings, &at(2)), [Action::Revoke { token }]);
+        machine.revoked(Ok(()), &settings, &at(2));
+    }
+    assert_eq!(actions(&mut machine, &settings, &at(2)), []);
+    assert_eq!(machine.poll_sign_out(2), Poll::Ready(()));
+}
+
+#[test]
+fn a_token_request_for_an_earlier_login_is_waited_for_and_says_nothing() {
+    let settings = settings(Home::Memory);
+    for answer in [
+        Answer::TargetRefused("no"),
+        Answer::Failed("no", FailureClass::Misconfigured),
+        Answer::Lost("cut"),
+    ] {
+        let mut machine = given(EXPIRED);
+        wants(&mut machine, &settings, &at(0));
+        let request = presented(&mut machine, &settings, &at(0));
+        machine.set_login(2, Some(FRESH), &settings, &at(1));
+        machine.take_notes();
+        let flush = machine.flush(&at(1));
+        assert!(machine.is_busy());
+        assert!(!machine.has_notes());
+        assert_eq!(machine.poll_flush(&flush), Poll::Wait);
+        machine.answered(request, answer, &settings, &at(2));
+        assert_eq!(machine.take_notes(), []);
+        assert_eq!(machine.retry_at(&Target::OWN), None);
+        assert!(!machine.is_busy());
+        assert_eq!(machine.poll_flush(&flush), Poll::Ready(()));
+    }
+}
+
+#[test]
+fn the_number_of_a_login_is_never_that_of_a_record_without_one() {
+    let settings = settings(Home::Store);
+    let highest = Record { number: UNNUMBERED - 1, ..live(EXPIRED) };
+    let mut machine = stored(&highest, &settings);
+    machine.set_login(2, Some(FRESH), &settings, &at(0));
+    let (_, record) = sign_in(&mut machine, &settings, &at(0));
+    assert_eq!(record.number, UNNUMBERED - 1);
+}
+
+#[test]
+fn a_session_is_vacant_while_it_has_no_token_and_does_nothing() {
+    let settings = settings(Home::Store);
+    let mut machine = Tested::new(7);
+    assert!(machine.is_vacant());
+    wants(&mut machine, &settings, &at(0));
+    assert!(!machine.is_vacant());
+    assert!(!given(FRESH).is_vacant());
+}
+
+#[test]
+fn only_the_token_that_was_rejected_stays_rejected_in_another_login() {
+    let settings = settings(Home::Memory);
+    let rejection = Rejection { path: 5, accepted_by: None };
+    for (token, is_rejected) in [(Some(FRESH), true), (Some(DUE), false), (None, false)] {
+        let mut machine = given(FRESH);
+        assert!(!machine.has_notes());
+        assert!(machine.rejected(&Target::OWN, &FRESH, rejection, &settings, &at(0)));
+        assert!(machine.has_notes());
+        assert_eq!(machine.take_notes(), [Note::TokenRejected { serial: 1 }]);
+        assert!(machine.is_rejected(&Target::OWN));
+        machine.set_login(2, token.clone(), &settings, &at(1));
+        assert_eq!(machine.is_rejected(&Target::OWN), is_rejected, "{token:?}");
+    }
+}
+
+#[test]
+fn a_revocation_waits_for_the_token_request_of_the_next_login() {
+    let settings = settings(Home::Memory);
+    let mut machine = given(FRESH);
+    machine.set_login(2, None, &settings, &at(0));
+    machine.set_login(3, Some(EXPIRED), &settings, &at(0));
+    wants(&mut machine, &settings, &at(0));
+    let request = presented(&mut machine, &settings, &at(0));
+    machine.answered(request, Answer::Token(DUE), &settings, &at(0));
+    assert_eq!(actions(&mut machine, &settings, &at(0)), [Action::Revoke { token: FRESH }]);
+}
+
+#[test]
+fn a_sign_out_revokes_the_newest_token_though_it_is_not_in_use_yet() {
+    let settings = settings(Home::Saver);
+    let mut machine = given(EXPIRED);
+    wants(&mut machine, &settings, &at(0));
+    let request = presented(&mut machine, &settings, &at(0));
+    let newest = Numbered(101, Stage::Fresh);
+    machine.answered(request, Answer::Token(newest.clone()), &settings, &at(0));
+    assert_eq!(token_in_use(&machine), Some(&EXPIRED));
+    let first = actions(&mut machine, &settings, &at(0));
+    let [Action::Save { call, token }] = &first[..] else { panic!("{first:?}") };
+    assert_eq!(*token, newest);
+    machine.set_login(2, None, &settings, &at(0));
+    machine.take_notes();
+    assert_eq!(actions(&mut machine, &settings, &at(0)), [Action::Revoke { token: newest }]);
+    // The call that was under way ends, and says nothing of the sign-out.
+    machine.saved(*call, Ok(()), &settings, &at(0));
+    assert_eq!(machine.take_notes(), [Note::Saved]);
+    let last = actions(&mut machine, &settings, &at(0));
+    let [Action::Delete { call }] = last[..] else { panic!("{last:?}") };
+    machine.saved(call, Ok(()), &settings, &at(0));
+    assert_eq!(machine.take_notes(), [Note::Deleted]);
+}
+
+#[test]
+fn of_one_token_with_more_targets_the_latest_is_revoked_unless_that_is_under_way() {
+    let settings = settings(Home::Memory);
+    // The same token, which the second has more of.
+    let (less, more) = (FRESH, Numbered(1, Stage::Due));
+    let revoked = |machine: &mut Tested| match &actions(machine, &settings, &at(0))[..] {
+        [Action::Revoke { token }] => token.clone(),
+        other => panic!("{other:?}"),
+    };
+    let mut machine = given(FRESH);
+    machine.revoke(Some(less.clone()), &settings);
+    machine.revoke(Some(more.clone()), &settings);
+    assert_eq!(revoked(&mut machine), more);
+    machine.revoke(Some(less), &settings);
+    machine.revoke(Some(EXPIRED), &settings);
+    machine.revoke(Some(Numbered(3, Stage::Due)), &settings);
+    machine.revoked(Err("down"), &settings, &at(0));
+    machine.revoke(None, &settings);
+    assert_eq!(revoked(&mut machine), more);
+    machine.revoked(Ok(()), &settings, &at(0));
+    // The first of two others is under way.
+    machine.revoke(Some(DUE), &settings);
+    assert_eq!(revoked(&mut machine), Numbered(3, Stage::Due));
+    machine.revoke(Some(Numbered(2, Stage::Fresh)), &settings);
+    machine.revoked(Ok(()), &settings, &at(0));
+    assert_eq!(revoked(&mut machine), Numbered(2, Stage::Fresh));
+}
+
+#[test]
+fn a_sign_in_gives_way_to_a_higher_number_alone() {
+    let settings = settings(Home::Store);
+    for (more, gives_way) in [(0, false), (1, true)] {
+        let mut machine = Tested::new(7);
+        machine.set_login(1, Some(FRESH), &settings, &at(10));
+        let call = load(&mut machine, &settings, &at(10));
+        machine.loaded(call, Ok(None), &settings, &at(10));
+        let (call, first) = sign_in(&mut machine, &settings, &at(10));
+        machine.swapped(call, Err(slow()), &settings, &at(10));
+        let (call, _) = sign_in(&mut machine, &settings, &at(20));
+        machine.take_notes();
+        let other = Record { login: 2, number: first.number + more, ..first };
+        let conflict = Swapped::Conflict(Some((other, 5)));
+        machine.swapped(call, Ok(conflict), &settings, &at(20));
+        if gives_way {
+            assert_eq!(actions(&mut machine, &settings, &at(20)), []);
+            assert!(machine.take_notes().contains(&Note::SaveConflict));
+        } else {
+            let (call, _) = sign_in(&mut machine, &settings, &at(20));
+            machine.swapped(call, Ok(Swapped::Stored(6)), &settings, &at(20));
+            assert!(machine.take_notes().contains(&Note::Saved));
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Renewals while the store fails.
+
+use super::*;
+
+/// A session whose store has not answered until second 9, and is not asked before second 11.
+fn without_store(settings: &Settings) -> (Tested, Ticket) {
+    let mut machine = Tested::new(7);
+    let ticket = machine.ticket(&Target::OWN);
+    machine.poll(&ticket, settings, &at(0));
+    let call = load(&mut machine, settings, &at(0));
+    machine.take_notes();
+    let now = Now { jitter: u32::MAX, ..at(9) };
+    machine.loaded(call, Err(slow()), settings, &now);
+    (machine, ticket)
+}
+
+#[test]
+fn a_grant_is_asked_although_the_store_fails_once() {
+    let settings = Settings { has_grant: true, ..settings(Home::Store) };
+    let (mut machine, ticket) = without_store(&settings);
+    assert_eq!(machine.take_notes(), [Note::RenewingWithoutStore("slow")]);
+    let request = presented(&mut machine, &settings, &at(9));
+    assert!(!request.refresh);
+    assert_eq!(actions(&mut machine, &settings, &at(9)), [], "one at a time");
+    // It fails as well. No record says so, so the whole wait is this session's own.
+    let now = Now { jitter: u32::MAX, ..at(9) };
+    machine.answered(request, Answer::Failed("no", FailureClass::Transient(None)), &settings, &now);
+    assert_eq!(machine.poll(&ticket, &settings, &at(9)), Poll::Failed(Reason::Error("no")));
+    assert_eq!(machine.retry_at(&Target::OWN), Some(Some(Duration::from_secs(11))));
+    assert_eq!(machine.outcome, None);
+    assert_eq!(actions(&mut machine, &settings, &at(9)), []);
+}
+
+#[test]
+fn a_grant_that_fails_says_nothing_of_a_refresh_token() {
+    let settings = Settings { has_grant: true, has_client: false, ..settings(Home::Memory) };
+    let mut machine = given(DUE);
+    wants(&mut machine, &settings, &at(0));
+    let request = presented(&mut machine, &settings, &at(0));
+    let class = FailureClass::Foreign { in_doubt: true, retry_after: None };
+    machine.answered(request, Answer::Failed("page", class), &settings, &at(0));
+    assert!(!machine.response_lost);
+}
+
+#[test]
+fn while_a_sign_in_waits_for_the_store_nothing_is_renewed() {
+    let settings = Settings { has_grant: true, ..settings(Home::Store) };
+    let (mut machine, _) = without_store(&settings);
+    machine.set_login(2, Some(EXPIRED), &settings, &at(9));
+    machine.store.retry_at = Some(Duration::from_secs(11));
+    machine.own.wanted = Some(Duration::from_secs(9));
+    assert_eq!(actions(&mut machine, &settings, &at(9)), []);
+}
+
+#[test]
+fn a_refresh_token_is_presented_without_the_store_if_the_application_says_so() {
+    let careful = settings(Home::Store);
+    let mut machine = given(EXPIRED);
+    let ticket = machine.ticket(&Target::OWN);
+    machine.poll(&ticket, &careful, &at(0));
+    let call = load(&mut machine, &careful, &at(0));
+    machine.loaded(call, Err(slow()), &careful, &at(9));
+    assert_eq!(machine.poll(&ticket, &careful, &at(9)), Poll::Failed(Reason::Error("slow")));
+    assert_eq!(actions(&mut machine, &careful, &at(9)), []);
+
+    let settings = Settings { renew_without_store: true, ..careful };
+    let mut machine = given(EXPIRED);
+    machine.poll(&ticket, &settings, &at(0));
+    let call = load(&mut machine, &settings, &at(0));
+    let now = Now { jitter: u32::MAX, ..at(9) };
+    machine.loaded(call, Err(slow()), &settings, &now);
+    let request = presented(&mut machine, &settings, &at(9));
+    assert_eq!((request.generation, request.refresh), (0, true));
+    machine.answered(request, Answer::Lost("cut"), &settings, &at(9));
+    assert_eq!(actions(&mut machine, &settings, &before(&at_millis(9250))), []);
+    let request = presented(&mut machine, &settings, &at_millis(9250));
+    let token = Numbered(101, Stage::Expired);
+    machine.answered(request, Answer::Token(token.clone()), &settings, &at_millis(9250));
+    // The next renewal presents what this one brought, though it is not stored.
+    machine.store.retry_at = Some(Duration::from_secs(11));
+    machine.own.wanted = Some(Duration::from_secs(10));
+    let request = presented(&mut machine, &settings, &at(10));
+    assert_eq!((request.generation, request.token), (1, Some(token)));
+}
+
+#[test]
+fn a_store_that_fails_is_asked_again_after_half_a_lease_at_the_latest() {
+    let settings = settings(Home::Store);
+    let mut machine = Tested::new(7);
+    let mut seconds = 0;
+    for wait in [2, 3, 5, 5, 5] {
+        let now = Now { jitter: u32::MAX, ..at(seconds) };
+        assert_eq!(wants(&mut machine, &settings, &now), Poll::Wait);
+        let call = load(&mut machine, &settings, &now);
+        machine.loaded(call, Err(slow()), &settings, &now);
+        seconds += wait;
+        let retry_at = Some(Some(Duration::from_secs(seconds)));
+        assert_eq!(machine.retry_at(&Target::OWN), retry_at);
+    }
+}

@@ -1,0 +1,158 @@
+//! Access tokens for several targets of one login.
+
+use super::*;
+
+/// An access token for each of some targets.
+#[derive(Clone, Debug, PartialEq)]
+struct Several(Vec<(Target, Numbered)>);
+
+impl Several {
+    fn of(&self, target: &Target) -> Option<&Numbered> {
+        self.0.iter().find(|(other, _)| other == target).map(|(_, token)| token)
+    }
+}
+
+impl Credential for Several {
+    fn stage(&self, target: &Target, _: SystemTime) -> Stage {
+        self.of(target).map_or(Stage::Expired, |token| token.1)
+    }
+
+    fn can_refresh(&self) -> bool {
+        true
+    }
+
+    fn is_same(&self, target: &Target, other: &Self) -> bool {
+        self.of(target).zip(other.of(target)).is_some_and(|(one, other)| one.0 == other.0)
+    }
+}
+
+type SeveralMachine = Machine<Several, &'static str>;
+
+fn other(name: &str) -> Target {
+    Target::other(name)
+}
+
+fn own(token: Numbered) -> Several {
+    Several(vec![(Target::OWN, token)])
+}
+
+fn two(token: Numbered) -> Several {
+    Several(vec![(Target::OWN, FRESH), (other("a"), token)])
+}
+
+#[track_caller]
+fn requested(machine: &mut SeveralMachine, settings: &Settings, now: &Now) -> Presented<Several> {
+    match machine.next(settings, now) {
+        Some(Action::Present { request, .. }) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_refused_target_is_asked_for_again_after_one_minute_and_then_two() {
+    let settings = settings(Home::Memory);
+    let mut machine = SeveralMachine::with_token(7, 1, own(FRESH));
+    let a = other("a");
+    for (attempt, wanted, failed, again) in [(1, 0, 10, 70), (2, 70, 71, 191)] {
+        let ticket = machine.ticket(&a);
+        assert_eq!(machine.poll(&ticket, &settings, &at(wanted)), Poll::Wait);
+        let request = requested(&mut machine, &settings, &at(wanted));
+        machine.take_notes();
+        machine.answered(request, Answer::TargetRefused("no"), &settings, &at(failed));
+        let reason = Reason::Error("no");
+        let note = Note::RenewalFailed {
+            target: a.clone(),
+            reason: reason.clone(),
+            attempt,
+            known_before: false,
+            took: Duration::from_secs(failed - wanted),
+        };
+        assert_eq!(machine.take_notes(), [note]);
+        assert_eq!(machine.poll(&ticket, &settings, &at(failed)), Poll::Failed(reason.clone()));
+        assert_eq!(machine.retry_at(&a), Some(Some(Duration::from_secs(again))));
+        let later = machine.ticket(&a);
+        let failed = Poll::Failed(reason);
+        assert_eq!(machine.poll(&later, &settings, &before(&at(again))), failed);
+        // Another target has nothing to do with it.
+        assert_eq!(machine.retry_at(&Target::OWN), None);
+    }
+}
+
+#[test]
+fn of_32_targets_the_first_idle_one_is_forgotten() {
+    let settings = settings(Home::Memory);
+    let mut machine = SeveralMachine::with_token(7, 1, own(FRESH));
+    let (a, b) = (other("a"), other("b"));
+    for target in [&a, &b] {
+        let ticket = machine.ticket(target);
+        machine.poll(&ticket, &settings, &at(0));
+        let request = requested(&mut machine, &settings, &at(0));
+        machine.answered(request, Answer::TargetRefused("no"), &settings, &at(0));
+    }
+    for number in 2..32 {
+        machine.ticket(&other(&number.to_string()));
+    }
+    assert!(machine.retry_at(&a).is_some());
+    machine.ticket(&other("32"));
+    assert_eq!(machine.retry_at(&a), None);
+    assert!(machine.retry_at(&b).is_some());
+}
+
+#[test]
+fn tokens_in_use_are_counted_target_by_target() {
+    let settings = settings(Home::Memory);
+    let mut machine = SeveralMachine::with_token(7, 1, two(FRESH));
+    let a = other("a");
+    assert_eq!(machine.ticket(&Target::OWN).in_use, 1);
+    assert_eq!(machine.ticket(&a).in_use, 2);
+    assert_eq!(machine.ticket(&other("b")).in_use, 0);
+    let by_hand = machine.ticket_for_another(&a, Some(&two(FRESH)), true);
+    assert_eq!(machine.poll(&by_hand, &settings, &at(0)), Poll::Wait);
+    let started = Note::RenewalStarted { target: a.clone(), cause: Cause::Manual, serial: 2 };
+    assert_eq!(machine.take_notes(), [started]);
+    // The login's own has been wanted for less long, so it is next.
+    let by_hand = machine.ticket_for_another(&Target::OWN, Some(&two(FRESH)), true);
+    assert_eq!(machine.poll(&by_hand, &settings, &at(3)), Poll::Wait);
+    let request = requested(&mut machine, &settings, &at(3));
+    assert_eq!(request.target, a);
+    machine.take_notes();
+    let token = two(Numbered(101, Stage::Fresh));
+    machine.answered(request, Answer::Token(token), &settings, &at(5));
+    let in_use = |target: &Target, serial, took| {
+        let (target, took) = (target.clone(), Duration::from_secs(took));
+        [Note::TokenInUse { target, serial, took }]
+    };
+    assert_eq!(machine.take_notes(), in_use(&a, 3, 5));
+    let request = requested(&mut machine, &settings, &at(5));
+    assert_eq!(request.target, Target::OWN);
+    let mut token = two(Numbered(101, Stage::Fresh));
+    token.0[0].1 = Numbered(102, Stage::Fresh);
+    machine.answered(request, Answer::Token(token), &settings, &at(9));
+    assert_eq!(machine.take_notes(), in_use(&Target::OWN, 4, 4));
+}
+
+#[test]
+fn a_target_that_a_new_login_has_no_token_for_has_none_in_use() {
+    let settings = settings(Home::Memory);
+    let mut machine = SeveralMachine::with_token(7, 1, two(FRESH));
+    let a = other("a");
+    machine.ticket(&a);
+    machine.set_login(2, Some(own(FRESH)), &settings, &at(0));
+    assert_eq!(machine.ticket(&a).in_use, 0);
+}
+
+#[test]
+fn a_target_that_is_wanted_while_another_is_being_renewed_is_next() {
+    let settings = settings(Home::Memory);
+    let mut machine = SeveralMachine::with_token(7, 1, own(EXPIRED));
+    assert_eq!(wants(&mut machine, &settings, &at(0)), Poll::Wait);
+    let request = requested(&mut machine, &settings, &at(0));
+    let a = other("a");
+    let ticket = machine.ticket(&a);
+    machine.take_notes();
+    assert_eq!(machine.poll(&ticket, &settings, &at(1)), Poll::Wait);
+    let started = Note::RenewalStarted { target: a.clone(), cause: Cause::NoToken, serial: 0 };
+    assert_eq!(machine.take_notes(), [started]);
+    machine.answered(request, Answer::Token(own(FRESH)), &settings, &at(2));
+    assert_eq!(requested(&mut machine, &settings, &at(2)).target, a);
+}
