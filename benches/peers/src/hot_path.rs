@@ -24,6 +24,8 @@ use crate::peers::by_hand::ByHand;
 use crate::peers::constant::Constant;
 use crate::peers::huskarl::Huskarl;
 use crate::peers::middle::Middle;
+use crate::peers::oauth2_layer::OAuth2Layer;
+use crate::peers::rmcp::Rmcp;
 use crate::peers::yup::Yup;
 use crate::peers::{aliri, reqwest_auth};
 use crate::support::{Targets, callgrind, median};
@@ -37,7 +39,7 @@ const PER_ROUND: u64 = 1000;
 const NOTHING: &str = "nothing";
 
 /// Name, what it is compared with, how it says so in the table.
-const WAYS: [(&str, &str, &str); 10] = [
+const WAYS: [(&str, &str, &str); 12] = [
     ("constant", "chain", "a constant header, as a layer"),
     (
         "ours_stream",
@@ -50,12 +52,14 @@ const WAYS: [(&str, &str, &str); 10] = [
         "**this crate**, its layer, where it can be sent again: a copy is kept for a 401",
     ),
     ("by_hand", "chain", "a mutex by hand, as a layer"),
+    ("oauth2_layer", "chain", "oauth2 and a layer by hand, which keeps a copy for a 401 too"),
     ("aliri", "older chain", "aliri_reqwest, its layer"),
     ("reqwest_auth", "older chain", "reqwest-auth, its layer over the mutex"),
     ("ours_header", NOTHING, "**this crate**, `session.header()`"),
     ("middle", NOTHING, "middle, `authorization_header()`"),
     ("huskarl", NOTHING, "huskarl, `get_headers()`"),
     ("yup", NOTHING, "yup-oauth2, `token()`"),
+    ("rmcp", NOTHING, "rmcp, `get_access_token()`"),
 ];
 
 /// What is measured.
@@ -120,9 +124,9 @@ pub async fn table(
     if counted {
         let of = |name: &str| added.iter().find(|(known, _)| *known == name).unwrap().1.unwrap();
         for (ours, peers) in [
-            ("ours_stream", &["by_hand", "aliri", "reqwest_auth"][..]),
+            ("ours_stream", &["by_hand", "oauth2_layer", "aliri", "reqwest_auth"][..]),
             // middle takes fewer: it reads under a lock.
-            ("ours_header", &["huskarl", "yup"][..]),
+            ("ours_header", &["huskarl", "yup", "rmcp"][..]),
         ] {
             for peer in peers {
                 targets.check(
@@ -159,6 +163,7 @@ enum Header {
     Middle(Middle),
     Huskarl(Huskarl, Uri),
     Yup(Yup),
+    Rmcp(Rmcp),
 }
 
 impl Way {
@@ -186,6 +191,10 @@ impl Way {
                 let layer = ByHand::fresh(ACCESS_TOKEN);
                 Self::Chain(chain().with(layer).with(Answer).build(), request())
             }
+            "oauth2_layer" => {
+                let layer = OAuth2Layer::fresh(ACCESS_TOKEN);
+                Self::Chain(chain().with(layer).with(Answer).build(), request())
+            }
             "older chain" => Self::Older(older().with(OlderAnswer).build(), request_12()),
             "aliri" => {
                 let layer = aliri::layer(ACCESS_TOKEN).await;
@@ -204,6 +213,7 @@ impl Way {
                 Self::Header(Header::Huskarl(huskarl, API.parse().unwrap()), some())
             }
             "yup" => Self::Header(Header::Yup(Yup::log_in(begin()).await), some()),
+            "rmcp" => Self::Header(Header::Rmcp(Rmcp::fresh(ACCESS_TOKEN).await), some()),
             other => panic!("there is no {other}"),
         }
     }
@@ -255,13 +265,16 @@ impl Header {
             Self::Huskarl(huskarl, uri) => {
                 headers.extend(huskarl.authorizer.get_headers(&Method::GET, uri).await.unwrap());
             }
-            Self::Yup(yup) => {
-                let token = yup.access_token().await.unwrap();
-                let header = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
-                headers.insert(AUTHORIZATION, header);
-            }
+            Self::Yup(yup) => put(headers, &yup.access_token().await.unwrap()),
+            Self::Rmcp(rmcp) => put(headers, &rmcp.access_token().await.unwrap()),
         }
     }
+}
+
+/// Where the header is the application's to make.
+fn put(headers: &mut HeaderMap, token: &str) {
+    let header = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
+    headers.insert(AUTHORIZATION, header);
 }
 
 /// With decades left.

@@ -8,6 +8,7 @@ mod behaviours;
 mod hot_path;
 mod peer;
 mod peers;
+mod process;
 mod support;
 
 use std::alloc::System;
@@ -30,8 +31,9 @@ fn main() -> ExitCode {
     }
     let mut targets = support::Targets::default();
     let hot_path = runtime.block_on(hot_path::table(&mut targets, ALLOCATOR));
-    let behaviours = runtime.block_on(behaviours::table(&mut targets));
-    let tables = format!("{hot_path}\n{behaviours}");
+    let renewals = runtime.block_on(behaviours::renewals::table(&mut targets));
+    let bad_days = runtime.block_on(behaviours::bad_days::table(&mut targets));
+    let tables = format!("{hot_path}\n{renewals}\n{bad_days}");
     println!("\n{tables}");
     if let Some(file) = std::env::args().skip_while(|argument| argument != "--readme").nth(1) {
         let text = std::fs::read_to_string(&file).unwrap();

@@ -1,6 +1,8 @@
 //! `Peer`: what the behaviours ask of each way to keep a token, and what it saves with.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::{fs, io};
 
 use async_trait::async_trait;
 use reqwest_oauth2::testing::Provider;
@@ -49,22 +51,48 @@ impl<'a> Begin<'a> {
     }
 }
 
-/// Saves into nothing; fails when told to, once.
+/// Saves into a file, or into nothing; fails when told to, once.
 #[derive(Default)]
 pub struct Saver {
     fails: AtomicBool,
+    file: Option<PathBuf>,
 }
 
 impl Saver {
+    pub fn in_file(file: &Path) -> &'static Self {
+        Box::leak(Box::new(Self { file: Some(file.to_owned()), ..Self::default() }))
+    }
+
     pub fn fail_once(&self) {
         self.fails.store(true, Ordering::SeqCst);
     }
 
-    pub fn save(&self) -> std::io::Result<()> {
+    pub fn save(&self, text: &str) -> io::Result<()> {
         if self.fails.swap(false, Ordering::SeqCst) {
-            return Err(std::io::Error::other("the disk is full"));
+            return Err(io::Error::other("the disk is full"));
         }
-        Ok(())
+        let Some(file) = &self.file else { return Ok(()) };
+        // Nobody reads half of it.
+        let whole = file.with_extension(format!("{:?}", std::thread::current().id()));
+        fs::write(&whole, text)?;
+        fs::rename(whole, file)
+    }
+
+    /// What the file holds, where there is one.
+    pub fn load(&self) -> io::Result<Option<String>> {
+        self.file.as_ref().map(fs::read_to_string).transpose()
+    }
+
+    /// Locks out other processes, until the answer is dropped.
+    pub async fn lock(&self) -> io::Result<Option<fs::File>> {
+        let Some(file) = &self.file else { return Ok(None) };
+        let beside = file.with_extension("lock");
+        let locked = tokio::task::spawn_blocking(move || {
+            let beside = fs::File::create(beside)?;
+            beside.lock()?;
+            Ok(beside)
+        });
+        locked.await.map_err(io::Error::other)?.map(Some)
     }
 }
 

@@ -59,7 +59,7 @@ impl ByHand {
         let mut token = self.token.lock().await;
         if token.expires_at <= Instant::now() {
             let renewed = self.refresh(&token.refresh_token).await?;
-            self.saver.save()?;
+            self.saver.save(&renewed.refresh_token)?;
             *token = renewed;
         }
         Ok(token.access_token.clone())

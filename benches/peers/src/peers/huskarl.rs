@@ -1,7 +1,9 @@
 //! huskarl: a cache over a source of tokens, an authorizer that makes headers of them, and a loop
 //! around each request that the application writes (as in its example `cached_client`).
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use http::{Method, StatusCode, Uri};
@@ -14,13 +16,19 @@ use huskarl::core::platform::MaybeSendBoxFuture;
 use huskarl::core::secrets::{Secret, SecretOutput, SecretString};
 use huskarl::core::{Error, OAuthErrorCode, RetryAdvice};
 use huskarl::grant::client_credentials::ClientCredentialsGrant;
+use huskarl::grant::core::RawTokenResponse;
 use huskarl::token::RefreshToken;
 use huskarl_reqwest::ReqwestClient;
+use reqwest_oauth2::testing::Provider;
 
 use crate::peer::{Begin, CLIENT_ID, Peer, Result, SECRET, Saver, http};
+use crate::process::{Login, Process};
+
+type Source = GrantTokenSource<ClientCredentialsGrant, Store>;
 
 pub struct Huskarl {
     pub authorizer: HttpAuthorizer,
+    source: Arc<Source>,
     http: reqwest::Client,
 }
 
@@ -29,26 +37,39 @@ impl Huskarl {
     pub async fn log_in(begin: Begin<'_>) -> Result<Self> {
         let store = Store { inner: InMemoryRefreshTokenStore::default(), saver: begin.saver };
         store.inner.set(&RefreshToken::new(SecretString::new(begin.refresh_token), None)).await?;
+        let huskarl = Self::new(begin.provider, store)?;
+        if !begin.expired {
+            huskarl.token().await?;
+        }
+        Ok(huskarl)
+    }
+
+    /// The file holds the refresh token: its documentation advises against more.
+    pub fn open(provider: &Provider, file: &Path) -> Result<Self> {
+        let inner = InMemoryRefreshTokenStore::default();
+        Self::new(provider, Store { inner, saver: Saver::in_file(file) })
+    }
+
+    pub fn write(login: &Login, file: &Path) -> Result {
+        Ok(Saver::in_file(file).save(&login.refresh_token)?)
+    }
+
+    fn new(provider: &Provider, store: Store) -> Result<Self> {
         let grant = ClientCredentialsGrant::builder()
             .client_id(CLIENT_ID)
             .client_auth(ClientSecret::new(Known))
             .http_client(ReqwestClient::from(http()))
-            .token_endpoint(begin.provider.token_url().parse()?)
+            .token_endpoint(provider.token_url().parse()?)
             .build();
         let source = GrantTokenSource::builder()
             .grant(grant)
             .grant_parameters(NoSource)
             .refresh_store(store)
             .build();
-        let cache = InMemoryTokenCache::builder().source(source).build();
-        let huskarl = Self {
-            authorizer: HttpAuthorizer::builder().cache(Arc::new(cache)).build(),
-            http: http(),
-        };
-        if !begin.expired {
-            huskarl.token().await?;
-        }
-        Ok(huskarl)
+        let source = Arc::new(source);
+        let cache = InMemoryTokenCache::builder().source(Arc::clone(&source)).build();
+        let authorizer = HttpAuthorizer::builder().cache(Arc::new(cache)).build();
+        Ok(Self { authorizer, source, http: http() })
     }
 }
 
@@ -83,7 +104,21 @@ impl Peer for Huskarl {
     }
 }
 
-/// Its own store in memory, which fails when told to.
+#[async_trait]
+impl Process for Huskarl {
+    async fn sign_in(&self, login: &Login) -> Result {
+        let response = RawTokenResponse::builder()
+            .access_token(SecretString::new(login.access_token.as_str()))
+            .token_type("Bearer")
+            .expires_in(3600)
+            .refresh_token(SecretString::new(login.refresh_token.as_str()))
+            .build();
+        self.source.prime(response.into_token_response(None, SystemTime::now())?).await?;
+        Ok(())
+    }
+}
+
+/// Its own store in memory, or a file; fails when told to.
 struct Store {
     inner: InMemoryRefreshTokenStore,
     saver: &'static Saver,
@@ -91,14 +126,19 @@ struct Store {
 
 impl RefreshTokenStore for Store {
     fn get(&self) -> MaybeSendBoxFuture<'_, std::result::Result<Option<RefreshToken>, Error>> {
-        self.inner.get()
+        let saved = match self.saver.load() {
+            Ok(None) => return self.inner.get(),
+            Ok(Some(saved)) => Ok(Some(RefreshToken::new(SecretString::new(saved), None))),
+            Err(error) => Err(Error::new(RetryAdvice::No, error)),
+        };
+        Box::pin(async { saved })
     }
 
     fn set<'a>(
         &'a self,
         token: &'a RefreshToken,
     ) -> MaybeSendBoxFuture<'a, std::result::Result<(), Error>> {
-        match self.saver.save() {
+        match self.saver.save(token.token().expose_secret()) {
             Ok(()) => self.inner.set(token),
             Err(error) => Box::pin(async move { Err(Error::new(RetryAdvice::No, error)) }),
         }

@@ -1,17 +1,19 @@
-//! What each peer does on a bad day, against a provider that rotates refresh tokens and ends the
-//! login when one is presented twice. Barriers and counters, no timing.
+//! What each peer does when a token is renewed, in one process. Barriers and counters, no timing.
 
 use std::future::poll_fn;
 
 use futures_util::future::{BoxFuture, join_all, poll_immediate};
 use reqwest_oauth2::testing::{Fault, Provider};
 
+use super::ended;
 use crate::peer::{Begin, Peer, Result};
 use crate::peers::aliri::Aliri;
 use crate::peers::by_hand::ByHand;
 use crate::peers::huskarl::Huskarl;
 use crate::peers::middle::Middle;
+use crate::peers::oauth2_layer::OAuth2Layer;
 use crate::peers::ours::Ours;
+use crate::peers::rmcp::Rmcp;
 use crate::peers::yup::Yup;
 use crate::support::Targets;
 
@@ -21,9 +23,13 @@ const LATE: u64 = 5;
 type LogIn = for<'a> fn(Begin<'a>) -> BoxFuture<'a, Result<Box<dyn Peer>>>;
 
 /// Those who begin with a refresh token, and renew when asked.
-const PEERS: [(&str, LogIn); 4] = [
+const PEERS: [(&str, LogIn); 6] = [
     ("**this crate**", |begin| Box::pin(async { Ok(Box::new(Ours::log_in(begin)) as _) })),
     ("a mutex by hand", |begin| Box::pin(async { Ok(Box::new(ByHand::log_in(begin)) as _) })),
+    ("oauth2 and a layer by hand", |begin| {
+        Box::pin(async { Ok(Box::new(OAuth2Layer::log_in(begin)) as _) })
+    }),
+    ("rmcp", |begin| Box::pin(async { Ok(Box::new(Rmcp::log_in(begin).await?) as _) })),
     ("huskarl", |begin| Box::pin(async { Ok(Box::new(Huskarl::log_in(begin).await?) as _) })),
     ("yup-oauth2", |begin| Box::pin(async { Ok(Box::new(Yup::log_in(begin).await) as _) })),
 ];
@@ -72,10 +78,6 @@ pub async fn table(targets: &mut Targets) -> String {
         table += &format!("| {name} | {herd} | {cancelled} | {unsaved} | {late} | {string} |\n");
     }
     table
-}
-
-fn ended(provider: &Provider) -> bool {
-    provider.counts().reuse_detected > 0
 }
 
 /// All ask before anybody is answered.
