@@ -19,6 +19,7 @@
 //! | set up alerts | [`observability`] |
 //! | review the security | [`threat_model`] |
 //! | know how it works | [`architecture`] |
+//! | see a day in which everything fails now and then | [`load`] |
 
 // Pages name each other by references, such as `[replicas]`, which lead to files at their end and to
 // modules in links.md: of two definitions the first one counts. The code of a page is a test here if the
@@ -73,6 +74,9 @@ pub mod glossary {}
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/keys.md")]
 pub mod keys {}
+#[doc = include_str!("links.md")]
+#[doc = include_str!("../../docs/load.md")]
+pub mod load {}
 #[cfg(any(not(doctest), feature = "keys"))]
 #[doc = include_str!("links.md")]
 #[doc = include_str!("../../docs/mcp.md")]
