@@ -151,3 +151,21 @@ fn a_target_that_is_wanted_while_another_is_being_renewed_is_next() {
     machine.answered(request, Answer::Token(own(FRESH)), &settings, &at(2));
     assert_eq!(requested(&mut machine, &settings, &at(2)).target, a);
 }
+
+#[test]
+fn a_target_is_under_way_until_its_token_is_in_use() {
+    let settings = settings(Home::Saver);
+    let mut machine = SeveralMachine::with_token(7, 1, own(FRESH));
+    let a = other("a");
+    assert_eq!(machine.target_under_way(), Target::OWN);
+    let ticket = machine.ticket(&a);
+    machine.poll(&ticket, &settings, &at(0));
+    assert_eq!(machine.target_under_way(), a);
+    let request = requested(&mut machine, &settings, &at(0));
+    assert_eq!(machine.target_under_way(), a);
+    machine.answered(request, Answer::Token(two(FRESH)), &settings, &at(1));
+    assert_eq!(machine.target_under_way(), a);
+    let Some(Action::Save { call, .. }) = machine.next(&settings, &at(1)) else { panic!() };
+    machine.saved(call, Ok(()), &settings, &at(1));
+    assert_eq!(machine.target_under_way(), Target::OWN);
+}
