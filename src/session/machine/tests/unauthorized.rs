@@ -84,8 +84,8 @@ fn a_401_takes_the_token_out_of_use_where_that_may_help() {
     machine.known = Some(Record { state: State::Ended("no"), ..live(DUE) });
     assert!(rejects(&mut machine, &memory, &at(0)));
     for (seconds, settings, helps) in [(100, memory, true), (99, no_client, false)] {
-        let token = login_expiry::Ending(FRESH, 100);
-        let mut machine = login_expiry::EndingMachine::with_token(7, 1, token.clone());
+        let token = super::login_expiry::Ending(FRESH, 100);
+        let mut machine = super::login_expiry::EndingMachine::with_token(7, 1, token.clone());
         let again = machine.rejected(&Target::OWN, &token, REJECTION, &settings, &at(seconds));
         assert_eq!(again, helps);
     }
