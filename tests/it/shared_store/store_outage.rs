@@ -31,6 +31,32 @@ async fn a_store_that_is_down_is_not_noticed_while_the_token_is_valid() {
 }
 
 #[tokio::test]
+async fn one_call_that_fails_is_not_noticed_while_the_token_is_valid() {
+    for (calls, fault) in [
+        (Calls::All, StoreFault::FailBefore),
+        (Calls::All, StoreFault::FailAfter),
+        (Calls::Swaps, StoreFault::FailBefore),
+        (Calls::Swaps, StoreFault::FailAfter),
+    ] {
+        let fleet = Fleet::new().await;
+        fleet.signed_in(fleet.world.token()).await;
+        let session = fleet.sibling();
+        let token = session.token().await.unwrap();
+        fleet.world.clock.forward(3500.0);
+        fleet.store.next(calls, fault, 1);
+        for _ in 0..3 {
+            session.token().await.unwrap();
+            fleet.world.round_trips().await;
+            pass(10).await;
+        }
+        let renewed = session.token().await.unwrap();
+        assert_ne!(renewed.access_token(), token.access_token());
+        fleet.assert_stored(&renewed);
+        fleet.assert_renewals(1);
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_refuses_swaps_only_is_an_error_and_no_token_request() {
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.expired_token()).await;
