@@ -221,7 +221,7 @@ async fn two_requests_for_the_same_have_one_login_in_vain() {
         sent.acquire().await.unwrap().forget();
         send("early").await
     };
-    let (one, other, ()) = futures_util::join!(before, after, lead);
+    let (one, other, ()) = tokio::join!(biased; before, after, lead);
     assert_eq!((one, other), (403, 403));
     assert_eq!(logins.load(Ordering::Relaxed), 1 + 1);
 }
