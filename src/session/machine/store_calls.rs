@@ -172,15 +172,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if self.renewable_without_store(settings, now).is_some() {
             self.note(Note::RenewingWithoutStore(failure.error));
         } else {
-            let known = match &self.outcome {
+            // What this session alone knows is the more useful error. Of a login whose end is stored, the store
+            // may have the next one.
+            let own = match &self.outcome {
                 Some(Outcome::Gained(record)) => Some(record),
-                _ => self.known.as_ref(),
+                _ => self.known.as_ref().filter(|_| self.pending.is_some()),
             };
-            let known = known.or(self.seen.as_ref().and_then(|s| s.record.as_ref()));
-            // The end of the login is the more useful error.
-            let ended = known.is_some_and(|known| !matches!(known.state, State::Live(_)));
-            let reason = if ended {
-                self.why_not(known, settings, now)
+            let reason = if own.is_some_and(|own| !matches!(own.state, State::Live(_))) {
+                self.why_not(own, settings, now)
             } else {
                 Reason::Error(failure.error)
             };

@@ -109,6 +109,27 @@ async fn an_unrecorded_refusal_is_not_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_session_that_cannot_look_for_the_next_login_asks_for_none() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let session = fleet.sibling();
+    fleet.world.provider.revoke_families();
+    assert!(session.token().await.unwrap_err().is_reauthorization_required());
+    // The user has signed in again, at another session.
+    let new = fleet.world.token();
+    fleet.signed_in(new.clone()).await;
+    fleet.store.always(Calls::Loads, StoreFault::FailBefore);
+    for _ in 0..3 {
+        pass(60).await;
+        let error = session.token().await.unwrap_err();
+        assert!(error.is_store() && error.is_transient(), "{error}");
+    }
+    fleet.store.heal();
+    pass(60).await;
+    assert_eq!(session.token().await.unwrap().access_token(), new.access_token());
+}
+
+#[tokio::test]
 async fn unrecorded_renewals_one_after_the_other_leave_the_last_one_recorded() {
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.token()).await;

@@ -98,3 +98,25 @@ fn a_store_that_fails_is_asked_again_after_half_a_lease_at_the_latest() {
         assert_eq!(machine.retry_at(&Target::OWN), retry_at);
     }
 }
+
+#[test]
+fn while_the_store_fails_it_is_not_known_whether_the_login_has_ended() {
+    let settings = settings(Home::Store);
+    let record = Record { state: State::Ended("no"), ..live(EXPIRED) };
+    let mut machine = stored(&record, &settings);
+    assert_eq!(actions(&mut machine, &settings, &at(0)), []);
+    // Another session may have stored a new login meanwhile.
+    let ticket = machine.ticket(&Target::OWN);
+    assert_eq!(machine.poll(&ticket, &settings, &at(1)), Poll::Wait);
+    let call = load(&mut machine, &settings, &at(1));
+    machine.loaded(call, Err(slow()), &settings, &at(1));
+    assert_eq!(machine.poll(&ticket, &settings, &at(1)), Poll::Failed(Reason::Error("slow")));
+    // The next look says so.
+    let ticket = machine.ticket(&Target::OWN);
+    assert_eq!(machine.poll(&ticket, &settings, &at(9)), Poll::Wait);
+    let call = load(&mut machine, &settings, &at(9));
+    machine.loaded(call, Ok(Some((record, 1))), &settings, &at(9));
+    assert_eq!(actions(&mut machine, &settings, &at(9)), []);
+    let ended = Reason::Ended { error: "no", lost: false };
+    assert_eq!(machine.poll(&ticket, &settings, &at(9)), Poll::Failed(ended));
+}
