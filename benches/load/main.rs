@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     let mut targets = Targets::default();
     println!("\n## A day: {USERS} users, {PROCESSES} processes, one store, 1 % of every fault\n");
     println!(
-        "| the provider | requests | failed: no token | failed: the API's fault | token requests | tokens issued | token requests per token | logins lost | of them after a lost answer |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|"
+        "| the provider | requests | failed: no token | failed: the login has ended | failed: the API's fault | token requests | tokens issued | token requests per token | logins that the provider ended | of them after a lost answer |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     );
     // Each day on a thread of its own, as each has its own clock.
     let days = [
@@ -69,11 +69,12 @@ fn main() -> ExitCode {
         .map(|count| count.load(Ordering::Relaxed));
         let counts = provider.counts();
         println!(
-            "| {name} | {} | {by_layer} | {by_api} | {} | {} | {:.3} | {ended} | {} |",
+            "| {name} | {} | {by_layer} | {ended} | {by_api} | {} | {} | {:.3} | {} | {} |",
             answered + by_api + by_layer + ended,
             counts.token_requests,
             counts.issued,
             counts.token_requests as f64 / counts.issued as f64,
+            counts.ended,
             counts.ended_after_lost_answer,
         );
         targets.check(
