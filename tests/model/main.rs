@@ -59,43 +59,89 @@ fn main() -> ExitCode {
         () if cfg!(debug_assertions) => Size::Small,
         () => Size::Large,
     };
-    let mut worlds = worlds::all();
-    worlds.retain(|world| is_named(world) && world.size <= largest);
-    run(&worlds)
+    let mut groups = worlds::groups();
+    for (_, worlds) in &mut groups {
+        worlds.retain(|world| is_named(world) && world.size <= largest);
+    }
+    groups.retain(|(_, worlds)| !worlds.is_empty());
+    run(&groups)
 }
 
-fn run(worlds: &[World]) -> ExitCode {
+/// What was explored of a group of worlds.
+#[derive(Clone, Copy, Default)]
+struct Explored {
+    worlds: usize,
+    states: usize,
+    /// Worlds that end after so many states.
+    capped: usize,
+}
+
+fn run(groups: &[(&str, Vec<World>)]) -> ExitCode {
     let most = number("MODEL_MOST").unwrap_or(usize::MAX);
+    let worlds: Vec<(usize, &World)> = (groups.iter().enumerate())
+        .flat_map(|(group, (_, worlds))| worlds.iter().map(move |world| (group, world)))
+        .collect();
     let (began, next) = (Instant::now(), AtomicUsize::new(0));
     let (sender, found) = mpsc::channel();
-    let (mut total, mut passed, mut failed, mut largest) = (0, 0, 0, ("", 0));
+    let (mut explored, mut failed) = (vec![Explored::default(); groups.len()], 0);
     std::thread::scope(|scope| {
         for _ in 0..2 {
-            let (next, sender) = (&next, sender.clone());
+            let (worlds, next, sender) = (&worlds, &next, sender.clone());
             scope.spawn(move || {
-                while let Some(world) = worlds.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let _ = sender.send((world.name, explore(world, most.min(world.most))));
+                while let Some((group, world)) = worlds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let found = explore(world, most.min(world.most));
+                    let _ = sender.send((*group, world.name, found));
                 }
             });
         }
         drop(sender);
-        for (name, found) in found {
-            total += found.states;
-            if found.states > largest.1 {
-                largest = (name, found.states);
-            }
-            if show(name, found) {
-                passed += 1;
-            } else {
-                failed += 1;
-            }
+        for (group, name, found) in found {
+            let group = &mut explored[group];
+            group.worlds += 1;
+            group.states += found.states;
+            group.capped += usize::from(found.capped);
+            failed += usize::from(!show(name, found));
         }
     });
-    println!("largest world: {}, {} states", largest.0, largest.1);
-    println!("total: {total} states in {:.1?}", began.elapsed());
+    let titles = groups.iter().map(|(title, _)| *title);
+    table(titles.zip(&explored));
+    println!("explored in {:.1?}", began.elapsed());
     let outcome = if failed == 0 { "ok" } else { "FAILED" };
-    println!("test result: {outcome}. {passed} passed; {failed} failed");
+    println!("test result: {outcome}. {} passed; {failed} failed", worlds.len() - failed);
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What docs/sharing.md shows.
+fn table<'a>(groups: impl Iterator<Item = (&'a str, &'a Explored)>) {
+    println!("\n| what happens | worlds | states |\n|---|--:|--:|");
+    let mut all = Explored::default();
+    for (title, group) in groups {
+        row(title, group);
+        all.worlds += group.worlds;
+        all.states += group.states;
+        all.capped += group.capped;
+    }
+    row("all", &all);
+    println!();
+}
+
+fn row(title: &str, &Explored { worlds, states, capped }: &Explored) {
+    let capped =
+        if capped > 0 { format!(", {capped} of them not to the end") } else { String::new() };
+    println!("| {title} | {worlds}{capped} | {} |", grouped(states));
+}
+
+/// Digits in groups of three.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.char_indices() {
+        if position > 0 && (digits.len() - position) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Whether all held.

@@ -71,9 +71,24 @@ const SAVED_TARGETS: World = World { two_targets: true, ..SAVER };
 const REQUESTS: u32 = REQUEST_LOST | ANSWER_LOST | LATER | LATE_REQUEST;
 const SAVES: u32 = SAVE_FAILS | SAVE_HANGS;
 
-pub fn all() -> Vec<World> {
+/// All worlds, by what happens in them.
+pub fn groups() -> Vec<(&'static str, Vec<World>)> {
     vec![
-        // One store, no faults.
+        ("One store, no faults", no_faults()),
+        ("The store fails", store_fails()),
+        ("The provider fails, and the store with it", provider_fails()),
+        ("Of an answer only the new refresh token can be used", unusable_answers()),
+        ("Sessions die, stop, are dropped, or lose their runtime", sessions_end()),
+        ("The store loses its content", store_is_emptied()),
+        ("Sign-outs", sign_outs()),
+        ("One session without a store: in memory, or with a saver", without_a_store()),
+        ("Grants, and tokens without a refresh token", grants()),
+        ("Two targets of one login", two_targets()),
+    ]
+}
+
+fn no_faults() -> Vec<World> {
+    vec![
         world("no faults", PLAIN),
         world("no faults, from the start", World { start: Start::Stored, ..PLAIN }),
         world("no faults, 401s", REJECTED),
@@ -97,7 +112,11 @@ pub fn all() -> Vec<World> {
         huge(world("no faults, 2 logins, 1 sign-out", TWO_OUT)),
         huge(world("no faults, 3 logins", World { logins: 3, ..PLAIN })),
         large(world("no faults, 3 sessions", THREE)),
-        // The store fails.
+    ]
+}
+
+fn store_fails() -> Vec<World> {
+    vec![
         faults("store fails before x1", 1, FAIL_BEFORE, PLAIN),
         faults("store fails after x1", 1, FAIL_AFTER, PLAIN),
         faults("store fails, effect later x1", 1, FAIL_LATE, PLAIN),
@@ -140,7 +159,11 @@ pub fn all() -> Vec<World> {
             STORE,
             World { start: Start::Empty, ..TWO },
         )),
-        // The provider fails, and the store with it.
+    ]
+}
+
+fn provider_fails() -> Vec<World> {
+    vec![
         faults("request lost, later x2", 2, REQUEST_LOST | LATER, PLAIN),
         faults("request and answer lost, grace x2", 2, REQUEST_LOST | ANSWER_LOST, GRACE),
         faults("answer lost x2", 2, ANSWER_LOST, LOSSY),
@@ -203,7 +226,11 @@ pub fn all() -> Vec<World> {
             STORE,
             World { renew_without_store: true, ..without(EMPTY, PLAIN) },
         )),
-        // Of an answer only the new refresh token can be used.
+    ]
+}
+
+fn unusable_answers() -> Vec<World> {
+    vec![
         faults("unusable answer x1", 1, UNUSABLE, PLAIN),
         faults("unusable answers x2", 2, UNUSABLE, PLAIN),
         faults("unusable answers x2, 401s", 2, UNUSABLE, REJECTED),
@@ -232,7 +259,11 @@ pub fn all() -> Vec<World> {
             World { renew_without_store: true, ..without(EMPTY, PLAIN) },
         )),
         large(faults("saver: unusable answers, fails x2", 2, UNUSABLE | SAVE_FAILS, SAVER)),
-        // Sessions die, stop, or are dropped.
+    ]
+}
+
+fn sessions_end() -> Vec<World> {
+    vec![
         faults("death x1", 1, DEATH, LOSSY),
         faults("pause x1", 1, PAUSE, LOSSY),
         faults("sleep x1", 1, SLEEP, LOSSY),
@@ -272,7 +303,11 @@ pub fn all() -> Vec<World> {
         huge(faults("runtime ends x2", 2, RUNTIME, LOSSY)),
         large(faults("runtime ends x1, 1 sign-out", 1, RUNTIME, World { outs: 1, ..LOSSY })),
         large(faults("everything x1", 1, ALL, LOSSY)),
-        // The store loses its content.
+    ]
+}
+
+fn store_is_emptied() -> Vec<World> {
+    vec![
         faults("emptied x1, all know", 1, EMPTIED, KNOWN),
         large(faults("emptied x2, all know", 2, EMPTIED, KNOWN)),
         large(faults("emptied x1, all know, 2 logins", 1, EMPTIED, World { logins: 2, ..KNOWN })),
@@ -282,10 +317,18 @@ pub fn all() -> Vec<World> {
         huge(faults("emptied, store faults x2", 2, EMPTIED | STORE, without(EMPTY, PLAIN))),
         endless(faults("emptied, death x2, 2 logins", 2, EMPTIED | DEATH, without(EMPTY, TWO))),
         huge(faults("emptied, death x2", 2, EMPTIED | DEATH, without(EMPTY, PLAIN))),
-        // Sign-outs.
+    ]
+}
+
+fn sign_outs() -> Vec<World> {
+    vec![
         faults("revocation fails, 1 sign-out", 1, REVOKE_FAILS, without(&[NotRevoked], OUT)),
         huge(world("2 sign-outs", World { outs: 2, ..PLAIN })),
-        // A session without a store.
+    ]
+}
+
+fn without_a_store() -> Vec<World> {
+    vec![
         world("memory: no faults", MEMORY),
         faults("memory: request faults x2", 2, REQUESTS, without(LOSSES, MEMORY)),
         world("saver: no faults", SAVER),
@@ -307,7 +350,11 @@ pub fn all() -> Vec<World> {
             without(LOSSES, SAVER),
         )),
         large(faults("saver: fails, hangs x1, flush", 1, SAVES, World { flushes: 1, ..SAVER })),
-        // Grants, and tokens without a refresh token.
+    ]
+}
+
+fn grants() -> Vec<World> {
+    vec![
         faults("grant: refused, later x1", 1, GRANT_REFUSED | LATER, BARE),
         faults("grant: answer lost x1", 1, ANSWER_LOST, without(LOSSES, GRANT)),
         faults("grant: all store faults x1", 1, STORE, GRANT),
@@ -353,7 +400,17 @@ pub fn all() -> Vec<World> {
             REQUEST_LOST | ANSWER_LOST | GRANT_REFUSED | SAVE_FAILS,
             World { grant: Grant::Refreshable, ..without(LOSSES, SAVER) },
         )),
-        // Two targets of one login.
+        large(faults(
+            "no refresh token, no grant",
+            1,
+            STORE,
+            World { refreshable: false, outs: 1, ..PLAIN },
+        )),
+    ]
+}
+
+fn two_targets() -> Vec<World> {
+    vec![
         world("two targets: no faults", TARGETS),
         faults(
             "two targets: refused x2, 1 session",
@@ -387,12 +444,6 @@ pub fn all() -> Vec<World> {
             2,
             REQUESTS | TARGET_REFUSED,
             World { two_targets: true, ..without(LOSSES, MEMORY) },
-        )),
-        large(faults(
-            "no refresh token, no grant",
-            1,
-            STORE,
-            World { refreshable: false, outs: 1, ..PLAIN },
         )),
     ]
 }
