@@ -33,7 +33,8 @@ impl OAuthClient {
     /// such as `scope` or `resource`: a [`request_param`](Self::request_param) of
     /// [`RequestKind::Refresh`]. It goes to the token endpoint and nowhere else. A `scope` wider
     /// than the granted one is an error before anything is sent, if the provider named the granted
-    /// scope ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
+    /// scope, and no other one since
+    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
     pub fn refresh_param(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.request_param(RequestKind::Refresh, name, value)
     }
