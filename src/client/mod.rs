@@ -52,5 +52,6 @@ pub use registration::Registration;
 pub(crate) use request_kind::DEVICE_GRANT_TYPE;
 pub use request_kind::{RequestKind, RequestKinds};
 pub(crate) use settings::{Endpoints, Issuer};
+pub(crate) use shape::is_target;
 pub use token_request::TokenRequest;
 pub use token_type_hint::TokenTypeHint;

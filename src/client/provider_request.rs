@@ -17,6 +17,7 @@ use url::Url;
 
 use super::form::check_parameter;
 use super::renames::Renames;
+use super::shape::is_target;
 use super::{Form, RequestKind};
 use crate::error::Error;
 use crate::secret;
@@ -119,6 +120,11 @@ impl ProviderRequest {
             if self.form.owns().any(|(own, _)| own != name && own == sent_as) {
                 return Err(Error::config(format!(
                     "the parameter {name:?} is renamed to {sent_as:?}, which the request has already; give it another name"
+                )));
+            }
+            if self.kind.is_stored() && is_target(sent_as) && !is_target(name) {
+                return Err(Error::config(format!(
+                    "the parameter {name:?} is renamed to {sent_as:?}, which a store has to know beforehand; give it as {sent_as:?}"
                 )));
             }
         }

@@ -40,6 +40,11 @@ impl RequestKind {
         }
     }
 
+    /// Whether a session sends it, and stores the token that it brings.
+    pub(super) fn is_stored(self) -> bool {
+        matches!(self, Self::Refresh | Self::OtherGrant)
+    }
+
     /// What errors call the endpoint that it goes to.
     pub(crate) fn endpoint(self) -> &'static str {
         match self {

@@ -32,9 +32,11 @@ pub(super) enum Edit {
 pub(super) type Closure =
     dyn Fn(ProviderRequest) -> BoxFuture<'static, Result<ProviderRequest, BoxError>> + Send + Sync;
 
-/// What tokens are issued for. A store keeps tokens for different ones apart, so it must know them before
-/// there is a request.
-const TARGETS: [&str; 3] = ["scope", "resource", "audience"];
+/// Whether a parameter says what a token is issued for. A store keeps tokens for different ones apart, so it
+/// must know them before there is a request.
+pub(crate) fn is_target(name: &str) -> bool {
+    ["scope", "resource", "audience"].contains(&name)
+}
 
 /// The request, changed. Closures are asked each time.
 pub(super) async fn apply(
@@ -67,9 +69,9 @@ async fn ask(
     limit: Limit,
 ) -> Result<ProviderRequest, Error> {
     let targets = |request: &ProviderRequest| {
-        request.form.extras().filter(|(name, _)| TARGETS.contains(name)).count()
+        request.form.extras().filter(|(name, _)| is_target(name)).count()
     };
-    let is_stored = matches!(request.kind, RequestKind::Refresh | RequestKind::OtherGrant);
+    let is_stored = request.kind.is_stored();
     let before = targets(&request);
     // The closure may panic before it has made its future.
     let call = async { closure(request).await };
@@ -92,10 +94,15 @@ pub(super) fn params(shapes: &[Shape], kind: RequestKind) -> impl Iterator<Item 
     })
 }
 
-/// What the tokens of refreshes and grants are issued for.
-pub(super) fn issued_for(shapes: &[Shape]) -> impl Iterator<Item = (&str, &str)> {
-    let kinds = [RequestKind::Refresh, RequestKind::OtherGrant].into_iter();
-    kinds.flat_map(|kind| params(shapes, kind)).filter(|(name, _)| TARGETS.contains(name))
+/// What the tokens of refreshes are issued for, and those of a grant beside what it says itself: its own
+/// parameters are sent in place of these.
+pub(super) fn issued_for<'a>(
+    shapes: &'a [Shape],
+    of_grant: &'a [(String, String)],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let of_grants = params(shapes, RequestKind::OtherGrant);
+    let beside = of_grants.filter(move |(name, _)| of_grant.iter().all(|(own, _)| own != *name));
+    params(shapes, RequestKind::Refresh).chain(beside).filter(|(name, _)| is_target(name))
 }
 
 /// The renames of requests of this kind.

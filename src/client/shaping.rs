@@ -1,6 +1,7 @@
 //! How an application shapes requests to the provider, and reads its responses: setters of
 //! [`OAuthClient`].
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -10,8 +11,8 @@ use serde_json::{Map, Value};
 
 use super::provider_request::header;
 use super::renames::Renames;
-use super::shape::{self, Edit, Shape};
-use super::{OAuthClient, ProviderRequest, RequestKind, RequestKinds};
+use super::shape::{self, Edit, Shape, is_target};
+use super::{Endpoints, OAuthClient, ProviderRequest, RequestKind, RequestKinds};
 use crate::error::{BoxError, Error};
 
 impl OAuthClient {
@@ -33,7 +34,8 @@ impl OAuthClient {
     /// such as `scope` or `resource`: a [`request_param`](Self::request_param) of
     /// [`RequestKind::Refresh`]. It goes to the token endpoint and nowhere else. A `scope` wider
     /// than the granted one is an error before anything is sent, if the provider named the granted
-    /// scope ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
+    /// scope, and no other one since
+    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
     pub fn refresh_param(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.request_param(RequestKind::Refresh, name, value)
     }
@@ -77,7 +79,8 @@ impl OAuthClient {
     }
 
     /// Sends a parameter of these requests under another name. It may be one of the protocol's own: TikTok
-    /// calls the `client_id` `client_key`.
+    /// calls the `client_id` `client_key`. A refresh or a grant whose parameter would become `scope`, `resource`
+    /// or `audience` is [`Error::is_config`]: give it under that name.
     pub fn rename_param(
         self,
         kinds: impl Into<RequestKinds>,
@@ -210,8 +213,17 @@ impl OAuthClient {
         resources.map(|(_, uri)| uri.to_owned()).collect()
     }
 
-    /// The scope, resources and audiences that every refresh or grant asks for.
-    pub(crate) fn issued_for(&self) -> impl Iterator<Item = (&str, &str)> {
-        shape::issued_for(&self.0.shapes)
+    /// The scope, resources and audiences that the client asks for in each refresh, and in each request of a
+    /// grant that asks for these itself.
+    pub(crate) fn issued_for<'a>(
+        &'a self,
+        of_grant: &'a [(String, String)],
+    ) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        let params = shape::issued_for(&self.0.shapes, of_grant);
+        let params = params.map(|(name, value)| (Cow::from(name), Cow::from(value)));
+        // Without an issuer the endpoint's URL identifies the provider, with its query.
+        let Endpoints { issuer, token, .. } = self.endpoints();
+        let query = issuer.iter().flat_map(|_| token.query_pairs());
+        params.chain(query.filter(|(name, _)| is_target(name)))
     }
 }

@@ -54,6 +54,6 @@ impl Grant for ClientCredentials {
     }
 
     fn issued_for(&self) -> Vec<(String, String)> {
-        self.params.issued_for()
+        self.params.issued_for(&[])
     }
 }

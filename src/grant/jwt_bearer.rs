@@ -15,7 +15,8 @@ use crate::token::Token;
 /// ([RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523#section-2.1)).
 ///
 /// The assertion comes from the application's closure. It is called for every token, so `jti` and
-/// `exp` are always new, and may use any signer.
+/// `exp` are always new, and may use any signer. A [store](crate::store) does not see what an assertion asks
+/// for by itself, such as a scope at Google: keep such sessions under different user ids.
 ///
 /// ```
 /// # async fn sign() -> Result<String, std::io::Error> { Ok(String::new()) }
@@ -71,7 +72,7 @@ impl Grant for JwtBearer {
     }
 
     fn issued_for(&self) -> Vec<(String, String)> {
-        self.params.issued_for()
+        self.params.issued_for(&[])
     }
 }
 

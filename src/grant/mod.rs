@@ -39,7 +39,9 @@ pub trait Grant: Send + Sync + 'static {
     async fn token(&self, context: &GrantContext<'_>) -> Result<Token, Error>;
 
     /// What the tokens are issued for, as `scope`, `resource` and `audience` with their values. A
-    /// [store](crate::store) keeps tokens with different values apart. Empty by default.
+    /// [store](crate::store) keeps tokens with different values apart. Empty by default. A
+    /// [`request_param`](crate::OAuthClient::request_param) of the client with one of these names counts
+    /// where the grant has none.
     fn issued_for(&self) -> Vec<(String, String)> {
         Vec::new()
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::client::TokenRequest;
+use crate::client::{TokenRequest, is_target};
 
 /// What the application asks for beside the grant itself: a scope, and extra parameters.
 #[derive(Clone, Default)]
@@ -33,11 +33,16 @@ impl GrantParams {
         }
     }
 
-    /// What the tokens are issued for.
-    pub(super) fn issued_for(&self) -> Vec<(String, String)> {
-        let scope = self.scope.iter().map(|scope| ("scope".to_owned(), scope.clone()));
-        let targets =
-            self.extra.iter().filter(|(name, _)| name == "resource" || name == "audience");
-        scope.chain(targets.cloned()).collect()
+    /// What the tokens are issued for, by what is sent: `targets` of the grant's own and the scope are sent in
+    /// place of extra parameters with their names.
+    pub(super) fn issued_for(&self, targets: &[(&'static str, String)]) -> Vec<(String, String)> {
+        let scope = self.scope.iter().map(|scope| ("scope", scope));
+        let targets = targets.iter().map(|(name, value)| (*name, value));
+        let own: Vec<(&str, &String)> = scope.chain(targets).collect();
+        let is_sent = |name: &str| own.iter().all(|(own, _)| *own != name);
+        let extra = self.extra.iter().map(|(name, value)| (name.as_str(), value));
+        let extra = extra.filter(|(name, _)| is_target(name) && is_sent(name));
+        let all = own.iter().copied().chain(extra);
+        all.map(|(name, value)| (name.to_owned(), value.clone())).collect()
     }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn refresh(
     let own = target.map(TokenTarget::params_of).unwrap_or_default();
     let is_replaced = |name: &str| own.iter().any(|(other, _)| other == name);
     let params = client.params_of(RequestKind::Refresh).filter(|(name, _)| !is_replaced(name));
-    check_scope(params, old.scope())?;
+    check_scope(params, old.granted_scope())?;
     let mut request = client.token_request("refresh_token").param("refresh_token", refresh_token);
     for (name, value) in &own {
         request = request.extra_param(name, value);
@@ -55,7 +55,7 @@ pub(crate) async fn refresh(
 
 /// "The requested scope MUST NOT include any scope not originally granted by the resource owner"
 /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). Where the provider named no
-/// scope, nothing is known of it.
+/// scope with the login, nothing is known of it.
 fn check_scope<'a>(
     params: impl Iterator<Item = (&'a str, &'a str)>,
     granted: Option<&str>,

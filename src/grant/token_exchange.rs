@@ -146,8 +146,7 @@ impl Grant for TokenExchange {
     }
 
     fn issued_for(&self) -> Vec<(String, String)> {
-        let targets = self.targets.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
-        self.params.issued_for().into_iter().chain(targets).collect()
+        self.params.issued_for(&self.targets)
     }
 }
 

@@ -114,11 +114,14 @@ fn read(
         let found = names.iter().find_map(|name| text(name)).map(str::to_owned);
         found.ok_or_else(|| malformed(response, format!("{} is missing", names[0])))
     };
-    let seconds = |name: &str| members.get(name).and_then(|value| Lifetime::read(value).seconds());
-    let interval = seconds("interval")
-        .and_then(|s| u64::try_from(s).ok())
-        .map_or(INTERVAL, Duration::from_secs);
-    let life = seconds("expires_in").unwrap_or(LIFE).clamp(0, LONGEST_LIFE);
+    let seconds = |name: &str, read: fn(&Value) -> Lifetime| read(members.get(name)?).seconds();
+    // Without a wait, requests would follow each other for as long as the code lives.
+    let interval = seconds("interval", Lifetime::read_wait)
+        .and_then(|seconds| u64::try_from(seconds).ok())
+        .filter(|seconds| *seconds > 0)
+        .map_or(INTERVAL, Duration::from_secs)
+        .min(LONGEST_INTERVAL);
+    let life = seconds("expires_in", Lifetime::read).unwrap_or(LIFE).clamp(0, LONGEST_LIFE);
     let (user_code, device_code) = (needed(&["user_code"])?, needed(&["device_code"])?);
     if user_code.chars().count() > LONGEST_CODE || !user_code.chars().all(is_visible) {
         let reason = "user_code is too long, or has characters that cannot be shown";
@@ -142,8 +145,8 @@ fn read(
         verification_uri,
         verification_uri_complete,
         device_code: device_code.into(),
-        least_interval: interval.min(LONGEST_INTERVAL),
-        interval: interval.min(LONGEST_INTERVAL),
+        least_interval: interval,
+        interval,
         expires_at: began + Duration::from_secs(life.unsigned_abs()),
         members: members.collect(),
         #[cfg(feature = "keys")]
@@ -199,7 +202,7 @@ pub struct PendingDeviceLogin {
     verification_uri: String,
     verification_uri_complete: Option<String>,
     device_code: SecretString,
-    /// As the provider asks for.
+    /// As the provider asks for, and a second at least.
     least_interval: Duration,
     /// Longer after requests that got no answer of the provider's.
     interval: Duration,
@@ -243,9 +246,9 @@ impl PendingDeviceLogin {
         &self.members
     }
 
-    /// Waits until the person has agreed. Polls every 5 seconds unless the provider says otherwise, 5
-    /// seconds slower after each `slow_down`, and half as often after each request without a response,
-    /// or with one that says nothing about the login (a page, a 429, a 5xx)
+    /// Waits until the person has agreed. Polls every 5 seconds unless the provider says otherwise (1 second
+    /// at least, 5 minutes at most), 5 seconds slower after each `slow_down`, and half as often after each
+    /// request without a response, or with one that says nothing about the login (a page, a 429, a 5xx)
     /// ([RFC 8628 §3.5](https://www.rfc-editor.org/rfc/rfc8628#section-3.5)).
     ///
     /// # Errors

@@ -85,16 +85,16 @@ impl Config {
             None => ("", ""),
         };
         let key = TokenKey::new(issuer, client_id, user);
-        let of_grant = self.grant.iter().flat_map(|grant| grant.issued_for());
+        let of_grant: Vec<_> = self.grant.iter().flat_map(|grant| grant.issued_for()).collect();
         let add = |key: TokenKey, name: &str, value: &str| match name {
             "scope" => key.scope(value),
             "resource" => key.resource(value),
             "audience" => key.audience(value),
             _ => key,
         };
-        let key = of_grant.fold(key, |key, (name, value)| add(key, &name, &value));
-        let of_client = self.client.iter().flat_map(OAuthClient::issued_for);
-        of_client.fold(key, |key, (name, value)| add(key, name, value))
+        let key = of_grant.iter().fold(key, |key, (name, value)| add(key, name, value));
+        let of_client = self.client.iter().flat_map(|client| client.issued_for(&of_grant));
+        of_client.fold(key, |key, (name, value)| add(key, &name, &value))
     }
 
     pub(super) fn span_fields(&self) -> Option<ClientFields<'_>> {

@@ -19,8 +19,18 @@ use super::{AccessToken, BEARER, Deadline, Parts, Token, take_scope};
 use crate::clock::{self, Clock};
 
 /// The members that `Token` has fields for, beside those of its deadline; any other is `extra`.
-const KNOWN: [&str; 6] =
-    ["access_token", "token_type", "refresh_token", "scope", OTHERS, BOOKKEEPING];
+const KNOWN: [&str; 7] = [
+    "access_token",
+    "token_type",
+    "refresh_token",
+    "scope",
+    SCOPE_IS_OF_RENEWAL,
+    OTHERS,
+    BOOKKEEPING,
+];
+
+/// Beside a `scope` that does not say what the login was granted.
+const SCOPE_IS_OF_RENEWAL: &str = "scope_is_of_renewal";
 
 /// What a session writes beside a token that is in a store. No member of the token: a token file that an
 /// application reads by itself loads without it.
@@ -39,6 +49,9 @@ impl Serialize for Token {
         }
         if let Some(scope) = self.scope() {
             map.serialize_entry("scope", scope)?;
+        }
+        if self.scope_is_of_renewal() {
+            map.serialize_entry(SCOPE_IS_OF_RENEWAL, &true)?;
         }
         if let Some(date) = self.expires_at() {
             map.serialize_entry("expires_at", &epoch(date))?;
@@ -99,6 +112,7 @@ impl<'de> Deserialize<'de> for Token {
             None => Some(DateTime::UNIX_EPOCH),
         };
         let others = members.remove(OTHERS);
+        let scope_is_of_renewal = members.remove(SCOPE_IS_OF_RENEWAL) == Some(Value::Bool(true));
         members.retain(|name, _| !is_known(name));
         let token = Token::of(Parts {
             access_token,
@@ -112,7 +126,8 @@ impl<'de> Deserialize<'de> for Token {
             binding,
         });
         let others = others.and_then(|member| OtherTokens::read(member, &token));
-        Ok(token.with_others(others))
+        let token = token.with_others(others);
+        Ok(if scope_is_of_renewal { token.with_scope_of_renewal() } else { token })
     }
 }
 

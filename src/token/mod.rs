@@ -58,7 +58,8 @@ use crate::keys::SigningKey;
 /// before it was stored.
 ///
 /// If the provider says how long the refresh token lives, the JSON also has the date, as
-/// `refresh_token_expires_at`, in addition to what the provider sent.
+/// `refresh_token_expires_at`, in addition to what the provider sent. `scope_is_of_renewal` says that
+/// `scope` may be less than the login was granted.
 ///
 /// ```
 /// use reqwest_oauth2::Token;
@@ -163,7 +164,7 @@ impl Token {
             extra,
             #[cfg(feature = "keys")]
             binding: parts.binding,
-            others: None,
+            ..Rare::default()
         };
         let token_type = token_type.trim();
         let is_bearer = token_type.is_empty() || token_type == BEARER;
@@ -292,10 +293,20 @@ impl Token {
         self.refresh_token.as_ref().map(ExposeSecret::expose_secret)
     }
 
-    /// The granted scope, if the provider named it. Otherwise it is the scope of the request
+    /// The scope of the access token, as the provider last named it: what the login was granted, or less
+    /// after a refresh that asked for less. `None` if it never did: then it is the scope of the request
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(&self) -> Option<&str> {
         self.scope.as_deref()
+    }
+
+    /// The scope that the login was granted, where that is known.
+    pub(crate) fn granted_scope(&self) -> Option<&str> {
+        self.scope().filter(|_| !self.scope_is_of_renewal())
+    }
+
+    fn scope_is_of_renewal(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.scope_is_of_renewal)
     }
 
     /// When the access token expires; `None` if the provider did not say
@@ -396,6 +407,12 @@ impl Token {
         self
     }
 
+    /// The same token with a scope that may be less than was granted.
+    fn with_scope_of_renewal(mut self) -> Self {
+        self.edit(|rare| rare.scope_is_of_renewal = true);
+        self
+    }
+
     /// The same login with these access tokens for other targets.
     fn with_others(mut self, others: Option<OtherTokens>) -> Self {
         if others.is_some() {
@@ -441,6 +458,9 @@ impl Token {
         }
         if self.scope.is_none() {
             self.scope.clone_from(&old.scope);
+        }
+        if self.scope != old.scope || old.scope_is_of_renewal() {
+            self = self.with_scope_of_renewal();
         }
         let Some(old) = &old.rare else { return self };
         self.edit(|rare| {
@@ -511,6 +531,41 @@ mod tests {
         // Without an access token there is nothing to use.
         let expired = Token::only_refresh_token("rt".to_owned());
         assert_eq!(expired.without_expires_at().expires_at(), Some(DateTime::UNIX_EPOCH));
+    }
+
+    #[test]
+    fn the_scope_of_a_renewal_says_nothing_of_the_grant_once_it_is_another_one() {
+        let token = || Token::new("at").unwrap();
+        let renewed = |scope: &str, old: &Token| token().with_scope(scope).fill_missing_from(old);
+        let login = token().with_scope("a b");
+        for renewed in [token().fill_missing_from(&login), renewed("a b", &login)] {
+            assert_eq!(renewed.granted_scope(), Some("a b"));
+            assert_eq!(serde_json::to_value(&renewed).unwrap().get("scope_is_of_renewal"), None);
+        }
+        assert_eq!(renewed("a", &token()).granted_scope(), None, "it was never known");
+        let less = renewed("a", &login);
+        let stored = serde_json::to_value(&less).unwrap();
+        assert_eq!(
+            stored,
+            serde_json::json!({"access_token": "at", "token_type": "Bearer", "scope": "a",
+                               "scope_is_of_renewal": true})
+        );
+        let loaded: Token = serde_json::from_value(stored).unwrap();
+        assert!(loaded.extra().is_empty());
+        for less in [less, loaded] {
+            for later in [
+                token().fill_missing_from(&less),
+                renewed("a", &less),
+                less.clone().with_other("scope=b".into(), token()).with_refresh_token("rt"),
+            ] {
+                assert_eq!((later.scope(), later.granted_scope()), (Some("a"), None));
+            }
+        }
+        let other: Token = serde_json::from_str(
+            r#"{"access_token": "at", "scope": "a", "scope_is_of_renewal": "no"}"#,
+        )
+        .unwrap();
+        assert_eq!(other.granted_scope(), Some("a"));
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub(super) struct Rare {
     pub(super) binding: Option<KeyBinding>,
     /// The access tokens for other targets.
     pub(super) others: Option<Arc<OtherTokens>>,
+    /// Whether a renewal named another scope than the token before had. A renewal may ask for less than was
+    /// granted, so its scope does not say what that was.
+    pub(super) scope_is_of_renewal: bool,
 }
 
 impl Rare {
@@ -27,7 +30,7 @@ impl Rare {
             // An emptied map keeps its memory.
             self.extra = Map::new();
         }
-        let is_there = has_extra || self.others.is_some();
+        let is_there = has_extra || self.others.is_some() || self.scope_is_of_renewal;
         #[cfg(feature = "keys")]
         let is_there = is_there || self.binding.is_some();
         is_there.then(|| Box::new(self))

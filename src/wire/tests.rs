@@ -179,7 +179,8 @@ fn a_deadline_that_was_read_is_no_member_of_its_own() {
     let stored = serde_json::to_value(&renewed).unwrap();
     assert_eq!(
         stored,
-        json!({"access_token": "at", "token_type": "Bearer", "scope": "b", "ext_expires_in": 7200}),
+        json!({"access_token": "at", "token_type": "Bearer", "scope": "b", "scope_is_of_renewal": true,
+               "ext_expires_in": 7200}),
         "an answer without a lifetime never keeps the old deadline"
     );
 }

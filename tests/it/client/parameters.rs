@@ -1,5 +1,9 @@
 //! What a request to the provider may not carry: refused before anything is sent.
 
+use std::sync::Arc;
+
+use reqwest_oauth2::store::MemoryStore;
+use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{ClientAuthentication, ClientCredentials, OAuthClient, Session};
 
 use crate::support::World;
@@ -57,9 +61,43 @@ async fn a_refresh_that_asks_for_more_than_was_granted_is_not_sent() {
     assert!(error.to_string().contains("\"admin\""), "{error}");
     assert_eq!(world.provider.counts().token_requests, 0);
     // Less, or as much, is: the refresh token was not touched.
-    session("write", granted).refresh().await.unwrap();
+    let narrowed = session("write", granted).refresh().await.unwrap();
     assert_eq!(world.provider.token_requests()[0].param("scope"), Some("write"));
     assert_eq!(world.provider.counts().token_requests, 1);
+    // The grant is as wide as before, also for a program that finds the token where this one saved it.
+    assert_eq!(narrowed.scope(), Some("write"));
+    let saved = serde_json::from_value(serde_json::to_value(&narrowed).unwrap()).unwrap();
+    let widened = session("read write", saved).refresh().await.unwrap();
+    assert_eq!(widened.scope(), Some("read write"));
+    assert_eq!(world.provider.counts().token_requests, 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_names_less_keeps_no_later_refresh_from_being_sent() {
+    let world = World::new().await;
+    let store = Arc::new(MemoryStore::new());
+    let open = || {
+        let app = world.app().refresh_param("scope", "read write");
+        Session::builder(app).clock(world.clock.reader()).store(store.clone(), "me").build()
+    };
+    let session = open();
+    session.set_token(world.token().with_scope("read write")).await.unwrap();
+    world.provider.fail_next(Fault::Reply {
+        status: 200,
+        content_type: "application/json".to_owned(),
+        body: r#"{"access_token":"less","scope":"read"}"#.to_owned(),
+    });
+    assert_eq!(session.refresh().await.unwrap().scope(), Some("read"));
+    // Not after a renewal for another target either, nor in another process.
+    session.with_scope("write").unwrap().refresh().await.unwrap();
+    let other = open();
+    assert_eq!(other.token().await.unwrap().scope(), Some("read"));
+    for _ in 0..2 {
+        assert_eq!(other.refresh().await.unwrap().scope(), Some("read write"));
+    }
+    let requests = world.provider.token_requests();
+    let scopes: Vec<_> = requests.iter().filter_map(|request| request.param("scope")).collect();
+    assert_eq!(scopes, ["read write", "write", "read write", "read write"]);
 }
 
 #[tokio::test]

@@ -244,6 +244,18 @@ async fn what_tokens_are_issued_for_is_part_of_the_key_and_no_closures_business(
                 Ok(request.param(name, "urn:x"))
             });
         assert!(refused(app).await.to_string().contains("OAuthClient::request_param"));
+        // Nor can another parameter become one of them.
+        let kind = RequestKind::OtherGrant;
+        let app = || world.app().request_param(kind, "for", "urn:x");
+        let by_closure = app().shape_requests(kind, move |request: ProviderRequest| async move {
+            Ok(request.rename("for", name))
+        });
+        for app in [app().rename_param(kind, "for", name), by_closure] {
+            let expected = format!(
+                "the parameter \"for\" is renamed to {name:?}, which a store has to know beforehand; give it as {name:?}"
+            );
+            assert_eq!(refused(app).await.to_string(), expected);
+        }
     }
     assert_eq!(world.provider.counts().token_requests, 2);
 }

@@ -93,6 +93,71 @@ async fn a_request_without_an_answer_doubles_the_interval() {
     waiting.abort();
 }
 
+#[tokio::test]
+async fn an_interval_below_a_second_is_a_second() {
+    let (world, login) = begin(|p| p.device_interval(Some(Duration::from_millis(500)))).await;
+    let waiting = waiting!(login);
+    tokio::task::yield_now().await;
+    for polls in 1..=3 {
+        tokio::time::advance(Duration::from_millis(900)).await;
+        world.round_trips().await;
+        assert_eq!(world.provider.counts().token_requests, polls - 1, "poll {polls}");
+        tokio::time::advance(Duration::from_millis(101)).await;
+        world.provider.wait_for_token_requests(polls).await;
+        world.round_trips().await;
+        assert_eq!(world.provider.counts().token_requests, polls);
+    }
+    waiting.abort();
+}
+
+#[tokio::test]
+async fn an_interval_below_a_second_doubles_through_an_outage() {
+    let (world, login) = begin(|p| p.device_interval(Some(Duration::from_millis(500)))).await;
+    world.provider.fail_always(Fault::Status(503));
+    let waiting = waiting!(login);
+    tokio::task::yield_now().await;
+    for (polls, interval) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16)] {
+        pass(interval - 1).await;
+        world.round_trips().await;
+        assert_eq!(world.provider.counts().token_requests, polls - 1, "poll {polls}");
+        pass(1).await;
+        world.provider.wait_for_token_requests(polls).await;
+        world.round_trips().await;
+        assert_eq!(world.provider.counts().token_requests, polls);
+    }
+    waiting.abort();
+}
+
+#[tokio::test]
+async fn no_interval_is_rounded_down_or_nothing() {
+    for (interval, seconds) in [
+        (json!(5), 5),
+        (json!("7"), 7),
+        (json!(0.5), 1),
+        (json!("0.9"), 1),
+        (json!(1e-9), 1),
+        (json!(1), 1),
+        (json!(1.5), 2),
+        (json!("5.01"), 6),
+        (json!(1e30), 300),
+        // What is no time at all: the default.
+        (json!(0), 5),
+        (json!("0"), 5),
+        (json!(0.0), 5),
+        (json!(-0.5), 5),
+        (json!("-0.5"), 5),
+        (json!(-3), 5),
+        (json!(null), 5),
+        (json!("soon"), 5),
+    ] {
+        let mut members = codes();
+        members["interval"] = interval.clone();
+        let login = begin_with(members).await.1.unwrap();
+        let shown = format!("{login:?}");
+        assert!(shown.contains(&format!("interval: {seconds}s")), "{interval}: {shown}");
+    }
+}
+
 fn reply(status: u16, content_type: &str, body: &str) -> Fault {
     Fault::Reply { status, content_type: content_type.to_owned(), body: body.to_owned() }
 }
