@@ -136,6 +136,7 @@ pub mod guides;
 mod jitter;
 #[cfg(feature = "keys")]
 mod keys;
+mod lenient_json;
 mod login;
 mod loopback;
 #[cfg(feature = "middleware")]

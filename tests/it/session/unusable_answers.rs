@@ -36,6 +36,15 @@ fn unusable(refresh_token: &str) -> Vec<Fault> {
     replies.into_iter().map(reply).collect()
 }
 
+/// A success with these members in its body.
+fn success(members: &str) -> Fault {
+    Fault::Reply {
+        status: 200,
+        content_type: "application/json".to_owned(),
+        body: format!("{{{members}}}"),
+    }
+}
+
 fn refresh_token(world: &World) -> String {
     world.token().refresh_token().unwrap().to_owned()
 }
@@ -200,6 +209,38 @@ async fn repeated_unusable_answers_rotate_on_and_back_off() {
     session.token().await.unwrap();
     assert_eq!(presented(&world), tokens);
     assert_eq!(world.saved.count(), 6);
+}
+
+#[tokio::test]
+async fn a_member_that_nobody_needs_costs_no_new_refresh_token() {
+    let deep = |depth| format!(r#""x":{}{}"#, "[".repeat(depth), "]".repeat(depth));
+    for member in [
+        r#""name":"Bob \ud83d""#,
+        r#""\ude00":"Bob""#,
+        r#""team":{"name":"\udc00\ud83d"}"#,
+        r#""x":1e400"#,
+        r#""x":{"n":[-1e400]}"#,
+        r#""x":NaN"#,
+        &deep(127),
+        &deep(10_000),
+    ] {
+        let world = World::new().await;
+        let old = world.expired_token();
+        let (before, new) = (old.refresh_token().unwrap().to_owned(), refresh_token(&world));
+        let session = world.saving().token(old).build();
+        world.provider.fail_next(success(&format!(
+            r#"{member},"access_token":"a","refresh_token":"{new}","expires_in":3600"#
+        )));
+        assert_eq!(session.token().await.unwrap().access_token(), "a", "{member}");
+        assert_eq!(saved(&world, 1), ("a".to_owned(), new.clone()));
+        let stored = serde_json::to_string(&world.saved.last()).unwrap();
+        let loaded: Token = serde_json::from_str(&stored).unwrap();
+        assert_eq!(loaded.extra(), world.saved.last().extra(), "{member}");
+        serde_json::from_str::<Value>(&stored).unwrap();
+        session.refresh().await.unwrap();
+        assert_eq!(presented(&world), [before, new], "{member}");
+        assert_eq!(world.provider.counts().reuse_detected, 0);
+    }
 }
 
 /// A grant of the application's that presents the refresh token itself.
