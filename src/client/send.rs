@@ -47,7 +47,7 @@ pub(super) async fn exchange(
     if *response.url() != url {
         let reason = "the request was redirected; give OAuthClient::http_client a client with reqwest::redirect::Policy::none()";
         let (status, reason) = (response.status(), reason.to_owned());
-        return Err(Error::new(Kind::Malformed { endpoint, status, reason, refresh_token: None }));
+        return Err(Error::new(Kind::Malformed { endpoint, status, reason }));
     }
     let mut whole = Response::new(Zeroizing::default());
     *whole.status_mut() = response.status();
@@ -95,13 +95,7 @@ async fn read_body(
             Some(_) => {
                 let reason =
                     format!("it is longer than {limit} bytes (OAuthClient::max_response_bytes)");
-                let refresh_token = None;
-                return Err(Error::new(Kind::Malformed {
-                    endpoint,
-                    status,
-                    reason,
-                    refresh_token,
-                }));
+                return Err(Error::new(Kind::Malformed { endpoint, status, reason }));
             }
         }
     }

@@ -45,5 +45,6 @@ fn form(text: &str) -> Option<Map<String, Value>> {
     let members: Map<String, Value> = url::form_urlencoded::parse(text.as_bytes())
         .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
         .collect();
-    (members.contains_key("access_token") || members.contains_key("error")).then_some(members)
+    let tell = ["access_token", "refresh_token", "error"];
+    tell.iter().any(|name| members.contains_key(*name)).then_some(members)
 }

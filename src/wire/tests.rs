@@ -304,6 +304,46 @@ fn a_new_refresh_token_beside_an_unusable_access_token_is_kept() {
 }
 
 #[test]
+fn a_new_refresh_token_beside_an_error_code_is_kept() {
+    for (status, body, kept) in [
+        (200, r#"{"access_token":"at","refresh_token":"new","error":"partial_scope"}"#, true),
+        (200, r#"{"refresh_token":"new","error":"invalid_grant"}"#, true),
+        (201, r#"{"refresh_token":"new","error":{"code":"oops"}}"#, true),
+        (200, "error=bad_refresh_token&refresh_token=new", true),
+        (200, "token_type=bearer&refresh_token=new", true),
+        (200, "refresh_token=new", true),
+        (200, r#"{"refresh_token":"","error":"invalid_grant"}"#, false),
+        (200, r#"{"refresh_token":"old","error":"invalid_grant"}"#, false),
+        // Nothing was issued.
+        (400, r#"{"refresh_token":"new","error":"invalid_grant"}"#, false),
+        (503, r#"{"refresh_token":"new","error":"server_error"}"#, false),
+    ] {
+        let error = read(status, body).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("new"), "{body}: {error:?}");
+        let (error, refresh_token) = error.split_refresh_token(Some("old"));
+        let refresh_token = refresh_token.as_ref().map(|text| text.expose_secret());
+        assert_eq!(refresh_token, kept.then_some("new"), "{status} {body}");
+        let told = error.to_string().ends_with("; the new refresh token in it is kept");
+        assert_eq!(told, kept, "{body}: {error}");
+    }
+}
+
+#[test]
+fn what_the_application_maps_brings_the_refresh_token_of_an_error_too() {
+    let rules = ResponseRules {
+        map_response: Some(std::sync::Arc::new(|mut members| match members.remove("data") {
+            Some(serde_json::Value::Object(data)) => data,
+            _ => members,
+        })),
+        ..ResponseRules::default()
+    };
+    let body = br#"{"data":{"error":"partial_scope","refresh_token":"new"}}"#;
+    let error = read_as(200, body, &rules).unwrap_err();
+    let (_, refresh_token) = error.split_refresh_token(None);
+    assert_eq!(refresh_token.unwrap().expose_secret(), "new");
+}
+
+#[test]
 fn scopes() {
     for (members, expected) in [
         ("", None),
