@@ -133,6 +133,7 @@ mod grant;
 #[cfg(doc)]
 #[cfg_attr(docsrs, doc(auto_cfg = false))] // their conditions are those of their tests
 pub mod guides;
+mod http_date;
 mod jitter;
 #[cfg(feature = "keys")]
 mod keys;

@@ -22,6 +22,7 @@ const FLOORS: [&[&str]; 10] = [
         "challenge",
         "step_up",
         "lenient_json",
+        "http_date",
     ],
     &["token", "origin", "keys"],
     &["wire", "dpop"],

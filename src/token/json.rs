@@ -103,7 +103,7 @@ impl Token {
         }
         let scope = take_scope(&mut members);
         let now = clock::to_date(Clock::default().now());
-        let (deadline, lifetime) = Deadline::of_stored(&members);
+        let (deadline, lifetime) = Deadline::of_stored(&members, now);
         let expires_at = match access_token.header() {
             Some(_) => deadline.from(now),
             None => Some(DateTime::UNIX_EPOCH),
@@ -285,6 +285,8 @@ mod tests {
             (json!({"expires": 1_700_000_060}), 1_700_000_060),
             (json!({"expires": "2023-11-14T22:14:20Z"}), 1_700_000_060),
             (json!({"expires": "Tue, 14 Nov 2023 22:14:20 GMT"}), 1_700_000_060),
+            (json!({"expires": "Tuesday, 14-Nov-23 22:14:20 GMT"}), 1_700_000_060),
+            (json!({"expires_at": "Tue Nov 14 22:14:20 2023"}), 1_700_000_060),
             (json!({"expires_in": 1_700_000_060}), 1_700_000_060),
             (json!({"expires_at": 1_700_000_060_000_i64}), 1_700_000_060),
             (json!({"expires_at": "1700000060000"}), 1_700_000_060),

@@ -99,6 +99,8 @@ fn expires_in_becomes_this_deadline() {
         (r#""expires":"2023-11-14T22:14:20Z""#, Some(60)),
         (r#""expires":"2023-11-14T23:14:20+01:00""#, Some(60)),
         (r#""expires":"Tue, 14 Nov 2023 22:14:20 GMT""#, Some(60)),
+        (r#""expires":"Tuesday, 14-Nov-23 22:14:20 GMT""#, Some(60)),
+        (r#""expires":"Tue Nov 14 22:14:20 2023""#, Some(60)),
         (r#""expires":"soon""#, None),
         (r#""expires_in":"2023-11-14T22:14:20Z""#, Some(60)),
         (r#""expires_in_sec":3600,"expires_in":3600000"#, Some(3600)),
