@@ -133,9 +133,11 @@ mod grant;
 #[cfg(doc)]
 #[cfg_attr(docsrs, doc(auto_cfg = false))] // their conditions are those of their tests
 pub mod guides;
+mod http_date;
 mod jitter;
 #[cfg(feature = "keys")]
 mod keys;
+mod lenient_json;
 mod login;
 mod loopback;
 #[cfg(feature = "middleware")]

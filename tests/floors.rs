@@ -12,7 +12,18 @@ use std::sync::LazyLock;
 
 /// The lowest floor first. A module imports from itself and from lower floors.
 const FLOORS: [&[&str]; 10] = [
-    &["error", "secret", "clock", "jitter", "redact", "loopback", "challenge", "step_up"],
+    &[
+        "error",
+        "secret",
+        "clock",
+        "jitter",
+        "redact",
+        "loopback",
+        "challenge",
+        "step_up",
+        "lenient_json",
+        "http_date",
+    ],
     &["token", "origin", "keys"],
     &["wire", "dpop"],
     &["client"],

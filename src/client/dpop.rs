@@ -24,7 +24,7 @@ use crate::error::{BoxError, Error, Kind};
 use crate::keys::SigningKey;
 use crate::observe;
 use crate::token::{KeyBinding, Token};
-use crate::wire::HttpResponse;
+use crate::wire::{HttpResponse, malformed};
 
 /// What asks for a nonce in the place of a refresh token. No provider has issued it. Servers that look at the
 /// parameters first (oidc-provider) answer a request without one before they look at its proof, and so
@@ -214,10 +214,8 @@ impl Form {
         let Some(prover) = &self.prover else { return Ok(token) };
         let key = prover.key();
         let unusable = |reason: &str| {
-            let HttpResponse { endpoint, status, .. } = *response;
             let refresh_token = token.refresh_token().map(SecretString::from);
-            let reason = reason.to_owned();
-            Error::new(Kind::Malformed { endpoint, status, reason, refresh_token })
+            malformed(response, reason.to_owned()).with_refresh_token(refresh_token)
         };
         // "If the token_type is not DPoP […] the client MUST discard the response, if this protection is
         // deemed important for the security of the application."

@@ -16,6 +16,7 @@ use super::guarded_resolver::LeadsElsewhere;
 use super::http_client::{HttpClient, HttpError};
 use crate::clock::{self, Clock};
 use crate::error::{Error, Kind};
+use crate::http_date::http_date;
 use crate::wire::HttpResponse;
 
 /// Sends the request and reads the response up to the limit.
@@ -47,7 +48,7 @@ pub(super) async fn exchange(
     if *response.url() != url {
         let reason = "the request was redirected; give OAuthClient::http_client a client with reqwest::redirect::Policy::none()";
         let (status, reason) = (response.status(), reason.to_owned());
-        return Err(Error::new(Kind::Malformed { endpoint, status, reason, refresh_token: None }));
+        return Err(Error::new(Kind::Malformed { endpoint, status, reason }));
     }
     let mut whole = Response::new(Zeroizing::default());
     *whole.status_mut() = response.status();
@@ -95,13 +96,7 @@ async fn read_body(
             Some(_) => {
                 let reason =
                     format!("it is longer than {limit} bytes (OAuthClient::max_response_bytes)");
-                let refresh_token = None;
-                return Err(Error::new(Kind::Malformed {
-                    endpoint,
-                    status,
-                    reason,
-                    refresh_token,
-                }));
+                return Err(Error::new(Kind::Malformed { endpoint, status, reason }));
             }
         }
     }
@@ -160,8 +155,8 @@ fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = DateTime::parse_from_rfc2822(text).ok()?;
-    Some((date.to_utc() - now).to_std().unwrap_or_default())
+    let date = http_date(text, now)?;
+    Some((date - now).to_std().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -177,6 +172,9 @@ mod tests {
             ("0", Some(0)),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(60)),
             ("Sun, 06 Nov 1994 08:47:37 GMT", Some(0)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(60)),
+            ("Sunday, 06-Nov-94 08:47:37 GMT", Some(0)),
+            ("Sun Nov  6 08:49:37 1994", Some(60)),
             ("-1", None),
             ("soon", None),
             ("99999999999999999999999999", None),

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use url::{Position, Url};
 
 use crate::clock;
+use crate::http_date::http_date;
 
 /// The header that has a nonce.
 const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
@@ -198,8 +199,8 @@ fn is_nonce(bytes: &[u8]) -> bool {
 /// How many seconds the server's clock is ahead, where it says so and can be believed.
 fn skew(headers: &HeaderMap, now: SystemTime) -> Option<i64> {
     let date = headers.get(DATE)?.to_str().ok()?;
-    let date = chrono::DateTime::parse_from_rfc2822(date.trim()).ok()?.to_utc();
-    let ahead = date - clock::to_date(now);
+    let now = clock::to_date(now);
+    let ahead = http_date(date, now)? - now;
     let size = ahead.abs().to_std().ok().filter(|size| *size <= LARGEST_SKEW)?;
     Some(if size < SMALLEST_SKEW { 0 } else { ahead.num_seconds() })
 }
@@ -276,6 +277,8 @@ mod tests {
         for (date, is_refusal, skew) in [
             ("Sun, 06 Nov 1994 08:53:37 GMT", false, 0),
             ("Sun, 06 Nov 1994 08:53:37 GMT", true, 300),
+            ("Sunday, 06-Nov-94 08:50:37 GMT", true, 120),
+            ("Sun Nov  6 08:49:37 1994", true, 60),
             ("Sun, 06 Nov 1994 08:48:00 GMT", true, -37),
             ("soon", true, -37),
             ("", true, -37),

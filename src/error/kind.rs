@@ -1,13 +1,12 @@
 //! What went wrong, as the crate tells it apart.
 //!
 //! No variant shows a token, a secret or a URL: what a server sent is capped, escaped and redacted
-//! before it comes here. One holds a refresh token, for the session alone: see [`Kind::Malformed`].
+//! before it comes here.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use http::StatusCode;
-use secrecy::SecretString;
 
 use super::recorded_error::Recorded;
 use super::{BoxError, Error, ErrorResponse, StoreError};
@@ -21,14 +20,7 @@ pub(crate) enum Kind {
     #[error("{0}")]
     Refused(ErrorResponse),
     #[error("the {endpoint}'s response (status {status}) cannot be used: {reason}")]
-    Malformed {
-        endpoint: &'static str,
-        status: StatusCode,
-        reason: String,
-        /// The refresh token of a response that is otherwise unusable: the provider has replaced the
-        /// one before with it. A session takes it out before it passes the error on.
-        refresh_token: Option<SecretString>,
-    },
+    Malformed { endpoint: &'static str, status: StatusCode, reason: String },
     #[error("no metadata of {of} can be used: {answers}")]
     Discovery {
         of: &'static str,

@@ -6,6 +6,7 @@
 mod content;
 mod error_code;
 mod error_response;
+mod issued;
 mod kind;
 #[cfg(test)]
 mod page_test;
@@ -16,6 +17,7 @@ mod store_error;
 pub(crate) use content::Content;
 pub(crate) use error_code::{ErrorCode, is_known as is_known_code};
 pub(crate) use error_response::ErrorResponse;
+use issued::Issued;
 pub(crate) use kind::Kind;
 pub(crate) use recorded_error::RecordedError;
 pub(crate) use retry_class::RetryClass;
@@ -38,11 +40,14 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Cheap to clone. Through a `reqwest_middleware` client it arrives inside
 /// [`reqwest_middleware::Error::Middleware`]; [`Error::find_in`] gets it back out.
 #[derive(Clone)]
-pub struct Error(Arc<Kind>);
+pub struct Error {
+    kind: Arc<Kind>,
+    issued: Issued,
+}
 
 impl Error {
     pub(crate) fn new(kind: Kind) -> Self {
-        Self(Arc::new(kind))
+        Self { kind: Arc::new(kind), issued: Issued::default() }
     }
 
     pub(crate) fn config(message: impl Into<String>) -> Self {
@@ -55,7 +60,7 @@ impl Error {
     }
 
     pub(crate) fn kind(&self) -> &Kind {
-        &self.0
+        &self.kind
     }
 
     /// A failure of your own [`Grant`](crate::Grant) that may pass: the renewal is tried again
@@ -98,7 +103,7 @@ impl Error {
     /// [`Session::set_token`](crate::Session::set_token)
     /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
     pub fn is_reauthorization_required(&self) -> bool {
-        matches!(*self.0, Kind::Reauthorization { .. })
+        matches!(self.kind(), Kind::Reauthorization { .. })
     }
 
     /// What the API wants beyond the token, if a request failed for that reason: the API answered 403
@@ -107,7 +112,7 @@ impl Error {
     /// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)). Nothing was renewed. Other
     /// requests go on with the token.
     pub fn step_up(&self) -> Option<&StepUp> {
-        match &*self.0 {
+        match self.kind() {
             Kind::StepUp(asked) => Some(asked),
             _ => None,
         }
@@ -117,7 +122,7 @@ impl Error {
     /// 429 and 5xx, error codes that say "later", unusable responses, responses without an error code
     /// (a page or an empty body, perhaps not from the provider), a failed save.
     pub fn is_transient(&self) -> bool {
-        match &*self.0 {
+        match self.kind() {
             Kind::Config(_)
             | Kind::Reauthorization { .. }
             | Kind::StepUp(_)
@@ -130,7 +135,7 @@ impl Error {
     /// A time limit ran out.
     pub fn is_timeout(&self) -> bool {
         matches!(
-            *self.0,
+            self.kind(),
             Kind::Timeout { .. }
                 | Kind::ClosureTimeout { .. }
                 | Kind::Signing { is_timeout: true, .. }
@@ -143,7 +148,7 @@ impl Error {
     /// What the application passed in is wrong: a URL, an origin, an issuer without metadata, a token
     /// with characters that are not allowed in a header.
     pub fn is_config(&self) -> bool {
-        matches!(*self.0, Kind::Config(_) | Kind::Discovery { transient: false, .. })
+        matches!(self.kind(), Kind::Config(_) | Kind::Discovery { transient: false, .. })
     }
 
     /// What came back from the browser does not belong to this login: wrong, missing or old
@@ -151,13 +156,13 @@ impl Error {
     /// ([RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749#section-10.12)). Nothing was
     /// sent; the login can be begun again.
     pub fn is_callback(&self) -> bool {
-        matches!(*self.0, Kind::Callback(_))
+        matches!(self.kind(), Kind::Callback(_))
     }
 
     /// The provider responded, but with something that cannot be used
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn is_malformed_response(&self) -> bool {
-        match &*self.0 {
+        match self.kind() {
             Kind::Discovery { decisive, .. } => decisive.is_malformed_response(),
             kind => matches!(kind, Kind::Malformed { .. }),
         }
@@ -167,13 +172,13 @@ impl Error {
     /// ([`SessionBuilder::manual_refresh`](crate::SessionBuilder::manual_refresh))
     /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn is_expired(&self) -> bool {
-        matches!(*self.0, Kind::Expired)
+        matches!(self.kind(), Kind::Expired)
     }
 
     /// The saver failed, panicked or took too long, or says that it cannot save now.
     pub fn is_save(&self) -> bool {
         matches!(
-            *self.0,
+            self.kind(),
             Kind::Save(_) | Kind::CannotSave(_) | Kind::Delete(_) | Kind::SaveTimeout(_)
         )
     }
@@ -181,13 +186,13 @@ impl Error {
     /// The [store](crate::store) failed, or what is in it cannot be read. Nothing was sent to
     /// the provider.
     pub fn is_store(&self) -> bool {
-        matches!(*self.0, Kind::Store(_))
+        matches!(self.kind(), Kind::Store(_))
     }
 
     /// A signature could not be made: a `Signer` failed, took too long or returned something
     /// else, or the operating system has no random bytes. Nothing was sent, and the login stays.
     pub fn is_signing(&self) -> bool {
-        matches!(*self.0, Kind::Signing { .. })
+        matches!(self.kind(), Kind::Signing { .. })
     }
 
     /// The `error` code of the provider's response, such as `invalid_grant`
@@ -207,7 +212,8 @@ impl Error {
 
     /// Whether the provider did not accept the client, and so has consumed nothing of the request.
     pub(crate) fn rejects_client(&self) -> bool {
-        matches!(&*self.0, Kind::Refused(response) if response.rejects_client())
+        matches!(self.kind(), Kind::Refused(response) if response.rejects_client())
+            && matches!(self.issued, Issued::Nothing)
     }
 
     /// The `error_description` of the provider's response, escaped and truncated. Parts that repeat
@@ -226,7 +232,7 @@ impl Error {
     /// The HTTP status of the provider's response
     /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
     pub fn status(&self) -> Option<StatusCode> {
-        match &*self.0 {
+        match self.kind() {
             Kind::Malformed { status, .. } => Some(*status),
             Kind::Discovery { decisive, .. } => decisive.status(),
             _ => self.error_response()?.status,
@@ -242,7 +248,7 @@ impl Error {
     /// A response of the token endpoint was lost before this error: the provider may have replaced
     /// the refresh token, and the session does not have the new one.
     pub fn is_response_lost(&self) -> bool {
-        match &*self.0 {
+        match self.kind() {
             Kind::Reauthorization { lost, .. } => *lost,
             _ => self.leaves_doubt(),
         }
@@ -250,30 +256,29 @@ impl Error {
 
     /// The request may have reached the provider, and its response is unknown.
     pub(crate) fn leaves_doubt(&self) -> bool {
-        matches!(*self.0, Kind::ResponseLost { .. } | Kind::Timeout { .. })
-            || matches!(&*self.0, Kind::Malformed { status, .. } if status.is_success())
+        matches!(self.kind(), Kind::ResponseLost { .. } | Kind::Timeout { .. })
+            || matches!(self.kind(), Kind::Malformed { status, .. } if status.is_success())
     }
 
-    /// Takes the refresh token out of a response that is otherwise unusable, where it is another than the
-    /// `old` one.
-    pub(crate) fn split_refresh_token(self, old: Option<&str>) -> (Self, Option<SecretString>) {
-        let Kind::Malformed { endpoint, status, reason, refresh_token: Some(refresh_token) } =
-            &*self.0
-        else {
-            return (self, None);
-        };
-        let (endpoint, status, mut reason) = (*endpoint, *status, reason.clone());
-        let new = Some(refresh_token.clone()).filter(|new| Some(new.expose_secret()) != old);
-        if new.is_some() {
-            reason.push_str("; the new refresh token in it is kept");
+    /// The same error of a response that has this refresh token.
+    pub(crate) fn with_refresh_token(mut self, refresh_token: Option<SecretString>) -> Self {
+        if let Some(refresh_token) = refresh_token {
+            self.issued = Issued::RefreshToken(Arc::new(refresh_token));
         }
-        let error = Kind::Malformed { endpoint, status, reason, refresh_token: None };
-        (Self::new(error), new)
+        self
+    }
+
+    /// Takes out the refresh token of the response, where it is another than the `old` one.
+    pub(crate) fn split_refresh_token(mut self, old: Option<&str>) -> (Self, Option<SecretString>) {
+        let Issued::RefreshToken(issued) = &self.issued else { return (self, None) };
+        let new = Some(&**issued).filter(|new| Some(new.expose_secret()) != old).cloned();
+        self.issued = if new.is_some() { Issued::Kept } else { Issued::Nothing };
+        (self, new)
     }
 
     /// How a request to the provider ended, in a word.
     pub(crate) fn outcome(&self) -> &'static str {
-        match &*self.0 {
+        match self.kind() {
             Kind::Refused(_) => "refused",
             Kind::Malformed { .. } => "malformed",
             Kind::Unreachable { .. } => "unreachable",
@@ -284,7 +289,7 @@ impl Error {
     }
 
     pub(crate) fn retry_class(&self) -> RetryClass {
-        match &*self.0 {
+        match self.kind() {
             Kind::Refused(response) => response.class,
             Kind::Malformed { .. } => RetryClass::Foreign,
             Kind::Reauthorization { .. }
@@ -306,7 +311,7 @@ impl Error {
     }
 
     fn error_response(&self) -> Option<&ErrorResponse> {
-        match &*self.0 {
+        match self.kind() {
             Kind::Refused(response) => Some(response),
             Kind::Recorded(recorded) => Some(&recorded.response),
             Kind::Reauthorization { cause: Some(cause), .. } => cause.error_response(),
@@ -318,20 +323,24 @@ impl Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Error").field(&*self.0).finish()
+        f.debug_tuple("Error").field(self.kind()).finish()
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.kind.fmt(f)?;
+        match self.issued {
+            Issued::Kept => f.write_str("; the new refresh token in it is kept"),
+            Issued::Nothing | Issued::RefreshToken(_) => Ok(()),
+        }
     }
 }
 
 impl std::error::Error for Error {
     // The kind's own source: the kind prints through us, so it must not print again as a source.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(&*self.0)
+        std::error::Error::source(self.kind())
     }
 }
 

@@ -16,12 +16,8 @@ const SHAPER: &str = "the closure of OAuthClient::shape_requests";
 fn samples() -> Vec<Error> {
     let endpoint = "token endpoint";
     let source = || "cause".into();
-    let unusable = || Kind::Malformed {
-        endpoint,
-        status: StatusCode::OK,
-        reason: "it is a page".to_owned(),
-        refresh_token: None,
-    };
+    let unusable =
+        || Kind::Malformed { endpoint, status: StatusCode::OK, reason: "it is a page".to_owned() };
     let refused = Kind::Refused(ErrorResponse {
         endpoint,
         status: Some(StatusCode::BAD_REQUEST),

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::client::{ClientMetadata, KeptProvider, Registration};
 use crate::error::Error;
+use crate::lenient_json;
 use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore};
 
 /// How long one call of the store may take.
@@ -93,7 +94,7 @@ impl Keeper {
             None => self.memory().get(key).cloned(),
         };
         let Some(record) = found else { return Ok(None) };
-        let document: Result<Document<T>, _> = serde_json::from_str(record.json());
+        let document: Result<Document<T>, _> = lenient_json::read(record.json());
         match document {
             Ok(document) => Ok(Some((document.kept, record))),
             Err(_) => Err(StoreError::corrupt("it is not the record of a client").into()),

@@ -270,7 +270,8 @@ async fn present(
     };
     let (error, new) = error.split_refresh_token(token.and_then(Token::refresh_token));
     if let Some(new) = new {
-        return Answer::Rotated(rotated(config, request.token.as_deref(), new), error);
+        let retry_after = error.retry_after();
+        return Answer::Rotated(rotated(config, request.token.as_deref(), new), error, retry_after);
     }
     if is_refresh && matches!(error.kind(), Kind::ResponseLost { .. } | Kind::Timeout { .. }) {
         return Answer::Lost(error);

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::machine::{Mark, Pause, Record, State, UNNUMBERED};
 use super::snapshot::Snapshot;
 use crate::error::{Error, RecordedError};
+use crate::lenient_json;
 use crate::store::{self, StoreError, TokenKey};
 use crate::token::{BOOKKEEPING, Token};
 
@@ -146,7 +147,7 @@ pub(super) fn decode(
     snapshot: impl FnOnce(Token) -> Snapshot,
 ) -> Result<Record<Arc<Snapshot>, Error>, StoreError> {
     // Only the position: the text of the error may repeat what is stored.
-    let mut members: Map<String, Value> = serde_json::from_str(stored.json()).map_err(|error| {
+    let mut members: Map<String, Value> = lenient_json::read(stored.json()).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         StoreError::corrupt(format!("it is not a token in JSON (line {line}, column {column})"))
     })?;
@@ -212,8 +213,8 @@ pub(super) fn login_of(token: &Token) -> u64 {
 }
 
 fn token(members: Map<String, Value>) -> Result<Token, StoreError> {
-    serde_json::from_value(Value::Object(members))
-        .map_err(|_| StoreError::corrupt("it is no token in JSON"))
+    Token::of_stored(members)
+        .map_err(|_: serde_json::Error| StoreError::corrupt("it is no token in JSON"))
 }
 
 fn fingerprint(token: &Token) -> Hex {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::Lifetime;
 use crate::clock;
+use crate::http_date::http_date;
 
 /// Lifetimes in seconds, the best first: Zoho has milliseconds in `expires_in` beside `expires_in_sec`;
 /// `expires` is old Facebook's, or a date elsewhere.
@@ -41,8 +42,8 @@ impl Deadline {
     /// The deadline of a response to a request that was sent at that moment; in the past only where no
     /// member names a later one.
     pub(crate) fn of_response(members: &Map<String, Value>, sent_at: DateTime<Utc>) -> Self {
-        let all: Vec<Self> = found(&LIFETIMES, members, Self::of_lifetime)
-            .chain(found(&DATES, members, Self::of_date))
+        let all: Vec<Self> = found(&LIFETIMES, members, sent_at, Self::of_lifetime)
+            .chain(found(&DATES, members, sent_at, Self::of_date))
             .collect();
         let ahead = all.iter().find(|deadline| deadline.from(sent_at).is_some_and(|d| d > sent_at));
         let readable = || all.iter().find(|deadline| deadline.from(sent_at).is_some());
@@ -50,14 +51,17 @@ impl Deadline {
         deadline.copied().unwrap_or(Self::Unknown)
     }
 
-    /// The deadline of a stored token, and the lifetime beside it.
-    pub(crate) fn of_stored(members: &Map<String, Value>) -> (Self, Option<i64>) {
-        let relative: Vec<Self> = found(&LIFETIMES, members, Self::of_lifetime).collect();
+    /// The deadline of a stored token that is loaded at that moment, and the lifetime beside it.
+    pub(crate) fn of_stored(
+        members: &Map<String, Value>,
+        now: DateTime<Utc>,
+    ) -> (Self, Option<i64>) {
+        let relative: Vec<Self> = found(&LIFETIMES, members, now, Self::of_lifetime).collect();
         let lifetime = relative.iter().find_map(|deadline| match deadline {
             Self::After(seconds) => Some(*seconds),
             _ => None,
         });
-        let mut dates = found(&DATES, members, Self::of_date).chain(relative.iter().copied());
+        let mut dates = found(&DATES, members, now, Self::of_date).chain(relative.iter().copied());
         let date = dates.find(|deadline| matches!(deadline, Self::At(_)));
         let deadline = date.or(lifetime.map(Self::After)).unwrap_or(Self::Unknown);
         (deadline, lifetime.filter(|seconds| *seconds > 0))
@@ -72,12 +76,12 @@ impl Deadline {
         }
     }
 
-    fn of_lifetime(value: &Value) -> Self {
+    fn of_lifetime(value: &Value, now: DateTime<Utc>) -> Self {
         match Lifetime::read(value) {
             Lifetime::Seconds(seconds) if seconds < EPOCH => Self::After(seconds),
             Lifetime::Unknown => Self::Unknown,
-            Lifetime::Seconds(_) => Self::of_date(value),
-            Lifetime::NotANumber => match Self::of_date(value) {
+            Lifetime::Seconds(_) => Self::of_date(value, now),
+            Lifetime::NotANumber => match Self::of_date(value, now) {
                 Self::Unknown if !is_never(value) => Self::Unreadable,
                 deadline => deadline,
             },
@@ -85,17 +89,16 @@ impl Deadline {
     }
 
     /// An epoch, also as text, or a date of RFC 3339 or of HTTP.
-    pub(super) fn of_date(value: &Value) -> Self {
+    pub(super) fn of_date(value: &Value, now: DateTime<Utc>) -> Self {
         let date = match value {
             Value::Number(number) => number.as_f64().map(epoch),
             Value::String(text) => {
                 let text = text.trim();
-                let date = DateTime::parse_from_rfc3339(text);
-                let date = date.or_else(|_| DateTime::parse_from_rfc2822(text));
-                match date {
-                    Ok(_) if is_never(value) => None,
-                    Ok(date) => Some(clock::clamp(date.to_utc())),
-                    Err(_) => number(text).map(epoch),
+                let date = DateTime::parse_from_rfc3339(text).ok().map(|date| date.to_utc());
+                match date.or_else(|| http_date(text, now)) {
+                    Some(_) if is_never(value) => None,
+                    Some(date) => Some(clock::clamp(date)),
+                    None => number(text).map(epoch),
                 }
             }
             _ => None,
@@ -107,9 +110,11 @@ impl Deadline {
 fn found<'a>(
     names: &'a [&str],
     members: &'a Map<String, Value>,
-    read: fn(&Value) -> Deadline,
+    now: DateTime<Utc>,
+    read: fn(&Value, DateTime<Utc>) -> Deadline,
 ) -> impl Iterator<Item = Deadline> + 'a {
-    let said = names.iter().filter_map(|name| members.get(*name)).map(read);
+    let said = names.iter().filter_map(|name| members.get(*name));
+    let said = said.map(move |value| read(value, now));
     said.filter(|deadline| *deadline != Deadline::Unknown)
 }
 

@@ -17,6 +17,7 @@ use super::key_binding;
 use super::other_tokens::{MEMBER as OTHERS, OtherTokens};
 use super::{AccessToken, BEARER, Deadline, Parts, Token, take_scope};
 use crate::clock::{self, Clock};
+use crate::lenient_json::LenientJson;
 
 /// The members that `Token` has fields for, beside those of its deadline; any other is `extra`.
 const KNOWN: [&str; 7] = [
@@ -78,11 +79,20 @@ impl Serialize for Token {
 
 impl<'de> Deserialize<'de> for Token {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Read a `Value` first: the error of a map would show the unexpected value, which may be the
+        // Read anything first: the error of a map would show the unexpected value, which may be the
         // bare token.
-        let Value::Object(mut members) = Value::deserialize(deserializer)? else {
-            return Err(D::Error::custom("a stored token is a JSON object"));
-        };
+        match LenientJson::deserialize(deserializer)?.0 {
+            Value::Object(members) => Self::of_stored(members),
+            _ => Err(D::Error::custom("a stored token is a JSON object")),
+        }
+    }
+}
+
+impl Token {
+    /// The token that is stored as these members.
+    pub(crate) fn of_stored<E: serde::de::Error>(
+        mut members: Map<String, Value>,
+    ) -> Result<Self, E> {
         let refresh_token = text(&mut members, "refresh_token").map(SecretString::from);
         let access_token = match members.remove("access_token") {
             None | Some(Value::Null) if refresh_token.is_some() => AccessToken::none(),
@@ -90,23 +100,23 @@ impl<'de> Deserialize<'de> for Token {
                 AccessToken::none()
             }
             Some(Value::String(text)) => {
-                Self::sendable(&Zeroizing::new(text)).map_err(D::Error::custom)?
+                Self::sendable(&Zeroizing::new(text)).map_err(E::custom)?
             }
-            _ => return Err(D::Error::custom("a stored token needs an access_token")),
+            _ => return Err(E::custom("a stored token needs an access_token")),
         };
         // Whatever its type: it was accepted before it was stored.
         let token_type = text(&mut members, "token_type").map_or(BEARER.into(), Cow::Owned);
         #[cfg(feature = "keys")]
-        let binding = key_binding::KeyBinding::take(&mut members).map_err(D::Error::custom)?;
+        let binding = key_binding::KeyBinding::take(&mut members).map_err(E::custom)?;
         #[cfg(not(feature = "keys"))]
         if super::is_dpop(&token_type) {
-            return Err(D::Error::custom(
+            return Err(E::custom(
                 "the stored token is bound to a key (DPoP); enable the feature `keys`",
             ));
         }
         let scope = take_scope(&mut members);
         let now = clock::to_date(Clock::default().now());
-        let (deadline, lifetime) = Deadline::of_stored(&members);
+        let (deadline, lifetime) = Deadline::of_stored(&members, now);
         let expires_at = match access_token.header() {
             Some(_) => deadline.from(now),
             None => Some(DateTime::UNIX_EPOCH),
@@ -227,6 +237,29 @@ mod tests {
     }
 
     #[test]
+    fn what_python_wrote_loads_whatever_else_it_has() {
+        let deep = "[".repeat(500) + &"]".repeat(500);
+        for (member, extra) in [
+            (r#""name":"Bob \ud83d""#, json!({"name": "Bob \u{fffd}"})),
+            (r#""\ude00":1"#, json!({"\u{fffd}": 1})),
+            (r#""user":{"n":1e400}"#, json!({"user": {"n": "1e400"}})),
+        ] {
+            let stored = format!(
+                r#"{{{member},"access_token":"at","refresh_token":"rt","expires_at":1700000000.5}}"#
+            );
+            let token: Token = serde_json::from_str(&stored).unwrap();
+            assert_eq!((token.access_token(), token.refresh_token()), ("at", Some("rt")));
+            assert_eq!(epoch(&token), Some(1_700_000_000.5));
+            assert_eq!(json!(token.extra()), extra);
+        }
+        let stored = format!(r#"{{"access_token":"at","refresh_token":"rt","x":{deep}}}"#);
+        let token: Token = serde_json::from_str(&stored).unwrap();
+        assert_eq!(token.refresh_token(), Some("rt"));
+        let damaged = r#"{"access_token":"\ud83d","refresh_token":"rt"}"#;
+        serde_json::from_str::<Token>(damaged).unwrap_err();
+    }
+
+    #[test]
     fn a_relative_lifetime_counts_from_the_load() {
         for (expires_in, seconds) in [(json!("-30"), -30), (json!(-1), -1), (json!(3600), 3600)] {
             let before = clock::to_date(SystemTime::now());
@@ -267,6 +300,8 @@ mod tests {
             (json!({"expires": 1_700_000_060}), 1_700_000_060),
             (json!({"expires": "2023-11-14T22:14:20Z"}), 1_700_000_060),
             (json!({"expires": "Tue, 14 Nov 2023 22:14:20 GMT"}), 1_700_000_060),
+            (json!({"expires": "Tuesday, 14-Nov-23 22:14:20 GMT"}), 1_700_000_060),
+            (json!({"expires_at": "Tue Nov 14 22:14:20 2023"}), 1_700_000_060),
             (json!({"expires_in": 1_700_000_060}), 1_700_000_060),
             (json!({"expires_at": 1_700_000_060_000_i64}), 1_700_000_060),
             (json!({"expires_at": "1700000060000"}), 1_700_000_060),

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::{Deadline, Lifetime, json};
-use crate::clock;
+use crate::clock::{self, Clock};
 
 /// Seconds from the token request: GitHub, Microsoft and eBay; Keycloak and TikTok; Intuit.
 const LIFETIMES: [&str; 3] =
@@ -36,7 +36,9 @@ pub(super) fn is_stated(members: &Map<String, Value>) -> bool {
 /// The deadline, of the members of a token. A lifetime alone says nothing: nobody knows what it counts
 /// from.
 pub(super) fn read(members: &Map<String, Value>) -> Option<DateTime<Utc>> {
-    DATES.iter().find_map(|name| date(members.get(*name)?))
+    // For the century of a date of HTTP alone.
+    let now = clock::to_date(Clock::default().now());
+    DATES.iter().find_map(|name| date(members.get(*name)?, now))
 }
 
 /// How long the refresh token lives, as the provider said with it.
@@ -70,10 +72,10 @@ pub(super) fn clear(members: &mut Map<String, Value>) {
 pub(super) fn settle(members: &mut Map<String, Value>, sent_at: DateTime<Utc>) {
     let latest = clock::add_seconds(sent_at, LONGEST);
     members.retain(|name, value| {
-        let date = Some(&*value).filter(|_| is_date(name)).and_then(date);
+        let date = Some(&*value).filter(|_| is_date(name)).and_then(|it| date(it, sent_at));
         date.is_none_or(|date| date > sent_at && date <= latest)
     });
-    if members.get(OURS).and_then(date).is_some() {
+    if members.get(OURS).and_then(|it| date(it, sent_at)).is_some() {
         return;
     }
     if let Some(seconds) = lifetime(members) {
@@ -86,8 +88,8 @@ fn seconds(value: &Value) -> Option<i64> {
     Lifetime::read(value).seconds().filter(|seconds| (1..=LONGEST).contains(seconds))
 }
 
-fn date(value: &Value) -> Option<DateTime<Utc>> {
-    let Deadline::At(date) = Deadline::of_date(value) else { return None };
+fn date(value: &Value, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let Deadline::At(date) = Deadline::of_date(value, now) else { return None };
     (EARLIEST..clock::LATEST).contains(&date.timestamp()).then_some(date)
 }
 
@@ -127,6 +129,7 @@ mod tests {
                 json!(1_800_086_400_000_i64),
                 json!("2027-01-16T08:00:00Z"),
                 json!("2027-01-16T09:00:00+01:00"),
+                json!("Saturday, 16-Jan-27 08:00:00 GMT"),
             ] {
                 let members = json!({name: value});
                 assert_eq!(deadline(members.clone()), Some(1_800_086_400.0), "{members}");

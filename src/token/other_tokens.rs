@@ -68,7 +68,8 @@ impl OtherTokens {
         }
         let mut others = Self::default();
         for (key, token) in stored.tokens {
-            let Ok(token) = serde_json::from_value::<Token>(token) else { continue };
+            let Value::Object(members) = token else { continue };
+            let Ok(token) = Token::of_stored::<serde_json::Error>(members) else { continue };
             if token.header().is_some() {
                 others.insert(key.into(), token.access_alone());
             }
@@ -150,6 +151,17 @@ mod tests {
         let kept = [("scope=b", "x"), ("scope=e", "y")];
         assert_eq!(shown(&loaded), kept.map(|(k, t)| (k.to_owned(), t.to_owned())));
         assert!(loaded.others().all(|(_, token)| token.refresh_token().is_none()));
+    }
+
+    #[test]
+    fn what_is_nested_deep_in_one_of_them_does_not_keep_the_login_from_loading() {
+        let deep = "[".repeat(126) + &"]".repeat(126);
+        let other = format!(r#"{{"access_token":"at-b","x":{deep}}}"#);
+        let login = token("at").with_refresh_token("rt");
+        let login = login.with_other("scope=b".into(), serde_json::from_str(&other).unwrap());
+        let loaded: Token = serde_json::from_str(&serde_json::to_string(&login).unwrap()).unwrap();
+        assert_eq!(loaded.refresh_token(), Some("rt"));
+        assert_eq!(shown(&loaded), [("scope=b".to_owned(), "at-b".to_owned())]);
     }
 
     #[test]

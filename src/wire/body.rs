@@ -1,12 +1,11 @@
 //! The body of a response as a map of members: JSON first, then form.
 //!
-//! It ignores the content type: providers label JSON as text/plain, text/html or form.
+//! It ignores the content type: providers label JSON as text/plain, text/html or form. Of duplicate members
+//! the last one counts.
 
-use std::collections::BTreeMap;
-
-use secrecy::zeroize::Zeroizing;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+
+use crate::lenient_json;
 
 /// What the body is.
 #[derive(Debug, PartialEq)]
@@ -28,31 +27,12 @@ pub(super) fn read(bytes: &[u8]) -> Body {
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.is_empty() {
         Body::Empty
-    } else if let Some(members) = json(text).or_else(|| form(text)) {
+    } else if let Some(members) = lenient_json::read(text).ok().or_else(|| form(text)) {
         Body::Members(members)
     } else if text.starts_with(['{', '[', '"']) {
         Body::BrokenJson
     } else {
         Body::Other
-    }
-}
-
-/// Reads member by member: a number too large for a float (`1e400`) is kept as its text and does not
-/// spoil the rest. Of duplicate members the last one counts.
-fn json(text: &str) -> Option<Map<String, Value>> {
-    let members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).ok()?;
-    members.into_iter().map(|(name, raw)| Some((name, member(&raw)?))).collect()
-}
-
-fn member(raw: &RawValue) -> Option<Value> {
-    let text = raw.get();
-    let number = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
-    // Parse it inside a list: then a stored token that contains it is not nested too deep to load.
-    let listed = Zeroizing::new(format!("[{text}]"));
-    match serde_json::from_str::<[Value; 1]>(&listed) {
-        Ok([value]) => Some(value),
-        Err(_) if number => Some(Value::String(text.to_owned())),
-        Err(_) => None,
     }
 }
 
@@ -65,5 +45,6 @@ fn form(text: &str) -> Option<Map<String, Value>> {
     let members: Map<String, Value> = url::form_urlencoded::parse(text.as_bytes())
         .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
         .collect();
-    (members.contains_key("access_token") || members.contains_key("error")).then_some(members)
+    let tell = ["access_token", "refresh_token", "error"];
+    tell.iter().any(|name| members.contains_key(*name)).then_some(members)
 }

@@ -17,14 +17,27 @@ pub(crate) fn read_members(
     response: &HttpResponse<'_>,
     rules: &ResponseRules,
 ) -> Result<Map<String, Value>, Error> {
-    let body = match (body::read(&response.body), &rules.map_response) {
+    members(response, rules, mapped(response, rules)?)
+}
+
+/// What the body is, as the application maps it.
+pub(super) fn mapped(response: &HttpResponse<'_>, rules: &ResponseRules) -> Result<Body, Error> {
+    match (body::read(&response.body), &rules.map_response) {
         (Body::Members(members), Some(map)) => {
             let mapped = catch_unwind(AssertUnwindSafe(|| map(members)));
             let closure = "the closure of OAuthClient::map_response";
-            Body::Members(mapped.map_err(|_| panicked(response, closure))?)
+            Ok(Body::Members(mapped.map_err(|_| panicked(response, closure))?))
         }
-        (body, _) => body,
-    };
+        (body, _) => Ok(body),
+    }
+}
+
+/// The members of a body, unless the response is an error.
+pub(super) fn members(
+    response: &HttpResponse<'_>,
+    rules: &ResponseRules,
+    body: Body,
+) -> Result<Map<String, Value>, Error> {
     let members = match &body {
         Body::Members(members) => Some(members),
         Body::Empty | Body::BrokenJson | Body::Other => None,
@@ -79,5 +92,5 @@ pub(super) fn content(response: &HttpResponse<'_>) -> Content {
 
 pub(crate) fn malformed(response: &HttpResponse<'_>, reason: String) -> Error {
     let HttpResponse { endpoint, status, .. } = *response;
-    Error::new(Kind::Malformed { endpoint, status, reason, refresh_token: None })
+    Error::new(Kind::Malformed { endpoint, status, reason })
 }

@@ -99,6 +99,8 @@ fn expires_in_becomes_this_deadline() {
         (r#""expires":"2023-11-14T22:14:20Z""#, Some(60)),
         (r#""expires":"2023-11-14T23:14:20+01:00""#, Some(60)),
         (r#""expires":"Tue, 14 Nov 2023 22:14:20 GMT""#, Some(60)),
+        (r#""expires":"Tuesday, 14-Nov-23 22:14:20 GMT""#, Some(60)),
+        (r#""expires":"Tue Nov 14 22:14:20 2023""#, Some(60)),
         (r#""expires":"soon""#, None),
         (r#""expires_in":"2023-11-14T22:14:20Z""#, Some(60)),
         (r#""expires_in_sec":3600,"expires_in":3600000"#, Some(3600)),
@@ -305,6 +307,46 @@ fn a_new_refresh_token_beside_an_unusable_access_token_is_kept() {
 }
 
 #[test]
+fn a_new_refresh_token_beside_an_error_code_is_kept() {
+    for (status, body, kept) in [
+        (200, r#"{"access_token":"at","refresh_token":"new","error":"partial_scope"}"#, true),
+        (200, r#"{"refresh_token":"new","error":"invalid_grant"}"#, true),
+        (201, r#"{"refresh_token":"new","error":{"code":"oops"}}"#, true),
+        (200, "error=bad_refresh_token&refresh_token=new", true),
+        (200, "token_type=bearer&refresh_token=new", true),
+        (200, "refresh_token=new", true),
+        (200, r#"{"refresh_token":"","error":"invalid_grant"}"#, false),
+        (200, r#"{"refresh_token":"old","error":"invalid_grant"}"#, false),
+        // Nothing was issued.
+        (400, r#"{"refresh_token":"new","error":"invalid_grant"}"#, false),
+        (503, r#"{"refresh_token":"new","error":"server_error"}"#, false),
+    ] {
+        let error = read(status, body).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("new"), "{body}: {error:?}");
+        let (error, refresh_token) = error.split_refresh_token(Some("old"));
+        let refresh_token = refresh_token.as_ref().map(|text| text.expose_secret());
+        assert_eq!(refresh_token, kept.then_some("new"), "{status} {body}");
+        let told = error.to_string().ends_with("; the new refresh token in it is kept");
+        assert_eq!(told, kept, "{body}: {error}");
+    }
+}
+
+#[test]
+fn what_the_application_maps_brings_the_refresh_token_of_an_error_too() {
+    let rules = ResponseRules {
+        map_response: Some(std::sync::Arc::new(|mut members| match members.remove("data") {
+            Some(serde_json::Value::Object(data)) => data,
+            _ => members,
+        })),
+        ..ResponseRules::default()
+    };
+    let body = br#"{"data":{"error":"partial_scope","refresh_token":"new"}}"#;
+    let error = read_as(200, body, &rules).unwrap_err();
+    let (_, refresh_token) = error.split_refresh_token(None);
+    assert_eq!(refresh_token.unwrap().expose_secret(), "new");
+}
+
+#[test]
 fn scopes() {
     for (members, expected) in [
         ("", None),
@@ -340,15 +382,19 @@ fn unknown_members_are_kept_through_save_and_load() {
 
 #[test]
 fn what_is_read_is_not_too_deep_to_be_loaded() {
-    for (depth, fits) in [(126, true), (127, false), (128, false)] {
-        let deep = "[".repeat(depth) + &"]".repeat(depth);
-        let response = read(200, format!(r#"{{"access_token":"at","x":{deep}}}"#));
-        assert_eq!(response.is_ok(), fits, "{depth}");
-        if let Ok(token) = response {
-            let stored = serde_json::to_string(&token).unwrap();
-            let loaded: Token = serde_json::from_str(&stored).unwrap();
-            assert_eq!(loaded.extra(), token.extra());
-        }
+    let nested = |depth, inner| "[".repeat(depth) + inner + &"]".repeat(depth);
+    for (depth, kept) in [
+        (126, nested(126, "")),
+        (127, nested(126, "null")),
+        (128, nested(126, "null")),
+        (100_000, nested(126, "null")),
+    ] {
+        let token = token_with(&format!(r#""x":{},"refresh_token":"rt""#, nested(depth, "")));
+        assert_eq!(token.refresh_token(), Some("rt"), "{depth}");
+        assert_eq!(token.extra()["x"].to_string(), kept, "{depth}");
+        let stored = serde_json::to_string(&token).unwrap();
+        let loaded: Token = serde_json::from_str(&stored).unwrap();
+        assert_eq!(loaded.extra(), token.extra());
     }
 }
 
@@ -421,6 +467,19 @@ fn what_each_refusal_means() {
         (400, r#"{"errors":["invalid_grant"]}"#, Some("invalid_grant"), Permanent),
         (400, r#"{"errorCode":"invalid_grant"}"#, Some("invalid_grant"), Permanent),
         (400, r#"{"error":true,"message":"invalid_grant"}"#, Some("invalid_grant"), Permanent),
+        // With something beside it that is not quite JSON.
+        (
+            400,
+            r#"{"error":"invalid_grant","error_description":"no Bob \ud83d"}"#,
+            Some("invalid_grant"),
+            Permanent,
+        ),
+        (
+            400,
+            r#"{"error":{"code":"invalid_grant","\ude00":NaN,"trace":[1e400]}}"#,
+            Some("invalid_grant"),
+            Permanent,
+        ),
         (
             400,
             r#"{"error":"Bad Request","error_description":"invalid_grant"}"#,
@@ -734,8 +793,6 @@ fn of_an_error_in_a_success_only_words_are_shown() {
 
 #[test]
 fn unusable_answers() {
-    let deep =
-        format!(r#"{{"access_token":"at","x":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     for (status, body, reason) in [
         (
             200,
@@ -819,7 +876,24 @@ fn unusable_answers() {
         assert_eq!(error.to_string(), prefix + reason, "{status} {body}");
         assert!(error.is_transient());
     }
-    assert!(read(200, deep).unwrap_err().is_malformed_response());
+}
+
+#[test]
+fn no_member_costs_another_one() {
+    let body = r#"{"access_token":"at","refresh_token":"rt","name":"Bob \ud83d","\ud83d":1,"n":[1e400],"x":NaN}"#;
+    let rest = json!({"name": "Bob \u{fffd}", "\u{fffd}": 1, "n": ["1e400"], "x": "NaN"});
+    let token = read(200, body).unwrap();
+    assert_eq!((token.access_token(), token.refresh_token()), ("at", Some("rt")));
+    assert_eq!(json!(token.extra()), rest);
+    // The answers of all other endpoints.
+    let members = read_members(&response(200, body.as_bytes()), &ResponseRules::default()).unwrap();
+    assert_eq!(members["name"], rest["name"]);
+    assert_eq!(members["refresh_token"], "rt");
+    // A damaged token is none.
+    for name in ["access_token", "refresh_token"] {
+        let body = body.replace(&format!(r#""{name}":""#), &format!(r#""{name}":"\ud83d"#));
+        assert!(read(200, body).unwrap_err().is_malformed_response(), "{name}");
+    }
 }
 
 #[test]

@@ -6,42 +6,35 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::body::{self, Body};
-use super::{HttpResponse, ResponseRules, read_members};
-use crate::error::{Error, Kind};
+use super::response_members::{mapped, members};
+use super::{HttpResponse, ResponseRules, malformed};
+use crate::error::Error;
 use crate::observe;
 use crate::token::{AccessToken, DPOP, Deadline, Parts, Token, is_dpop, take_scope};
 
 /// Reads the response of a token endpoint
-/// ([RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749#section-5)).
+/// ([RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749#section-5)). Whatever error it is, it has the refresh
+/// token that a success brings.
 pub(crate) fn read_token(
     response: &HttpResponse<'_>,
     rules: &ResponseRules,
 ) -> Result<Token, Error> {
-    let members = read_members(response, rules)?;
-    token(response, rules, members)
+    let body = mapped(response, rules)?;
+    let issued = issued(response, &body);
+    let token = members(response, rules, body).and_then(|members| token(response, rules, members));
+    token.map_err(|error| error.with_refresh_token(issued))
 }
 
-/// Makes a token of the members of a response; also of an implicit grant's fragment. The error keeps a
-/// refresh token that can be read.
+/// Makes a token of the members of a response; also of an implicit grant's fragment.
 pub(crate) fn token(
     response: &HttpResponse<'_>,
     rules: &ResponseRules,
     mut members: Map<String, Value>,
 ) -> Result<Token, Error> {
-    let refresh_token = refresh_token(&members);
-    let unusable = |reason, refresh_token| {
-        let HttpResponse { endpoint, status, .. } = *response;
-        Error::new(Kind::Malformed { endpoint, status, reason, refresh_token })
-    };
-    let access_token = match access_token(&members) {
-        Ok(access_token) => access_token,
-        Err(reason) => return Err(unusable(reason, refresh_token.unwrap_or_default())),
-    };
-    let token_type = match token_type(response, rules, &members) {
-        Ok(token_type) => token_type,
-        Err(reason) => return Err(unusable(reason, refresh_token.unwrap_or_default())),
-    };
-    let refresh_token = refresh_token.map_err(|reason| unusable(reason, None))?;
+    let unusable = |reason| malformed(response, reason);
+    let access_token = access_token(&members).map_err(unusable)?;
+    let token_type = token_type(response, rules, &members).map_err(unusable)?;
+    let refresh_token = refresh_token(&members).map_err(unusable)?;
     let deadline = Deadline::of_response(&members, response.sent_at);
     if deadline == Deadline::Unreadable {
         observe::expires_in_invalid();
@@ -73,15 +66,19 @@ pub(crate) fn token(
 /// A closure of the application's panicked over a response, so it cannot be used; a refresh token in it is
 /// kept.
 pub(crate) fn panicked(response: &HttpResponse<'_>, closure: &'static str) -> Error {
-    let HttpResponse { endpoint, status, .. } = *response;
-    let refresh_token = match body::read(&response.body) {
-        Body::Members(members) if status.is_success() => {
-            refresh_token(&members).unwrap_or_default()
+    let issued = issued(response, &body::read(&response.body));
+    let reason = format!("{closure} panicked; see the panic message on stderr");
+    malformed(response, reason).with_refresh_token(issued)
+}
+
+/// The refresh token that a success brings, whatever else is in it.
+fn issued(response: &HttpResponse<'_>, body: &Body) -> Option<SecretString> {
+    match body {
+        Body::Members(members) if response.status.is_success() => {
+            refresh_token(members).unwrap_or_default()
         }
         _ => None,
-    };
-    let reason = format!("{closure} panicked; see the panic message on stderr");
-    Error::new(Kind::Malformed { endpoint, status, reason, refresh_token })
+    }
 }
 
 fn refresh_token(members: &Map<String, Value>) -> Result<Option<SecretString>, String> {

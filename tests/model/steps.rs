@@ -479,7 +479,7 @@ impl State {
                 let answer = match self.provide(world, old, &Target::OWN) {
                     Answer::Token(new) => {
                         let Tok { generation, .. } = new;
-                        Answer::Rotated(Tok { generation, ..old }, Trouble)
+                        Answer::Rotated(Tok { generation, ..old }, Trouble, None)
                     }
                     refused => refused,
                 };
@@ -543,7 +543,7 @@ impl State {
                 presented.answered |= request.refresh
                     && matches!(answer, Answer::Token(_) | Answer::Rotated(..))
                     && presented.by == self.sessions[i].name;
-                if let Answer::Rotated(token, _) = &answer {
+                if let Answer::Rotated(token, ..) = &answer {
                     let next =
                         &mut self.seen.presented[token.login as usize][token.generation as usize];
                     if next.by == 0 {
@@ -927,7 +927,7 @@ pub fn describe(world: &World, state: &State, step: Step) -> String {
             let answer = state.sessions[i].requests[slot].as_ref().and_then(|r| r.answer.as_ref());
             let answer = match answer {
                 Some(Answer::Token(token)) => format!("token {}.{}", token.login, token.generation),
-                Some(Answer::Rotated(token, _)) => {
+                Some(Answer::Rotated(token, ..)) => {
                     format!("nothing but refresh token {}.{}", token.login, token.generation)
                 }
                 Some(Answer::Refused(_)) => "refused".to_owned(),

@@ -67,8 +67,9 @@ pub(crate) struct Presented<T> {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Answer<T, E> {
     Token(T),
-    /// Only the new refresh token in it can be used: the old token, with that refresh token.
-    Rotated(T, E),
+    /// Only the new refresh token in it can be used: the old token, with that refresh token. With what the
+    /// provider said in `Retry-After`.
+    Rotated(T, E, Option<Duration>),
     /// The provider refused the refresh token: the login has ended.
     Refused(E),
     /// The provider gives no access token for this target. The refresh token is as good as before.

@@ -38,9 +38,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 let record = record(generation + 1, State::Live(Some(token)));
                 self.gained(record, &target, is_current, settings, now);
             }
-            Answer::Rotated(token, error) => {
+            Answer::Rotated(token, error, retry_after) => {
                 let record = record(generation + 1, State::Live(Some(token)));
-                self.rotated(record, &target, error, is_current, settings, now);
+                self.rotated(record, &target, (error, retry_after), is_current, settings, now);
             }
             Answer::Refused(error) => {
                 if settings.has_grant {
@@ -71,12 +71,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         &mut self,
         mut record: Record<T, E>,
         target: &Target,
-        error: E,
+        (error, retry_after): (E, Option<Duration>),
         is_current: bool,
         settings: &Settings,
         now: &Now,
     ) {
-        let class = FailureClass::Foreign { in_doubt: false, retry_after: None };
+        let class = FailureClass::Foreign { in_doubt: false, retry_after };
         let (attempts, wait) = self.backoff(class, settings, now);
         let is_recorded = settings.home == Home::Store;
         if is_recorded {

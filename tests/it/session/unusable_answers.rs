@@ -27,13 +27,27 @@ fn unusable(refresh_token: &str) -> Vec<Fault> {
         .collect();
     let json = replies[0].2.clone();
     let form = format!("access_token=&refresh_token={refresh_token}");
-    replies.extend([(201, "text/html", json), (203, "application/x-www-form-urlencoded", form)]);
+    let alone = format!("token_type=bearer&refresh_token={refresh_token}");
+    replies.extend([
+        (201, "text/html", json),
+        (203, "application/x-www-form-urlencoded", form),
+        (200, "application/x-www-form-urlencoded", alone),
+    ]);
     let reply = |(status, content_type, body): (u16, &str, String)| Fault::Reply {
         status,
         content_type: content_type.to_owned(),
         body,
     };
     replies.into_iter().map(reply).collect()
+}
+
+/// A success with these members in its body.
+fn success(members: &str) -> Fault {
+    Fault::Reply {
+        status: 200,
+        content_type: "application/json".to_owned(),
+        body: format!("{{{members}}}"),
+    }
 }
 
 fn refresh_token(world: &World) -> String {
@@ -200,6 +214,93 @@ async fn repeated_unusable_answers_rotate_on_and_back_off() {
     session.token().await.unwrap();
     assert_eq!(presented(&world), tokens);
     assert_eq!(world.saved.count(), 6);
+}
+
+#[tokio::test]
+async fn a_new_refresh_token_beside_an_error_code_is_saved_and_presented_next() {
+    for members in [
+        r#""access_token":"a","error":"partial_scope""#,
+        r#""error":"invalid_grant""#,
+        r#""access_token":"a","error":{"code":"refresh_token_reused"}"#,
+        r#""error":"server_error""#,
+        r#""error":"incorrect_client_credentials""#,
+        r#""error":{"message":"no code"}"#,
+    ] {
+        let world = World::new().await;
+        let old = world.expired_token();
+        let (before, new) = (old.refresh_token().unwrap().to_owned(), refresh_token(&world));
+        let session = world.saving().token(old.clone()).build();
+        world.provider.fail_next(success(&format!(r#"{members},"refresh_token":"{new}""#)));
+        for _ in 0..3 {
+            let error = session.token().await.unwrap_err();
+            assert_eq!(error.status().unwrap(), 200, "{error}");
+            assert!(!error.is_malformed_response() && !error.is_reauthorization_required());
+            assert!(
+                error.to_string().ends_with("; the new refresh token in it is kept"),
+                "{error}"
+            );
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains(&new) && !shown.contains(&before), "{shown}");
+        }
+        session.shutdown().await.unwrap();
+        assert_eq!(saved(&world, 1), (old.access_token().to_owned(), new.clone()), "{members}");
+        assert_eq!(presented(&world), [&*before], "{members}");
+        pass(2).await;
+        session.token().await.unwrap();
+        assert_eq!(presented(&world), [before, new], "{members}");
+        assert_eq!(world.provider.counts().reuse_detected, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_new_refresh_token_ends_the_login() {
+    let world = World::new().await;
+    let old = world.expired_token();
+    let (before, new) = (old.refresh_token().unwrap().to_owned(), refresh_token(&world));
+    let session = world.saving().token(old).build();
+    for _ in 0..2 {
+        // To the second request it is the one that was presented.
+        world
+            .provider
+            .fail_next(success(&format!(r#""error":"invalid_grant","refresh_token":"{new}""#)));
+    }
+    assert!(!session.token().await.unwrap_err().is_reauthorization_required());
+    pass(2).await;
+    let error = session.token().await.unwrap_err();
+    assert!(error.is_reauthorization_required(), "{error}");
+    assert_eq!(presented(&world), [before, new]);
+}
+
+#[tokio::test]
+async fn a_member_that_nobody_needs_costs_no_new_refresh_token() {
+    let deep = |depth| format!(r#""x":{}{}"#, "[".repeat(depth), "]".repeat(depth));
+    for member in [
+        r#""name":"Bob \ud83d""#,
+        r#""\ude00":"Bob""#,
+        r#""team":{"name":"\udc00\ud83d"}"#,
+        r#""x":1e400"#,
+        r#""x":{"n":[-1e400]}"#,
+        r#""x":NaN"#,
+        &deep(127),
+        &deep(10_000),
+    ] {
+        let world = World::new().await;
+        let old = world.expired_token();
+        let (before, new) = (old.refresh_token().unwrap().to_owned(), refresh_token(&world));
+        let session = world.saving().token(old).build();
+        world.provider.fail_next(success(&format!(
+            r#"{member},"access_token":"a","refresh_token":"{new}","expires_in":3600"#
+        )));
+        assert_eq!(session.token().await.unwrap().access_token(), "a", "{member}");
+        assert_eq!(saved(&world, 1), ("a".to_owned(), new.clone()));
+        let stored = serde_json::to_string(&world.saved.last()).unwrap();
+        let loaded: Token = serde_json::from_str(&stored).unwrap();
+        assert_eq!(loaded.extra(), world.saved.last().extra(), "{member}");
+        serde_json::from_str::<Value>(&stored).unwrap();
+        session.refresh().await.unwrap();
+        assert_eq!(presented(&world), [before, new], "{member}");
+        assert_eq!(world.provider.counts().reuse_detected, 0);
+    }
 }
 
 /// A grant of the application's that presents the refresh token itself.

@@ -89,6 +89,26 @@ async fn a_token_file_of_requests_oauthlib_is_renewed_and_stays_a_token_file() {
 }
 
 #[tokio::test]
+async fn a_token_file_with_half_an_emoji_and_more_is_renewed_and_every_reader_takes_it() {
+    let world = World::new().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token.json");
+    let plain = plain(&world, -10);
+    let deep = "[".repeat(500) + &"]".repeat(500);
+    let strange = format!(r#"{{"name":"Bob \ud83d","\ude00":[1e400],"x":{deep},"#);
+    std::fs::write(&file, plain.to_string().replacen('{', &strange, 1)).unwrap();
+    let session = world.session().store(FileStore::file(&file), "alice").build();
+    let token = session.token().await.unwrap();
+    session.shutdown().await.unwrap();
+    let presented = world.provider.token_requests().pop().unwrap();
+    assert_eq!(presented.param("refresh_token"), plain["refresh_token"].as_str());
+    let stored: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(stored["refresh_token"].as_str(), token.refresh_token());
+    assert_eq!(stored["name"], "Bob \u{fffd}");
+    assert_eq!(stored["\u{fffd}"], json!(["1e400"]));
+}
+
+#[tokio::test]
 async fn a_token_file_that_another_program_rewrote_is_a_new_login() {
     for keeps_bookkeeping in [false, true] {
         let fleet = Fleet::new().await;

@@ -85,7 +85,7 @@ fn the_end_of_a_login_is_looked_at_again_where_others_may_sign_in() {
 #[test]
 fn a_new_refresh_token_alone_is_kept_and_the_renewal_has_failed() {
     let rotated = Numbered(4, Stage::Expired);
-    let answer = || Answer::Rotated(rotated.clone(), "page");
+    let answer = || Answer::Rotated(rotated.clone(), "page", None);
     let late = Now { jitter: u32::MAX, ..at(1) };
 
     let memory = settings(Home::Memory);
@@ -107,6 +107,15 @@ fn a_new_refresh_token_alone_is_kept_and_the_renewal_has_failed() {
     let pause = Pause { until: 3000, wait: Duration::from_secs(2), error: "page", attempts: 1 };
     let expected = Record { generation: 1, pause: Some(pause), ..live(rotated.clone()) };
     assert_eq!(record, expected);
+
+    // Not before the provider says.
+    let (mut machine, request) = renewing(&store);
+    let later = Answer::Rotated(rotated.clone(), "later", Some(Duration::from_secs(120)));
+    machine.answered(request, later, &store, &at(1));
+    let (_, record) = swap(&mut machine, Purpose::Outcome, &store, &at(1));
+    let wait = Duration::from_secs(120);
+    let pause = Pause { until: 121_000, wait, error: "later", attempts: 1 };
+    assert_eq!(record, Record { generation: 1, pause: Some(pause), ..live(rotated.clone()) });
 
     // Another session was faster: nothing of it counts.
     let (mut machine, request) = renewing(&store);
