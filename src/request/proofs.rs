@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
-use url::{Position, Url};
+use url::Url;
 
 use super::deadline::Deadline;
 use super::stack::{Stack, StackRequest, StackResponse};
@@ -111,11 +111,4 @@ fn may_another_proof_help(before: Basis, now: Basis, headers: &HeaderMap) -> boo
 /// lacked.
 pub(super) fn may_a_newer_proof_help(bound: &BoundToken, url: &Url, headers: &HeaderMap) -> bool {
     bound.was_corrected(url) || (gives_nonce(headers) && rejects_proof(headers))
-}
-
-/// Whether the response is from the same origin, to which redirects were followed with a proof for another
-/// URL.
-pub(super) fn is_proof_for_another_url(asked: &Url, response: &impl StackResponse) -> bool {
-    let bare = |url: &Url| url[..Position::AfterPath].to_owned();
-    response.url().is_some_and(|url| url.origin() == asked.origin() && bare(url) != bare(asked))
 }
