@@ -63,6 +63,11 @@ impl BoundToken {
         self.servers.basis(url)
     }
 
+    /// See [`Servers::was_corrected`].
+    pub(crate) fn was_corrected(&self, url: &Url) -> bool {
+        self.servers.was_corrected(url)
+    }
+
     /// Takes what a response says: see [`Servers::hear`].
     pub(crate) fn hear(&self, url: &Url, headers: &HeaderMap, is_refusal: bool) {
         self.servers.hear(url, headers, is_refusal, self.clock.now());

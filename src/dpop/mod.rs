@@ -7,4 +7,4 @@ mod servers;
 
 pub(crate) use bound_token::BoundToken;
 pub(crate) use proof::{PROOF, Prover, Subject};
-pub(crate) use servers::{Basis, Servers};
+pub(crate) use servers::{Basis, Servers, gives_nonce};

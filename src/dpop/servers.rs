@@ -55,6 +55,8 @@ struct Server {
     /// The newest nonce. Each has the length of the one before, nearly always: it costs no allocation.
     nonce: Vec<u8>,
     basis: Basis,
+    /// Its clock was found to be another one, so proofs may be on their way that were made before.
+    was_corrected: bool,
     /// When it gave the nonce, or was asked for one.
     asked_at: Option<SystemTime>,
 }
@@ -88,7 +90,7 @@ impl Servers {
     /// Takes what the response to a request with a proof says: the nonce, whatever the status; and the time,
     /// if the server refused something. Other responses may come from a cache.
     pub(crate) fn hear(&self, url: &Url, headers: &HeaderMap, is_refusal: bool, now: SystemTime) {
-        let nonce = headers.get(NONCE).map(HeaderValue::as_bytes).filter(|nonce| is_nonce(nonce));
+        let nonce = nonce(headers);
         let skew = is_refusal.then(|| skew(headers, now)).flatten();
         if nonce.is_none() && skew.is_none() {
             return;
@@ -104,9 +106,15 @@ impl Servers {
                 server.basis.nonce = kept.nonces;
             }
         }
-        if let Some(skew) = skew {
+        if let Some(skew) = skew.filter(|skew| *skew != server.basis.skew) {
             server.basis.skew = skew;
+            server.was_corrected = true;
         }
+    }
+
+    /// Whether the server's clock was ever found to be another one.
+    pub(crate) fn was_corrected(&self, url: &Url) -> bool {
+        self.lock().servers.iter().any(|server| server.is_of(url) && server.was_corrected)
     }
 
     /// Whether the server should be asked for a nonce before something is presented that it might consume
@@ -149,6 +157,7 @@ fn server_of<'a>(servers: &'a mut Vec<Server>, url: &Url) -> &'a mut Server {
                 origin: origin(url).into(),
                 nonce: Vec::new(),
                 basis: Basis::default(),
+                was_corrected: false,
                 asked_at: None,
             });
             servers.len() - 1
@@ -183,6 +192,15 @@ impl Basis {
 /// What is before the path. A URL has it in one form: in small letters, without the scheme's own port.
 fn origin(url: &Url) -> &str {
     &url[..Position::BeforePath]
+}
+
+/// Whether the response has a nonce that can stand in a proof.
+pub(crate) fn gives_nonce(headers: &HeaderMap) -> bool {
+    nonce(headers).is_some()
+}
+
+fn nonce(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(NONCE).map(HeaderValue::as_bytes).filter(|nonce| is_nonce(nonce))
 }
 
 /// `nonce = 1*NQCHAR` ([RFC 9449 §8.1](https://www.rfc-editor.org/rfc/rfc9449#section-8.1)).
@@ -293,6 +311,21 @@ mod tests {
             assert_eq!(skew_of(&servers, &origin), skew, "{date}");
         }
         assert_eq!(skew_of(&servers, &url("https://b.example")), 0);
+    }
+
+    #[test]
+    fn that_a_clock_was_another_one_is_remembered_when_it_is_right_again() {
+        let servers = Servers::default();
+        let origin = url("https://a.example");
+        for (date, was_corrected) in [
+            ("Sun, 06 Nov 1994 08:48:37 GMT", false),
+            ("Sun, 06 Nov 1994 08:53:37 GMT", true),
+            ("Sun, 06 Nov 1994 08:48:37 GMT", true),
+        ] {
+            servers.hear(&origin, &headers(DATE, date.as_bytes()), true, now());
+            assert_eq!(servers.was_corrected(&origin), was_corrected, "{date}");
+        }
+        assert!(!servers.was_corrected(&url("https://b.example")));
     }
 
     #[test]

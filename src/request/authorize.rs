@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Uri};
 use url::Url;
 
 #[cfg(feature = "keys")]
-use super::proofs::may_another_proof_help;
+use super::proofs::may_a_newer_proof_help;
 use crate::error::Error;
 use crate::origin::may_carry_token;
 use crate::session::Session;
@@ -128,7 +128,8 @@ impl Session {
 
     /// Takes from a response what the proofs of [`authorize`](Self::authorize) need: the server's nonce, and
     /// after a 401 its time. Returns true if the server did not accept the proof and may accept another one:
-    /// send the request once more, with a new proof. `url` is where the response came from
+    /// send the request once more, with a new proof. No more than once: what follows may be refused for the
+    /// same reason, and return true again. `url` is where the response came from
     /// ([RFC 9449 §8.2](https://www.rfc-editor.org/rfc/rfc9449#section-8.2),
     /// [§9](https://www.rfc-editor.org/rfc/rfc9449#section-9)).
     #[cfg(feature = "keys")]
@@ -138,10 +139,9 @@ impl Session {
         let Some(bound) = published.of(&self.1).and_then(|snapshot| snapshot.bound()) else {
             return false;
         };
-        let before = bound.basis(url);
         let is_refusal = status == StatusCode::UNAUTHORIZED;
         bound.hear(url, headers, is_refusal);
-        is_refusal && may_another_proof_help(before, bound.basis(url), headers)
+        is_refusal && may_a_newer_proof_help(bound, url, headers)
     }
 }
 

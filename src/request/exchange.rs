@@ -2,14 +2,18 @@
 //!
 //! # Redirects
 //!
-//! reqwest follows redirects below this layer, and takes the token off where one leads to another origin.
-//! So a 401 from there says nothing of the token. If the origin is listed, the request is sent once more,
-//! straight to where the redirects led, with the token.
+//! reqwest follows redirects below this layer, and takes the token off where one leads to another origin, also
+//! if a later one leads back. So a 401 from where they end may say nothing of the token. If that URL is listed,
+//! the request is sent once more, straight to it, with the token.
+//!
+//! A redirect within the origin may be for the very token that was sent. So with another one the request
+//! starts anew, at the first URL.
 //!
 //! reqwest does not say how it was redirected. After a 301, 302 or 303 it sends a POST on as a GET, after a
 //! 307 or 308 as it was. So a request with another method than GET or HEAD is sent on only where a HEAD
 //! request to its own URL is redirected to the same place: then the server redirects whatever comes there,
-//! and has not acted on the request. The body goes along only if it can be sent again.
+//! and has not acted on the request. Otherwise it is sent no more. The body goes along only if it can be sent
+//! again.
 
 #[cfg(feature = "keys")]
 use std::borrow::Cow;
@@ -17,12 +21,12 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use http::{Extensions, Method};
-use url::Url;
+use url::{Position, Url};
 
 use super::deadline::Deadline;
 use super::placement::Placement;
 #[cfg(feature = "keys")]
-use super::proofs::{Proved, is_proof_for_another_url, prove, prove_here};
+use super::proofs::{Proved, prove, prove_here};
 use super::request_error::RequestError;
 use super::request_options::SentWithoutToken;
 use super::sent::Replay;
@@ -42,6 +46,8 @@ pub(super) struct Exchange<'a, S: Stack> {
     pub(super) placement: &'a Placement,
     /// Where the request was sent last, if redirects may have been followed.
     pub(super) asked: Option<Url>,
+    /// Where it starts with another token, if that is somewhere else.
+    pub(super) start: Option<Url>,
     /// What a session remembers of where it was sent first.
     pub(super) path: NonZeroU64,
     pub(super) replay: Option<Replay<S>>,
@@ -65,11 +71,20 @@ impl<S: Stack> Exchange<'_, S> {
         &mut self,
         before: S::Response,
     ) -> Result<S::Response, RequestError<S::Error>> {
-        let Some(request) = self.made_again() else { return Ok(before) };
+        let Some(request) = self.made_anew() else { return Ok(before) };
         // The connection is free for the replay once the 401 is gone.
         drop(before);
         let response = self.send(request).await?;
         self.follow(response).await
+    }
+
+    /// The request, to be sent with another token or none.
+    fn made_anew(&mut self) -> Option<S::Request> {
+        if let (Some(start), Some(replay)) = (self.start.take(), &mut self.replay) {
+            replay.request.redirect(&start);
+            self.asked = Some(start);
+        }
+        self.made_again()
     }
 
     /// The request, to be sent again.
@@ -77,13 +92,15 @@ impl<S: Stack> Exchange<'_, S> {
         self.replay.as_ref()?.make(&self.send)
     }
 
-    /// Sends the request on to the listed origin that it was redirected to without its token.
+    /// Sends the request on to the listed URL that it was redirected to, perhaps without its token.
     pub(super) async fn follow(
         &mut self,
         mut response: S::Response,
     ) -> Result<S::Response, RequestError<S::Error>> {
         while let Some(url) = self.redirected_to(&response) {
             if !self.is_sent_on(&url).await {
+                // The server may have acted on it.
+                self.replay = None;
                 break;
             }
             let Some(replay) = &mut self.replay else { break };
@@ -93,7 +110,9 @@ impl<S: Stack> Exchange<'_, S> {
             let Some(request) = replay.make(&self.send) else { break };
             drop(response);
             self.redirects += 1;
-            self.asked = Some(url);
+            let is_within = self.asked.as_ref().is_some_and(|asked| asked.origin() == url.origin());
+            let asked = self.asked.replace(url);
+            self.start = if is_within { self.start.take().or(asked) } else { None };
             response = self.send(request).await?;
         }
         #[cfg(feature = "keys")]
@@ -117,19 +136,6 @@ impl<S: Stack> Exchange<'_, S> {
         !self.has_second_proof && proved.may_another_help(bound, self.asked.as_ref(), response)
     }
 
-    /// Whether redirects within the origin were followed with a proof for another URL.
-    #[cfg(feature = "keys")]
-    fn has_proof_of_another_url(&self, response: &S::Response) -> bool {
-        let has_proof = self.proved.is_some() && self.snapshot.bound().is_some();
-        let asked = self.asked.as_ref().filter(|_| has_proof);
-        asked.is_some_and(|asked| is_proof_for_another_url(asked, response))
-    }
-
-    #[cfg(not(feature = "keys"))]
-    fn has_proof_of_another_url(&self, _: &S::Response) -> bool {
-        false
-    }
-
     /// Whether the response says that a new token may help.
     pub(super) fn is_token_rejected(&self, response: &S::Response) -> bool {
         self.has_seen_token(response) && self.verdict.is_curable(response)
@@ -143,7 +149,8 @@ impl<S: Stack> Exchange<'_, S> {
     }
 
     /// Redirects are followed below us. One that left the origin lost the token on the way, so what answered
-    /// has not seen it, and says nothing of it.
+    /// has not seen it, and says nothing of it. Where they ended at the origin, [`follow`](Self::follow) has
+    /// asked there, if it could.
     pub(super) fn has_seen_token(&self, response: &S::Response) -> bool {
         response.url().is_none_or(|url| {
             self.asked.as_ref().is_none_or(|asked| asked.origin() == url.origin())
@@ -155,12 +162,13 @@ impl<S: Stack> Exchange<'_, S> {
         response.url().map_or(self.path, path_of_url)
     }
 
-    /// The URL of a 401 that has not seen the token, and that may.
+    /// The URL of a 401 that may not have seen the token, or its proof, and that may.
     fn redirected_to(&self, response: &S::Response) -> Option<Url> {
         let (url, asked) = (response.url()?, self.asked.as_ref()?);
         let is_elsewhere = url.origin() != asked.origin();
-        let has_lost_token = self.verdict.is_refusal(response)
-            && (is_elsewhere || self.has_proof_of_another_url(response))
+        let may_have_lost_token = self.verdict.is_refusal(response)
+            && !is_same(url, asked)
+            && (is_elsewhere || self.snapshot.token().is_some())
             && self.redirects < MOST_REDIRECTS
             && self.replay.is_some();
         let is_listed = self.origins.map(|origins| origins.allow(url)).unwrap_or(!is_elsewhere);
@@ -168,7 +176,7 @@ impl<S: Stack> Exchange<'_, S> {
             && (url.scheme() == "https" || asked.scheme() != "https")
             && url.username().is_empty()
             && url.password().is_none();
-        (has_lost_token && may_see_token).then(|| url.clone())
+        (may_have_lost_token && may_see_token).then(|| url.clone())
     }
 
     /// Whether the request would have come to this URL as it is, but for the token.
@@ -186,7 +194,7 @@ impl<S: Stack> Exchange<'_, S> {
         &mut self,
         before: S::Response,
     ) -> Result<S::Response, RequestError<S::Error>> {
-        let Some(mut request) = self.made_again() else { return Ok(before) };
+        let Some(mut request) = self.made_anew() else { return Ok(before) };
         drop(before);
         self.send.ready_again().await.map_err(RequestError::Send)?;
         request.set_timeout(self.deadline.left());
@@ -222,6 +230,11 @@ impl<S: Stack> Exchange<'_, S> {
             Err(error) => Err(RequestError::Send(self.placement.hide_in_error(error))),
         }
     }
+}
+
+/// Whether they are the same to a server: no request has the fragment.
+fn is_same(one: &Url, other: &Url) -> bool {
+    one[..Position::AfterQuery] == other[..Position::AfterQuery]
 }
 
 /// Sends a request without a token, and has the response say so.

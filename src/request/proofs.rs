@@ -8,12 +8,12 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
-use url::{Position, Url};
+use url::Url;
 
 use super::deadline::Deadline;
 use super::stack::{Stack, StackRequest, StackResponse};
 use crate::challenge::rejects_proof;
-use crate::dpop::{Basis, BoundToken, PROOF};
+use crate::dpop::{Basis, BoundToken, PROOF, gives_nonce};
 use crate::error::Error;
 
 /// What the last proof of a request was made of.
@@ -103,13 +103,12 @@ impl Proved {
 
 /// Whether a server that has refused a request with these headers may accept another proof: it has said since
 /// `before` what the last one lacked.
-pub(super) fn may_another_proof_help(before: Basis, now: Basis, headers: &HeaderMap) -> bool {
+fn may_another_proof_help(before: Basis, now: Basis, headers: &HeaderMap) -> bool {
     now.has_other_skew(before) || (now.has_other_nonce(before) && rejects_proof(headers))
 }
 
-/// Whether the response is from the same origin, to which redirects were followed with a proof for another
-/// URL.
-pub(super) fn is_proof_for_another_url(asked: &Url, response: &impl StackResponse) -> bool {
-    let bare = |url: &Url| url[..Position::AfterPath].to_owned();
-    response.url().is_some_and(|url| url.origin() == asked.origin() && bare(url) != bare(asked))
+/// The same where nobody knows what the last proof was made of: others may have heard meanwhile what it
+/// lacked.
+pub(super) fn may_a_newer_proof_help(bound: &BoundToken, url: &Url, headers: &HeaderMap) -> bool {
+    bound.was_corrected(url) || (gives_nonce(headers) && rejects_proof(headers))
 }

@@ -254,6 +254,7 @@ impl Api {
             verdict,
             placement: &self.placement,
             asked,
+            start: None,
             path,
             replay,
             snapshot,

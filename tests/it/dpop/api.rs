@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, PROXY_AUTHORIZATION};
-use reqwest::{Method, Request};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
+use reqwest::{Method, Request, StatusCode, Url};
 use reqwest_oauth2::store::MemoryStore;
 use reqwest_oauth2::testing::{DpopNonces, DpopRules, RecordedApiRequest};
 use reqwest_oauth2::{
@@ -437,6 +437,39 @@ async fn authorize_gives_header_and_proof_to_those_who_send_otherwise() {
     let header = format!("Bearer {}", bearer.token().await.unwrap().access_token());
     assert_eq!(request.headers()[AUTHORIZATION], header);
     assert!(!request.headers().contains_key("dpop"));
+}
+
+/// Handshakes whose proofs were all made before the first answer came.
+#[tokio::test]
+async fn each_of_those_who_send_otherwise_learns_what_its_proof_lacked() {
+    let world = World::new().await;
+    let session = session(&world).await;
+    let url: Url = world.provider.api_url().parse().unwrap();
+    let may_another_help = |status: u16, fields: &[(&'static str, &'static str)]| {
+        let fields = fields
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let headers = HeaderMap::from_iter(fields);
+        session.learn_from_response(&url, StatusCode::from_u16(status).unwrap(), &headers)
+    };
+    let asks = ("www-authenticate", r#"DPoP error="use_dpop_nonce""#);
+    let rejects = ("www-authenticate", r#"DPoP error="invalid_token""#);
+    let (on_time, ahead) =
+        (("date", "Fri, 15 Jan 2027 08:00:00 GMT"), ("date", "Fri, 15 Jan 2027 08:07:00 GMT"));
+
+    let nonce = [asks, ("dpop-nonce", "1"), on_time];
+    assert_eq!([may_another_help(401, &nonce), may_another_help(401, &nonce)], [true; 2]);
+    // The server has said nothing that the proof lacked, or has not refused it.
+    assert!(!may_another_help(200, &nonce));
+    assert!(!may_another_help(401, &[asks, on_time]));
+    assert!(!may_another_help(401, &[asks, ("dpop-nonce", "a b"), on_time]));
+    assert!(!may_another_help(401, &[rejects, ("dpop-nonce", "2"), on_time]));
+
+    for date in [ahead, on_time] {
+        let refusal = [rejects, date];
+        assert_eq!([may_another_help(401, &refusal), may_another_help(401, &refusal)], [true; 2]);
+        assert!(!may_another_help(200, &refusal));
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! A redirect to another listed origin: reqwest takes the token off, the layer sends the request on.
+//! Redirects: reqwest takes the token off where one leads to another origin, the layer sends the request on.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -20,24 +20,34 @@ type Seen = Vec<(String, bool, String)>;
 /// Which requests are redirected, and how.
 struct Redirect {
     methods: Vec<Method>,
-    only_with_token: bool,
+    /// `None`: all paths.
+    path: Option<&'static str>,
+    who: Who,
     status: u16,
     to: String,
 }
 
-/// A server that redirects, or answers 200 to whoever has a token.
+enum Who {
+    Everybody,
+    WithToken,
+    WithRejected,
+}
+
+/// A server that redirects, or answers 200 to whoever has a token that is not rejected.
 #[derive(Clone)]
 struct Server {
     origin: String,
     seen: Arc<Mutex<Seen>>,
     redirect: Arc<Mutex<Option<Redirect>>>,
+    rejected: Arc<Mutex<Option<String>>>,
 }
 
 impl Server {
     async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let server = Self { origin, seen: Arc::default(), redirect: Arc::default() };
+        let (seen, redirect, rejected) = Default::default();
+        let server = Self { origin, seen, redirect, rejected };
         let handler = server.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -51,35 +61,51 @@ impl Server {
     }
 
     fn redirect(&self, methods: &[Method], status: u16, to: &str) {
-        let (methods, to) = (methods.to_vec(), to.to_owned());
-        let redirect = Redirect { methods, only_with_token: false, status, to };
-        *self.redirect.lock().unwrap() = Some(redirect);
+        self.redirect_who(Who::Everybody, methods, status, to);
     }
 
-    /// Redirects who has a token; all others get a 401.
-    fn redirect_with_token(&self, to: &str) {
-        let (methods, to) = (ALL.to_vec(), to.to_owned());
-        let redirect = Redirect { methods, only_with_token: true, status: 308, to };
-        *self.redirect.lock().unwrap() = Some(redirect);
+    /// Redirects those alone; all others get what they get without a redirect.
+    fn redirect_who(&self, who: Who, methods: &[Method], status: u16, to: &str) {
+        let (methods, to) = (methods.to_vec(), to.to_owned());
+        *self.redirect.lock().unwrap() = Some(Redirect { methods, path: None, who, status, to });
+    }
+
+    /// The redirect is that of this path alone.
+    fn only_at(&self, path: &'static str) {
+        self.redirect.lock().unwrap().as_mut().unwrap().path = Some(path);
+    }
+
+    /// The session's token is not good any more.
+    fn reject_token_of(&self, session: &Session) {
+        let token = session.current_token().unwrap();
+        *self.rejected.lock().unwrap() = Some(format!("Bearer {}", token.access_token()));
     }
 
     async fn answer(self, request: Request<Incoming>) -> Result<Response<String>, Infallible> {
         let (head, body) = request.into_parts();
-        let has_token = head.headers.contains_key(header::AUTHORIZATION);
+        let token = head.headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap());
+        let is_rejected = token.is_some() && token == self.rejected.lock().unwrap().as_deref();
         let body = body.collect().await.unwrap().to_bytes();
         let body = String::from_utf8(body.to_vec()).unwrap();
-        self.seen.lock().unwrap().push((head.method.to_string(), has_token, body));
+        self.seen.lock().unwrap().push((head.method.to_string(), token.is_some(), body));
         let mut response = Response::new(String::new());
-        match &*self.redirect.lock().unwrap() {
-            Some(redirect)
-                if redirect.methods.contains(&head.method)
-                    && (has_token || !redirect.only_with_token) =>
-            {
+        let is_for_this = |redirect: &&Redirect| {
+            let is_for_them = match redirect.who {
+                Who::Everybody => true,
+                Who::WithToken => token.is_some(),
+                Who::WithRejected => is_rejected,
+            };
+            is_for_them
+                && redirect.methods.contains(&head.method)
+                && redirect.path.is_none_or(|path| path == head.uri.path())
+        };
+        match self.redirect.lock().unwrap().as_ref().filter(is_for_this) {
+            Some(redirect) => {
                 *response.status_mut() = StatusCode::from_u16(redirect.status).unwrap();
                 response.headers_mut().insert(header::LOCATION, redirect.to.parse().unwrap());
             }
-            _ if has_token => {}
-            _ => *response.status_mut() = StatusCode::UNAUTHORIZED,
+            None if token.is_some() && !is_rejected => {}
+            None => *response.status_mut() = StatusCode::UNAUTHORIZED,
         }
         Ok(response)
     }
@@ -225,12 +251,88 @@ async fn servers_that_redirect_to_each_other_come_to_an_end() {
     let error = gateway.both().get(&gateway.from.origin).send().await.unwrap_err();
     assert!(error.is_redirect());
     // Each hop takes another request, since it shows only with a token.
-    gateway.from.redirect_with_token(&gateway.to.origin);
-    gateway.to.redirect_with_token(&gateway.from.origin);
+    gateway.from.redirect_who(Who::WithToken, &ALL, 308, &gateway.to.origin);
+    gateway.to.redirect_who(Who::WithToken, &ALL, 308, &gateway.from.origin);
     gateway.from.seen();
     assert_eq!(gateway.status(gateway.both().get(&gateway.from.origin)).await, 401);
     let with_token = gateway.from.seen().iter().filter(|(_, token, _)| *token).count();
     assert_eq!(with_token, 3, "of six in all");
+}
+
+#[tokio::test]
+async fn a_redirect_away_and_back_says_nothing_of_the_token() {
+    let gateway = Gateway::new().await;
+    gateway.from.redirect(&ALL, 307, &format!("{}/check", gateway.to.origin));
+    gateway.from.only_at("/x");
+    gateway.to.redirect(&ALL, 307, &format!("{}/y", gateway.from.origin));
+    for http in [gateway.both(), gateway.http(&[&gateway.from])] {
+        let get = http.get(format!("{}/x#part", gateway.from.origin));
+        assert_eq!(gateway.status(get).await, 200);
+        let of_get = [("GET", true, ""), ("GET", false, ""), ("GET", true, "")];
+        assert_eq!(gateway.from.seen(), seen(&of_get));
+        let post = http.post(format!("{}/x", gateway.from.origin)).body("b");
+        assert_eq!(gateway.status(post).await, 200);
+        let first = [("POST", true, "b"), ("POST", false, "b")];
+        let probe = [("HEAD", true, ""), ("HEAD", false, "")];
+        assert_eq!(
+            gateway.from.seen(),
+            seen(&[&first[..], &probe, &[("POST", true, "b")]].concat())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_within_the_origin_costs_a_rejected_token_one_more_request() {
+    let gateway = Gateway::new().await;
+    gateway.from.redirect(&ALL, 302, &format!("{}/y", gateway.from.origin));
+    gateway.from.only_at("/x");
+    gateway.from.reject_token_of(&gateway.session);
+    let get = || gateway.both().get(format!("{}/x", gateway.from.origin));
+    let response = get().send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.url().path()), (200, "/y"));
+    assert_eq!(gateway.from.seen(), seen(&[("GET", true, ""); 5]));
+    assert_eq!(gateway.world.provider.counts().token_requests, 1);
+    // A good token costs nothing.
+    get().send().await.unwrap();
+    assert_eq!(gateway.from.seen(), seen(&[("GET", true, ""); 2]));
+}
+
+#[tokio::test]
+async fn a_request_that_is_redirected_for_its_token_begins_anew_with_the_next_one() {
+    let gateway = Gateway::new().await;
+    let log_in = format!("{}/log-in", gateway.from.origin);
+    gateway.from.redirect_who(Who::WithRejected, &ALL, 302, &log_in);
+    gateway.from.only_at("/x");
+    gateway.from.reject_token_of(&gateway.session);
+    let get = gateway.both().get(format!("{}/x", gateway.from.origin));
+    let response = get.send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.url().path()), (200, "/x"));
+    assert_eq!(gateway.world.provider.counts().token_requests, 1);
+}
+
+/// As it is between origins.
+#[tokio::test]
+async fn a_post_that_was_answered_with_a_redirect_within_the_origin_is_not_posted_again() {
+    let gateway = Gateway::new().await;
+    gateway.from.redirect(&[Method::POST], 303, &format!("{}/result", gateway.from.origin));
+    gateway.from.reject_token_of(&gateway.session);
+    let post = || gateway.both().post(&gateway.from.origin).body("the body");
+    assert_eq!(post().send().await.unwrap().status(), 401);
+    let all = [("POST", true, "the body"), ("GET", true, ""), ("HEAD", true, "")];
+    assert_eq!(gateway.from.seen(), seen(&all));
+    // The next request renews.
+    assert_eq!(post().send().await.unwrap().status(), 200);
+    assert_eq!(gateway.from.seen(), seen(&all[..2]));
+    assert_eq!(gateway.world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn a_fragment_is_no_redirect() {
+    let gateway = Gateway::new().await;
+    gateway.from.reject_token_of(&gateway.session);
+    let get = gateway.both().get(format!("{}/x?y#part", gateway.from.origin));
+    assert_eq!(get.send().await.unwrap().status(), 200);
+    assert_eq!(gateway.from.seen(), seen(&[("GET", true, ""); 2]));
 }
 
 #[tokio::test]
