@@ -109,6 +109,30 @@ async fn an_unrecorded_refusal_is_not_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_sign_in_that_waits_for_the_store_keeps_nobody_waiting() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    for renews in [false, true] {
+        let builder = fleet.builder();
+        let session = if renews { builder.renew_without_store() } else { builder }.build();
+        session.token().await.unwrap();
+        fleet.store.always(Calls::All, StoreFault::FailBefore);
+        session.set_token(fleet.world.expired_token()).await.unwrap();
+        for _ in 0..3 {
+            let error = fleet.meanwhile(session.token()).await.unwrap_err();
+            assert!(error.is_save() && error.is_transient(), "{error}");
+            pass(60).await;
+        }
+        assert_eq!(fleet.token_requests(), u64::from(renews));
+        fleet.store.heal();
+        pass(60).await;
+        let token = fleet.meanwhile(session.token()).await.unwrap();
+        fleet.assert_stored(&token);
+        fleet.assert_renewals(1 + u64::from(renews));
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_cannot_look_for_the_next_login_asks_for_none() {
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.expired_token()).await;
