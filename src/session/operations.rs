@@ -78,13 +78,17 @@ impl Driver {
         ticket: Ticket,
         limit: Option<Duration>,
     ) -> Result<Arc<Snapshot>, Error> {
-        // The machine gives up after its longest wait, and then it knows why.
-        let patience = self.config.settings.patience() + Duration::from_secs(1);
-        let limit = limit.map_or(patience, |limit| limit.min(patience));
+        let limit = self.patience(limit);
         let login = self.wait(limit, |machine, settings, now| machine.poll(&ticket, settings, now));
         let login = login.await?;
         // The machine gives no login without a token for the target.
         login.of(&ticket.target).cloned().ok_or_else(|| Error::new(Kind::Expired))
+    }
+
+    /// How long to wait for the machine, which gives up after its longest wait, and then knows why.
+    fn patience(&self, limit: Option<Duration>) -> Duration {
+        let patience = self.config.settings.patience() + Duration::from_secs(1);
+        limit.map_or(patience, |limit| limit.min(patience))
     }
 
     /// Asks the machine until it has an answer, after each change; at most for the limit.
@@ -170,6 +174,8 @@ impl Driver {
         let mut start = None;
         let needed = state.worker.is_none() && state.is_busy();
         if needed && Handle::try_current().is_ok() {
+            let now = self.now();
+            state.machine().resumed(&self.config.settings, &now);
             let worker = Arc::new(Worker::new());
             state.worker = Some(worker.clone());
             start = Some(worker);
@@ -284,7 +290,7 @@ impl Driver {
     /// Waits for what is under way, and for one more attempt at what is not saved yet.
     pub(crate) async fn shut_down(self: &Arc<Self>) -> Result<(), Error> {
         let flush: Flush = self.enter(|machine, _, now| machine.flush(now));
-        let limit = self.config.settings.patience();
+        let limit = self.patience(None);
         let outcome = self.wait(limit, |machine, _, _| machine.poll_flush(&flush)).await;
         outcome.map_err(|error| match error.kind() {
             Kind::WaitTimeout(_) if self.peek(|machine| machine.is_unsaved()) => {

@@ -666,6 +666,7 @@ impl State {
                 }
                 self.event(world, i, zero, |real, settings, now| {
                     real.calls_lost(&Trouble, sent, settings, now);
+                    real.resumed(settings, now);
                 });
             }
             LateSwap => {

@@ -460,7 +460,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             attempt.until = until;
         }
         attempt.tries += 1;
-        let limit = attempt.until.saturating_sub(now.at);
+        let limit = attempt.until.saturating_sub(now.at).min(limit);
         let id = self.id();
         let token = record.token().cloned();
         let (login, number, generation) = (record.login, record.number, record.generation);
