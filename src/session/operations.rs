@@ -66,11 +66,9 @@ impl Driver {
         self: &Arc<Self>,
         target: &Target,
         than: Option<&Arc<Snapshot>>,
-        by_hand: bool,
-        limit: Option<Duration>,
     ) -> Result<Arc<Snapshot>, Error> {
-        let ticket = self.peek(|machine| machine.ticket_for_another(target, than, by_hand));
-        self.wait_for_token(ticket, limit).await
+        let ticket = self.peek(|machine| machine.ticket_for_another(target, than, true));
+        self.wait_for_token(ticket, None).await
     }
 
     async fn wait_for_token(
@@ -78,11 +76,15 @@ impl Driver {
         ticket: Ticket,
         limit: Option<Duration>,
     ) -> Result<Arc<Snapshot>, Error> {
-        let limit = self.patience(limit);
-        let login = self.wait(limit, |machine, settings, now| machine.poll(&ticket, settings, now));
-        let login = login.await?;
+        let poll = |machine: &mut SessionMachine, settings: &Settings, now: &Now| {
+            machine.poll(&ticket, settings, now)
+        };
+        Self::for_target(&ticket.target, &self.wait(self.patience(limit), poll).await?)
+    }
+
+    fn for_target(target: &Target, login: &Arc<Snapshot>) -> Result<Arc<Snapshot>, Error> {
         // The machine gives no login without a token for the target.
-        login.of(&ticket.target).cloned().ok_or_else(|| Error::new(Kind::Expired))
+        login.of(target).cloned().ok_or_else(|| Error::new(Kind::Expired))
     }
 
     /// How long to wait for the machine, which gives up after its longest wait, and then knows why.
@@ -317,7 +319,13 @@ impl Driver {
         if !self.note_rejection(sent, path) || !can_replay {
             return Ok(None);
         }
-        self.another(sent.target(), Some(sent), false, limit).await.map(Some)
+        let target = sent.target();
+        let ticket = self.peek(|machine| machine.ticket_for_another(target, Some(sent), false));
+        let poll = |machine: &mut SessionMachine, settings: &Settings, now: &Now| {
+            machine.poll_rejected(&ticket, settings, now)
+        };
+        let login = self.wait(self.patience(limit), poll).await?;
+        login.map(|login| Self::for_target(target, &login)).transpose()
     }
 
     /// Whether another token than this is to be had, after a 401 to it.

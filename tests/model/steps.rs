@@ -738,7 +738,11 @@ impl State {
                 let accepted_by = world.accepted.then_some(1);
                 let rejection = Rejection { path: 0, accepted_by };
                 wants_another = real.rejected(target, &token, rejection, &settings, &now);
-                real.ticket(target)
+                if wants_another {
+                    real.ticket_for_another(target, Some(&token), false)
+                } else {
+                    real.ticket(target)
+                }
             }
             _ => {
                 wants_another = false;

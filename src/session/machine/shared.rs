@@ -235,10 +235,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let since = self.wanted()?;
         let seen = self.seen.clone()?;
         let record = seen.record.as_ref();
-        let renewable = match record {
-            Some(record) => Self::way_to_renew(record, settings, now).is_some(),
-            None => settings.has_grant,
-        };
+        let renewable = Self::is_renewable(record, settings, now);
         let paused = seen.paused(now);
         if !renewable || paused.is_some() {
             // Another session may have brought a token since: look once.
@@ -251,7 +248,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 Some((error, left)) => (Reason::Error(error), left.min(settings.moment())),
                 None => (self.why_not(record, settings, now), settings.moment()),
             };
-            self.fail(&self.next_target(), reason, Some(now.at + wait), false, now);
+            let target = self.next_target();
+            let reason = match reason {
+                Reason::NotRenewable if self.is_rejected(&target) => Reason::NoOther,
+                reason => reason,
+            };
+            self.fail(&target, reason, Some(now.at + wait), false, now);
             return None;
         }
         if now.at >= since + settings.patience() {
