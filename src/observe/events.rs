@@ -130,6 +130,9 @@ events! {
         "a resource server answered 401"
         { generation = generation, resource = of.resource(), scope = of.scope() }
         => metrics::rejection("renewed");
+    DEBUG rejected_token_kept(of: &TargetFields)
+        "nothing renews the token that was rejected, and the store has no other one: it stays in use"
+        { resource = of.resource(), scope = of.scope() };
     WARN unauthorized_after_renewal(of: &TargetFields, generation: u64)
         "a token renewed because of a 401 was rejected too; the 401s of this path renew nothing for a while"
         { generation = generation, resource = of.resource(), scope = of.scope() }

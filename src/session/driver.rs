@@ -276,6 +276,9 @@ impl Driver {
             Reason::NotRenewable => reauthorization(
                 "the access token has expired and there is neither a refresh token nor a grant to renew it with",
             ),
+            Reason::NoOther => reauthorization(
+                "the access token was rejected and there is neither a refresh token nor a grant to renew it with",
+            ),
             Reason::LoginExpired => reauthorization(
                 "the refresh token has expired, by the deadline that the provider gave and this machine's clock",
             ),
@@ -346,9 +349,11 @@ impl Driver {
             }
             Note::RenewalFailed { target, reason, attempt, known_before, took } => {
                 let unknown = matches!(reason, Reason::NoStoredToken | Reason::NoToken);
-                let is_final = reason.is_final();
+                let (is_kept, is_final) = (matches!(reason, Reason::NoOther), reason.is_final());
                 let error = self.error(reason);
-                if !is_final {
+                if is_kept {
+                    observe::rejected_token_kept(&target.fields());
+                } else if !is_final {
                     observe::renewal_failed(&target.fields(), &error, attempt, took);
                 } else if known_before || unknown {
                     observe::reauthorization_still_required(&error);

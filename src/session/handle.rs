@@ -83,7 +83,7 @@ impl Session {
     /// Safe: the renewal goes on without the caller.
     pub async fn refresh(&self) -> Result<Token, Error> {
         let than = self.0.present(&self.1);
-        token_of(&*self.0.another(&self.1, than.as_ref(), true, None).await?)
+        token_of(&*self.0.another(&self.1, than.as_ref()).await?)
     }
 
     /// For applications that send requests themselves: call it when a response rejects this token (a 401, or
@@ -93,7 +93,8 @@ impl Session {
     ///
     /// `None` if another renewal would not help: this token itself came from a renewal after a
     /// rejection, within the last minute (up to an hour if that goes on), so the token is not the
-    /// reason. Also `None` in a [`manual_refresh`](crate::SessionBuilder::manual_refresh) session.
+    /// reason. Also `None` if nothing renews this token and the [store](crate::SessionBuilder::store) has
+    /// no other one, and in a [`manual_refresh`](crate::SessionBuilder::manual_refresh) session.
     ///
     /// # Errors
     ///
@@ -113,7 +114,10 @@ impl Session {
     /// present one any more, however late the call, takes nothing out of use.
     ///
     /// False if no other token is to be had, as `None` there, or since nothing renews this one: then it stays
-    /// in use. To renew whatever became of the token, call [`refresh`](Self::refresh).
+    /// in use. With a [store](crate::SessionBuilder::store) another process may have stored another one; if
+    /// the next request finds none there, a token that nothing renews is used again. So is one that an API
+    /// has accepted from the session's clients, while renewals fail. To renew whatever became of the token,
+    /// call [`refresh`](Self::refresh).
     ///
     /// It takes no time, and needs no runtime. Nothing is saved or stored: sessions in other processes go on
     /// with the token, and so does this one after a restart. What is under way goes on.

@@ -89,7 +89,7 @@ async fn look(driver: &Arc<Driver>, target: &Target) -> Wait {
     if let Some(fresh) = fresh {
         return Wait::For(fresh.freshness.due.duration_since(now).unwrap_or_default());
     }
-    if driver.another(target, present.as_ref(), true, None).await.is_ok() {
+    if driver.another(target, present.as_ref()).await.is_ok() {
         return Wait::For(Duration::ZERO);
     }
     match driver.peek(|machine| machine.retry_at(target)) {

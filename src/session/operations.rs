@@ -66,11 +66,9 @@ impl Driver {
         self: &Arc<Self>,
         target: &Target,
         than: Option<&Arc<Snapshot>>,
-        by_hand: bool,
-        limit: Option<Duration>,
     ) -> Result<Arc<Snapshot>, Error> {
-        let ticket = self.peek(|machine| machine.ticket_for_another(target, than, by_hand));
-        self.wait_for_token(ticket, limit).await
+        let ticket = self.peek(|machine| machine.ticket_for_another(target, than, true));
+        self.wait_for_token(ticket, None).await
     }
 
     async fn wait_for_token(
@@ -78,13 +76,21 @@ impl Driver {
         ticket: Ticket,
         limit: Option<Duration>,
     ) -> Result<Arc<Snapshot>, Error> {
-        // The machine gives up after its longest wait, and then it knows why.
-        let patience = self.config.settings.patience() + Duration::from_secs(1);
-        let limit = limit.map_or(patience, |limit| limit.min(patience));
-        let login = self.wait(limit, |machine, settings, now| machine.poll(&ticket, settings, now));
-        let login = login.await?;
+        let poll = |machine: &mut SessionMachine, settings: &Settings, now: &Now| {
+            machine.poll(&ticket, settings, now)
+        };
+        Self::for_target(&ticket.target, &self.wait(self.patience(limit), poll).await?)
+    }
+
+    fn for_target(target: &Target, login: &Arc<Snapshot>) -> Result<Arc<Snapshot>, Error> {
         // The machine gives no login without a token for the target.
-        login.of(&ticket.target).cloned().ok_or_else(|| Error::new(Kind::Expired))
+        login.of(target).cloned().ok_or_else(|| Error::new(Kind::Expired))
+    }
+
+    /// How long to wait for the machine, which gives up after its longest wait, and then knows why.
+    fn patience(&self, limit: Option<Duration>) -> Duration {
+        let patience = self.config.settings.patience() + Duration::from_secs(1);
+        limit.map_or(patience, |limit| limit.min(patience))
     }
 
     /// Asks the machine until it has an answer, after each change; at most for the limit.
@@ -170,6 +176,8 @@ impl Driver {
         let mut start = None;
         let needed = state.worker.is_none() && state.is_busy();
         if needed && Handle::try_current().is_ok() {
+            let now = self.now();
+            state.machine().resumed(&self.config.settings, &now);
             let worker = Arc::new(Worker::new());
             state.worker = Some(worker.clone());
             start = Some(worker);
@@ -284,7 +292,7 @@ impl Driver {
     /// Waits for what is under way, and for one more attempt at what is not saved yet.
     pub(crate) async fn shut_down(self: &Arc<Self>) -> Result<(), Error> {
         let flush: Flush = self.enter(|machine, _, now| machine.flush(now));
-        let limit = self.config.settings.patience();
+        let limit = self.patience(None);
         let outcome = self.wait(limit, |machine, _, _| machine.poll_flush(&flush)).await;
         outcome.map_err(|error| match error.kind() {
             Kind::WaitTimeout(_) if self.peek(|machine| machine.is_unsaved()) => {
@@ -311,7 +319,13 @@ impl Driver {
         if !self.note_rejection(sent, path) || !can_replay {
             return Ok(None);
         }
-        self.another(sent.target(), Some(sent), false, limit).await.map(Some)
+        let target = sent.target();
+        let ticket = self.peek(|machine| machine.ticket_for_another(target, Some(sent), false));
+        let poll = |machine: &mut SessionMachine, settings: &Settings, now: &Now| {
+            machine.poll_rejected(&ticket, settings, now)
+        };
+        let login = self.wait(self.patience(limit), poll).await?;
+        login.map(|login| Self::for_target(target, &login)).transpose()
     }
 
     /// Whether another token than this is to be had, after a 401 to it.

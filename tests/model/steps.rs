@@ -666,6 +666,7 @@ impl State {
                 }
                 self.event(world, i, zero, |real, settings, now| {
                     real.calls_lost(&Trouble, sent, settings, now);
+                    real.resumed(settings, now);
                 });
             }
             LateSwap => {
@@ -737,7 +738,11 @@ impl State {
                 let accepted_by = world.accepted.then_some(1);
                 let rejection = Rejection { path: 0, accepted_by };
                 wants_another = real.rejected(target, &token, rejection, &settings, &now);
-                real.ticket(target)
+                if wants_another {
+                    real.ticket_for_another(target, Some(&token), false)
+                } else {
+                    real.ticket(target)
+                }
             }
             _ => {
                 wants_another = false;

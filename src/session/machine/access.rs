@@ -53,6 +53,7 @@ impl<E> Access<E> {
         self.serial = 0;
         self.rejected = false;
         self.after_rejection = false;
+        self.paths.trust();
     }
 }
 
@@ -156,6 +157,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     ) {
         self.want_others(target, now);
         let access = self.access_mut(target);
+        access.rejected &= !access.paths.is_doubtful();
         let before = access.refusal.as_ref().map_or(0, |refusal| refusal.attempts);
         let attempts = before.saturating_add(1);
         let wait = settings.backoff.after(FailureClass::Misconfigured, attempts, now.jitter);
@@ -207,6 +209,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             // like the one that it replaces.
             access.after_rejection = is_renewed && access.rejected && same_login;
             access.rejected &= same && !same_login;
+            access.paths.trust();
             new.push((access.target.clone(), access.serial));
         }
         self.served = Some(super::Served { login, generation, token });

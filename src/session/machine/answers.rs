@@ -252,6 +252,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         now: &Now,
     ) {
         self.want_nothing();
+        self.use_rejected(&reason);
         self.look = None;
         self.failures = self.failures.wrapping_add(1);
         let before = self.failure.take();

@@ -1,4 +1,4 @@
-//! The end of a runtime: what it carried is never answered.
+//! The end of a runtime: what it carried is never answered, and what is left to do waits for the next one.
 
 use super::{Credential, Machine, Now, Settings, StoreCall, StoreFailure};
 
@@ -18,6 +18,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             }
         }
         if let Some(request) = self.request.take() {
+            self.restart_attempt(settings, now);
             match self.attempt.as_mut().filter(|_| !sent) {
                 Some(attempt) => attempt.tries = attempt.tries.saturating_sub(1),
                 None => self.lost(&request.target, error.clone(), true, settings, now),
@@ -32,5 +33,21 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         // Nobody is there to ask again.
         self.follow_up = None;
         self.publish(settings, now);
+    }
+
+    /// Somebody works for the session again, after nobody did. What is left to do has its whole time from
+    /// now on: nobody else has held it up.
+    pub(crate) fn resumed(&mut self, settings: &Settings, now: &Now) {
+        for access in self.each_access_mut() {
+            access.wanted = access.wanted.map(|_| now.at);
+        }
+        self.began = self.began.map(|_| now.at);
+        self.unsaved.iter_mut().for_each(|unsaved| unsaved.since = now.at);
+        self.restart_attempt(settings, now);
+    }
+
+    fn restart_attempt(&mut self, settings: &Settings, now: &Now) {
+        let until = now.at + settings.attempt_limit();
+        self.attempt.iter_mut().for_each(|attempt| attempt.until = until);
     }
 }

@@ -410,6 +410,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
     }
 
+    /// Whether anything can renew the record; where there is none, whether the grant brings a first token.
+    fn is_renewable(record: Option<&Record<T, E>>, settings: &Settings, now: &Now) -> bool {
+        record.map_or(settings.has_grant, |record| {
+            Self::way_to_renew(record, settings, now).is_some()
+        })
+    }
+
     /// Whether the refresh token of the record has expired, by this machine's clock.
     fn is_login_expired(record: &Record<T, E>, now: &Now) -> bool {
         let deadline = record.token().and_then(T::login_expires_at);
@@ -460,7 +467,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             attempt.until = until;
         }
         attempt.tries += 1;
-        let limit = attempt.until.saturating_sub(now.at);
+        let limit = attempt.until.saturating_sub(now.at).min(limit);
         let id = self.id();
         let token = record.token().cloned();
         let (login, number, generation) = (record.login, record.number, record.generation);

@@ -15,6 +15,8 @@ pub(crate) enum Reason<E> {
     NoToken,
     /// The token has expired and nothing can renew it.
     NotRenewable,
+    /// A resource server rejects the token, nothing can renew it, and the store has no other one.
+    NoOther,
     SignedOut,
     /// The provider refused the refresh token; `lost`: after a response had been lost.
     Ended {

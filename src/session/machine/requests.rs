@@ -190,45 +190,52 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if self.pending.as_ref().is_some_and(|pending| pending.token.is_none()) {
             return Err(Reason::SignedOut);
         }
-        if let Some(failure) = &self.failure
-            && failure.retry_at.is_none_or(|at| now.at < at)
-            // The clock may have been set right.
-            && (!matches!(failure.reason, Reason::LoginExpired) || self.is_kept_by_expiry(settings, now))
-        {
-            return Err(failure.reason.clone());
+        if let Some(reason) = self.must_wait(target, settings, now) {
+            return Err(reason);
         }
-        let refusal = self.access(target).and_then(|access| access.refusal.as_ref());
-        if let Some(refusal) = refusal
-            && refusal.retry_at.is_some_and(|at| now.at < at)
-        {
-            return Err(refusal.reason.clone());
-        }
-        if let (Some(error), Some(at)) = (&self.store.error, self.store.retry_at)
-            && now.at < at
-            && self.renewable_without_store(settings, now).is_none()
-        {
-            return Err(Reason::Error(error.clone()));
-        }
-        if settings.home != Home::Store {
-            let known = self.known.as_ref();
-            let renewable = match known {
-                Some(known) => Self::way_to_renew(known, settings, now).is_some(),
-                None => settings.has_grant,
-            };
-            if !renewable {
-                let reason = self.why_not(known, settings, now);
-                if matches!(reason, Reason::LoginExpired) {
-                    let retry_at = reason.retry_at(settings, now);
-                    self.fail(target, reason.clone(), retry_at, false, now);
-                }
-                return Err(reason);
+        let known = self.known.as_ref();
+        if settings.home != Home::Store && !Self::is_renewable(known, settings, now) {
+            let reason = self.why_not(known, settings, now);
+            if matches!(reason, Reason::LoginExpired) {
+                let retry_at = reason.retry_at(settings, now);
+                self.fail(target, reason.clone(), retry_at, false, now);
             }
+            return Err(reason);
         }
         self.access_mut(target).wanted = Some(now.at);
         self.began.get_or_insert(now.at);
         let (cause, serial) = (self.cause(target, now), self.serial_of(target));
         self.note(Note::RenewalStarted { target: target.clone(), cause, serial });
         Ok(())
+    }
+
+    /// Why no renewal may begin now, though one may later.
+    pub(super) fn must_wait(
+        &self,
+        target: &Target,
+        settings: &Settings,
+        now: &Now,
+    ) -> Option<Reason<E>> {
+        if let Some(failure) = &self.failure
+            && failure.retry_at.is_none_or(|at| now.at < at)
+            // The clock may have been set right.
+            && (!matches!(failure.reason, Reason::LoginExpired) || self.is_kept_by_expiry(settings, now))
+        {
+            return Some(failure.reason.clone());
+        }
+        let refusal = self.access(target).and_then(|access| access.refusal.as_ref());
+        if let Some(refusal) = refusal
+            && refusal.retry_at.is_some_and(|at| now.at < at)
+        {
+            return Some(refusal.reason.clone());
+        }
+        if let (Some(error), Some(at)) = (&self.store.error, self.store.retry_at)
+            && now.at < at
+            && self.renewable_without_store(settings, now).is_none()
+        {
+            return Some(Reason::Error(error.clone()));
+        }
+        None
     }
 
     /// Whether the sign-in with this id is saved, if its caller waits for that.

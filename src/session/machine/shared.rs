@@ -235,10 +235,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let since = self.wanted()?;
         let seen = self.seen.clone()?;
         let record = seen.record.as_ref();
-        let renewable = match record {
-            Some(record) => Self::way_to_renew(record, settings, now).is_some(),
-            None => settings.has_grant,
-        };
+        let renewable = Self::is_renewable(record, settings, now);
         let paused = seen.paused(now);
         if !renewable || paused.is_some() {
             // Another session may have brought a token since: look once.
@@ -251,7 +248,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 Some((error, left)) => (Reason::Error(error), left.min(settings.moment())),
                 None => (self.why_not(record, settings, now), settings.moment()),
             };
-            self.fail(&self.next_target(), reason, Some(now.at + wait), false, now);
+            let target = self.next_target();
+            let reason = match reason {
+                Reason::NotRenewable if self.is_rejected(&target) => Reason::NoOther,
+                reason => reason,
+            };
+            self.fail(&target, reason, Some(now.at + wait), false, now);
             return None;
         }
         if now.at >= since + settings.patience() {
@@ -320,7 +322,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// While the store fails: renewals that need no record go on. If the application wants it, so do
     /// all others.
     fn present_without_store(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
-        if self.request.is_some() || self.pending.is_some() || self.wanted().is_none() {
+        if self.request.is_some() || self.wanted().is_none() {
             return None;
         }
         if self.attempt.as_ref().is_some_and(|attempt| now.at < attempt.try_at) {
@@ -331,12 +333,16 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// What may be renewed although the store cannot record it. A refresh token that may rotate is not,
-    /// unless the application says so: the other sessions would go on to present the old one.
+    /// unless the application says so: the other sessions would go on to present the old one. Nothing is
+    /// while a sign-in or sign-out waits for the store: it replaces what could be renewed.
     pub(super) fn renewable_without_store(
         &self,
         settings: &Settings,
         now: &Now,
     ) -> Option<(Record<T, E>, bool)> {
+        if self.pending.is_some() {
+            return None;
+        }
         let gained = match &self.outcome {
             Some(Outcome::Gained(record)) => Some(record),
             _ => None,

@@ -23,11 +23,17 @@
 //!
 //! This never counts for a path that is known to have accepted a token: such a path may always try. Some are
 //! known: those that accepted a token first after it came into use, or after a 401.
+//!
+//! A 401 takes the token out of use while another one is looked for. If that ends without one, the token is
+//! used again by all but the sender, where it may well be good: nothing renews it, or another path has
+//! accepted it (then the path is *doubted*). After two paths in a row that say 401 no path is doubted.
 
 use std::time::Duration;
 
 use super::backoff::doubled;
-use super::{Credential, Home, Machine, Note, Now, Settings, Stage, State, Target};
+use super::{
+    Credential, Home, Machine, Note, Now, Poll, Reason, Settings, Stage, State, Target, Ticket,
+};
 
 /// How many paths are remembered, of each kind.
 const MOST_PATHS: usize = 16;
@@ -46,6 +52,8 @@ pub(super) struct Paths {
     good: Vec<u64>,
     /// How many paths have tried since any accepted a token.
     in_a_row: u8,
+    /// The path that has rejected the token in use last, if the token may be good all the same.
+    doubted: Option<u64>,
 }
 
 /// Keeps the 401s of a path from renewing, after one has renewed.
@@ -76,15 +84,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         settings: &Settings,
         now: &Now,
     ) -> bool {
-        let can_renew = settings.home == Home::Store
-            || match &self.known {
-                // Its sender gets the error that the login has ended.
-                Some(known) if matches!(known.state, State::Ended(_)) => true,
-                Some(_) if self.is_kept_by_expiry(settings, now) => true,
-                Some(known) => Self::way_to_renew(known, settings, now).is_some(),
-                None => settings.has_grant,
-            };
+        let known = self.known.as_ref();
+        let has_ended = known.is_some_and(|known| matches!(known.state, State::Ended(_)));
+        let is_renewable = Self::is_renewable(known, settings, now);
+        // The sender gets the error that the login has ended, or has expired.
+        let is_told = has_ended || self.is_kept_by_expiry(settings, now);
+        let can_renew = settings.home == Home::Store || is_renewable || is_told;
         let may_renew = can_renew && !settings.manual_refresh;
+        let must_wait = self.must_wait(target, settings, now).is_some();
         let stage = self.stage(target, now);
         let is_in_use =
             self.served.as_ref().is_some_and(|served| served.token.is_same(target, sent));
@@ -95,11 +102,17 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if !is_in_use {
             return stage != Stage::Expired || may_renew;
         }
-        if !may_renew || access.rejected {
-            return may_renew;
+        if !may_renew {
+            return false;
+        }
+        let is_doubted = access.paths.doubts(rejection, is_renewable || has_ended);
+        if access.rejected {
+            return true;
         }
         let serial = access.serial;
         match access.paths.renews(rejection.path, access.after_rejection, now) {
+            // The sender gets the reason.
+            Renews::Yes if is_doubted && must_wait && !has_ended => true,
             Renews::Yes => {
                 access.rejected = true;
                 self.note(Note::TokenRejected { target: target.clone(), serial });
@@ -110,6 +123,30 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 self.note(Note::UnauthorizedAfterRenewal { target: target.clone(), serial });
                 false
             }
+        }
+    }
+
+    /// What the sender of a 401 gets: another token; `None`: there is none, and the 401 stands.
+    pub(crate) fn poll_rejected(
+        &mut self,
+        ticket: &Ticket,
+        settings: &Settings,
+        now: &Now,
+    ) -> Poll<Option<T>, E> {
+        match self.poll(ticket, settings, now) {
+            Poll::Ready(token) => Poll::Ready(Some(token)),
+            Poll::Wait => Poll::Wait,
+            Poll::Failed(Reason::NoOther) => Poll::Ready(None),
+            Poll::Failed(reason) => Poll::Failed(reason),
+        }
+    }
+
+    /// A renewal has failed for this reason: the tokens that may be good all the same are used again.
+    pub(super) fn use_rejected(&mut self, reason: &Reason<E>) {
+        let is_only_one = matches!(reason, Reason::NoOther | Reason::LoginExpired);
+        let has_ended = matches!(reason, Reason::Ended { .. });
+        for access in self.each_access_mut() {
+            access.rejected &= !is_only_one && (has_ended || !access.paths.is_doubtful());
         }
     }
 
@@ -149,7 +186,31 @@ enum Renews {
 
 impl Paths {
     pub(super) fn is_empty(&self) -> bool {
-        self.quiet.is_empty() && self.others.is_none() && self.good.is_empty()
+        self.quiet.is_empty()
+            && self.others.is_none()
+            && self.good.is_empty()
+            && self.doubted.is_none()
+    }
+
+    /// Whether the token that was rejected may be good all the same: another path has accepted it, or
+    /// nothing can replace it.
+    fn doubts(&mut self, rejection: Rejection, is_replaceable: bool) -> bool {
+        let is_doubted = match rejection.accepted_by {
+            Some(path) => path != rejection.path,
+            None => self.doubted == Some(rejection.path),
+        };
+        self.doubted = (is_doubted || !is_replaceable).then_some(rejection.path);
+        self.doubted.is_some()
+    }
+
+    /// Whether the token that was rejected last may be good all the same.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubted.is_some()
+    }
+
+    /// Nobody has rejected the token that is in use now.
+    pub(super) fn trust(&mut self) {
+        self.doubted = None;
     }
 
     /// `renewed`: whether the rejected token came from a renewal that a 401 brought about.
@@ -369,6 +430,7 @@ mod tests {
             Paths { quiet: vec![(1, quiet.clone())], ..Paths::default() },
             Paths { others: Some(quiet), ..Paths::default() },
             Paths { good: vec![1], ..Paths::default() },
+            Paths { doubted: Some(1), ..Paths::default() },
         ] {
             assert!(!paths.is_empty(), "{paths:?}");
         }

@@ -1,12 +1,15 @@
 //! Runtimes that go away, or were never there.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 use reqwest_oauth2::store::TokenKey;
+use reqwest_oauth2::testing::ProviderBuilder;
 use reqwest_oauth2::{Session, Token, UserSessions};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
-use crate::faulty_store::FaultyStore;
+use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
 use crate::support::{World, pass, polled};
 
 fn runtime() -> Runtime {
@@ -121,6 +124,93 @@ fn a_renewal_that_died_with_its_request_under_way_is_remembered_as_a_lost_answer
         stop.send(()).unwrap();
     });
     assert_eq!(world.saved.count(), 0);
+}
+
+/// The provider takes a replaced refresh token again, for longer than a session stands still.
+fn with_grace(provider: ProviderBuilder) -> ProviderBuilder {
+    provider.grace_period(Duration::from_secs(300))
+}
+
+#[test]
+fn the_second_try_has_its_whole_time_however_late_the_next_runtime_comes() {
+    let provider = runtime();
+    let world = provider.block_on(World::with(with_grace));
+    let session = world.saving().token(world.expired_token()).build();
+    let hold = world.provider.pause_token_requests();
+    std::thread::scope(|scope| {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        scope.spawn(|| provider.block_on(stopped));
+        let first = runtime();
+        first.block_on(async {
+            assert!(polled(1, session.token()).await.is_none());
+            world.provider.wait_for_token_requests(1).await;
+        });
+        drop(first);
+        drop(hold);
+        runtime().block_on(async {
+            // More than a token request may take.
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_secs(31)).await;
+            tokio::time::resume();
+            session.token().await.unwrap();
+        });
+        stop.send(()).unwrap();
+    });
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (2, 0));
+}
+
+#[test]
+fn whoever_asks_long_after_a_runtime_has_ended_waits_for_no_other_process() {
+    for is_swapping in [false, true] {
+        let second = runtime();
+        let world = second.block_on(World::new());
+        let store = FaultyStore::default();
+        let session = world.session().store(store.clone(), "alice").build();
+        second.block_on(session.set_token(world.expired_token())).unwrap();
+        let first = runtime();
+        first.block_on(async {
+            store.next(Calls::Swaps, StoreFault::HangBefore, usize::from(is_swapping));
+            let swaps = store.swaps();
+            let waiting = session.token();
+            tokio::pin!(waiting);
+            assert!(polled(1, &mut waiting).await.is_none());
+            while is_swapping && store.swaps() == swaps {
+                tokio::task::yield_now().await;
+            }
+        });
+        drop(first);
+        second.block_on(async {
+            // More than a session waits for other processes.
+            pass(70).await;
+            session.token().await.unwrap();
+        });
+        assert_eq!(world.provider.counts().token_requests, 1, "{is_swapping}");
+    }
+}
+
+#[test]
+fn a_save_that_nobody_has_made_was_not_slow() {
+    let second = runtime();
+    let world = second.block_on(World::new());
+    let store = FaultyStore::default();
+    let session = world.session().store(store.clone(), "alice").strict_saving().build();
+    let (first, token) = (runtime(), world.token());
+    first.block_on(async {
+        assert!(polled(1, session.set_token(token.clone())).await.is_none());
+    });
+    drop(first);
+    second.block_on(async {
+        // More than a save may take; the one that is made now takes its time.
+        pass(6).await;
+        store.next(Calls::Swaps, StoreFault::DelayBefore(Duration::from_secs(4)), 1);
+        let passing = async {
+            world.round_trips().await;
+            pass(4).await;
+        };
+        let (found, ()) = tokio::join!(session.token(), passing);
+        assert_eq!(found.unwrap().access_token(), token.access_token());
+    });
 }
 
 #[test]
@@ -298,10 +388,10 @@ fn no_call_waits_for_a_runtime_that_nobody_drives() {
 }
 
 #[test]
-fn a_waiter_gives_a_request_on_a_runtime_that_nobody_drives_its_time() {
+fn a_waiter_gives_a_request_on_a_runtime_that_nobody_drives_its_time_and_asks_again() {
     for is_shutdown in [false, true] {
         let second = runtime();
-        let world = second.block_on(World::new());
+        let world = second.block_on(World::with(with_grace));
         let first = runtime();
         let session = world.saving().token(world.expired_token()).build();
         let hold = world.provider.pause_token_requests();
@@ -326,10 +416,21 @@ fn a_waiter_gives_a_request_on_a_runtime_that_nobody_drives_its_time() {
                     }
                 }
             });
-            let (seconds, _) = seconds_until(&world, waiting).await;
             // All that a token request may take (30 s), and the slack of a worker.
-            assert_eq!(seconds, 35);
+            for _ in 0..35 {
+                world.round_trips().await;
+                assert_eq!(world.provider.counts().token_requests, 1);
+                pass(1).await;
+            }
+            world.round_trips().await;
+            assert!(!waiting.is_finished());
+            // The longest wait before the second try.
+            tokio::time::advance(Duration::from_millis(751)).await;
+            waiting.await.unwrap().unwrap();
         });
+        let counts = world.provider.counts();
+        assert_eq!((counts.token_requests, counts.reuse_detected), (2, 0), "{is_shutdown}");
+        assert_eq!(world.saved.count(), 1);
     }
 }
 
@@ -367,7 +468,7 @@ async fn a_revocation_that_takes_its_time_is_not_given_up_by_the_sign_out() {
         for _ in 0..2 {
             let mut request = vec![0; 4096];
             assert!(stream.read(&mut request).await.unwrap() > 0);
-            tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+            tokio::time::sleep(Duration::from_secs(20)).await;
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
         }
     });

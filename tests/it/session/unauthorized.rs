@@ -207,6 +207,34 @@ async fn a_401_with_the_provider_down_is_the_renewals_error_and_no_storm() {
 }
 
 #[tokio::test]
+async fn with_the_provider_down_a_bad_path_takes_no_token_from_good_ones() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let http = world.http(&session);
+    let get = async |path: &str| {
+        world.provider.reject_all(path == "/bad");
+        http.get(world.provider.api_url() + path).send().await
+    };
+    world.provider.fail_always(Fault::Status(503));
+    assert_eq!(get("/good").await.unwrap().status(), 200);
+    for renewals in 1..=3 {
+        for _ in 0..2 {
+            let error = ours(&get("/bad").await.unwrap_err());
+            assert_eq!(error.status().unwrap(), 503);
+        }
+        for path in ["/good", "/other"] {
+            assert_eq!(get(path).await.unwrap().status(), 200);
+        }
+        assert_eq!(world.provider.counts().token_requests, renewals);
+        pass(60).await;
+    }
+    world.provider.clear_faults();
+    // Now the token is at fault.
+    world.provider.revoke_access_tokens();
+    assert_eq!(get("/good").await.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn a_late_401_to_a_renewed_token_does_not_keep_a_new_login_from_being_renewed() {
     let world = World::new().await;
     let session = world.saving().token(world.token()).build();

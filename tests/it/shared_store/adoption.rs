@@ -226,6 +226,44 @@ async fn a_rejected_token_is_not_adopted_from_the_store() {
 }
 
 #[tokio::test]
+async fn one_bad_path_takes_no_token_out_of_use_that_nothing_renews() {
+    let fleet = Fleet::new().await;
+    let token = fleet.world.token().with_refresh_token("");
+    fleet.signed_in(token.clone()).await;
+    let session = fleet.sibling();
+    let http = fleet.world.http(&session);
+    assert_eq!(fleet.world.get(&http).await.unwrap(), 200);
+    for _ in 0..3 {
+        let calls = fleet.store.calls_from_here();
+        fleet.world.provider.reject_all(true);
+        for _ in 0..2 {
+            let bad = http.get(fleet.world.provider.api_url() + "/bad").send().await.unwrap();
+            assert_eq!(bad.status(), 401);
+            assert!(session.renew_rejected(&token).await.unwrap().is_none());
+        }
+        assert_eq!(calls(), [LOAD], "another process may have stored another one");
+        fleet.world.provider.reject_all(false);
+        assert_eq!(fleet.world.get(&http).await.unwrap(), 200);
+        assert_eq!(session.token().await.unwrap().access_token(), token.access_token());
+        pass(1).await;
+    }
+    // A mark is looked up by the next request.
+    assert!(session.mark_rejected(&token));
+    assert!(session.header().is_none());
+    assert_eq!(session.token().await.unwrap().access_token(), token.access_token());
+    assert!(session.header().is_some());
+    // Once there is another login, it is found.
+    pass(1).await;
+    fleet.signed_in(fleet.world.token()).await;
+    fleet.world.provider.revoke_access_tokens();
+    let new = fleet.world.token();
+    fleet.signed_in(new.clone()).await;
+    assert_eq!(fleet.world.get(&http).await.unwrap(), 200);
+    assert_eq!(session.current_token().unwrap().access_token(), new.access_token());
+    assert_eq!(fleet.token_requests(), 0);
+}
+
+#[tokio::test]
 async fn a_stored_token_goes_before_one_that_the_application_gives() {
     let fleet = Fleet::new().await;
     let stored = fleet.world.token();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fleet::Fleet;
 use crate::faulty_store::{Calls, Fault as StoreFault};
-use crate::support::{pass, polled};
+use crate::support::{ours, pass, polled};
 
 #[tokio::test]
 async fn a_store_that_is_down_is_not_noticed_while_the_token_is_valid() {
@@ -106,6 +106,55 @@ async fn an_unrecorded_refusal_is_not_asked_for_again() {
         pass(60).await;
     }
     assert_eq!(fleet.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_bad_path_takes_no_token_from_good_ones_while_the_store_is_down() {
+    for renewable in [true, false] {
+        let fleet = Fleet::new().await;
+        let token = fleet.world.token();
+        fleet.signed_in(if renewable { token } else { token.with_refresh_token("") }).await;
+        let session = fleet.sibling();
+        let http = fleet.world.http(&session);
+        let get = async |path: &str| {
+            fleet.world.provider.reject_all(path == "/bad");
+            http.get(fleet.world.provider.api_url() + path).send().await
+        };
+        assert_eq!(get("/good").await.unwrap().status(), 200);
+        fleet.store.always(Calls::All, StoreFault::FailBefore);
+        for _ in 0..3 {
+            assert!(ours(&get("/bad").await.unwrap_err()).is_store());
+            assert_eq!(get("/good").await.unwrap().status(), 200);
+            pass(60).await;
+        }
+        fleet.store.heal();
+        assert_eq!(get("/bad").await.unwrap().status(), 401);
+        fleet.assert_renewals(u64::from(renewable));
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_that_waits_for_the_store_keeps_nobody_waiting() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    for renews in [false, true] {
+        let builder = fleet.builder();
+        let session = if renews { builder.renew_without_store() } else { builder }.build();
+        session.token().await.unwrap();
+        fleet.store.always(Calls::All, StoreFault::FailBefore);
+        session.set_token(fleet.world.expired_token()).await.unwrap();
+        for _ in 0..3 {
+            let error = fleet.meanwhile(session.token()).await.unwrap_err();
+            assert!(error.is_save() && error.is_transient(), "{error}");
+            pass(60).await;
+        }
+        assert_eq!(fleet.token_requests(), u64::from(renews));
+        fleet.store.heal();
+        pass(60).await;
+        let token = fleet.meanwhile(session.token()).await.unwrap();
+        fleet.assert_stored(&token);
+        fleet.assert_renewals(1 + u64::from(renews));
+    }
 }
 
 #[tokio::test]

@@ -220,6 +220,27 @@ async fn a_user_who_has_never_logged_in_alarms_nobody() {
 }
 
 #[tokio::test]
+async fn a_rejected_token_that_nothing_renews_alarms_nobody() {
+    let world = World::new().await;
+    let session = world.session().store(MemoryStore::new(), "alice").build();
+    session.set_token(world.token().with_refresh_token("")).await.unwrap();
+    let http = world.http(&session);
+    world.provider.reject_all(true);
+    let capture = Capture::new();
+    let _on = capture.on();
+    assert_eq!(world.get(&http).await.unwrap(), 401);
+    assert_eq!(
+        capture.events(),
+        [
+            "INFO token_rejected generation=1",
+            "DEBUG renewal renewal_started cause=rejected generation=1",
+            "DEBUG renewal rejected_token_kept",
+        ]
+    );
+    assert_eq!(capture.metrics(), ["oauth2_token_rejections_total{outcome=renewed} 1"]);
+}
+
+#[tokio::test]
 async fn a_saver_that_fails() {
     let capture = Capture::new();
     let _on = capture.on();

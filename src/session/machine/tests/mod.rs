@@ -3,6 +3,7 @@
 mod follow_up;
 mod login;
 mod login_expiry;
+mod lost_calls;
 mod mark;
 mod number;
 mod outage;

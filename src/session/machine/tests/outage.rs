@@ -53,6 +53,33 @@ fn while_a_sign_in_waits_for_the_store_nothing_is_renewed() {
 }
 
 #[test]
+fn whoever_wants_a_token_while_a_sign_in_waits_for_the_store_gets_its_error() {
+    for settings in [
+        Settings { renew_without_store: true, ..settings(Home::Store) },
+        Settings { has_grant: true, ..settings(Home::Store) },
+    ] {
+        let mut machine = stored(&live(FRESH), &settings);
+        machine.set_login(2, Some(EXPIRED), &settings, &at(0));
+        machine.take_notes();
+        let mut waiting = Vec::new();
+        for seconds in 0..3 {
+            let (call, _) = swap(&mut machine, Purpose::Login, &settings, &at(seconds));
+            machine.swapped(call, Err(slow()), &settings, &at(seconds));
+            let notes = machine.take_notes();
+            assert!(!notes.contains(&Note::RenewingWithoutStore("slow")), "{notes:?}");
+            // Until the next attempt at once, then with its answer.
+            waiting.push(machine.ticket(&Target::OWN));
+            for ticket in &waiting {
+                let down = Poll::Failed(Reason::Error("slow"));
+                assert_eq!(machine.poll(ticket, &settings, &at(seconds)), down);
+            }
+            waiting = vec![machine.ticket(&Target::OWN)];
+            assert_eq!(machine.poll(&waiting[0], &settings, &at(seconds + 1)), Poll::Wait);
+        }
+    }
+}
+
+#[test]
 fn a_refresh_token_is_presented_without_the_store_if_the_application_says_so() {
     let careful = settings(Home::Store);
     let mut machine = given(EXPIRED);

@@ -63,7 +63,13 @@ fn final_reasons_are_known_the_second_time() {
     ] {
         assert!(reason.is_final(), "{reason:?}");
     }
-    for reason in [Reason::Error("down"), Reason::Expired, Reason::NotSaved("down"), Reason::Busy] {
+    for reason in [
+        Reason::Error("down"),
+        Reason::Expired,
+        Reason::NoOther,
+        Reason::NotSaved("down"),
+        Reason::Busy,
+    ] {
         assert!(!reason.is_final(), "{reason:?}");
     }
     let mut machine = given(EXPIRED);

@@ -36,17 +36,3 @@ fn an_unusable_success_may_hide_a_new_refresh_token() {
         assert_eq!(wants(&mut machine, &settings, &at(60)), Poll::Failed(reason));
     }
 }
-
-#[test]
-fn a_request_that_had_not_begun_when_the_runtime_ended_is_made_again_at_once() {
-    let settings = settings(Home::Memory);
-    for (sent, notes) in [(false, vec![]), (true, vec![Note::ResponseLost("end")])] {
-        let mut machine = given(EXPIRED);
-        wants(&mut machine, &settings, &at(0));
-        presented(&mut machine, &settings, &at(0));
-        machine.take_notes();
-        machine.calls_lost(&"end", sent, &settings, &at(0));
-        assert_eq!(machine.take_notes(), notes);
-        assert_eq!(actions(&mut machine, &settings, &at(0)).is_empty(), sent);
-    }
-}

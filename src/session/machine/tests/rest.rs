@@ -21,7 +21,7 @@ fn failure() -> Failure<&'static str> {
 fn taught() -> Paths {
     let settings = settings(Home::Memory);
     let mut machine = given(FRESH);
-    let rejection = Rejection { path: 5, accepted_by: None };
+    let rejection = Rejection { path: 5, accepted_by: Some(6) };
     machine.rejected(&Target::OWN, &FRESH, rejection, &settings, &at(0));
     machine.own.paths
 }
