@@ -28,8 +28,9 @@ const LONGEST_SCOPE: usize = 4096;
 ///
 /// Any closure `Fn(Asked) -> Future<Output = Result<Authorized, Error>>` is one. A
 /// [`ResourceSession`](crate::ResourceSession) runs one login at a time, in a task that goes on even if
-/// the requests that wait for it are gone. It gives up after 15 minutes. After an error it does not ask
-/// for the same login again for a minute: requests get the error.
+/// the requests that wait for it are gone. It gives up after 15 minutes. If the runtime ends meanwhile, or no
+/// thread drives it, the next request begins the login anew. After an error it does not ask for the same
+/// login again for a minute: requests get the error.
 #[async_trait]
 pub trait Authorize: Send + Sync + 'static {
     /// Logs in, for what was asked.

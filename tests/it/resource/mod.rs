@@ -6,6 +6,7 @@ mod discovery;
 mod indicators;
 mod issuers;
 mod registration;
+mod runtimes;
 mod sessions;
 mod step_up;
 mod trouble;
