@@ -196,8 +196,8 @@ impl Asked {
         Ok(Discovered { resource, provider })
     }
 
-    /// The application as registered with this provider. A new registration is made if none is stored, if
-    /// its secret has expired, or if the provider no longer knows it
+    /// The application as registered with this provider. A new registration is made if none is stored or the
+    /// stored one cannot be read, if its secret has expired, or if the provider no longer knows it
     /// ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)). The registration is stored
     /// in the session's store for this issuer and this metadata, for all users.
     ///
@@ -210,7 +210,10 @@ impl Asked {
         metadata: &ClientMetadata,
     ) -> Result<OAuthClient, Error> {
         let now = self.clock.now();
-        let kept = self.keeper.registration(provider.issuer(), metadata).await?;
+        let kept = match self.keeper.registration(provider.issuer(), metadata).await {
+            Err(error) if error.is_replaceable() => None,
+            kept => kept?,
+        };
         let unknown = self.client().filter(|_| self.is_client_unknown);
         let kept = kept.filter(|kept| {
             kept.secret_expires_at().is_none_or(|ends| now < ends)

@@ -17,7 +17,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 
 use super::need::Need;
-use super::present_login::{Usable, differ};
+use super::present_login::{Usable, differ, is_over};
 use super::shared_session::SharedSession;
 use crate::error::{Error, Kind};
 use crate::origin::Origins;
@@ -34,7 +34,8 @@ const MOST_LOSSES: usize = 8;
 /// sent again; there is one login at a time, however many requests wait. From then on a [`Session`] renews
 /// and saves the token. When the API asks for more (a wider scope, a stronger login), or only a new login
 /// helps, another login begins; other requests use the current token meanwhile. A request causes at most
-/// three logins, and never two for the same demand.
+/// three logins, and never two for the same demand. If what is stored of a login cannot be read, it is as if
+/// nobody had logged in, and a new login replaces it.
 ///
 /// The token goes to the resource's URL, and to URLs below it. Cheap to clone; clones are the same
 /// session.
@@ -55,7 +56,8 @@ impl ResourceSession {
         Ok(self.0.login().await?.map(|login| login.session.clone()))
     }
 
-    /// Logs in now, as if the API had asked for a token. Returns at once if somebody is logged in.
+    /// Logs in now, as if the API had asked for a token. Returns at once if somebody is logged in, and what is
+    /// stored of the login can be read.
     ///
     /// # Errors
     ///
@@ -76,7 +78,8 @@ impl ResourceSession {
     ///
     /// # Errors
     ///
-    /// As [`Session::sign_out`]; those of the store.
+    /// As [`Session::sign_out`]; those of the store. If what is stored does not say which client the login belongs
+    /// to, nothing can be revoked: this is an error, and nothing changes.
     pub async fn sign_out(&self) -> Result<(), Error> {
         match self.session().await? {
             Some(session) => session.sign_out().await,
@@ -117,15 +120,19 @@ impl ResourceSession {
         target: &Target,
         limit: Option<Duration>,
     ) -> Result<Option<Usable>, Error> {
-        let Some(login) = within(limit, self.0.login()).await? else { return Ok(None) };
-        login.usable(target, limit).await
+        match within(limit, self.0.login()).await {
+            Ok(Some(login)) => login.usable(target, limit).await,
+            Ok(None) => Ok(None),
+            Err(error) if is_over(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether only a new login helps after this error of the current one.
     pub(crate) fn is_over(&self, error: &Error) -> bool {
         match &*self.0.present.load() {
             Some(login) => login.is_over(error),
-            None => error.is_reauthorization_required(),
+            None => is_over(error),
         }
     }
 
