@@ -126,9 +126,16 @@ impl Asked {
     }
 
     /// The scope to ask for: that of the challenge, and that of the current login. `None` if both are
-    /// unknown; then use [`Discovered::scope`].
+    /// unknown. [`Discovered::scope`] knows more.
     pub fn scope(&self) -> Option<&str> {
         self.scope.as_deref()
+    }
+
+    /// Whether the resource wants a wider scope, and does not say which.
+    fn is_scope_unnamed(&self) -> bool {
+        self.challenge().is_some_and(|challenge| {
+            challenge.has_error("insufficient_scope") && challenge.scope().is_none()
+        })
     }
 
     /// `acr_values` of the challenge ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)).
@@ -243,9 +250,9 @@ pub struct Discovered {
 
 impl Discovered {
     /// The scope to ask for: that of the challenge, otherwise all that the resource names
-    /// (`scopes_supported`, if it has at most 4 KiB), otherwise none. Includes what the provider offers of
-    /// these: `offline_access`, which asks for a refresh token and needs `prompt=consent` in the
-    /// authorization request
+    /// (`scopes_supported`, if it has at most 4 KiB), otherwise none; and that of the current login. Includes
+    /// what the provider offers of these: `offline_access`, which asks for a refresh token and needs
+    /// `prompt=consent` in the authorization request
     /// ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess));
     /// and, if the resource wants a stronger or newer login, `openid`, since some providers accept
     /// `acr_values` and `max_age` only with it
@@ -257,7 +264,8 @@ impl Discovered {
         let offered = |name: &str| list.is_some_and(|list| list.iter().any(|one| one == name));
         let is_stronger = asked.acr_values().is_some() || asked.max_age().is_some();
         scope_union([
-            asked.scope().or(named),
+            asked.scope(),
+            named.filter(|_| asked.scope().is_none() || asked.is_scope_unnamed()),
             Some("openid").filter(|name| is_stronger && offered(name)),
             Some(OFFLINE_ACCESS).filter(|name| offered(name)),
         ])

@@ -63,20 +63,17 @@ impl Need {
     /// `None`: nothing is asked for that was not granted.
     fn of_step_up(asked: &StepUp, granted: Option<&str>) -> Option<Self> {
         let challenge = asked.challenge();
-        let aim = match challenge.error() {
-            Some(error) if error.eq_ignore_ascii_case("insufficient_scope") => {
-                let wanted = challenge.scope();
-                if wanted.is_some()
-                    && granted.is_some()
-                    && asked.scope() == scope_union([granted]).as_deref()
-                {
-                    return None;
-                }
-                Aim::Scope(wanted.map(str::to_owned))
+        let aim = if challenge.has_error("insufficient_scope") {
+            let wanted = challenge.scope();
+            if wanted.is_some()
+                && granted.is_some()
+                && asked.scope() == scope_union([granted]).as_deref()
+            {
+                return None;
             }
-            _ => {
-                Aim::Authentication(challenge.acr_values().map(str::to_owned), challenge.max_age())
-            }
+            Aim::Scope(wanted.map(str::to_owned))
+        } else {
+            Aim::Authentication(challenge.acr_values().map(str::to_owned), challenge.max_age())
         };
         Some(Self {
             aim,

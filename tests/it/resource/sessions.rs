@@ -644,6 +644,77 @@ async fn mcp_step_a_a_wider_scope_is_asked_for_and_others_go_on_meanwhile() {
     assert_eq!(world.provider.counts().authorizations, 2);
 }
 
+/// As `login`, at a provider that names no scope: it grants what was asked for.
+fn login_without_scope(world: &World) -> ResourceLogin {
+    login(world).configure_client(|client| {
+        client.map_response(|mut members| {
+            members.remove("scope");
+            members
+        })
+    })
+}
+
+#[tokio::test]
+async fn c6749_5_1_a_a_wider_scope_keeps_what_was_granted_without_a_word() {
+    let world =
+        world(|p| p.require_scope("/api/read", "read").require_scope("/api/admin", "admin")).await;
+    let session = session(&world, login_without_scope(&world));
+    for path in ["/read", "/admin", "/read", "/admin"] {
+        assert_eq!(get(&world, &session, path).await, 200);
+    }
+    assert_eq!(asked(&world, "scope").as_deref(), Some("read admin"));
+    assert_eq!(world.provider.counts().authorizations, 2);
+    // Nor is it lost at a renewal.
+    world.clock.forward(3600.0);
+    for path in ["/read", "/admin"] {
+        assert_eq!(get(&world, &session, path).await, 200);
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.authorizations, counts.refreshes), (2, 1));
+}
+
+#[tokio::test]
+async fn c6749_5_1_a_a_wider_login_of_another_process_is_known_without_a_word() {
+    let world =
+        world(|p| p.require_scope("/api/read", "read").require_scope("/api/admin", "admin")).await;
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let builder = login_without_scope(&world).session().unwrap().clock(world.clock.reader());
+        builder.store(store.clone(), "me").build()
+    };
+    let (one, other) = (start(), start());
+    for session in [&one, &other] {
+        assert_eq!(get(&world, session, "/read").await, 200);
+    }
+    for session in [&one, &other] {
+        assert_eq!(get(&world, session, "/admin").await, 200);
+    }
+    assert_eq!(world.provider.counts().authorizations, 2);
+}
+
+#[tokio::test]
+async fn mcp_scope_a_a_403_without_a_scope_asks_for_all_that_the_resource_names() {
+    for (names, expected) in [(Some(json!(["b", "a", "c"])), "a b c"), (None, "a")] {
+        let world = world(|p| {
+            p.require_scope("/api", "a").resource_metadata(move |members| {
+                members.extend(names.clone().map(|names| ("scopes_supported".into(), names)));
+            })
+        })
+        .await;
+        let session = session(&world, login(&world));
+        assert_eq!(get(&world, &session, "").await, 200);
+        assert_eq!(asked(&world, "scope").as_deref(), Some("a"));
+        let api = |request: reqwest::Request| async move {
+            let challenge = Some("Bearer error=insufficient_scope");
+            Ok::<_, std::convert::Infallible>(super::answer(&request, 403, challenge))
+        };
+        let request = plain_http().get(world.provider.api_url()).build().unwrap();
+        assert_eq!(session.execute(api, request).await.unwrap().status(), 403);
+        assert_eq!(asked(&world, "scope").as_deref(), Some(expected));
+        assert_eq!(world.provider.counts().authorizations, 2);
+    }
+}
+
 #[tokio::test]
 async fn c9470_4_a_a_stronger_login_is_asked_for() {
     let max_age = Some(Duration::from_secs(60));
