@@ -1,4 +1,4 @@
-//! `Flights`: the login that is under way, and what came of the last one.
+//! `Flights`: the login that is under way, and what came of the last ones.
 //!
 //! # Concurrency
 //!
@@ -11,6 +11,7 @@
 //! - The lock is held for short reads and writes, never across an await. A task that is spawned under it has not
 //!   begun: dropping it takes no lock.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ use crate::session::runtime;
 
 /// How long the same login is not asked for again after one that failed or did not help.
 const QUIET: Duration = Duration::from_secs(60);
+/// Of how many logins that is remembered.
+const MOST_QUIET: usize = 16;
 
 /// How often a login shows that its runtime is driven.
 const BEAT: Duration = Duration::from_secs(5);
@@ -38,10 +41,18 @@ pub(super) struct Flights(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     flight: Option<Flight>,
-    /// What was asked, and the result: an error, or a login that did not help.
-    quiet: Option<(Aim, Option<Error>, Instant)>,
+    /// What is not asked for again for a while, the oldest first.
+    quiet: VecDeque<Quiet>,
     /// What the last login was made for that worked.
     landed: Option<Aim>,
+}
+
+/// A login that failed or did not help.
+struct Quiet {
+    aim: Aim,
+    /// `None`: it did not help.
+    error: Option<Error>,
+    since: Instant,
 }
 
 /// What comes of a login: whether somebody was asked.
@@ -91,7 +102,7 @@ impl Flights {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The login under way, whatever it is for, or a new one for this. The error of the last one, if that was
+    /// The login under way, whatever it is for, or a new one for this. The error of the same one, if that was
     /// a short while ago.
     pub(super) fn join_or_begin<F>(
         &self,
@@ -141,14 +152,17 @@ impl Flights {
             return;
         };
         match outcome {
-            Ok(was_asked) => (state.landed, state.quiet) = (was_asked.then_some(aim), None),
-            Err(error) => state.quiet = Some((aim, Some(error.clone()), Instant::now())),
+            Ok(was_asked) => {
+                state.quiet.retain(|quiet| quiet.aim != aim);
+                state.landed = was_asked.then_some(aim);
+            }
+            Err(error) => state.keep_quiet(aim, Some(error.clone())),
         }
     }
 
     /// A login for this did not help.
     pub(super) fn was_in_vain(&self, aim: Aim) {
-        self.state().quiet = Some((aim, None, Instant::now()));
+        self.state().keep_quiet(aim, None);
     }
 
     /// Whether a login for this did not help, a short while ago.
@@ -165,11 +179,16 @@ impl Flights {
 impl State {
     /// The result of the same login a short while ago.
     fn is_quiet(&self, aim: &Aim) -> Option<&Option<Error>> {
-        let (_, error, _) = self
-            .quiet
-            .as_ref()
-            .filter(|(quiet, _, since)| quiet == aim && since.elapsed() < QUIET)?;
-        Some(error)
+        let quiet = self.quiet.iter().find(|quiet| quiet.aim == *aim)?;
+        (quiet.since.elapsed() < QUIET).then_some(&quiet.error)
+    }
+
+    fn keep_quiet(&mut self, aim: Aim, error: Option<Error>) {
+        self.quiet.retain(|quiet| quiet.aim != aim);
+        if self.quiet.len() == MOST_QUIET {
+            self.quiet.pop_front();
+        }
+        self.quiet.push_back(Quiet { aim, error, since: Instant::now() });
     }
 }
 

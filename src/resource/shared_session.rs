@@ -18,7 +18,7 @@ use super::asked::{Asked, Authorize, Authorized};
 use super::builder::SetUp;
 use super::flights::{Flight, Flights, Outcome};
 use super::kept::{Keeper, KeptClient};
-use super::need::{Aim, Need};
+use super::need::{Aim, Need, names};
 use super::present_login::{PresentLogin, differ};
 use crate::client::{HttpClient, OAuthClient, Provider};
 use crate::clock::Clock;
@@ -184,8 +184,7 @@ impl SharedSession {
             Aim::Login => !is_same,
             Aim::Scope(wanted) => {
                 let granted = found.token().and_then(|token| token.scope())?;
-                let mut wanted = wanted.as_deref()?.split(' ');
-                wanted.all(|name| granted.split(' ').any(|granted| granted == name))
+                wanted.as_ref()?.is_subset(&names(granted))
             }
             Aim::Authentication(..) => false,
         };
