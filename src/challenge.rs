@@ -111,6 +111,11 @@ impl Challenge {
         self.param("error")
     }
 
+    /// Whether that is why.
+    pub(crate) fn has_error(&self, code: &str) -> bool {
+        self.error().is_some_and(|error| error.eq_ignore_ascii_case(code))
+    }
+
     /// `scope`: the scope that the request needs, as names separated by spaces
     /// ([RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
     pub fn scope(&self) -> Option<&str> {

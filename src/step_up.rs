@@ -27,9 +27,7 @@ impl StepUp {
             StatusCode::UNAUTHORIZED => "insufficient_user_authentication",
             _ => return None,
         };
-        let is_asked =
-            |one: &Challenge| one.error().is_some_and(|error| error.eq_ignore_ascii_case(code));
-        let challenge = Challenge::all(headers).into_iter().find(is_asked)?;
+        let challenge = Challenge::all(headers).into_iter().find(|one| one.has_error(code))?;
         let scope = scope_union([granted, challenge.scope()]);
         Some(Self { challenge, scope })
     }

@@ -21,6 +21,8 @@ pub struct TokenRequest<'a> {
     settings: &'a Settings,
     kind: RequestKind,
     form: Form,
+    /// What the provider grants if its response names no scope.
+    asked_scope: Option<String>,
     limit: Duration,
 }
 
@@ -29,7 +31,7 @@ impl<'a> TokenRequest<'a> {
         let kind = RequestKind::of_grant_type(&grant_type);
         let mut form = Form::default();
         form.own("grant_type", grant_type);
-        Self { settings, kind, form, limit: settings.timeout }
+        Self { settings, kind, form, asked_scope: None, limit: settings.timeout }
     }
 
     /// For grants of clients that authenticate themselves: otherwise nothing is sent.
@@ -60,9 +62,17 @@ impl<'a> TokenRequest<'a> {
     }
 
     /// The scope to ask for: names separated by spaces
-    /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+    /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)). It is the token's if the response
+    /// names none ([§5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn scope(self, scope: impl Into<String>) -> Self {
-        self.param("scope", scope)
+        let scope = scope.into();
+        self.after_asking_for(Some(scope.clone())).param("scope", scope)
+    }
+
+    /// The scope that a request before this one has asked for.
+    pub(crate) fn after_asking_for(mut self, scope: Option<String>) -> Self {
+        self.asked_scope = scope;
+        self
     }
 
     /// Binds the token to this key.
@@ -95,13 +105,14 @@ impl<'a> TokenRequest<'a> {
         #[cfg(feature = "keys")]
         self.form.bind_to_new_login(self.settings)?;
         let endpoint = Endpoint { kind: self.kind, url: &self.settings.endpoints.token };
-        post(self.settings, endpoint, &self.form, self.limit, |response| {
+        let token = post(self.settings, endpoint, &self.form, self.limit, |response| {
             let token = read_token(response, &self.settings.rules)?;
             #[cfg(feature = "keys")]
             let token = self.form.bound(token, response, self.settings)?;
             Ok(token)
         })
-        .await
+        .await?;
+        Ok(token.after_asking_for(self.asked_scope.as_deref()))
     }
 }
 

@@ -189,6 +189,11 @@ impl Error {
         matches!(self.kind(), Kind::Store(_))
     }
 
+    /// What is stored cannot be read, and a new login replaces it.
+    pub(crate) fn is_replaceable(&self) -> bool {
+        matches!(&*self.0, Kind::Store(error) if error.version.is_some())
+    }
+
     /// A signature could not be made: a `Signer` failed, took too long or returned something
     /// else, or the operating system has no random bytes. Nothing was sent, and the login stays.
     pub fn is_signing(&self) -> bool {

@@ -328,7 +328,8 @@ impl PendingLogin {
         let mut request = client
             .token_request("authorization_code")
             .param("code", code)
-            .param("redirect_uri", self.state.redirect_uri);
+            .param("redirect_uri", self.state.redirect_uri)
+            .after_asking_for(self.state.scope);
         if let Some(verifier) = &self.verifier {
             request = request.param("code_verifier", verifier.expose_secret());
         }

@@ -97,7 +97,9 @@ impl DeviceAuthorization {
             form.own("scope", scope);
         }
         let began = Instant::now();
-        self.client.post(endpoint, &form, |response| read(response, &self.client, began)).await
+        let read = |response: &HttpResponse<'_>| read(response, &self.client, began);
+        let login = self.client.post(endpoint, &form, read).await?;
+        Ok(PendingDeviceLogin { scope: self.scope, ..login })
     }
 }
 
@@ -141,6 +143,7 @@ fn read(
     let members = members.into_iter().map(|(name, value)| (printable(&name), printed(value)));
     Ok(PendingDeviceLogin {
         client: client.clone(),
+        scope: None,
         user_code,
         verification_uri,
         verification_uri_complete,
@@ -198,6 +201,8 @@ fn printed(value: Value) -> Value {
 #[must_use = "show the user code, then await `wait`"]
 pub struct PendingDeviceLogin {
     client: OAuthClient,
+    /// The scope that was asked for.
+    scope: Option<String>,
     user_code: String,
     verification_uri: String,
     verification_uri_complete: Option<String>,
@@ -274,7 +279,8 @@ impl PendingDeviceLogin {
             let request = self
                 .client
                 .token_request(DEVICE_GRANT_TYPE)
-                .param("device_code", self.device_code.expose_secret());
+                .param("device_code", self.device_code.expose_secret())
+                .after_asking_for(self.scope.clone());
             #[cfg(feature = "keys")]
             let request = request.bound_to(self.key.clone());
             let error = match request.send().await {

@@ -138,7 +138,8 @@ impl PendingImplicitLogin {
             may_be_bound: false,
             secrets: &[state],
         };
-        token(&response, client.rules(), members)
+        let token = token(&response, client.rules(), members)?;
+        Ok(token.after_asking_for(self.state.scope.as_deref()))
     }
 }
 

@@ -156,6 +156,7 @@ impl Choices {
             client_id: self.client.client_id().to_owned(),
             token_endpoint: endpoints.token.clone(),
             redirect_uri: self.redirect_uri.clone(),
+            scope: self.scope.clone(),
             state,
             issuer: issuer.map(|issuer| issuer.text.clone()),
             iss_required: issuer.is_some_and(|issuer| issuer.in_callback),
@@ -172,6 +173,9 @@ pub(super) struct LoginState {
     client_id: String,
     token_endpoint: Url,
     pub(super) redirect_uri: String,
+    /// The scope that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) scope: Option<String>,
     #[serde(serialize_with = "exposed")]
     pub(super) state: SecretString,
     issuer: Option<String>,

@@ -28,8 +28,9 @@ const LONGEST_SCOPE: usize = 4096;
 ///
 /// Any closure `Fn(Asked) -> Future<Output = Result<Authorized, Error>>` is one. A
 /// [`ResourceSession`](crate::ResourceSession) runs one login at a time, in a task that goes on even if
-/// the requests that wait for it are gone. It gives up after 15 minutes. After an error it does not ask
-/// for the same login again for a minute: requests get the error.
+/// the requests that wait for it are gone. It gives up after 15 minutes. If the runtime ends meanwhile, or no
+/// thread drives it, the next request begins the login anew. After an error it does not ask for the same
+/// login again for a minute: requests get the error.
 #[async_trait]
 pub trait Authorize: Send + Sync + 'static {
     /// Logs in, for what was asked.
@@ -125,9 +126,16 @@ impl Asked {
     }
 
     /// The scope to ask for: that of the challenge, and that of the current login. `None` if both are
-    /// unknown; then use [`Discovered::scope`].
+    /// unknown. [`Discovered::scope`] knows more.
     pub fn scope(&self) -> Option<&str> {
         self.scope.as_deref()
+    }
+
+    /// Whether the resource wants a wider scope, and does not say which.
+    fn is_scope_unnamed(&self) -> bool {
+        self.challenge().is_some_and(|challenge| {
+            challenge.has_error("insufficient_scope") && challenge.scope().is_none()
+        })
     }
 
     /// `acr_values` of the challenge ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)).
@@ -195,8 +203,8 @@ impl Asked {
         Ok(Discovered { resource, provider })
     }
 
-    /// The application as registered with this provider. A new registration is made if none is stored, if
-    /// its secret has expired, or if the provider no longer knows it
+    /// The application as registered with this provider. A new registration is made if none is stored or the
+    /// stored one cannot be read, if its secret has expired, or if the provider no longer knows it
     /// ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)). The registration is stored
     /// in the session's store for this issuer and this metadata, for all users.
     ///
@@ -209,7 +217,10 @@ impl Asked {
         metadata: &ClientMetadata,
     ) -> Result<OAuthClient, Error> {
         let now = self.clock.now();
-        let kept = self.keeper.registration(provider.issuer(), metadata).await?;
+        let kept = match self.keeper.registration(provider.issuer(), metadata).await {
+            Err(error) if error.is_replaceable() => None,
+            kept => kept?,
+        };
         let unknown = self.client().filter(|_| self.is_client_unknown);
         let kept = kept.filter(|kept| {
             kept.secret_expires_at().is_none_or(|ends| now < ends)
@@ -239,9 +250,9 @@ pub struct Discovered {
 
 impl Discovered {
     /// The scope to ask for: that of the challenge, otherwise all that the resource names
-    /// (`scopes_supported`, if it has at most 4 KiB), otherwise none. Includes what the provider offers of
-    /// these: `offline_access`, which asks for a refresh token and needs `prompt=consent` in the
-    /// authorization request
+    /// (`scopes_supported`, if it has at most 4 KiB), otherwise none; and that of the current login. Includes
+    /// what the provider offers of these: `offline_access`, which asks for a refresh token and needs
+    /// `prompt=consent` in the authorization request
     /// ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess));
     /// and, if the resource wants a stronger or newer login, `openid`, since some providers accept
     /// `acr_values` and `max_age` only with it
@@ -253,7 +264,8 @@ impl Discovered {
         let offered = |name: &str| list.is_some_and(|list| list.iter().any(|one| one == name));
         let is_stronger = asked.acr_values().is_some() || asked.max_age().is_some();
         scope_union([
-            asked.scope().or(named),
+            asked.scope(),
+            named.filter(|_| asked.scope().is_none() || asked.is_scope_unnamed()),
             Some("openid").filter(|name| is_stronger && offered(name)),
             Some(OFFLINE_ACCESS).filter(|name| offered(name)),
         ])

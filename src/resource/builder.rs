@@ -132,7 +132,8 @@ impl ResourceSessionBuilder {
             target: Target::default(),
             keeper,
             present: Default::default(),
-            restored: Default::default(),
+            is_restored: Default::default(),
+            restoring: Default::default(),
             flights: Default::default(),
         })
     }

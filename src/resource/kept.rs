@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::client::{ClientMetadata, KeptProvider, Registration};
 use crate::error::Error;
 use crate::lenient_json;
-use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore};
+use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
 /// How long one call of the store may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ impl Keeper {
     }
 
     pub(super) async fn client(&self, url: &str, user: &str) -> Result<Option<KeptClient>, Error> {
-        Ok(self.load(&client_key(url, user)).await?.map(|(kept, _)| kept))
+        Ok(self.load(&client_key(url, user)).await?)
     }
 
     pub(super) async fn keep_client(
@@ -72,8 +72,8 @@ impl Keeper {
         metadata: &ClientMetadata,
     ) -> Result<Option<Registration>, Error> {
         let key = registration_key(issuer, metadata);
-        let found: Option<(Registration, _)> = self.load(&key).await?;
-        Ok(found.map(|(kept, _)| kept).filter(|kept| kept.issuer() == issuer))
+        let found: Option<Registration> = self.load(&key).await?;
+        Ok(found.filter(|kept| kept.issuer() == issuer))
     }
 
     pub(super) async fn keep_registration(
@@ -84,24 +84,16 @@ impl Keeper {
         self.keep(&registration_key(registration.issuer(), metadata), registration).await
     }
 
-    /// What cannot be read is an error: it is not replaced.
-    async fn load<T: DeserializeOwned>(
-        &self,
-        key: &TokenKey,
-    ) -> Result<Option<(T, Record)>, Error> {
+    /// What cannot be read is an error.
+    async fn load<T: DeserializeOwned>(&self, key: &TokenKey) -> Result<Option<T>, StoreError> {
         let found = match &self.store {
             Some(store) => bounded(store.load(key)).await?,
             None => self.memory().get(key).cloned(),
         };
-        let Some(record) = found else { return Ok(None) };
-        let document: Result<Document<T>, _> = lenient_json::read(record.json());
-        match document {
-            Ok(document) => Ok(Some((document.kept, record))),
-            Err(_) => Err(StoreError::corrupt("it is not the record of a client").into()),
-        }
+        found.map(|record| read(&record)).transpose()
     }
 
-    /// The last one wins.
+    /// The last one wins, also over what cannot be read.
     async fn keep<T: Serialize + DeserializeOwned>(
         &self,
         key: &TokenKey,
@@ -114,12 +106,16 @@ impl Keeper {
             self.memory().insert(key.clone(), record);
             return Ok(());
         };
-        let mut expected = self.load::<T>(key).await?.map(|(_, found)| found.version());
+        let mut found = bounded(store.load(key)).await;
         for _ in 0..TRIES {
-            match bounded(store.compare_and_swap(key, expected, &record)).await? {
-                SwapOutcome::Stored(_) => return Ok(()),
-                SwapOutcome::Conflict(found) => expected = found.map(|found| found.version()),
-            }
+            let (expected, is_unreadable) = replaced::<T>(found)?;
+            let record = record.clone();
+            let record = if is_unreadable { record.replacing_unreadable() } else { record };
+            found = match bounded(store.compare_and_swap(key, expected, &record)).await {
+                Ok(SwapOutcome::Stored(_)) => return Ok(()),
+                Ok(SwapOutcome::Conflict(found)) => Ok(found),
+                Err(error) => Err(error),
+            };
         }
         Err(StoreError::unavailable("other processes changed the record during each attempt")
             .into())
@@ -130,10 +126,31 @@ impl Keeper {
     }
 }
 
-async fn bounded<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, Error> {
+/// The version that a swap has to expect where this was found, and whether that cannot be read. An error that
+/// names no version stays one.
+fn replaced<T: DeserializeOwned>(
+    found: Result<Option<Record>, StoreError>,
+) -> Result<(Option<Version>, bool), StoreError> {
+    let version_of = |record: Record| read::<T>(&record).map(|_| record.version());
+    match found.and_then(|found| found.map(version_of).transpose()) {
+        Ok(version) => Ok((version, false)),
+        Err(error) => match error.version() {
+            None => Err(error),
+            version => Ok((version, true)),
+        },
+    }
+}
+
+fn read<T: DeserializeOwned>(record: &Record) -> Result<T, StoreError> {
+    let document: Result<Document<T>, _> = lenient_json::read(record.json());
+    document.map(|document| document.kept).map_err(|_| {
+        StoreError::corrupt("it is not the record of a client").with_version(record.version())
+    })
+}
+
+async fn bounded<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let late = || StoreError::unavailable(format!("no answer within {TIMEOUT:?}"));
-    let outcome = tokio::time::timeout(TIMEOUT, call).await.unwrap_or_else(|_| Err(late()));
-    outcome.map_err(Error::from)
+    tokio::time::timeout(TIMEOUT, call).await.unwrap_or_else(|_| Err(late()))
 }
 
 fn client_key(url: &str, user: &str) -> TokenKey {

@@ -1,5 +1,6 @@
 //! `Need`: what a response asks for that somebody could log in for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
@@ -17,13 +18,17 @@ pub(crate) struct Need {
     pub(super) scope: Option<String>,
 }
 
+/// Names separated by spaces. Their order and repetitions do not matter: some APIs name what they want in
+/// another order each time.
+pub(super) type Names = BTreeSet<String>;
+
 #[derive(Clone, PartialEq)]
 pub(super) enum Aim {
     /// A token that is accepted.
     Login,
-    Scope(Option<String>),
+    Scope(Option<Names>),
     /// `acr_values` and `max_age`.
-    Authentication(Option<String>, Option<Duration>),
+    Authentication(Option<Names>, Option<Duration>),
 }
 
 impl PartialEq for Need {
@@ -63,20 +68,17 @@ impl Need {
     /// `None`: nothing is asked for that was not granted.
     fn of_step_up(asked: &StepUp, granted: Option<&str>) -> Option<Self> {
         let challenge = asked.challenge();
-        let aim = match challenge.error() {
-            Some(error) if error.eq_ignore_ascii_case("insufficient_scope") => {
-                let wanted = challenge.scope();
-                if wanted.is_some()
-                    && granted.is_some()
-                    && asked.scope() == scope_union([granted]).as_deref()
-                {
-                    return None;
-                }
-                Aim::Scope(wanted.map(str::to_owned))
+        let aim = if challenge.has_error("insufficient_scope") {
+            let wanted = challenge.scope();
+            if wanted.is_some()
+                && granted.is_some()
+                && asked.scope() == scope_union([granted]).as_deref()
+            {
+                return None;
             }
-            _ => {
-                Aim::Authentication(challenge.acr_values().map(str::to_owned), challenge.max_age())
-            }
+            Aim::Scope(wanted.map(names))
+        } else {
+            Aim::Authentication(challenge.acr_values().map(names), challenge.max_age())
         };
         Some(Self {
             aim,
@@ -84,6 +86,10 @@ impl Need {
             scope: asked.scope().map(str::to_owned),
         })
     }
+}
+
+pub(super) fn names(text: &str) -> Names {
+    text.split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// The challenge for tokens: of several the one that says where the metadata is, which any scheme may

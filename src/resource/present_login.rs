@@ -39,14 +39,15 @@ impl PresentLogin {
         }
     }
 
-    /// Whether only a new login helps after this error. That includes a registered client that the provider
-    /// no longer knows: its secret has expired, or the registration is gone.
+    /// Whether only a new login helps after this error. That includes a record that cannot be read, which the
+    /// new login replaces; and a registered client that the provider no longer knows: its secret has expired,
+    /// or the registration is gone.
     pub(super) fn is_over(&self, error: &Error) -> bool {
         let is_unknown = self.client.registration().is_some() && error.has_code("invalid_client");
         if is_unknown {
             self.is_unknown.store(true, Ordering::Relaxed);
         }
-        is_unknown || error.is_reauthorization_required()
+        is_unknown || is_over(error)
     }
 
     pub(super) fn is_client_unknown(&self) -> bool {
@@ -59,6 +60,11 @@ impl PresentLogin {
             && self.client.client_id() == client.client_id()
             && self.client.resources() == client.resources()
     }
+}
+
+/// Whether only a new login helps after this error, whatever the client.
+pub(super) fn is_over(error: &Error) -> bool {
+    error.is_reauthorization_required() || error.is_replaceable()
 }
 
 /// Whether these are two tokens.

@@ -16,13 +16,15 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
-use super::flights::Flight;
 use super::need::Need;
-use super::present_login::{Usable, differ};
+use super::present_login::{Usable, differ, is_over};
 use super::shared_session::SharedSession;
 use crate::error::{Error, Kind};
 use crate::origin::Origins;
-use crate::session::{Driver, Provenance, Session, Snapshot, Target};
+use crate::session::{Driver, Provenance, Session, Snapshot, Target, runtime};
+
+/// How often a request begins a login again that was lost with its runtime.
+const MOST_LOSSES: usize = 8;
 
 /// A session for an API that names its authorization server
 /// ([RFC 9728](https://www.rfc-editor.org/rfc/rfc9728)). From [`OAuthClient::for_resource`](crate::OAuthClient::for_resource), or
@@ -32,7 +34,8 @@ use crate::session::{Driver, Provenance, Session, Snapshot, Target};
 /// sent again; there is one login at a time, however many requests wait. From then on a [`Session`] renews
 /// and saves the token. When the API asks for more (a wider scope, a stronger login), or only a new login
 /// helps, another login begins; other requests use the current token meanwhile. A request causes at most
-/// three logins, and never two for the same demand.
+/// three logins, and never two for the same demand. If what is stored of a login cannot be read, it is as if
+/// nobody had logged in, and a new login replaces it.
 ///
 /// The token goes to the resource's URL, and to URLs below it. Cheap to clone; clones are the same
 /// session.
@@ -53,7 +56,8 @@ impl ResourceSession {
         Ok(self.0.login().await?.map(|login| login.session.clone()))
     }
 
-    /// Logs in now, as if the API had asked for a token. Returns at once if somebody is logged in.
+    /// Logs in now, as if the API had asked for a token. Returns at once if somebody is logged in, and what is
+    /// stored of the login can be read.
     ///
     /// # Errors
     ///
@@ -74,7 +78,8 @@ impl ResourceSession {
     ///
     /// # Errors
     ///
-    /// As [`Session::sign_out`]; those of the store.
+    /// As [`Session::sign_out`]; those of the store. If what is stored does not say which client the login belongs
+    /// to, nothing can be revoked: this is an error, and nothing changes.
     pub async fn sign_out(&self) -> Result<(), Error> {
         match self.session().await? {
             Some(session) => session.sign_out().await,
@@ -115,15 +120,19 @@ impl ResourceSession {
         target: &Target,
         limit: Option<Duration>,
     ) -> Result<Option<Usable>, Error> {
-        let Some(login) = self.0.login().await? else { return Ok(None) };
-        login.usable(target, limit).await
+        match within(limit, self.0.login()).await {
+            Ok(Some(login)) => login.usable(target, limit).await,
+            Ok(None) => Ok(None),
+            Err(error) if is_over(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether only a new login helps after this error of the current one.
     pub(crate) fn is_over(&self, error: &Error) -> bool {
         match &*self.0.present.load() {
             Some(login) => login.is_over(error),
-            None => error.is_reauthorization_required(),
+            None => is_over(error),
         }
     }
 
@@ -156,13 +165,8 @@ impl ResourceSession {
         sent: &Arc<Snapshot>,
         limit: Option<Duration>,
     ) -> Result<Option<(Usable, bool)>, Error> {
-        let waiting = self.authorized(need, sent);
-        match limit {
-            None => waiting.await,
-            Some(limit) => tokio::time::timeout(limit, waiting)
-                .await
-                .unwrap_or_else(|_| Err(Error::new(Kind::WaitTimeout(limit)))),
-        }
+        runtime()?;
+        within(limit, self.authorized(need, sent)).await
     }
 
     async fn authorized(
@@ -170,29 +174,34 @@ impl ResourceSession {
         need: &Need,
         sent: &Arc<Snapshot>,
     ) -> Result<Option<(Usable, bool)>, Error> {
+        let mut losses = 0;
         loop {
             // Wait for a login for the same need: its token may be in use before the login has ended.
-            if let Some(flight) = self.0.flights.under_way(&need.aim) {
-                return self.landed(flight).await;
+            let flight = match self.0.flights.under_way(&need.aim) {
+                Some(flight) => flight,
+                None => {
+                    if let Some(other) = self.other_than(sent).await? {
+                        let (_, snapshot) = &other;
+                        let is_of_login = snapshot.provenance == Provenance::Given;
+                        let is_for_this = is_of_login && self.0.flights.was_for(&need.aim);
+                        return Ok(Some((other, is_for_this)));
+                    }
+                    self.0.flight(need, sent)?
+                }
+            };
+            let is_for_this = flight.aim == need.aim;
+            match self.0.flights.outcome(flight).await {
+                Some(outcome) if is_for_this => return self.landed(outcome?).await,
+                // The login of another request may fail for a reason that does not concern this one.
+                Some(_) => {}
+                None if losses == MOST_LOSSES => return Err(Error::new(Kind::Runtime)),
+                None => losses += 1,
             }
-            if let Some(other) = self.other_than(sent).await? {
-                let (_, snapshot) = &other;
-                let is_of_login = snapshot.provenance == Provenance::Given;
-                let is_for_this = is_of_login && self.0.flights.was_for(&need.aim);
-                return Ok(Some((other, is_for_this)));
-            }
-            let flight = self.0.flight(need, sent)?;
-            if flight.aim == need.aim {
-                return self.landed(flight).await;
-            }
-            // The login of another request may fail for a reason that does not concern this one.
-            let _ = flight.outcome.await;
         }
     }
 
     /// The token that a login brings, and whether somebody was asked for it.
-    async fn landed(&self, flight: Flight) -> Result<Option<(Usable, bool)>, Error> {
-        let was_asked = flight.outcome.await?;
+    async fn landed(&self, was_asked: bool) -> Result<Option<(Usable, bool)>, Error> {
         let usable = self.usable(self.target(), None).await?;
         Ok(usable.map(|usable| (usable, was_asked)))
     }
@@ -203,6 +212,17 @@ impl ResourceSession {
         let usable = login.usable(self.target(), None).await?;
         Ok(usable.filter(|(_, snapshot)| differ(snapshot, sent)))
     }
+}
+
+/// What it comes to, or an error if that takes longer than the caller waits.
+async fn within<T>(
+    limit: Option<Duration>,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let Some(limit) = limit else { return work.await };
+    runtime()?;
+    let late = || Err(Error::new(Kind::WaitTimeout(limit)));
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| late())
 }
 
 impl fmt::Debug for ResourceSession {

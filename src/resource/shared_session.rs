@@ -1,30 +1,38 @@
 //! `SharedSession`: what the clones of a [`ResourceSession`](super::ResourceSession) share: how it was set up,
 //! and the current login.
+//!
+//! # Concurrency
+//!
+//! One request searches the store for a login; the others wait, but not longer than a search takes: no thread may
+//! drive the runtime of the one that searches. A login that was made meanwhile is never replaced by a stored one.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use futures_util::FutureExt as _;
+use tokio::time::timeout;
 use url::Url;
 
 use super::asked::{Asked, Authorize, Authorized};
 use super::builder::SetUp;
-use super::flights::{Flight, Flights};
+use super::flights::{Flight, Flights, Outcome};
 use super::kept::{Keeper, KeptClient};
-use super::need::{Aim, Need};
+use super::need::{Aim, Need, names};
 use super::present_login::{PresentLogin, differ};
 use crate::client::{HttpClient, OAuthClient, Provider};
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::grant::Grant;
 use crate::origin::Origins;
-use crate::session::{Session, Snapshot, Target};
+use crate::session::{Session, Snapshot, Target, runtime};
 use crate::store::TokenStore;
 
 /// How long a person may take, everything around it included.
 const LONGEST_LOGIN: Duration = Duration::from_secs(15 * 60);
+
+/// No search of the store takes longer, unless no thread drives its runtime.
+const LONGEST_SEARCH: Duration = Duration::from_secs(10);
 
 pub(super) struct SharedSession {
     pub(super) url: Url,
@@ -39,8 +47,10 @@ pub(super) struct SharedSession {
     pub(super) target: Target,
     pub(super) keeper: Keeper,
     pub(super) present: ArcSwapOption<PresentLogin>,
-    /// Whether the store was searched for it. Held during the search.
-    pub(super) restored: tokio::sync::Mutex<bool>,
+    /// Whether the store was searched for it.
+    pub(super) is_restored: AtomicBool,
+    /// Held during the search.
+    pub(super) restoring: tokio::sync::Mutex<()>,
     pub(super) flights: Flights,
 }
 
@@ -50,12 +60,15 @@ impl SharedSession {
         if let Some(login) = self.present.load_full() {
             return Ok(Some(login));
         }
-        let mut restored = self.restored.lock().await;
-        if !*restored {
-            if let Some(login) = self.kept_login().await? {
-                self.present.store(Some(Arc::new(login)));
+        if !self.is_restored.load(Ordering::Acquire) {
+            runtime()?;
+            let _restoring = timeout(LONGEST_SEARCH, self.restoring.lock()).await;
+            if !self.is_restored.load(Ordering::Acquire)
+                && let Some(login) = self.kept_login().await?
+            {
+                self.present.compare_and_swap(&None::<Arc<PresentLogin>>, Some(Arc::new(login)));
             }
-            *restored = true;
+            self.is_restored.store(true, Ordering::Release);
         }
         Ok(self.present.load_full())
     }
@@ -107,18 +120,12 @@ impl SharedSession {
     ) -> Result<Flight, Error> {
         self.flights.join_or_begin(&need.aim, || {
             let (shared, need, sent) = (self.clone(), need.clone(), sent.clone());
-            async move {
-                let aim = need.aim.clone();
-                let outcome = shared.log_in(need, &sent).await;
-                shared.flights.ended(aim, &outcome);
-                outcome
-            }
-            .boxed()
+            async move { shared.log_in(need, &sent).await }
         })
     }
 
     /// Logs in, and uses that login from then on. Whether somebody was asked.
-    async fn log_in(&self, need: Need, sent: &Snapshot) -> Result<bool, Error> {
+    async fn log_in(&self, need: Need, sent: &Snapshot) -> Outcome {
         if let Some(login) = self.made_elsewhere(&need.aim, sent).await {
             self.present.store(Some(Arc::new(login)));
             return Ok(false);
@@ -138,13 +145,9 @@ impl SharedSession {
             clock: self.clock.clone(),
             keeper: self.keeper.clone(),
         };
-        let call = AssertUnwindSafe(async { self.authorize.authorize(asked).await }).catch_unwind();
-        let authorized = match tokio::time::timeout(LONGEST_LOGIN, call).await {
-            Ok(Ok(outcome)) => outcome?,
-            Ok(Err(_)) => return Err(Error::new(Kind::Panicked("the login for a resource"))),
-            Err(_) => return Err(Error::new(Kind::GrantTimeout(LONGEST_LOGIN))),
-        };
-        let Authorized { client, token, grant } = authorized;
+        let authorized = timeout(LONGEST_LOGIN, self.authorize.authorize(asked)).await;
+        let Authorized { client, token, grant } =
+            authorized.unwrap_or_else(|_| Err(Error::new(Kind::GrantTimeout(LONGEST_LOGIN))))?;
         // If the store is down, the next process needs a new login; this one does not.
         match self.keep(&client, metadata.clone()).await {
             Err(error) if !error.is_store() => return Err(error),
@@ -181,8 +184,7 @@ impl SharedSession {
             Aim::Login => !is_same,
             Aim::Scope(wanted) => {
                 let granted = found.token().and_then(|token| token.scope())?;
-                let mut wanted = wanted.as_deref()?.split(' ');
-                wanted.all(|name| granted.split(' ').any(|granted| granted == name))
+                wanted.as_ref()?.is_subset(&names(granted))
             }
             Aim::Authentication(..) => false,
         };

@@ -31,6 +31,7 @@ pub(crate) use driver::Driver;
 pub use handle::Session;
 pub use keep_fresh::KeepFreshGuard;
 pub(crate) use machine::Target;
+pub(crate) use operations::runtime;
 pub(crate) use snapshot::{Provenance, Snapshot};
 pub(crate) use token_updates::offer_update;
 pub use token_updates::{TokenUpdated, TokenUpdates};

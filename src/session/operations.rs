@@ -376,6 +376,7 @@ impl Driver {
     }
 }
 
-pub(super) fn runtime() -> Result<Handle, Error> {
+/// The runtime of the caller.
+pub(crate) fn runtime() -> Result<Handle, Error> {
     Handle::try_current().map_err(|_| Error::new(Kind::Runtime))
 }

@@ -275,6 +275,15 @@ impl Token {
         self
     }
 
+    /// The token of a response to a request for this scope: "OPTIONAL, if identical to the scope requested by
+    /// the client" ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
+    pub(crate) fn after_asking_for(self, scope: Option<&str>) -> Self {
+        match scope.filter(|scope| self.scope.is_none() && !scope.is_empty()) {
+            Some(scope) => self.with_scope(scope),
+            None => self,
+        }
+    }
+
     /// The access token ([RFC 6749 §1.4](https://www.rfc-editor.org/rfc/rfc6749#section-1.4)).
     /// A secret. Empty where there is only a refresh token.
     pub fn access_token(&self) -> &str {
@@ -293,9 +302,9 @@ impl Token {
         self.refresh_token.as_ref().map(ExposeSecret::expose_secret)
     }
 
-    /// The scope of the access token, as the provider last named it: what the login was granted, or less
-    /// after a refresh that asked for less. `None` if it never did: then it is the scope of the request
-    /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
+    /// The scope of the access token: what the provider last named, which is less than the login was granted after
+    /// a refresh that asked for less; otherwise what the login or the grant asked for
+    /// ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)). `None` if neither is known.
     pub fn scope(&self) -> Option<&str> {
         self.scope.as_deref()
     }

@@ -4,6 +4,7 @@ mod authorization_code;
 mod device;
 mod implicit;
 mod loopback_example;
+mod omitted_scope;
 mod password;
 mod pushed_request;
 

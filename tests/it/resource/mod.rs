@@ -8,6 +8,7 @@ mod encryption_key;
 mod indicators;
 mod issuers;
 mod registration;
+mod runtimes;
 mod sessions;
 mod step_up;
 mod trouble;

@@ -1,5 +1,6 @@
 //! From a bare 401 to an answered request, and what comes after.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use reqwest_oauth2::{
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+use crate::faulty_store::{Calls, Fault, FaultyStore};
 use crate::login::browse;
 use crate::support::{World, pass, plain_http};
 
@@ -171,6 +173,135 @@ async fn a_restart_asks_nobody_and_registers_nothing() {
     assert_eq!(get(&world, &last, "").await, 200);
     let counts = world.provider.counts();
     assert_eq!((counts.registrations, counts.authorizations), (1, 2));
+}
+
+/// The kinds of records of a resource session.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kept {
+    Token,
+    Client,
+    Registration,
+}
+
+/// The file of the record, by what is in it.
+fn file_of(directory: &Path, kept: Kept) -> PathBuf {
+    let files = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path());
+    let is_it = |file: &PathBuf| {
+        let json = file.extension().is_some_and(|extension| extension == "json");
+        let text = std::fs::read_to_string(file).unwrap();
+        let found = if text.contains("access_token") {
+            Kept::Token
+        } else if text.contains("resources") {
+            Kept::Client
+        } else {
+            Kept::Registration
+        };
+        json && found == kept
+    };
+    let found: Vec<_> = files.filter(is_it).collect();
+    assert_eq!(found.len(), 1, "{kept:?}");
+    found[0].clone()
+}
+
+#[tokio::test]
+async fn a_login_replaces_a_record_that_cannot_be_read() {
+    for (kept, authorizations) in [(Kept::Token, 2), (Kept::Client, 2), (Kept::Registration, 1)] {
+        for (is_cut, by_request) in [(true, false), (true, true), (false, false), (false, true)] {
+            let note = format!("{kept:?} {is_cut} {by_request}");
+            let world = world(|p| p.protected_resource([ResourceDocument::AtPath])).await;
+            let directory = tempfile::tempdir().unwrap();
+            let start = || {
+                let builder = login(&world).session().unwrap().clock(world.clock.reader());
+                builder.store(FileStore::directory(directory.path()), "me").build()
+            };
+            let first = start();
+            assert_eq!(get(&world, &first, "").await, 200);
+            first.shutdown().await.unwrap();
+            let path = file_of(directory.path(), kept);
+            let mut broken = std::fs::read(&path).unwrap();
+            if is_cut {
+                broken.truncate(broken.len() / 2);
+            } else {
+                // JSON, and no such record.
+                broken = b"{}".to_vec();
+            }
+            std::fs::write(&path, &broken).unwrap();
+            let session = start();
+            if !by_request {
+                session.log_in().await.unwrap();
+            }
+            assert_eq!(get(&world, &session, "").await, 200, "{note}");
+            session.shutdown().await.unwrap();
+            let counts = world.provider.counts();
+            assert_eq!(counts.authorizations, authorizations, "{note}");
+            assert_eq!(counts.registrations, 1, "{note}");
+            // The next process goes on with it.
+            let again = start();
+            assert_eq!(get(&world, &again, "").await, 200, "{note}");
+            assert_eq!(world.provider.counts().authorizations, authorizations, "{note}");
+            // The registration is needed for the next login alone.
+            again.sign_out().await.unwrap();
+            for _ in 0..2 {
+                assert_eq!(get(&world, &start(), "").await, 200, "{note}");
+            }
+            let counts = world.provider.counts();
+            let registrations = if kept == Kept::Registration { 2 } else { 1 };
+            assert_eq!(counts.authorizations, authorizations + 1, "{note}");
+            assert_eq!(counts.registrations, registrations, "{note}");
+            assert_eq!(std::fs::read(format!("{}.broken", path.display())).unwrap(), broken);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sign_out_without_the_client_of_the_login_is_an_error() {
+    let world = world(|p| p.protected_resource([ResourceDocument::AtPath])).await;
+    let directory = tempfile::tempdir().unwrap();
+    let start = || {
+        let builder = login(&world).session().unwrap().clock(world.clock.reader());
+        builder.store(FileStore::directory(directory.path()), "me").build()
+    };
+    let first = start();
+    assert_eq!(get(&world, &first, "").await, 200);
+    first.shutdown().await.unwrap();
+    let path = file_of(directory.path(), Kept::Client);
+    std::fs::write(&path, "[]").unwrap();
+    let session = start();
+    for error in [session.sign_out().await.unwrap_err(), session.session().await.unwrap_err()] {
+        assert!(error.is_store(), "{error}");
+        assert_eq!(
+            error.to_string(),
+            "what the token store holds cannot be read; it stays as it is until a new login replaces it"
+        );
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), b"[]");
+    session.log_in().await.unwrap();
+    session.sign_out().await.unwrap();
+}
+
+/// In a store that is down there may be a login.
+#[tokio::test]
+async fn while_the_store_is_down_nobody_is_asked() {
+    let world = world(|p| p).await;
+    let store = FaultyStore::default();
+    let start = || {
+        let builder = login(&world).session().unwrap().clock(world.clock.reader());
+        builder.store(store.clone(), "me").build()
+    };
+    assert_eq!(get(&world, &start(), "").await, 200);
+    // One says that it is down, the other that a record is corrupt, which no swap could name.
+    for fault in [Fault::FailBefore, Fault::Corrupt] {
+        store.always(Calls::All, fault);
+        let session = start();
+        let request = plain_http().get(world.provider.api_url()).build().unwrap();
+        let error = session.execute(&plain_http(), request).await.unwrap_err();
+        assert!(Error::find_in(&error).unwrap().is_store(), "{fault:?}");
+        assert!(session.log_in().await.unwrap_err().is_store(), "{fault:?}");
+        store.heal();
+        assert_eq!(get(&world, &session, "").await, 200, "{fault:?}");
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.authorizations, counts.registrations, counts.api_without_token), (1, 1, 1));
 }
 
 #[tokio::test]
@@ -511,6 +642,77 @@ async fn mcp_step_a_a_wider_scope_is_asked_for_and_others_go_on_meanwhile() {
     world.clock.forward(3600.0);
     assert_eq!(get(&world, &session, "/admin").await, 200);
     assert_eq!(world.provider.counts().authorizations, 2);
+}
+
+/// As `login`, at a provider that names no scope: it grants what was asked for.
+fn login_without_scope(world: &World) -> ResourceLogin {
+    login(world).configure_client(|client| {
+        client.map_response(|mut members| {
+            members.remove("scope");
+            members
+        })
+    })
+}
+
+#[tokio::test]
+async fn c6749_5_1_a_a_wider_scope_keeps_what_was_granted_without_a_word() {
+    let world =
+        world(|p| p.require_scope("/api/read", "read").require_scope("/api/admin", "admin")).await;
+    let session = session(&world, login_without_scope(&world));
+    for path in ["/read", "/admin", "/read", "/admin"] {
+        assert_eq!(get(&world, &session, path).await, 200);
+    }
+    assert_eq!(asked(&world, "scope").as_deref(), Some("read admin"));
+    assert_eq!(world.provider.counts().authorizations, 2);
+    // Nor is it lost at a renewal.
+    world.clock.forward(3600.0);
+    for path in ["/read", "/admin"] {
+        assert_eq!(get(&world, &session, path).await, 200);
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.authorizations, counts.refreshes), (2, 1));
+}
+
+#[tokio::test]
+async fn c6749_5_1_a_a_wider_login_of_another_process_is_known_without_a_word() {
+    let world =
+        world(|p| p.require_scope("/api/read", "read").require_scope("/api/admin", "admin")).await;
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let builder = login_without_scope(&world).session().unwrap().clock(world.clock.reader());
+        builder.store(store.clone(), "me").build()
+    };
+    let (one, other) = (start(), start());
+    for session in [&one, &other] {
+        assert_eq!(get(&world, session, "/read").await, 200);
+    }
+    for session in [&one, &other] {
+        assert_eq!(get(&world, session, "/admin").await, 200);
+    }
+    assert_eq!(world.provider.counts().authorizations, 2);
+}
+
+#[tokio::test]
+async fn mcp_scope_a_a_403_without_a_scope_asks_for_all_that_the_resource_names() {
+    for (names, expected) in [(Some(json!(["b", "a", "c"])), "a b c"), (None, "a")] {
+        let world = world(|p| {
+            p.require_scope("/api", "a").resource_metadata(move |members| {
+                members.extend(names.clone().map(|names| ("scopes_supported".into(), names)));
+            })
+        })
+        .await;
+        let session = session(&world, login(&world));
+        assert_eq!(get(&world, &session, "").await, 200);
+        assert_eq!(asked(&world, "scope").as_deref(), Some("a"));
+        let api = |request: reqwest::Request| async move {
+            let challenge = Some("Bearer error=insufficient_scope");
+            Ok::<_, std::convert::Infallible>(super::answer(&request, 403, challenge))
+        };
+        let request = plain_http().get(world.provider.api_url()).build().unwrap();
+        assert_eq!(session.execute(api, request).await.unwrap().status(), 403);
+        assert_eq!(asked(&world, "scope").as_deref(), Some(expected));
+        assert_eq!(world.provider.counts().authorizations, 2);
+    }
 }
 
 #[tokio::test]

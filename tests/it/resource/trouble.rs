@@ -176,6 +176,117 @@ async fn mcp_step_a_a_server_that_asks_for_the_same_again_has_one_login_and_then
     }
 }
 
+/// An API that wants the scope that the path ends with, and never has enough.
+async fn insatiable(request: Request) -> Result<reqwest::Response, std::convert::Infallible> {
+    let wanted = request.url().path().rsplit('/').next().unwrap();
+    let challenge = format!("Bearer error=insufficient_scope, scope={wanted}");
+    Ok(answer(&request, 403, Some(&challenge)))
+}
+
+fn request_for(scope: &str) -> Request {
+    plain_http().get(format!("https://api.example/x/{scope}")).build().unwrap()
+}
+
+#[tokio::test]
+async fn several_logins_in_vain_have_a_quiet_minute_each() {
+    let (session, logins) = counted(false);
+    session.log_in().await.unwrap();
+    logins.store(0, Ordering::Relaxed);
+    let send = async |scope: &str| {
+        let sent = session.execute(insatiable, request_for(scope));
+        assert_eq!(sent.await.unwrap().status(), 403);
+        logins.swap(0, Ordering::Relaxed)
+    };
+    tokio::time::pause();
+    assert_eq!((send("a").await, send("b").await), (1, 1));
+    for _ in 0..5 {
+        assert_eq!((send("a").await, send("b").await), (0, 0));
+    }
+    // Each has its own minute.
+    tokio::time::advance(Duration::from_secs(30)).await;
+    assert_eq!(send("c").await, 1);
+    tokio::time::advance(Duration::from_secs(31)).await;
+    assert_eq!((send("a").await, send("b").await, send("c").await), (1, 1, 0));
+    // Sixteen are remembered.
+    tokio::time::advance(Duration::from_secs(61)).await;
+    for number in 0..17 {
+        assert_eq!(send(&format!("s{number}")).await, 1);
+    }
+    assert_eq!(send("s1").await, 0);
+    assert_eq!(send("s16").await, 0);
+    assert_eq!(send("s0").await, 1);
+    assert_eq!(send("s1").await, 1);
+    assert_eq!(send("s3").await, 0);
+}
+
+#[tokio::test]
+async fn several_refusals_have_a_quiet_minute_each() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let hook = move |asked: Asked| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            if let Some(scope) = asked.scope() {
+                return Err(Error::permanent(format!("no {scope}")));
+            }
+            let client = OAuthClient::new("foo", "https://issuer.example/token")?;
+            Ok(Authorized::new(client, token(None)))
+        }
+    };
+    let session = Session::on_challenge("https://api.example/x", hook).unwrap().build();
+    session.log_in().await.unwrap();
+    for _ in 0..5 {
+        for scope in ["a", "b"] {
+            let error = session.execute(insatiable, request_for(scope)).await.unwrap_err();
+            let cause = std::error::Error::source(Error::find_in(&error).unwrap()).unwrap();
+            assert_eq!(cause.to_string(), format!("no {scope}"));
+        }
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 1 + 2);
+}
+
+#[tokio::test]
+async fn the_same_in_another_order_is_one_login() {
+    for (code, name, status) in [
+        ("insufficient_scope", "scope", 403),
+        ("insufficient_user_authentication", "acr_values", 401),
+    ] {
+        let (session, logins) = counted(false);
+        session.log_in().await.unwrap();
+        logins.store(0, Ordering::Relaxed);
+        let sent = AtomicUsize::new(0);
+        let api = |request: Request| {
+            let names = ["a b", "b a", "b  a b"][sent.fetch_add(1, Ordering::Relaxed) % 3];
+            let challenge = format!("Bearer error={code}, {name}=\"{names}\"");
+            async move { Ok::<_, std::convert::Infallible>(answer(&request, status, Some(&challenge))) }
+        };
+        for _ in 0..5 {
+            assert_eq!(session.execute(&api, request()).await.unwrap().status(), status);
+        }
+        assert_eq!(logins.load(Ordering::Relaxed), 1, "{name}");
+    }
+}
+
+/// A login that worked ends no quiet minute but its own.
+#[tokio::test]
+async fn a_login_that_worked_leaves_the_others_alone() {
+    let (session, logins) = counted(false);
+    session.log_in().await.unwrap();
+    logins.store(0, Ordering::Relaxed);
+    session.execute(insatiable, request_for("a")).await.unwrap();
+    assert_eq!(logins.load(Ordering::Relaxed), 1);
+    let sent = AtomicUsize::new(0);
+    let api = |request: Request| {
+        let status = if sent.fetch_add(1, Ordering::Relaxed) == 0 { 403 } else { 200 };
+        let challenge = "Bearer error=insufficient_scope, scope=b";
+        async move { Ok::<_, std::convert::Infallible>(answer(&request, status, Some(challenge))) }
+    };
+    assert_eq!(session.execute(api, request()).await.unwrap().status(), 200);
+    assert_eq!(logins.load(Ordering::Relaxed), 2);
+    session.execute(insatiable, request_for("a")).await.unwrap();
+    assert_eq!(logins.load(Ordering::Relaxed), 2);
+}
+
 #[tokio::test]
 async fn two_requests_for_the_same_have_one_login_in_vain() {
     let (session, logins) = counted(false);
