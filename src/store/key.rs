@@ -1,10 +1,15 @@
 //! `TokenKey`.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use percent_encoding::{
+    AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode,
+};
+
+use super::StoreError;
 
 /// Everything that is not unreserved in a URI
 /// ([RFC 3986 §2.3](https://www.rfc-editor.org/rfc/rfc3986#section-2.3)).
@@ -68,6 +73,28 @@ impl TokenKey {
         &self.0
     }
 
+    /// The key of this text, which [`as_str`](Self::as_str) has returned: to go through the keys that a
+    /// database holds.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::is_corrupt`] if the text is not that of a key.
+    pub fn from_text(text: &str) -> Result<Self, StoreError> {
+        let key = Self(text.into()).made_again().filter(|key| key.as_str() == text);
+        key.ok_or_else(|| StoreError::corrupt("the text is not that of a TokenKey"))
+    }
+
+    /// The key of the same parts; `None` if these are not the parts of a key.
+    fn made_again(&self) -> Option<Self> {
+        let mut parts = self.login().split('/').map(decode);
+        let (issuer, client_id, user) = (parts.next()??, parts.next()??, parts.next()??);
+        self.params().try_fold(Self::new(&issuer, &client_id, &user), |key, param| {
+            let (name, value) = param.split_once('=')?;
+            let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase());
+            is_name.then_some(key.with(name, &decode(value)?))
+        })
+    }
+
     /// The user, percent-encoded.
     #[cfg(feature = "file-store")]
     pub(super) fn user(&self) -> &str {
@@ -94,6 +121,10 @@ impl TokenKey {
 
 fn encode(part: &str) -> PercentEncode<'_> {
     utf8_percent_encode(part, RESERVED)
+}
+
+fn decode(part: &str) -> Option<Cow<'_, str>> {
+    percent_decode_str(part).decode_utf8().ok()
 }
 
 /// Shows no query of a URL: it may hold a secret.
@@ -169,6 +200,38 @@ mod tests {
         ];
         let texts: BTreeSet<&str> = keys.iter().map(TokenKey::as_str).collect();
         assert_eq!(texts.len(), keys.len(), "{keys:?}");
+    }
+
+    #[test]
+    fn a_text_is_that_of_a_key_or_of_none() {
+        let full = key().scope("write read").resource("https://r.example/?a=b").audience("x y");
+        for key in
+            [full, key(), TokenKey::new("", "", ""), key().resource(""), key().kept("k", "v")]
+        {
+            assert_eq!(TokenKey::from_text(key.as_str()).unwrap(), key);
+        }
+        for text in [
+            "",
+            "i",
+            "i/c",
+            "i/c/u/x",
+            "i/c/u?",
+            "i/c/u?scope",
+            "i/c/u?=a",
+            "i/c/u?Scope=a",
+            "i/c/u?scope=b&scope=a",
+            "i/c/u?scope=a&scope=a",
+            "i/c/u?scope=a&",
+            "i/c/u?scope=a?resource=b",
+            "i/c/ü",
+            "i/c/%c3%bc",
+            "i/c/%C3",
+            "i/c/%41",
+            "i/c/a b",
+            "i/c/u?scope=a=b",
+        ] {
+            assert!(TokenKey::from_text(text).unwrap_err().is_corrupt(), "{text}");
+        }
     }
 
     #[test]

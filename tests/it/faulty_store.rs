@@ -146,6 +146,11 @@ impl FaultyStore {
         self.state().history.get(key).cloned().unwrap_or_default()
     }
 
+    /// The text of each key that something was stored under.
+    pub fn keys(&self) -> Vec<String> {
+        self.state().history.keys().map(|key| key.as_str().to_owned()).collect()
+    }
+
     pub fn loads(&self) -> usize {
         self.count(LOAD)
     }

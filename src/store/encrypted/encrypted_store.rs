@@ -1,12 +1,26 @@
 //! `EncryptedStore`.
+//!
+//! # Concurrency
+//!
+//! A load may write: it swaps in what it has read, under another key. A swap of somebody else then meets a
+//! conflict, as after any change, and finds the same document under a new version. Two processes with
+//! different first keys may rewrite a record in turn, once for each load; no document is lost by that.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 
 use super::envelope::Envelope;
 use super::key::EncryptionKey;
 use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
+
+/// How long a load tries to rewrite a record.
+const REWRITE_WAIT: Duration = Duration::from_secs(1);
+
+/// How often a record is rewritten that another process has changed meanwhile.
+const REWRITE_TRIES: usize = 3;
 
 /// Any store, with its documents encrypted. A reader of the database, its backups or its disk finds
 /// no token.
@@ -23,9 +37,17 @@ use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Versio
 /// detect an older document of the same key that somebody puts back, and does not prevent deletion.
 /// The keys are not encrypted, and so neither are the names of the users.
 ///
-/// To replace the key while processes run: first give all of them the new key with
-/// [`add_decryption_key`](Self::add_decryption_key); then make it the first key in all of them; drop
-/// the old one when every token was renewed.
+/// # To replace the key while processes run
+///
+/// 1. Give all of them the new key with [`add_decryption_key`](Self::add_decryption_key). A process without it
+///    cannot read what another one encrypts with it.
+/// 2. In all of them make the new key the first one, and add the old one. From then on each record that is
+///    loaded is encrypted anew.
+/// 3. When the last process has the new key first, call [`rewrite`](Self::rewrite) for each key of the store.
+///    Nobody may have loaded the records of users who do not come, of logins that have ended, and of the
+///    application's registrations.
+/// 4. Drop the old key. A record that is still under it cannot be read or replaced, and its user cannot log in
+///    again. If the store cannot list its keys (`FileStore`, `KeyringStore`), do not drop it.
 ///
 /// # Errors
 ///
@@ -49,15 +71,17 @@ impl<S: TokenStore> EncryptedStore<S> {
         Self { store, keys: vec![key], accept_plaintext: false }
     }
 
-    /// Adds a key that decrypts, but does not encrypt. Several keys may have the same id.
+    /// Adds a key that decrypts, but does not encrypt: a load of a record under it tries to encrypt that record
+    /// anew, with the first key. Several keys may have the same id.
     #[must_use = "it returns the store with the key"]
     pub fn add_decryption_key(mut self, key: EncryptionKey) -> Self {
         self.keys.push(key);
         self
     }
 
-    /// Also loads plaintext documents, from the time before encryption. The next swap encrypts them.
-    /// Do not leave this on: anybody who can write to the store could put their own token there.
+    /// Also loads plaintext documents, from the time before encryption, and tries to encrypt each that it loads;
+    /// [`rewrite`](Self::rewrite) encrypts the others. Do not leave this on: anybody who can write to the store
+    /// could put their own token there.
     #[must_use = "it returns the store that loads plaintext"]
     pub fn accept_plaintext(mut self) -> Self {
         self.accept_plaintext = true;
@@ -73,11 +97,18 @@ impl<S: TokenStore> EncryptedStore<S> {
         Ok(if replaces_unreadable { encrypted.replacing_unreadable() } else { encrypted })
     }
 
-    /// Returns the decrypted document with the version of the stored one, which a swap expects.
-    fn decrypt(&self, key: &TokenKey, stored: Record) -> Result<Record, StoreError> {
+    /// The record of this key, and whether the first key encrypted it.
+    async fn found(&self, key: &TokenKey) -> Result<Option<(Record, bool)>, StoreError> {
+        let stored = self.store.load(key).await?;
+        stored.map(|stored| self.decrypt(key, stored)).transpose()
+    }
+
+    /// Returns the decrypted document with the version of the stored one, which a swap expects; and whether
+    /// the first key encrypted it.
+    fn decrypt(&self, key: &TokenKey, stored: Record) -> Result<(Record, bool), StoreError> {
         let version = stored.version();
         if !Envelope::is(stored.json()) {
-            let plaintext = self.accept_plaintext.then_some(stored);
+            let plaintext = self.accept_plaintext.then_some((stored, false));
             return plaintext.ok_or_else(|| {
                 StoreError::corrupt(
                     "the record is not encrypted; accept_plaintext() reads old plaintext records",
@@ -85,20 +116,71 @@ impl<S: TokenStore> EncryptedStore<S> {
                 .with_version(version)
             });
         }
-        let text = Envelope::decrypt(stored.json(), &self.keys, key)
+        let (text, is_under_first) = Envelope::decrypt(stored.json(), &self.keys, key)
             .map_err(|error| error.with_version(version))?;
         let json = std::str::from_utf8(&text).map_err(|_| {
             StoreError::corrupt("the decrypted record is not UTF-8").with_version(version)
         })?;
-        Ok(Record::with_version(version, json))
+        Ok((Record::with_version(version, json), is_under_first))
+    }
+
+    /// Swaps the same document in, encrypted with the first key.
+    async fn swap_same(&self, key: &TokenKey, found: &Record) -> Result<SwapOutcome, StoreError> {
+        self.compare_and_swap(key, Some(found.version()), found).await
+    }
+
+    /// Encrypts the record of this key with the first key, unless it is already. Nothing happens if there is
+    /// none.
+    ///
+    /// For each key that the store holds, before the old encryption key is dropped:
+    ///
+    /// ```
+    /// # use reqwest_oauth2::store::{EncryptedStore, StoreError, TokenKey, TokenStore};
+    /// # async fn f<S: TokenStore>(store: &EncryptedStore<S>, keys: Vec<String>) -> Result<(), StoreError> {
+    /// // `SELECT key FROM …`, say.
+    /// for key in keys {
+    ///     store.rewrite(&TokenKey::from_text(&key)?).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; [`StoreError::is_unavailable`] if other processes changed the record during each of
+    /// three attempts.
+    ///
+    /// # Cancellation
+    ///
+    /// The record was rewritten or not, but never in part.
+    pub async fn rewrite(&self, key: &TokenKey) -> Result<(), StoreError> {
+        for _ in 0..REWRITE_TRIES {
+            match self.found(key).await? {
+                None | Some((_, true)) => return Ok(()),
+                Some((record, false)) => match self.swap_same(key, &record).await? {
+                    SwapOutcome::Stored(_) => return Ok(()),
+                    SwapOutcome::Conflict(_) => {}
+                },
+            }
+        }
+        Err(StoreError::unavailable("other processes changed the record during each attempt"))
     }
 }
 
 #[async_trait]
 impl<S: TokenStore> TokenStore for EncryptedStore<S> {
+    /// Rewrites a record that is not under the first key. If that fails, it is returned as it is: the store may
+    /// be one that only reads.
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
-        let stored = self.store.load(key).await?;
-        stored.map(|stored| self.decrypt(key, stored)).transpose()
+        let record = match self.found(key).await? {
+            None => return Ok(None),
+            Some((record, true)) => return Ok(Some(record)),
+            Some((record, false)) => record,
+        };
+        Ok(Some(match timeout(REWRITE_WAIT, self.swap_same(key, &record)).await {
+            Ok(Ok(SwapOutcome::Stored(version))) => Record::with_version(version, record.json()),
+            _ => record,
+        }))
     }
 
     async fn compare_and_swap(
@@ -110,8 +192,9 @@ impl<S: TokenStore> TokenStore for EncryptedStore<S> {
         let encrypted = self.encrypt(key, record)?;
         Ok(match self.store.compare_and_swap(key, expected, &encrypted).await? {
             SwapOutcome::Stored(version) => SwapOutcome::Stored(version),
-            SwapOutcome::Conflict(stored) => {
-                SwapOutcome::Conflict(stored.map(|stored| self.decrypt(key, stored)).transpose()?)
+            SwapOutcome::Conflict(None) => SwapOutcome::Conflict(None),
+            SwapOutcome::Conflict(Some(stored)) => {
+                SwapOutcome::Conflict(Some(self.decrypt(key, stored)?.0))
             }
         })
     }

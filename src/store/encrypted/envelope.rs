@@ -44,12 +44,13 @@ impl Envelope {
         })?)
     }
 
-    /// Decrypts the document with the key that it names. Of several keys with this id, each is tried.
+    /// Decrypts the document with the key that it names. Of several keys with this id, each is tried. Also
+    /// returns whether that is the first of all keys.
     pub(super) fn decrypt(
         json: &str,
         keys: &[EncryptionKey],
         key: &TokenKey,
-    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    ) -> Result<(Zeroizing<Vec<u8>>, bool), StoreError> {
         let unknown = || StoreError::corrupt("the encrypted record has an unknown form");
         let envelope: Self = serde_json::from_str(json).map_err(|_| unknown())?;
         if envelope.sealed != FORM {
@@ -59,7 +60,8 @@ impl Envelope {
             .map(|text| BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| unknown()));
         let nonce = XNonce::try_from(&*nonce?).map_err(|_| unknown())?;
         let (data, bound) = (data?, bound(&envelope.kid, key).map_err(StoreError::corrupt)?);
-        let mut named = keys.iter().filter(|with| with.id() == envelope.kid).peekable();
+        let is_named = |(_, with): &(usize, &EncryptionKey)| with.id() == envelope.kid;
+        let mut named = keys.iter().enumerate().filter(is_named).peekable();
         if named.peek().is_none() {
             let kid: String = envelope.kid.chars().take(64).collect();
             return Err(StoreError::config(format!(
@@ -67,7 +69,11 @@ impl Envelope {
                  add_decryption_key() adds it"
             )));
         }
-        named.find_map(|with| with.decrypt(&nonce, &data, &bound)).ok_or_else(|| {
+        let decrypted = named.find_map(|(at, with)| {
+            let text = with.decrypt(&nonce, &data, &bound)?;
+            Some((text, at == 0))
+        });
+        decrypted.ok_or_else(|| {
             StoreError::corrupt(
                 "the record cannot be decrypted: its key has the id of another one, or somebody \
                  changed it or moved it here from another TokenKey",

@@ -3,6 +3,8 @@
 
 mod bad_input;
 mod discovery;
+#[cfg(feature = "encryption")]
+mod encryption_key;
 mod indicators;
 mod issuers;
 mod registration;

@@ -2,6 +2,8 @@
 
 mod adoption;
 mod clocks;
+#[cfg(feature = "encryption")]
+mod encryption_key;
 mod failure_memory;
 mod fleet;
 mod foreign_records;

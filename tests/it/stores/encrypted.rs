@@ -1,15 +1,21 @@
 //! Encrypted records: what a store holds of them, and which ones cannot be decrypted.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use reqwest_oauth2::store::{
-    EncryptedStore, EncryptionKey, FileStore, MemoryStore, Record, StoreError, TokenKey,
-    TokenStore, Version,
+    EncryptedStore, EncryptionKey, FileStore, MemoryStore, Record, StoreError, SwapOutcome,
+    TokenKey, TokenStore, Version,
 };
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::stored;
+use crate::faulty_store::{Calls, Fault, FaultyStore};
 
 const JSON: &str = r#"{"access_token":"s3cret","refresh_token":"hush"}"#;
 
@@ -32,6 +38,11 @@ impl Under {
 
     fn encrypted(&self, key: EncryptionKey) -> EncryptedStore<Arc<MemoryStore>> {
         EncryptedStore::new(self.0.clone(), key)
+    }
+
+    /// With the new key, to encrypt, and the old one.
+    fn new_and_old(&self) -> EncryptedStore<Arc<MemoryStore>> {
+        self.encrypted(encryption_key("new", 2)).add_decryption_key(encryption_key("old", 1))
     }
 
     async fn stored(&self, user: &str) -> String {
@@ -161,13 +172,126 @@ async fn another_key_does_not_decrypt() {
 async fn the_key_is_changed_with_the_next_swap() {
     let under = Under::new();
     let first = save(&under.encrypted(encryption_key("old", 1)), "alice", None).await;
-    let both =
-        under.encrypted(encryption_key("new", 2)).add_decryption_key(encryption_key("old", 1));
-    assert_eq!(opened(&both, "alice").await.unwrap(), JSON);
-    save(&both, "alice", Some(first)).await;
+    save(&under.new_and_old(), "alice", Some(first)).await;
     assert_eq!(opened(&under.encrypted(encryption_key("new", 2)), "alice").await.unwrap(), JSON);
     let error = refused(&under, &under.encrypted(encryption_key("old", 1)), "alice").await;
     assert!(error.is_config());
+}
+
+#[tokio::test]
+async fn the_key_is_changed_with_the_next_load() {
+    let under = Under::new();
+    let (old, both) = (under.encrypted(encryption_key("old", 1)), under.new_and_old());
+    save(&old, "alice", None).await;
+    let loaded = both.load(&key_of("alice")).await.unwrap().unwrap();
+    assert_eq!(loaded.json(), JSON);
+    let stored = under.stored("alice").await;
+    assert_eq!(loaded.version(), Record::new(&*stored).version(), "a swap expects the new version");
+    // Once.
+    opened(&both, "alice").await.unwrap();
+    assert_eq!(under.stored("alice").await, stored);
+    assert_eq!(opened(&under.encrypted(encryption_key("new", 2)), "alice").await.unwrap(), JSON);
+    // Of keys with the same id too.
+    let same_id = under.encrypted(encryption_key("new", 3));
+    let both = same_id.add_decryption_key(encryption_key("new", 2));
+    assert_eq!(opened(&both, "alice").await.unwrap(), JSON);
+    assert_eq!(opened(&under.encrypted(encryption_key("new", 3)), "alice").await.unwrap(), JSON);
+}
+
+/// As while processes are replaced one after the other.
+#[tokio::test]
+async fn processes_with_both_keys_in_another_order_read_what_the_other_one_wrote() {
+    let under = Under::new();
+    let old = under.encrypted(encryption_key("old", 1));
+    let old = old.add_decryption_key(encryption_key("new", 2));
+    let new = under.new_and_old();
+    let mut version = save(&old, "alice", None).await;
+    for store in [&new, &old, &new] {
+        assert_eq!(opened(store, "alice").await.unwrap(), JSON);
+        let outcome =
+            store.compare_and_swap(&key_of("alice"), Some(version), &Record::new(JSON)).await;
+        let SwapOutcome::Conflict(Some(found)) = outcome.unwrap() else { panic!("stored") };
+        assert_eq!(found.json(), JSON);
+        version = found.version();
+    }
+    assert_eq!(opened(&under.encrypted(encryption_key("new", 2)), "alice").await.unwrap(), JSON);
+}
+
+#[tokio::test]
+async fn a_record_that_nobody_loads_is_rewritten() {
+    let under = Under::new();
+    save(&under.encrypted(encryption_key("old", 1)), "alice", None).await;
+    let both = under.new_and_old();
+    both.rewrite(&key_of("alice")).await.unwrap();
+    let stored = under.stored("alice").await;
+    assert_eq!(opened(&under.encrypted(encryption_key("new", 2)), "alice").await.unwrap(), JSON);
+    both.rewrite(&key_of("alice")).await.unwrap();
+    assert_eq!(under.stored("alice").await, stored);
+    both.rewrite(&key_of("nobody")).await.unwrap();
+    assert!(under.0.load(&key_of("nobody")).await.unwrap().is_none());
+    let other = under.encrypted(encryption_key("other", 3));
+    assert!(other.rewrite(&key_of("alice")).await.unwrap_err().is_config());
+}
+
+/// Another process changes the record before each of the next swaps.
+struct Busy(FaultyStore, AtomicUsize);
+
+#[async_trait]
+impl TokenStore for Busy {
+    async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
+        self.0.load(key).await
+    }
+
+    async fn compare_and_swap(
+        &self,
+        key: &TokenKey,
+        expected: Option<Version>,
+        record: &Record,
+    ) -> Result<SwapOutcome, StoreError> {
+        let left = self.1.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        if left.is_ok() {
+            let old = EncryptedStore::new(self.0.clone(), encryption_key("old", 1));
+            let there = self.0.stored(key).map(|there| there.version());
+            stored(old.compare_and_swap(key, there, &Record::new(JSON)).await);
+        }
+        self.0.compare_and_swap(key, expected, record).await
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_others_change_is_rewritten_within_three_attempts() {
+    for (changes, is_rewritten) in [(2, true), (3, false)] {
+        let inner = FaultyStore::default();
+        save(&EncryptedStore::new(inner.clone(), encryption_key("old", 1)), "alice", None).await;
+        let busy = Busy(inner, changes.into());
+        let both = EncryptedStore::new(busy, encryption_key("new", 2))
+            .add_decryption_key(encryption_key("old", 1));
+        let rewritten = both.rewrite(&key_of("alice")).await;
+        assert_eq!(rewritten.is_ok(), is_rewritten);
+        assert!(rewritten.err().is_none_or(|error| error.is_unavailable()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_does_not_fail_if_the_record_cannot_be_rewritten() {
+    for fault in
+        [Fault::FailBefore, Fault::FailAfter, Fault::HangBefore, Fault::HangAfter, Fault::Corrupt]
+    {
+        let inner = FaultyStore::default();
+        save(&EncryptedStore::new(inner.clone(), encryption_key("old", 1)), "alice", None).await;
+        let both = EncryptedStore::new(inner.clone(), encryption_key("new", 2))
+            .add_decryption_key(encryption_key("old", 1));
+        inner.always(Calls::Swaps, fault);
+        assert_eq!(opened(&both, "alice").await.unwrap(), JSON, "{fault:?}");
+        let is_stored = matches!(fault, Fault::FailAfter | Fault::HangAfter);
+        let alice = key_of("alice");
+        let rewritten = timeout(Duration::from_secs(60), both.rewrite(&alice)).await;
+        assert_eq!(matches!(rewritten, Ok(Ok(()))), is_stored, "{fault:?}");
+        inner.heal();
+        assert_eq!(opened(&both, "alice").await.unwrap(), JSON, "{fault:?}");
+        let new = EncryptedStore::new(inner, encryption_key("new", 2));
+        assert_eq!(opened(&new, "alice").await.unwrap(), JSON, "{fault:?}");
+    }
 }
 
 #[tokio::test]
@@ -179,15 +303,15 @@ async fn keys_with_the_same_id_are_each_tried() {
 }
 
 #[tokio::test]
-async fn a_plaintext_record_is_refused_or_encrypted_with_the_next_swap() {
+async fn a_plaintext_record_is_refused_or_encrypted_with_the_next_load() {
     let under = Under::new();
     under.put("alice", JSON).await;
     assert!(refused(&under, &under.encrypted(encryption_key("1", 1)), "alice").await.is_corrupt());
     let migrating = under.encrypted(encryption_key("1", 1)).accept_plaintext();
     let plain = migrating.load(&key_of("alice")).await.unwrap().unwrap();
     assert_eq!(plain.json(), JSON);
-    save(&migrating, "alice", Some(plain.version())).await;
     assert!(!under.stored("alice").await.contains("s3cret"));
+    save(&migrating, "alice", Some(plain.version())).await;
     assert_eq!(opened(&under.encrypted(encryption_key("1", 1)), "alice").await.unwrap(), JSON);
     // What claims to be encrypted is never plaintext.
     for json in [r#"{"sealed":"v1"}"#, r#"{"sealed":1,"sealed":2,"access_token":"a"}"#] {
