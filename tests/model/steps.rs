@@ -211,7 +211,9 @@ pub fn enabled(world: &World, state: &State, out: &mut Vec<(Sort, Step)>) {
             let step = if real.in_use().is_some() { Want(i) } else { Ask(i) };
             out.push((Sort::Progress, step));
         }
-        if real.pending().is_none() && session.signs_in.is_none() && session.signs_out.is_none() {
+        let is_done =
+            real.pending().is_none() && session.signs_in.is_none() && session.signs_out.is_none();
+        if is_done || world.hasty {
             if state.logins < world.logins {
                 out.push((Sort::Choice, SignsIn(i)));
             }

@@ -24,6 +24,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         } else {
             self.abandoned = self.abandoned.saturating_sub(1);
         }
+        let is_owed = !is_current && request.token.as_ref().is_some_and(|token| self.owes(token));
+        if let (true, Answer::Token(token) | Answer::Rotated(token, _)) = (is_owed, &answer) {
+            // The login was signed out, and another one has taken its place.
+            self.note(Note::RenewalDiscarded);
+            self.owe(token.clone(), settings);
+            self.publish(settings, now);
+            return;
+        }
         let Presented { login, number, generation, target, .. } = request;
         let record = |generation, state| Record {
             login,

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use super::{Credential, Home, Machine, Note, Now, Reason, Settings, Stage, State, Target};
+use super::{
+    Credential, Home, Machine, Note, Now, Reason, Settings, Stage, State, Target, Unsaved,
+};
 
 /// What somebody waits for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -250,10 +252,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Whether the sign-out with this id is complete: stored, and revoked at the provider.
     pub(crate) fn poll_sign_out(&self, login: u64) -> Poll<(), E> {
-        if self.is_sign_out_over(login) {
-            return Poll::Ready(());
-        }
-        if let Some(unsaved) = &self.unsaved {
+        let unsaved = self.unsaved_sign_out(login);
+        if let Some(unsaved) = unsaved {
             match &unsaved.error {
                 Some(reason) if self.pending.is_some() => return Poll::Failed(reason.clone()),
                 None if unsaved.late && self.pending.is_some() => {
@@ -263,7 +263,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 _ => {}
             }
         }
-        match (&self.revocation, &self.unsaved) {
+        match (&self.revocation, unsaved) {
             (Some(revocation), _) => match &revocation.error {
                 Some(error) => Poll::Failed(Reason::Error(error.clone())),
                 None => Poll::Wait,
@@ -278,10 +278,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// Whether the sign-out with this id is complete here: stored, or what was saved is deleted. In the
     /// foreground it also waits for the provider, whatever the answer.
     pub(crate) fn poll_sign_out_here(&self, login: u64, settings: &Settings) -> Poll<(), E> {
-        if self.is_sign_out_over(login) {
-            return Poll::Ready(());
-        }
-        let outcome = match &self.unsaved {
+        let outcome = match self.unsaved_sign_out(login) {
             None => Poll::Ready(()),
             Some(unsaved) => match &unsaved.error {
                 Some(reason) => Poll::Failed(reason.clone()),
@@ -298,14 +295,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.revocation.is_some()
     }
 
-    /// Whether another login has replaced the sign-out with this id. Another sign-out continues this
-    /// one.
-    fn is_sign_out_over(&self, login: u64) -> bool {
-        let current = match &self.pending {
-            Some(pending) => Some(pending.login),
-            None => self.known.as_ref().map(|known| known.login),
-        };
-        current != Some(login) && !matches!(self.newest(), Some((_, _, State::SignedOut)))
+    /// What is not saved yet of the sign-out with this id. Another sign-out continues this one, and a sign-in
+    /// takes its place: in a store once that is stored.
+    fn unsaved_sign_out(&self, login: u64) -> Option<&Unsaved<E>> {
+        let is_newest = self.known.as_ref().is_some_and(|known| known.login == login)
+            || matches!(self.newest(), Some((_, _, State::SignedOut)));
+        self.unsaved.as_ref().filter(|_| is_newest || self.pending.is_some())
     }
 
     /// Whether the newest token, or a sign-out, is not saved yet.

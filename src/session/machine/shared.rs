@@ -89,6 +89,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// A sign-in or sign-out of ours is in the store, or has been replaced there.
     pub(super) fn login_stored(&mut self, is_stored: bool, settings: &Settings) {
         if let Some(pending) = self.pending.take() {
+            for token in pending.owed {
+                self.revoke(Some(token), settings);
+            }
             if pending.token.is_none() {
                 self.revoke(pending.replaced, settings);
             }

@@ -123,6 +123,7 @@ fn a_foreground_request_waits_for_what_the_end_of_the_runtime_would_cut_off() {
                     login: 1,
                     token: Some(FRESH),
                     replaced: None,
+                    owed: vec![],
                     unanswered: None,
                 });
             }],
@@ -272,7 +273,7 @@ fn why_a_token_is_not_saved_yet() {
 fn a_sign_out_waits_until_it_is_saved_and_revoked() {
     let revocation = |error| Some(Revocation { tokens: vec![DUE], under_way: false, error });
     let (full, slow) = (Reason::Error("full"), Reason::SaveSlow);
-    let pending = Pending { login: 2, token: None, replaced: None, unanswered: None };
+    let pending = Pending { login: 2, token: None, replaced: None, owed: vec![], unanswered: None };
     // What is wrong with the save, whether it waits for the store, and the revocation.
     let rows = [
         (None, false, None, Poll::Ready(()), Poll::Ready(())),
@@ -337,8 +338,13 @@ fn a_sign_out_is_over_once_somebody_signs_in() {
         assert_eq!(machine.poll_sign_out_here(login, &settings), Poll::Wait);
     }
     machine.set_login(4, Some(FRESH), &settings, &at(0));
-    assert_eq!(machine.poll_sign_out(3), Poll::Ready(()));
     assert_eq!(machine.poll_sign_out_here(3, &settings), Poll::Ready(()));
+    // Here, but not at the provider.
+    assert_eq!(machine.poll_sign_out(3), Poll::Wait);
+    assert_eq!(machine.next_revocation(), Some(Action::Revoke { token: DUE }));
+    machine.revoked(Ok(()), &settings, &at(0));
+    assert_eq!(machine.next_revocation(), None);
+    assert_eq!(machine.poll_sign_out(3), Poll::Ready(()));
 }
 
 #[test]
@@ -346,7 +352,8 @@ fn a_flush_cuts_the_backoff_of_what_is_not_stored_yet() {
     type Change = fn(&mut Tested);
     let pending: Change = |machine| {
         let (token, replaced) = (Some(FRESH), None);
-        machine.pending = Some(Pending { login: 2, token, replaced, unanswered: None });
+        machine.pending =
+            Some(Pending { login: 2, token, replaced, owed: vec![], unanswered: None });
     };
     let outcome: Change = |machine| machine.outcome = Some(Outcome::Nothing(None));
     for (change, is_cut) in [(pending, true), (outcome, true), ((|_| ()) as Change, false)] {
@@ -379,7 +386,7 @@ fn a_flush_ends_with_the_first_failure_after_it() {
     machine.store.failures = 2;
     assert_eq!(machine.poll_flush(&flush), Poll::Ready(()));
     let (token, replaced) = (Some(FRESH), None);
-    machine.pending = Some(Pending { login: 2, token, replaced, unanswered: None });
+    machine.pending = Some(Pending { login: 2, token, replaced, owed: vec![], unanswered: None });
     assert_eq!(machine.poll_flush(&flush), Poll::Wait);
     machine.outcome = None;
     assert_eq!(machine.poll_flush(&flush), Poll::Wait);
