@@ -245,6 +245,37 @@ async fn a_session_that_somebody_holds_stays_and_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_session_that_somebody_holds_stays_after_a_sign_out_and_is_waited_for() {
+    let service = Service::new().await;
+    let sessions = service.builder().build();
+    for locally in [false, true] {
+        sessions.sign_in("alice", service.world.token()).await.unwrap();
+        let held = sessions.for_user("alice");
+        if locally {
+            sessions.sign_out_locally("alice").await.unwrap();
+        } else {
+            sessions.sign_out("alice").await.unwrap();
+        }
+        held.set_token(service.world.expired_token()).await.unwrap();
+        let before = service.world.provider.counts().token_requests;
+        let hold = service.world.provider.pause_token_requests();
+        assert!(polled(1, held.token()).await.is_none());
+        service.world.provider.wait_for_token_requests(before + 1).await;
+        let ending = tokio::spawn({
+            let sessions = sessions.clone();
+            async move { sessions.shutdown().await }
+        });
+        service.world.round_trips().await;
+        assert!(!ending.is_finished(), "its renewal is under way");
+        drop(hold);
+        ending.await.unwrap().unwrap();
+        drop(held);
+        sessions.sign_out("alice").await.unwrap();
+        assert_eq!(sessions.loaded_sessions(), 0);
+    }
+}
+
+#[tokio::test]
 async fn more_busy_users_than_the_bound_lose_nothing_and_make_room_afterwards() {
     let service = Service::new().await;
     let sessions = service.builder().max_sessions(8).build();
