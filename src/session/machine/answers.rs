@@ -117,7 +117,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             _ => self.known.as_ref(),
         };
         if base.is_some_and(|base| !record.is_above(base)) {
-            let signed_out = self.pending.as_ref().is_some_and(|pending| pending.token.is_none())
+            let signed_out = self.is_signing_out()
                 || base.is_some_and(|base| matches!(base.state, State::SignedOut));
             if signed_out {
                 self.revoke_late(record.token().cloned(), settings);

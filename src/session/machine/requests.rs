@@ -108,22 +108,50 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some(answer) = self.poll_unsaved(settings) {
             return answer;
         }
-        if !may_renew {
-            // A refresh by hand may help, unless it is known that only a new login does.
-            let state = self.known.as_ref().map(|known| &known.state);
-            let reason = match state {
-                Some(State::Ended(_) | State::SignedOut) => {
-                    self.why_not(self.known.as_ref(), settings, now)
-                }
-                _ if self.is_kept_by_expiry(settings, now) => Reason::LoginExpired,
-                _ => Reason::Expired,
-            };
-            return Poll::Failed(reason);
-        }
-        match self.want(target, settings, now) {
+        let outcome = if may_renew {
+            self.want(target, settings, now)
+        } else {
+            self.want_read(settings, now)
+        };
+        match outcome {
             Ok(()) => Poll::Wait,
             Err(reason) => Poll::Failed(reason),
         }
+    }
+
+    /// Wants what the store holds now, and no renewal, unless it is known.
+    fn want_read(&mut self, settings: &Settings, now: &Now) -> Result<(), Reason<E>> {
+        if self.is_signing_out() {
+            return Err(Reason::SignedOut);
+        }
+        if let Some((error, _)) = self.store_block(settings, now).filter(|(_, at)| now.at < *at) {
+            return Err(Reason::Error(error));
+        }
+        let is_down = self.store.retry_at.is_some_and(|at| now.at < at);
+        let is_known = self.read.is_some_and(|at| now.at < at + settings.moment());
+        if settings.home == Home::Store && !is_down && !is_known {
+            self.wants_read = true;
+            return Ok(());
+        }
+        let known = self.known.as_ref();
+        // A refresh by hand may help, unless it is known that only a new login does.
+        Err(match known.map(|known| &known.state) {
+            Some(State::Ended(_) | State::SignedOut) => self.why_not(known, settings, now),
+            None if !settings.has_grant => self.why_not(known, settings, now),
+            _ if self.is_kept_by_expiry(settings, now) => Reason::LoginExpired,
+            _ => Reason::Expired,
+        })
+    }
+
+    /// Whether a sign-out is not stored yet.
+    pub(super) fn is_signing_out(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.token.is_none())
+    }
+
+    /// Why a store that fails forbids a renewal, and until when.
+    fn store_block(&self, settings: &Settings, now: &Now) -> Option<(E, Duration)> {
+        let block = self.store.error.clone().zip(self.store.retry_at);
+        block.filter(|_| self.renewable_without_store(settings, now).is_none())
     }
 
     /// Whether something is under way, or is to be done now, that the end of the runtime would cut off,
@@ -189,7 +217,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if is_under_way || self.access_mut(target).wanted.is_some() {
             return Ok(());
         }
-        if self.pending.as_ref().is_some_and(|pending| pending.token.is_none()) {
+        if self.is_signing_out() {
             return Err(Reason::SignedOut);
         }
         if let Some(failure) = &self.failure
@@ -205,11 +233,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         {
             return Err(refusal.reason.clone());
         }
-        if let (Some(error), Some(at)) = (&self.store.error, self.store.retry_at)
-            && now.at < at
-            && self.renewable_without_store(settings, now).is_none()
-        {
-            return Err(Reason::Error(error.clone()));
+        if let Some((error, _)) = self.store_block(settings, now).filter(|(_, at)| now.at < *at) {
+            return Err(Reason::Error(error));
         }
         if settings.home != Home::Store {
             let known = self.known.as_ref();

@@ -79,6 +79,21 @@ async fn a_user_is_loaded_once_however_many_requests_ask() {
 }
 
 #[tokio::test]
+async fn where_sessions_are_renewed_by_hand_users_are_loaded_too() {
+    let service = Service::new().await;
+    service.store("alice", &service.world.token()).await;
+    let clock = service.world.clock.reader();
+    let sessions = UserSessions::builder(service.world.app())
+        .configure_sessions(|session| session.clock(clock).manual_refresh())
+        .store(service.store.clone())
+        .build();
+    let http = service.http(&sessions);
+    assert_eq!(service.get(&http, "alice").await.unwrap(), 200);
+    let error = ours(&service.get(&http, "nobody").await.unwrap_err());
+    assert!(error.is_reauthorization_required(), "{error}");
+}
+
+#[tokio::test]
 async fn a_request_without_a_user_or_of_an_unknown_one_is_not_sent() {
     let service = Service::new().await;
     let sessions = service.builder().build();
