@@ -38,6 +38,9 @@ pub(crate) struct Flush {
     store_failures: u32,
 }
 
+/// Why no renewal is permitted, and until when; `None`: until another login begins.
+type Block<E> = (Reason<E>, Option<Duration>);
+
 impl<T: Credential, E: Clone> Machine<T, E> {
     /// For a token that may be used.
     pub(crate) fn ticket(&mut self, target: &Target) -> Ticket {
@@ -124,8 +127,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if self.is_signing_out() {
             return Err(Reason::SignedOut);
         }
-        if let Some((error, _)) = self.store_block(settings, now).filter(|(_, at)| now.at < *at) {
-            return Err(Reason::Error(error));
+        let block = self.store_block(settings, now).filter(|block| is_on(block, now));
+        if let Some((reason, _)) = block {
+            return Err(reason);
         }
         let is_down = self.store.retry_at.is_some_and(|at| now.at < at);
         let is_known = self.read.is_some_and(|at| now.at < at + settings.moment());
@@ -148,10 +152,28 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.pending.as_ref().is_some_and(|pending| pending.token.is_none())
     }
 
-    /// Why a store that fails forbids a renewal, and until when.
-    fn store_block(&self, settings: &Settings, now: &Now) -> Option<(E, Duration)> {
-        let block = self.store.error.clone().zip(self.store.retry_at);
-        block.filter(|_| self.renewable_without_store(settings, now).is_none())
+    /// What has forbidden a renewal, and until when; some of it may be over.
+    fn blocks(
+        &self,
+        target: &Target,
+        settings: &Settings,
+        now: &Now,
+    ) -> impl Iterator<Item = Block<E>> {
+        let failure = self.failure.as_ref().filter(|failure| {
+            // The clock may have been set right.
+            !matches!(failure.reason, Reason::LoginExpired) || self.is_kept_by_expiry(settings, now)
+        });
+        let refusal = self.access(target).and_then(|access| access.refusal.as_ref());
+        let failures = failure.into_iter().chain(refusal);
+        let blocks = failures.map(|failure| (failure.reason.clone(), failure.retry_at));
+        blocks.chain(self.store_block(settings, now))
+    }
+
+    /// The same of a store that fails.
+    fn store_block(&self, settings: &Settings, now: &Now) -> Option<Block<E>> {
+        let (error, at) = self.store.error.as_ref().zip(self.store.retry_at)?;
+        let is_needed = self.renewable_without_store(settings, now).is_none();
+        is_needed.then(|| (Reason::Error(error.clone()), Some(at)))
     }
 
     /// Whether something is under way, or is to be done now, that the end of the runtime would cut off,
@@ -220,21 +242,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if self.is_signing_out() {
             return Err(Reason::SignedOut);
         }
-        if let Some(failure) = &self.failure
-            && failure.retry_at.is_none_or(|at| now.at < at)
-            // The clock may have been set right.
-            && (!matches!(failure.reason, Reason::LoginExpired) || self.is_kept_by_expiry(settings, now))
-        {
-            return Err(failure.reason.clone());
-        }
-        let refusal = self.access(target).and_then(|access| access.refusal.as_ref());
-        if let Some(refusal) = refusal
-            && refusal.retry_at.is_some_and(|at| now.at < at)
-        {
-            return Err(refusal.reason.clone());
-        }
-        if let Some((error, _)) = self.store_block(settings, now).filter(|(_, at)| now.at < *at) {
-            return Err(Reason::Error(error));
+        let block = self.blocks(target, settings, now).find(|block| is_on(block, now));
+        if let Some((reason, _)) = block {
+            return Err(reason);
         }
         if settings.home != Home::Store {
             let known = self.known.as_ref();
@@ -372,9 +382,18 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// When a renewal is permitted again after one failed: `Some(None)`: not before another login.
-    pub(crate) fn retry_at(&self, target: &Target) -> Option<Option<Duration>> {
-        let refusal = || self.access(target)?.refusal.as_ref();
-        let failure = self.failure.as_ref().or_else(refusal).map(|failure| failure.retry_at);
-        failure.or_else(|| self.store.retry_at.map(Some))
+    pub(crate) fn retry_at(
+        &self,
+        target: &Target,
+        settings: &Settings,
+        now: &Now,
+    ) -> Option<Option<Duration>> {
+        let ends = self.blocks(target, settings, now).map(|(_, until)| until);
+        ends.max_by_key(|until| until.unwrap_or(Duration::MAX))
     }
+}
+
+/// Whether it still forbids a renewal.
+fn is_on<E>((_, until): &Block<E>, now: &Now) -> bool {
+    until.is_none_or(|until| now.at < until)
 }

@@ -166,7 +166,7 @@ fn nothing_but_a_sign_in_replaces_what_cannot_be_read() {
             }
             other => panic!("{seconds}: {other:?}"),
         }
-        if seconds >= 10 && machine.retry_at(&Target::OWN).is_some() {
+        if seconds >= 10 && machine.retry_at(&Target::OWN, &settings, &at(seconds)).is_some() {
             wants(&mut machine, &settings, &at(seconds + 590));
         }
     }
@@ -209,7 +209,7 @@ fn a_token_request_for_an_earlier_login_is_waited_for_and_says_nothing() {
         assert_eq!(machine.poll_flush(&flush), Poll::Wait);
         machine.answered(request, answer, &settings, &at(2));
         assert_eq!(machine.take_notes(), []);
-        assert_eq!(machine.retry_at(&Target::OWN), None);
+        assert_eq!(machine.retry_at(&Target::OWN, &settings, &at(2)), None);
         assert!(!machine.is_busy());
         assert_eq!(machine.poll_flush(&flush), Poll::Ready(()));
     }
