@@ -263,7 +263,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.look = None;
         self.failures = self.failures.wrapping_add(1);
         let before = self.failure.take();
-        let attempt = before.as_ref().map_or(0, |failure| failure.attempts).saturating_add(1);
+        // Only token requests count.
+        let attempts = before.as_ref().map_or(0, |failure| failure.attempts);
+        let attempt = attempts.saturating_add(1);
         let known_before = before.is_some_and(|failure| failure.reason.is_final());
         let took = self.took(now);
         self.note(Note::RenewalFailed {
@@ -273,6 +275,6 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             known_before,
             took,
         });
-        self.failure = Some(Failure { reason, attempts: attempt, retry_at, of_store });
+        self.failure = Some(Failure { reason, attempts, retry_at, of_store });
     }
 }
