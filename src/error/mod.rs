@@ -191,7 +191,7 @@ impl Error {
 
     /// What is stored cannot be read, and a new login replaces it.
     pub(crate) fn is_replaceable(&self) -> bool {
-        matches!(&*self.0, Kind::Store(error) if error.version.is_some())
+        matches!(self.kind(), Kind::Store(error) if error.version.is_some())
     }
 
     /// A signature could not be made: a `Signer` failed, took too long or returned something

@@ -241,7 +241,8 @@ impl SessionBuilder {
 
     /// Renews only when the application calls [`Session::refresh`]. An expired token is an error
     /// ([`Error::is_expired`](crate::Error::is_expired)), and a 401 is returned to the caller
-    /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
+    /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)). With a [store](Self::store), the
+    /// session reads that first, at most once in the shortest [`backoff`](Self::backoff).
     pub fn manual_refresh(mut self) -> Self {
         self.config.settings.manual_refresh = true;
         self

@@ -199,7 +199,8 @@ impl Session {
     /// # Errors
     ///
     /// The login has ended here in any case. [`Error::is_save`] if what was saved is not deleted yet: it
-    /// is tried again. An error of the provider if it did not revoke a token, which is then still
+    /// is tried again, and with a store the tokens are revoked then, also if the next login has begun
+    /// meanwhile. An error of the provider if it did not revoke a token, which is then still
     /// valid there: call this again, after [`Error::retry_after`] if the provider named it.
     ///
     /// # Cancellation

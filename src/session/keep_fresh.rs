@@ -75,7 +75,7 @@ impl Wait {
     async fn over(self) {
         match self {
             Self::For(time) => sleep(time.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)).await,
-            Self::Until(instant) => sleep_until(instant).await,
+            Self::Until(instant) => sleep_until(instant.max(Instant::now() + SHORTEST_SLEEP)).await,
             Self::Update => std::future::pending().await,
         }
     }
@@ -92,7 +92,8 @@ async fn look(driver: &Arc<Driver>, target: &Target) -> Wait {
     if driver.another(target, present.as_ref()).await.is_ok() {
         return Wait::For(Duration::ZERO);
     }
-    match driver.peek(|machine| machine.retry_at(target)) {
+    let (settings, now) = (&driver.config.settings, driver.now());
+    match driver.peek(|machine| machine.retry_at(target, settings, &now)) {
         Some(Some(at)) => Wait::Until(Driver::instant(at)),
         Some(None) => Wait::Update,
         // Nothing to renew with, or a runtime that is going away.

@@ -72,7 +72,8 @@ impl Cache {
         let session = insert(&self.vacant, user, make);
         // It may have moved between the two looks.
         if let Some(loaded) = self.get(user) {
-            self.vacant.remove_if(user, |vacant| !vacant.is_busy());
+            drop(session);
+            self.vacant.remove_if(user, |vacant| !is_needed(vacant));
             return loaded;
         }
         session.mark_used();
@@ -95,10 +96,10 @@ impl Cache {
         self.vacant.remove_if(user, |vacant| Arc::ptr_eq(vacant, session));
     }
 
-    /// Drops the user's session, unless it is busy.
+    /// Drops the user's session, unless it is needed.
     pub(super) fn remove(&self, user: &UserId) {
         for entries in [&self.loaded, &self.vacant] {
-            entries.remove_if(user, |session| !session.is_busy());
+            entries.remove_if(user, |session| !is_needed(session));
         }
     }
 

@@ -158,6 +158,7 @@ impl UserSessions {
         let session = self.session(&user);
         session.sign_out_locally().await?;
         if !session.owes_revocation() {
+            drop(session);
             self.0.cache.remove(&user);
         }
         Ok(())

@@ -211,7 +211,9 @@ pub fn enabled(world: &World, state: &State, out: &mut Vec<(Sort, Step)>) {
             let step = if real.in_use().is_some() { Want(i) } else { Ask(i) };
             out.push((Sort::Progress, step));
         }
-        if real.pending().is_none() && session.signs_in.is_none() && session.signs_out.is_none() {
+        let is_done =
+            real.pending().is_none() && session.signs_in.is_none() && session.signs_out.is_none();
+        if is_done || world.hasty {
             if state.logins < world.logins {
                 out.push((Sort::Choice, SignsIn(i)));
             }
@@ -305,10 +307,10 @@ impl State {
             // There is nothing to serve: only something new helps.
             let grant = world.grant != Grant::None
                 && real.known().is_none_or(|known| !matches!(known.state, Login::SignedOut));
-            return !has_looked || ((grant || is_live) && !self.must_wait(i));
+            return !has_looked || ((grant || is_live) && !self.must_wait(world, i));
         };
         if !is_live && world.grant == Grant::None && real.pending().is_none() {
-            return !has_looked && !self.must_wait(i);
+            return !has_looked && !self.must_wait(world, i);
         }
         let is_behind = world.home == Home::Store
             && !real.is_busy()
@@ -331,7 +333,7 @@ impl State {
         let renewable =
             world.grant != Grant::None || real.served().is_some_and(|served| served.token.refresh);
         let wants = wants && renewable;
-        (wants || is_behind || is_left) && !self.must_wait(i)
+        (wants || is_behind || is_left) && !self.must_wait(world, i)
     }
 
     /// Whether the application will ask this session for a token for the other target.
@@ -349,13 +351,13 @@ impl State {
             }
             _ => token.other == u8::MAX || u64::from(token.generation) < LAST,
         };
-        wants && !self.must_wait(i)
+        wants && !self.must_wait(world, i)
     }
 
     /// Whether the time for another attempt has not come.
-    fn must_wait(&self, i: usize) -> bool {
+    fn must_wait(&self, world: &World, i: usize) -> bool {
         let session = &self.sessions[i];
-        let saves = !session.is_still() && self.until_permitted(i) > Duration::ZERO;
+        let saves = !session.is_still() && self.until_permitted(world, i) > Duration::ZERO;
         session.real.has_failed() && (self.is_paused() || saves)
     }
 
@@ -401,12 +403,12 @@ impl State {
                     let name = self.sessions[i].name;
                     self.sessions[i] = Session::new(name);
                 }
-                let later = self.until_permitted(i);
+                let later = self.until_permitted(world, i);
                 self.sessions[i].tickets[0] = Some(self.sessions[i].real.ticket(&Target::OWN));
                 self.event(world, i, later, |_, _, _| {});
             }
             Want(i) => {
-                let later = self.until_permitted(i);
+                let later = self.until_permitted(world, i);
                 self.want(world, i, 0, later);
             }
             WantOther(i, is_patient) => {
@@ -414,7 +416,7 @@ impl State {
                     self.sessions[i].refused = false;
                     self.sessions[i].real.end_refusals();
                 }
-                let later = self.until_permitted(i);
+                let later = self.until_permitted(world, i);
                 self.want(world, i, 1, later);
             }
             Poll(i) => {
@@ -816,8 +818,9 @@ impl State {
     }
 
     /// How long until a renewal is permitted again.
-    fn until_permitted(&self, i: usize) -> Duration {
-        let at = self.sessions[i].real.retry_at(&Target::OWN).flatten();
+    fn until_permitted(&self, world: &World, i: usize) -> Duration {
+        let (settings, now) = (world.settings(), self.now(Duration::ZERO));
+        let at = self.sessions[i].real.retry_at(&Target::OWN, &settings, &now).flatten();
         at.unwrap_or_default().saturating_sub(BASE)
     }
 

@@ -47,6 +47,8 @@ pub struct World {
     /// Sign-ins, the first one included.
     pub logins: u8,
     pub outs: u8,
+    /// The application signs in or out again before the last one is done.
+    pub hasty: bool,
     pub faults: u8,
     pub kinds: u32,
     /// How often a holder may renew its mark while it waits for the provider.
@@ -169,6 +171,7 @@ pub const PLAIN: World = World {
     start: Start::Loaded,
     logins: 1,
     outs: 0,
+    hasty: false,
     faults: 0,
     kinds: 0,
     beats: 0,

@@ -51,6 +51,7 @@ const fn without(without: &'static [Property], of: World) -> World {
 const TWO: World = World { logins: 2, ..PLAIN };
 const OUT: World = World { outs: 1, ..PLAIN };
 const TWO_OUT: World = World { logins: 2, outs: 1, ..PLAIN };
+const HASTY: World = World { hasty: true, sessions: 1, ..PLAIN };
 const THREE: World = World { sessions: 3, ..PLAIN };
 const REJECTED: World = World { wants: Wants::Rejected, ..PLAIN };
 const AGED: World = World { wants: Wants::Aged, ages: 3, ..PLAIN };
@@ -324,6 +325,14 @@ fn sign_outs() -> Vec<World> {
     vec![
         faults("revocation fails, 1 sign-out", 1, REVOKE_FAILS, without(&[NotRevoked], OUT)),
         huge(world("2 sign-outs", World { outs: 2, ..PLAIN })),
+        world("2 sign-outs at once, 1 session", World { outs: 2, ..HASTY }),
+        large(world("2 sign-outs at once", World { outs: 2, sessions: 2, ..HASTY })),
+        large(faults(
+            "2 sign-outs and 2 logins at once, 1 session, store faults x1",
+            1,
+            STORE,
+            World { outs: 2, logins: 2, ..HASTY },
+        )),
     ]
 }
 

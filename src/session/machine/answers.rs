@@ -24,6 +24,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         } else {
             self.abandoned = self.abandoned.saturating_sub(1);
         }
+        let is_owed = !is_current && request.token.as_ref().is_some_and(|token| self.owes(token));
+        if let (true, Answer::Token(token) | Answer::Rotated(token, ..)) = (is_owed, &answer) {
+            // The login was signed out, and another one has taken its place.
+            self.note(Note::RenewalDiscarded);
+            self.owe(token.clone(), settings);
+            self.publish(settings, now);
+            return;
+        }
         let Presented { login, number, generation, target, .. } = request;
         let record = |generation, state| Record {
             login,
@@ -109,7 +117,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             _ => self.known.as_ref(),
         };
         if base.is_some_and(|base| !record.is_above(base)) {
-            let signed_out = self.pending.as_ref().is_some_and(|pending| pending.token.is_none())
+            let signed_out = self.is_signing_out()
                 || base.is_some_and(|base| matches!(base.state, State::SignedOut));
             if signed_out {
                 self.revoke_late(record.token().cloned(), settings);
@@ -256,7 +264,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.look = None;
         self.failures = self.failures.wrapping_add(1);
         let before = self.failure.take();
-        let attempt = before.as_ref().map_or(0, |failure| failure.attempts).saturating_add(1);
+        // Only token requests count.
+        let attempts = before.as_ref().map_or(0, |failure| failure.attempts);
+        let attempt = attempts.saturating_add(1);
         let known_before = before.is_some_and(|failure| failure.reason.is_final());
         let took = self.took(now);
         self.note(Note::RenewalFailed {
@@ -266,6 +276,6 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             known_before,
             took,
         });
-        self.failure = Some(Failure { reason, attempts: attempt, retry_at, of_store });
+        self.failure = Some(Failure { reason, attempts, retry_at, of_store });
     }
 }

@@ -2,7 +2,8 @@
 
 use super::unauthorized::Paths;
 use super::{
-    Credential, Home, Machine, Note, Now, Pending, Record, Revocation, Settings, State, Unsaved,
+    Credential, Home, Machine, Note, Now, Outcome, Pending, Record, Revocation, Settings, State,
+    Unsaved,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -19,6 +20,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.abandoned += 1;
         }
         let replaced = self.newest_token();
+        let owed = self.owed(token.as_ref());
         self.began = Some(now.at);
         let signs_out = token.is_none();
         self.attempt = None;
@@ -34,7 +36,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         // Waiters for the old login's token now wait for this one.
         if settings.home == Home::Store {
             self.store.retry_at = None;
-            self.pending = Some(Pending { login, token, replaced, unanswered: None });
+            self.pending = Some(Pending { login, token, owed, replaced, unanswered: None });
             self.unsaved = Some(Unsaved::since(now));
         } else {
             let number = self.next_number(now);
@@ -56,6 +58,53 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Some((_, _, State::Live(Some(token)))) => Some(token),
             _ => self.served.as_ref().map(|served| served.token.clone()),
         }
+    }
+
+    /// What is still to be revoked of a sign-in or sign-out that the store does not have, now that another
+    /// one takes its place. What is signed in again is not.
+    fn owed(&mut self, token: Option<&T>) -> Vec<T> {
+        let mut owed = Vec::new();
+        if let Some(earlier) = self.pending.take() {
+            owed = earlier.owed;
+            match earlier.token {
+                None => {
+                    owed.extend(earlier.replaced);
+                    if let Some(Outcome::Gained(record)) = &self.outcome {
+                        owed.extend(record.token().cloned());
+                    }
+                }
+                Some(undone) => owed.extend(token.is_none().then_some(undone)),
+            }
+        }
+        if let Some(token) = token {
+            owed.retain(|other| !other.is_identical(token));
+            self.keep(token);
+        }
+        owed
+    }
+
+    /// Whether this token is still to be revoked, whatever the store says.
+    pub(super) fn owes(&self, token: &T) -> bool {
+        let waiting = self.pending.iter().flat_map(|pending| &pending.owed);
+        let next = self.revocation.iter().flat_map(|revocation| &revocation.tokens);
+        waiting.chain(next).any(|other| other.is_identical(token))
+    }
+
+    /// Revokes this token too, once the store has what is pending.
+    pub(super) fn owe(&mut self, token: T, settings: &Settings) {
+        match &mut self.pending {
+            Some(pending) => pending.owed.push(token),
+            None => self.revoke(Some(token), settings),
+        }
+    }
+
+    /// Does not revoke this token, unless that has begun.
+    fn keep(&mut self, token: &T) {
+        let Some(revocation) = &mut self.revocation else { return };
+        let mut has_begun = revocation.under_way;
+        let is_other = |other: &T| std::mem::take(&mut has_begun) || !other.is_identical(token);
+        revocation.tokens.retain(is_other);
+        revocation.error.take_if(|_| revocation.tokens.is_empty());
     }
 
     /// Revokes this token, and what an earlier sign-out could not revoke.

@@ -49,6 +49,9 @@ pub(super) struct Pending<T> {
     pub(super) token: Option<T>,
     /// The token that this replaces. A sign-out revokes it.
     pub(super) replaced: Option<T>,
+    /// What an earlier sign-out was to revoke, and an earlier sign-in that a sign-out undoes, before the store
+    /// had them.
+    pub(super) owed: Vec<T>,
     /// The first number that was tried without an answer.
     pub(super) unanswered: Option<u64>,
 }

@@ -127,6 +127,10 @@ pub(crate) struct Machine<T, E> {
     abandoned: u32,
     call: Option<StoreCall<T, E>>,
     store: StoreHealth<E>,
+    /// A request waits for what the store holds, and for no renewal.
+    wants_read: bool,
+    /// When the store was last read for such a request.
+    read: Option<Duration>,
     /// The wait before the next read of another session's mark.
     look: Option<Look>,
     saving: Option<SaveCall>,
@@ -164,6 +168,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             abandoned: 0,
             call: None,
             store: StoreHealth::good(),
+            wants_read: false,
+            read: None,
             look: None,
             saving: None,
             set_aside: 0,
@@ -289,6 +295,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.pending.is_some()
             || self.outcome.is_some()
             || self.wanted().is_some()
+            || self.wants_read
             || self.attempt.is_some()
     }
 
@@ -512,6 +519,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             all.extend(access.refusal.iter_mut().filter_map(|refusal| refusal.retry_at.as_mut()));
         }
         all.extend(self.began.as_mut());
+        all.extend(self.read.as_mut());
         if let Some(attempt) = &mut self.attempt {
             all.extend([&mut attempt.try_at, &mut attempt.until]);
             all.extend(attempt.confirmed.as_mut().map(|(at, _)| at));

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use super::{Credential, Home, Machine, Note, Now, Reason, Settings, Stage, State, Target};
+use super::{
+    Credential, Home, Machine, Note, Now, Reason, Settings, Stage, State, Target, Unsaved,
+};
 
 /// What somebody waits for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -35,6 +37,9 @@ pub(crate) struct Flush {
     failures: u32,
     store_failures: u32,
 }
+
+/// Why no renewal is permitted, and until when; `None`: until another login begins.
+type Block<E> = (Reason<E>, Option<Duration>);
 
 impl<T: Credential, E: Clone> Machine<T, E> {
     /// For a token that may be used.
@@ -106,22 +111,69 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some(answer) = self.poll_unsaved(settings) {
             return answer;
         }
-        if !may_renew {
-            // A refresh by hand may help, unless it is known that only a new login does.
-            let state = self.known.as_ref().map(|known| &known.state);
-            let reason = match state {
-                Some(State::Ended(_) | State::SignedOut) => {
-                    self.why_not(self.known.as_ref(), settings, now)
-                }
-                _ if self.is_kept_by_expiry(settings, now) => Reason::LoginExpired,
-                _ => Reason::Expired,
-            };
-            return Poll::Failed(reason);
-        }
-        match self.want(target, settings, now) {
+        let outcome = if may_renew {
+            self.want(target, settings, now)
+        } else {
+            self.want_read(settings, now)
+        };
+        match outcome {
             Ok(()) => Poll::Wait,
             Err(reason) => Poll::Failed(reason),
         }
+    }
+
+    /// Wants what the store holds now, and no renewal, unless it is known.
+    fn want_read(&mut self, settings: &Settings, now: &Now) -> Result<(), Reason<E>> {
+        if self.is_signing_out() {
+            return Err(Reason::SignedOut);
+        }
+        let block = self.store_block(settings, now).filter(|block| is_on(block, now));
+        if let Some((reason, _)) = block {
+            return Err(reason);
+        }
+        let is_down = self.store.retry_at.is_some_and(|at| now.at < at);
+        let is_known = self.read.is_some_and(|at| now.at < at + settings.moment());
+        if settings.home == Home::Store && !is_down && !is_known {
+            self.wants_read = true;
+            return Ok(());
+        }
+        let known = self.known.as_ref();
+        // A refresh by hand may help, unless it is known that only a new login does.
+        Err(match known.map(|known| &known.state) {
+            Some(State::Ended(_) | State::SignedOut) => self.why_not(known, settings, now),
+            None if !settings.has_grant => self.why_not(known, settings, now),
+            _ if self.is_kept_by_expiry(settings, now) => Reason::LoginExpired,
+            _ => Reason::Expired,
+        })
+    }
+
+    /// Whether a sign-out is not stored yet.
+    pub(super) fn is_signing_out(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.token.is_none())
+    }
+
+    /// What has forbidden a renewal, and until when; some of it may be over.
+    fn blocks(
+        &self,
+        target: &Target,
+        settings: &Settings,
+        now: &Now,
+    ) -> impl Iterator<Item = Block<E>> {
+        let failure = self.failure.as_ref().filter(|failure| {
+            // The clock may have been set right.
+            !matches!(failure.reason, Reason::LoginExpired) || self.is_kept_by_expiry(settings, now)
+        });
+        let refusal = self.access(target).and_then(|access| access.refusal.as_ref());
+        let failures = failure.into_iter().chain(refusal);
+        let blocks = failures.map(|failure| (failure.reason.clone(), failure.retry_at));
+        blocks.chain(self.store_block(settings, now))
+    }
+
+    /// The same of a store that fails.
+    fn store_block(&self, settings: &Settings, now: &Now) -> Option<Block<E>> {
+        let (error, at) = self.store.error.as_ref().zip(self.store.retry_at)?;
+        let is_needed = self.renewable_without_store(settings, now).is_none();
+        is_needed.then(|| (Reason::Error(error.clone()), Some(at)))
     }
 
     /// Whether something is under way, or is to be done now, that the end of the runtime would cut off,
@@ -187,7 +239,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if is_under_way || self.access_mut(target).wanted.is_some() {
             return Ok(());
         }
-        if self.pending.as_ref().is_some_and(|pending| pending.token.is_none()) {
+        if self.is_signing_out() {
             return Err(Reason::SignedOut);
         }
         if let Some(reason) = self.must_wait(target, settings, now) {
@@ -216,26 +268,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         settings: &Settings,
         now: &Now,
     ) -> Option<Reason<E>> {
-        if let Some(failure) = &self.failure
-            && failure.retry_at.is_none_or(|at| now.at < at)
-            // The clock may have been set right.
-            && (!matches!(failure.reason, Reason::LoginExpired) || self.is_kept_by_expiry(settings, now))
-        {
-            return Some(failure.reason.clone());
-        }
-        let refusal = self.access(target).and_then(|access| access.refusal.as_ref());
-        if let Some(refusal) = refusal
-            && refusal.retry_at.is_some_and(|at| now.at < at)
-        {
-            return Some(refusal.reason.clone());
-        }
-        if let (Some(error), Some(at)) = (&self.store.error, self.store.retry_at)
-            && now.at < at
-            && self.renewable_without_store(settings, now).is_none()
-        {
-            return Some(Reason::Error(error.clone()));
-        }
-        None
+        let block = self.blocks(target, settings, now).find(|block| is_on(block, now));
+        block.map(|(reason, _)| reason)
     }
 
     /// Whether the sign-in with this id is saved, if its caller waits for that.
@@ -257,10 +291,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// Whether the sign-out with this id is complete: stored, and revoked at the provider.
     pub(crate) fn poll_sign_out(&self, login: u64) -> Poll<(), E> {
-        if self.is_sign_out_over(login) {
-            return Poll::Ready(());
-        }
-        if let Some(unsaved) = &self.unsaved {
+        let unsaved = self.unsaved_sign_out(login);
+        if let Some(unsaved) = unsaved {
             match &unsaved.error {
                 Some(reason) if self.pending.is_some() => return Poll::Failed(reason.clone()),
                 None if unsaved.late && self.pending.is_some() => {
@@ -270,7 +302,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 _ => {}
             }
         }
-        match (&self.revocation, &self.unsaved) {
+        match (&self.revocation, unsaved) {
             (Some(revocation), _) => match &revocation.error {
                 Some(error) => Poll::Failed(Reason::Error(error.clone())),
                 None => Poll::Wait,
@@ -285,10 +317,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// Whether the sign-out with this id is complete here: stored, or what was saved is deleted. In the
     /// foreground it also waits for the provider, whatever the answer.
     pub(crate) fn poll_sign_out_here(&self, login: u64, settings: &Settings) -> Poll<(), E> {
-        if self.is_sign_out_over(login) {
-            return Poll::Ready(());
-        }
-        let outcome = match &self.unsaved {
+        let outcome = match self.unsaved_sign_out(login) {
             None => Poll::Ready(()),
             Some(unsaved) => match &unsaved.error {
                 Some(reason) => Poll::Failed(reason.clone()),
@@ -305,14 +334,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.revocation.is_some()
     }
 
-    /// Whether another login has replaced the sign-out with this id. Another sign-out continues this
-    /// one.
-    fn is_sign_out_over(&self, login: u64) -> bool {
-        let current = match &self.pending {
-            Some(pending) => Some(pending.login),
-            None => self.known.as_ref().map(|known| known.login),
-        };
-        current != Some(login) && !matches!(self.newest(), Some((_, _, State::SignedOut)))
+    /// What is not saved yet of the sign-out with this id. Another sign-out continues this one, and a sign-in
+    /// takes its place: in a store once that is stored.
+    fn unsaved_sign_out(&self, login: u64) -> Option<&Unsaved<E>> {
+        let is_newest = self.known.as_ref().is_some_and(|known| known.login == login)
+            || matches!(self.newest(), Some((_, _, State::SignedOut)));
+        self.unsaved.as_ref().filter(|_| is_newest || self.pending.is_some())
     }
 
     /// Whether the newest token, or a sign-out, is not saved yet.
@@ -359,9 +386,18 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 
     /// When a renewal is permitted again after one failed: `Some(None)`: not before another login.
-    pub(crate) fn retry_at(&self, target: &Target) -> Option<Option<Duration>> {
-        let refusal = || self.access(target)?.refusal.as_ref();
-        let failure = self.failure.as_ref().or_else(refusal).map(|failure| failure.retry_at);
-        failure.or_else(|| self.store.retry_at.map(Some))
+    pub(crate) fn retry_at(
+        &self,
+        target: &Target,
+        settings: &Settings,
+        now: &Now,
+    ) -> Option<Option<Duration>> {
+        let ends = self.blocks(target, settings, now).map(|(_, until)| until);
+        ends.max_by_key(|until| until.unwrap_or(Duration::MAX))
     }
+}
+
+/// Whether it still forbids a renewal.
+fn is_on<E>((_, until): &Block<E>, now: &Now) -> bool {
+    until.is_none_or(|until| now.at < until)
 }

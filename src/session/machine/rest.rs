@@ -19,6 +19,8 @@ pub(crate) struct Resting<T, E> {
     serial: u32,
     own_serial: u32,
     failures: u32,
+    /// The end of its milliseconds; zero: never.
+    read: u32,
     /// Whether the store holds the record, under `version`.
     is_stored: bool,
     is_given: bool,
@@ -78,6 +80,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             version: version.unwrap_or_default(),
             serial,
             failures: self.failures,
+            read: self.read.map_or(0, end_of_millis),
             is_stored: version.is_some(),
             is_given: self.is_given,
             own_serial: u32::try_from(self.own.serial).ok()?,
@@ -113,6 +116,9 @@ impl<T: Credential, E: Clone> Resting<T, E> {
             since,
             looked: Duration::ZERO,
         });
+        // Less than 50 days ago, or nobody minds.
+        let age = Duration::from_millis(end_of_millis(at).wrapping_sub(self.read).into());
+        let read = (self.read != 0).then(|| at.saturating_sub(age));
         Machine {
             is_given: self.is_given,
             seen,
@@ -123,8 +129,14 @@ impl<T: Credential, E: Clone> Resting<T, E> {
             is_login_expiry_noted: self.is_login_expiry_noted,
             failure,
             failures: self.failures,
+            read,
             known: Some(known),
             ..Machine::new(name)
         }
     }
+}
+
+/// The lower half of the milliseconds.
+fn end_of_millis(at: Duration) -> u32 {
+    u32::try_from(at.as_millis() & u128::from(u32::MAX)).unwrap_or_default()
 }

@@ -12,7 +12,8 @@
 //!    the mark and it is younger than half a lease; otherwise swap the mark in again.
 //! 5. The store is empty or older: write the newest record back, with the mark *nobody*, since
 //!    another session may be renewing it.
-//! 6. A renewal is wanted: swap our mark in, if there is none or a dead one. Otherwise read again
+//! 6. A request wants to know what the store holds, and renews nothing: read.
+//! 7. A renewal is wanted: swap our mark in, if there is none or a dead one. Otherwise read again
 //!    later.
 //!
 //! A renewal costs two swaps and no load. A mark of another session is dead when its record has not
@@ -56,6 +57,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some(action) = self.restore(settings, now) {
             return Some(action);
         }
+        if self.wants_read {
+            return Some(self.load(now));
+        }
         self.claim(settings, now)
     }
 
@@ -89,6 +93,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     /// A sign-in or sign-out of ours is in the store, or has been replaced there.
     pub(super) fn login_stored(&mut self, is_stored: bool, settings: &Settings) {
         if let Some(pending) = self.pending.take() {
+            for token in pending.owed {
+                self.revoke(Some(token), settings);
+            }
             if pending.token.is_none() {
                 self.revoke(pending.replaced, settings);
             }
@@ -230,7 +237,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         Some(self.swap(Purpose::Restore, known.with_mark(mark), now))
     }
 
-    /// Rule 6.
+    /// Rule 7.
     fn claim(&mut self, settings: &Settings, now: &Now) -> Option<Action<T, E>> {
         let since = self.wanted()?;
         let seen = self.seen.clone()?;
@@ -401,6 +408,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.is_given = false;
         }
         self.seen = Some(Seen { record, version, since, looked: now.at });
+        if std::mem::take(&mut self.wants_read) {
+            self.read = Some(now.at);
+        }
     }
 
     /// Numbers a record that another program wrote. With the token that is known already it is the login

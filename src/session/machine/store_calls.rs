@@ -153,6 +153,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             return;
         }
         self.store.is_down = true;
+        self.wants_read = false;
         let mut wait = settings.backoff.transient(failures, now.jitter);
         // Other sessions wait for what is not stored yet.
         wait = wait.min((settings.lease / 2).max(settings.backoff.shortest));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest_middleware::ClientBuilder;
 use reqwest_oauth2::store::MemoryStore;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::support::{World, ours};
+use crate::support::{World, ours, pass};
 
 const A: &str = "https://a.example/";
 const B: &str = "https://b.example/";
@@ -221,6 +222,34 @@ async fn a_refused_target_ends_nothing_else_and_is_left_alone_for_a_minute() {
         let _ = refused.token().await.unwrap_err();
         assert_eq!(world.provider.counts().token_requests, requests, "{seconds}");
     }
+}
+
+#[tokio::test]
+async fn a_refused_target_that_is_kept_fresh_is_looked_at_when_it_may_be_asked_for_again() {
+    let world = World::with(|provider| provider.resources([A])).await;
+    let looks = Arc::new(AtomicUsize::new(0));
+    let clock = {
+        let (looks, now) = (looks.clone(), world.clock.reader());
+        move || {
+            looks.fetch_add(1, Ordering::Relaxed);
+            now()
+        }
+    };
+    let session = world.session().clock(clock).token(world.token()).build();
+    world.provider.fail_next(Fault::Status(503));
+    let _guard = session.for_resource(B).unwrap().keep_fresh().unwrap();
+    world.provider.wait_for_token_requests(1).await;
+    world.round_trips().await;
+    pass(3).await;
+    world.provider.wait_for_token_requests(2).await;
+    world.round_trips().await;
+    let before = looks.load(Ordering::Relaxed);
+    for _ in 0..10 {
+        world.round_trips().await;
+    }
+    assert_eq!(looks.load(Ordering::Relaxed), before);
+    pass(62).await;
+    world.provider.wait_for_token_requests(3).await;
 }
 
 #[tokio::test]

@@ -25,6 +25,54 @@ async fn a_session_begins_with_what_is_stored() {
 }
 
 #[tokio::test]
+async fn a_session_renewed_by_hand_begins_with_what_is_stored_too() {
+    let fleet = Fleet::new().await;
+    let by_hand = || fleet.builder().manual_refresh().build();
+    let calls = fleet.store.calls_from_here();
+    assert!(by_hand().token().await.unwrap_err().is_reauthorization_required());
+    assert_eq!(calls(), [LOAD]);
+    let token = fleet.world.token();
+    fleet.signed_in(token.clone()).await;
+    let calls = fleet.store.calls_from_here();
+    assert_eq!(by_hand().token().await.unwrap().access_token(), token.access_token());
+    assert_eq!(calls(), [LOAD]);
+    assert_eq!(fleet.token_requests(), 0);
+}
+
+#[tokio::test]
+async fn a_session_renewed_by_hand_takes_what_a_sibling_has_renewed() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let session = fleet.builder().manual_refresh().build();
+    session.token().await.unwrap();
+    fleet.world.clock.forward(3600.0);
+    pass(1).await;
+    let http = fleet.world.http(&session);
+    let calls = fleet.store.calls_from_here();
+    for _ in 0..2 {
+        assert!(ours(&fleet.world.get(&http).await.unwrap_err()).is_expired());
+    }
+    assert_eq!(calls(), [LOAD], "what it says is true for a moment");
+    let renewed = fleet.sibling().token().await.unwrap();
+    pass(1).await;
+    assert_eq!(fleet.world.get(&http).await.unwrap(), 200);
+    assert_eq!(session.current_token().unwrap().access_token(), renewed.access_token());
+    assert_eq!(fleet.token_requests(), 1);
+}
+
+#[tokio::test]
+async fn a_session_renewed_by_hand_does_not_call_a_token_expired_that_it_cannot_read() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let session = fleet.builder().manual_refresh().build();
+    fleet.store.always(Calls::All, StoreFault::FailBefore);
+    assert!(session.token().await.unwrap_err().is_store());
+    fleet.store.heal();
+    pass(30).await;
+    session.token().await.unwrap();
+}
+
+#[tokio::test]
 async fn nothing_is_asked_of_the_store_while_the_token_is_fresh() {
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.token()).await;

@@ -79,6 +79,21 @@ async fn a_user_is_loaded_once_however_many_requests_ask() {
 }
 
 #[tokio::test]
+async fn where_sessions_are_renewed_by_hand_users_are_loaded_too() {
+    let service = Service::new().await;
+    service.store("alice", &service.world.token()).await;
+    let clock = service.world.clock.reader();
+    let sessions = UserSessions::builder(service.world.app())
+        .configure_sessions(|session| session.clock(clock).manual_refresh())
+        .store(service.store.clone())
+        .build();
+    let http = service.http(&sessions);
+    assert_eq!(service.get(&http, "alice").await.unwrap(), 200);
+    let error = ours(&service.get(&http, "nobody").await.unwrap_err());
+    assert!(error.is_reauthorization_required(), "{error}");
+}
+
+#[tokio::test]
 async fn a_request_without_a_user_or_of_an_unknown_one_is_not_sent() {
     let service = Service::new().await;
     let sessions = service.builder().build();
@@ -242,6 +257,37 @@ async fn a_session_that_somebody_holds_stays_and_is_waited_for() {
     let token: Token = serde_json::from_str(stored.json()).unwrap();
     assert!(service.world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
     assert_eq!(service.world.provider.counts().token_requests, 1);
+}
+
+#[tokio::test]
+async fn a_session_that_somebody_holds_stays_after_a_sign_out_and_is_waited_for() {
+    let service = Service::new().await;
+    let sessions = service.builder().build();
+    for locally in [false, true] {
+        sessions.sign_in("alice", service.world.token()).await.unwrap();
+        let held = sessions.for_user("alice");
+        if locally {
+            sessions.sign_out_locally("alice").await.unwrap();
+        } else {
+            sessions.sign_out("alice").await.unwrap();
+        }
+        held.set_token(service.world.expired_token()).await.unwrap();
+        let before = service.world.provider.counts().token_requests;
+        let hold = service.world.provider.pause_token_requests();
+        assert!(polled(1, held.token()).await.is_none());
+        service.world.provider.wait_for_token_requests(before + 1).await;
+        let ending = tokio::spawn({
+            let sessions = sessions.clone();
+            async move { sessions.shutdown().await }
+        });
+        service.world.round_trips().await;
+        assert!(!ending.is_finished(), "its renewal is under way");
+        drop(hold);
+        ending.await.unwrap().unwrap();
+        drop(held);
+        sessions.sign_out("alice").await.unwrap();
+        assert_eq!(sessions.loaded_sessions(), 0);
+    }
 }
 
 #[tokio::test]

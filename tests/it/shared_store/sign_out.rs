@@ -285,3 +285,120 @@ async fn a_sign_out_here_and_now_while_the_store_is_down_is_stored_later() {
     assert_eq!(fleet.bookkeeping()["state"], "signed_out");
     assert_eq!(fleet.world.provider.counts().revocations, 2);
 }
+
+#[tokio::test]
+async fn a_sign_out_again_after_its_answer_was_lost_revokes_the_token() {
+    let fleet = Fleet::new().await;
+    let token = fleet.world.token();
+    fleet.signed_in(token.clone()).await;
+    let session = fleet.revoking().build();
+    session.token().await.unwrap();
+    fleet.store.next(Calls::Swaps, StoreFault::FailAfter, 1);
+    fleet.store.next(Calls::Swaps, StoreFault::FailBefore, 1);
+    assert!(session.sign_out().await.unwrap_err().is_save());
+    assert_eq!(fleet.bookkeeping()["state"], "signed_out");
+    session.sign_out().await.unwrap();
+    assert!(!fleet.world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    assert_eq!(fleet.world.provider.counts().revocations, 2);
+}
+
+#[tokio::test]
+async fn two_sign_outs_at_once_revoke_the_token() {
+    let fleet = Fleet::new().await;
+    let token = fleet.world.token();
+    fleet.signed_in(token.clone()).await;
+    let session = fleet.revoking().build();
+    session.token().await.unwrap();
+    fleet.store.always(Calls::Swaps, StoreFault::HangBefore);
+    let sign_out = || {
+        let session = session.clone();
+        tokio::spawn(async move { session.sign_out().await })
+    };
+    let first = sign_out();
+    fleet.world.round_trips().await;
+    let second = sign_out();
+    fleet.world.round_trips().await;
+    fleet.store.heal();
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+    assert!(!fleet.world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    assert_eq!(fleet.world.provider.counts().revocations, 2);
+}
+
+#[tokio::test]
+async fn a_sign_in_after_a_sign_out_that_is_not_stored_revokes_the_old_login() {
+    let fleet = Fleet::new().await;
+    let (old, new) = (fleet.world.token(), fleet.world.token());
+    fleet.signed_in(old.clone()).await;
+    let session = fleet.revoking().build();
+    session.token().await.unwrap();
+    fleet.store.always(Calls::All, StoreFault::FailBefore);
+    assert!(session.sign_out().await.unwrap_err().is_save());
+    session.set_token(new.clone()).await.unwrap();
+    assert_eq!(fleet.world.provider.counts().revocations, 0, "siblings still use it");
+    fleet.store.heal();
+    fleet.meanwhile(session.shutdown()).await.unwrap();
+    fleet.assert_stored(&new);
+    assert!(!fleet.world.provider.accepts_refresh_token(old.refresh_token().unwrap()));
+    assert_eq!(fleet.world.provider.counts().revocations, 2);
+}
+
+#[tokio::test]
+async fn a_token_that_is_signed_in_again_before_the_sign_out_is_stored_is_not_revoked() {
+    let fleet = Fleet::new().await;
+    let token = fleet.world.token();
+    fleet.signed_in(token.clone()).await;
+    let session = fleet.revoking().build();
+    session.token().await.unwrap();
+    fleet.store.always(Calls::All, StoreFault::FailBefore);
+    assert!(session.sign_out().await.unwrap_err().is_save());
+    session.set_token(token.clone()).await.unwrap();
+    fleet.store.heal();
+    fleet.meanwhile(session.shutdown()).await.unwrap();
+    fleet.assert_stored(&token);
+    assert_eq!(fleet.world.provider.counts().revocations, 0);
+}
+
+#[tokio::test]
+async fn a_sign_out_that_a_sign_in_overtakes_waits_for_the_revocation() {
+    let fleet = Fleet::new().await;
+    let (old, new) = (fleet.world.token(), fleet.world.token());
+    fleet.signed_in(old.clone()).await;
+    let session = fleet.revoking().build();
+    session.token().await.unwrap();
+    fleet.store.always(Calls::Swaps, StoreFault::HangBefore);
+    let signing_out = tokio::spawn({
+        let session = session.clone();
+        async move { session.sign_out().await }
+    });
+    fleet.world.round_trips().await;
+    let signing_in = tokio::spawn({
+        let (session, new) = (session.clone(), new.clone());
+        async move { session.set_token(new).await }
+    });
+    fleet.world.round_trips().await;
+    assert!(!signing_out.is_finished());
+    fleet.store.heal();
+    signing_out.await.unwrap().unwrap();
+    assert!(!fleet.world.provider.accepts_refresh_token(old.refresh_token().unwrap()));
+    signing_in.await.unwrap().unwrap();
+    fleet.assert_stored(&new);
+}
+
+#[tokio::test]
+async fn a_sign_out_revokes_a_login_that_the_store_never_had() {
+    let fleet = Fleet::new().await;
+    let (old, new) = (fleet.world.token(), fleet.world.token());
+    fleet.signed_in(old.clone()).await;
+    let session = fleet.revoking().build();
+    session.token().await.unwrap();
+    fleet.store.always(Calls::All, StoreFault::FailBefore);
+    session.set_token(new.clone()).await.unwrap();
+    assert!(session.sign_out().await.unwrap_err().is_save());
+    fleet.store.heal();
+    fleet.meanwhile(session.shutdown()).await.unwrap();
+    for token in [old, new] {
+        assert!(!fleet.world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+    }
+    assert_eq!(fleet.world.provider.counts().revocations, 4);
+}

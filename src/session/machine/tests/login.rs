@@ -166,7 +166,7 @@ fn nothing_but_a_sign_in_replaces_what_cannot_be_read() {
             }
             other => panic!("{seconds}: {other:?}"),
         }
-        if seconds >= 10 && machine.retry_at(&Target::OWN).is_some() {
+        if seconds >= 10 && machine.retry_at(&Target::OWN, &settings, &at(seconds)).is_some() {
             wants(&mut machine, &settings, &at(seconds + 590));
         }
     }
@@ -209,7 +209,7 @@ fn a_token_request_for_an_earlier_login_is_waited_for_and_says_nothing() {
         assert_eq!(machine.poll_flush(&flush), Poll::Wait);
         machine.answered(request, answer, &settings, &at(2));
         assert_eq!(machine.take_notes(), []);
-        assert_eq!(machine.retry_at(&Target::OWN), None);
+        assert_eq!(machine.retry_at(&Target::OWN, &settings, &at(2)), None);
         assert!(!machine.is_busy());
         assert_eq!(machine.poll_flush(&flush), Poll::Ready(()));
     }
@@ -338,5 +338,179 @@ fn a_sign_in_gives_way_to_a_higher_number_alone() {
             machine.swapped(call, Ok(Swapped::Stored(6)), &settings, &at(20));
             assert!(machine.take_notes().contains(&Note::Saved));
         }
+    }
+}
+
+/// A session that has read FRESH, which is in use.
+fn idle(settings: &Settings) -> Tested {
+    let mut machine = stored(&live(FRESH), settings);
+    actions(&mut machine, settings, &at(0));
+    machine
+}
+
+/// The swap of a sign-in or sign-out fails, until there is a wait.
+#[track_caller]
+fn fail(machine: &mut Tested, settings: &Settings) {
+    while machine.store.retry_at.is_none() {
+        let (call, _) = sign_in(machine, settings, &at(0));
+        let failure = StoreFailure { error: "down", slow: false, unreadable: None };
+        machine.swapped(call, Err(failure), settings, &at(0));
+    }
+}
+
+/// The swap of a sign-in or sign-out is stored; what is revoked then.
+#[track_caller]
+fn succeed(machine: &mut Tested, settings: &Settings) -> Vec<Numbered> {
+    let (call, _) = sign_in(machine, settings, &at(60));
+    machine.swapped(call, Ok(Swapped::Stored(9)), settings, &at(60));
+    let mut revoked = Vec::new();
+    while let Some(Action::Revoke { token }) = actions(machine, settings, &at(60)).pop() {
+        revoked.push(token);
+        machine.revoked(Ok(()), settings, &at(60));
+    }
+    assert!(!machine.is_busy());
+    revoked
+}
+
+#[test]
+fn what_the_store_never_had_of_a_sign_out_is_revoked_with_the_next_login() {
+    let settings = settings(Home::Store);
+    for (next, revoked) in [(None, vec![FRESH]), (Some(DUE), vec![FRESH]), (Some(FRESH), vec![])] {
+        let mut machine = idle(&settings);
+        machine.set_login(2, None, &settings, &at(0));
+        fail(&mut machine, &settings);
+        assert_eq!(machine.poll_sign_out(2), Poll::Failed(Reason::NotSaved("down")));
+        machine.set_login(3, next.clone(), &settings, &at(0));
+        assert_eq!(machine.poll_sign_out(2), Poll::Wait, "{next:?}");
+        assert_eq!(succeed(&mut machine, &settings), revoked, "{next:?}");
+        assert_eq!(machine.poll_sign_out(2), Poll::Ready(()));
+    }
+}
+
+#[test]
+fn a_sign_out_that_another_login_follows_fails_like_that_one() {
+    let settings = settings(Home::Store);
+    let mut machine = idle(&settings);
+    machine.set_login(2, None, &settings, &at(0));
+    machine.set_login(3, Some(DUE), &settings, &at(0));
+    fail(&mut machine, &settings);
+    let failed = Poll::Failed(Reason::NotSaved("down"));
+    assert_eq!(machine.poll_sign_out(2), failed);
+    assert_eq!(machine.poll_sign_out_here(2, &settings), failed);
+}
+
+#[test]
+fn a_sign_out_revokes_the_token_of_a_sign_in_that_the_store_never_had() {
+    let settings = settings(Home::Store);
+    let mut machine = idle(&settings);
+    machine.set_login(2, Some(DUE), &settings, &at(0));
+    fail(&mut machine, &settings);
+    machine.set_login(3, None, &settings, &at(0));
+    assert_eq!(succeed(&mut machine, &settings), [DUE, FRESH]);
+}
+
+#[test]
+fn a_sign_in_revokes_nothing_of_an_earlier_one() {
+    let settings = settings(Home::Store);
+    let mut machine = idle(&settings);
+    machine.set_login(2, Some(DUE), &settings, &at(0));
+    machine.set_login(3, Some(Numbered(4, Stage::Fresh)), &settings, &at(0));
+    assert_eq!(succeed(&mut machine, &settings), []);
+}
+
+#[test]
+fn a_token_that_is_not_stored_yet_is_revoked_if_a_sign_in_follows_the_sign_out() {
+    let settings = settings(Home::Store);
+    let (mut machine, request) = renewing(&settings);
+    let newest = Numbered(101, Stage::Fresh);
+    machine.answered(request, Answer::Token(newest.clone()), &settings, &at(0));
+    let (call, _) = swap(&mut machine, Purpose::Outcome, &settings, &at(0));
+    machine.set_login(2, None, &settings, &at(0));
+    machine.swapped(call, Err(slow()), &settings, &at(0));
+    // The store still shows the token before it.
+    fail(&mut machine, &settings);
+    machine.set_login(3, Some(FRESH), &settings, &at(0));
+    assert_eq!(succeed(&mut machine, &settings), [EXPIRED, newest]);
+}
+
+#[test]
+fn a_token_that_is_signed_in_again_is_not_revoked_unless_that_has_begun() {
+    let settings = settings(Home::Memory);
+    for has_begun in [false, true] {
+        let mut machine = given(FRESH);
+        machine.abandoned = u32::from(!has_begun);
+        machine.set_login(2, None, &settings, &at(0));
+        let revokes = [Action::Revoke { token: FRESH }];
+        let revokes = if has_begun { &revokes[..] } else { &[] };
+        assert_eq!(actions(&mut machine, &settings, &at(0)), revokes);
+        machine.revoke(Some(FRESH), &settings);
+        machine.revoke(Some(DUE), &settings);
+        machine.set_login(3, Some(FRESH), &settings, &at(0));
+        machine.abandoned = 0;
+        if has_begun {
+            machine.revoked(Ok(()), &settings, &at(0));
+        }
+        assert_eq!(actions(&mut machine, &settings, &at(0)), [Action::Revoke { token: DUE }]);
+    }
+}
+
+#[test]
+fn a_revocation_that_failed_is_over_if_its_token_is_signed_in_again() {
+    let settings = settings(Home::Memory);
+    for others in [false, true] {
+        let mut machine = given(FRESH);
+        machine.set_login(2, None, &settings, &at(0));
+        machine.revoke(others.then_some(DUE), &settings);
+        actions(&mut machine, &settings, &at(0));
+        machine.revoked(Err("down"), &settings, &at(0));
+        machine.set_login(3, Some(FRESH), &settings, &at(0));
+        assert_eq!(actions(&mut machine, &settings, &at(0)), []);
+        assert_eq!(machine.owes_revocation(), others);
+    }
+}
+
+#[test]
+fn a_token_that_comes_late_for_a_login_that_another_one_has_replaced_is_not_revoked() {
+    let late = || Answer::Token(Numbered(101, Stage::Fresh));
+    let memory = settings(Home::Memory);
+    let mut machine = given(EXPIRED);
+    wants(&mut machine, &memory, &at(0));
+    let request = presented(&mut machine, &memory, &at(0));
+    machine.set_login(3, Some(FRESH), &memory, &at(0));
+    machine.answered(request, late(), &memory, &at(0));
+    assert_eq!(actions(&mut machine, &memory, &at(0)), []);
+
+    let store = settings(Home::Store);
+    let (mut machine, request) = renewing(&store);
+    machine.set_login(3, Some(FRESH), &store, &at(0));
+    machine.answered(request, late(), &store, &at(0));
+    assert_eq!(succeed(&mut machine, &store), []);
+}
+
+#[test]
+fn a_token_that_comes_late_for_a_login_that_was_signed_out_is_revoked_after_a_sign_in() {
+    let late = Numbered(101, Stage::Fresh);
+    let memory = settings(Home::Memory);
+    let mut machine = given(EXPIRED);
+    wants(&mut machine, &memory, &at(0));
+    let request = presented(&mut machine, &memory, &at(0));
+    machine.set_login(2, None, &memory, &at(0));
+    machine.set_login(3, Some(FRESH), &memory, &at(0));
+    machine.answered(request, Answer::Token(late.clone()), &memory, &at(0));
+    for token in [EXPIRED, late.clone()] {
+        assert_eq!(actions(&mut machine, &memory, &at(0)), [Action::Revoke { token }]);
+        machine.revoked(Ok(()), &memory, &at(0));
+    }
+    assert_eq!(token_in_use(&machine), Some(&FRESH));
+
+    let store = settings(Home::Store);
+    for answer in [Answer::Token(late.clone()), Answer::Rotated(late.clone(), "page", None)] {
+        let (mut machine, request) = renewing(&store);
+        machine.set_login(2, None, &store, &at(0));
+        machine.set_login(3, Some(FRESH), &store, &at(0));
+        machine.take_notes();
+        machine.answered(request, answer, &store, &at(0));
+        assert_eq!(machine.take_notes(), [Note::RenewalDiscarded]);
+        assert_eq!(succeed(&mut machine, &store), [EXPIRED, late.clone()]);
     }
 }

@@ -69,13 +69,16 @@ fn after_an_outage_another_sessions_mark_has_a_whole_lease() {
     let ticket = machine.ticket(&Target::OWN);
     machine.loaded(call, Err(slow()), &settings, &at(9));
     assert_eq!(machine.poll(&ticket, &settings, &at(9)), Poll::Failed(Reason::Error("slow")));
-    assert_eq!(machine.retry_at(&Target::OWN), Some(Some(Duration::from_secs(10))));
+    assert_eq!(
+        machine.retry_at(&Target::OWN, &settings, &at(9)),
+        Some(Some(Duration::from_secs(10)))
+    );
     assert_eq!(wants(&mut machine, &settings, &at(10)), Poll::Wait);
     actions(&mut machine, &settings, &at(10));
     let call = load(&mut machine, &settings, &at(11));
     let record = live(EXPIRED).with_mark(mark(9));
     machine.loaded(call, Ok(Some((record, 1))), &settings, &at(11));
-    assert_eq!(machine.retry_at(&Target::OWN), None);
+    assert_eq!(machine.retry_at(&Target::OWN, &settings, &at(11)), None);
     let last = before(&at(21));
     read_once(&mut machine, &settings, &last);
     swap(&mut machine, Purpose::Mark, &settings, &at(21));
@@ -95,7 +98,10 @@ fn a_request_that_waits_for_others_gives_up_after_its_patience() {
     machine.take_notes();
     assert_eq!(actions(&mut machine, &settings, &at(65)), []);
     assert_eq!(machine.poll(&ticket, &settings, &at(65)), Poll::Failed(Reason::Busy));
-    assert_eq!(machine.retry_at(&Target::OWN), Some(Some(Duration::from_secs(66))));
+    assert_eq!(
+        machine.retry_at(&Target::OWN, &settings, &at(65)),
+        Some(Some(Duration::from_secs(66)))
+    );
 }
 
 #[test]
@@ -128,7 +134,10 @@ fn a_claim_that_took_long_presents_once_and_a_second_try_that_took_long_does_not
     let (_, record) = swap(&mut machine, Purpose::Outcome, &settings, &at(61));
     assert_eq!(record, live(EXPIRED));
     assert_eq!(machine.poll(&ticket, &settings, &at(61)), Poll::Failed(Reason::Busy));
-    assert_eq!(machine.retry_at(&Target::OWN), Some(Some(Duration::from_secs(62))));
+    assert_eq!(
+        machine.retry_at(&Target::OWN, &settings, &at(61)),
+        Some(Some(Duration::from_secs(62)))
+    );
 }
 
 #[test]

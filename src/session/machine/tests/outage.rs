@@ -26,7 +26,10 @@ fn a_grant_is_asked_although_the_store_fails_once() {
     let now = Now { jitter: u32::MAX, ..at(9) };
     machine.answered(request, Answer::Failed("no", FailureClass::Transient(None)), &settings, &now);
     assert_eq!(machine.poll(&ticket, &settings, &at(9)), Poll::Failed(Reason::Error("no")));
-    assert_eq!(machine.retry_at(&Target::OWN), Some(Some(Duration::from_secs(11))));
+    assert_eq!(
+        machine.retry_at(&Target::OWN, &settings, &at(9)),
+        Some(Some(Duration::from_secs(11)))
+    );
     assert_eq!(machine.outcome, None);
     assert_eq!(actions(&mut machine, &settings, &at(9)), []);
 }
@@ -122,8 +125,25 @@ fn a_store_that_fails_is_asked_again_after_half_a_lease_at_the_latest() {
         machine.loaded(call, Err(slow()), &settings, &now);
         seconds += wait;
         let retry_at = Some(Some(Duration::from_secs(seconds)));
-        assert_eq!(machine.retry_at(&Target::OWN), retry_at);
+        assert_eq!(machine.retry_at(&Target::OWN, &settings, &now), retry_at);
     }
+}
+
+#[test]
+fn a_store_that_fails_longer_than_a_backoff_is_what_a_renewal_waits_for() {
+    let careful = settings(Home::Store);
+    let without_store = Settings { renew_without_store: true, ..careful };
+    let mut machine = stored(&live(EXPIRED), &careful);
+    machine.fail(&Target::OWN, Reason::Error("later"), Some(Duration::from_secs(3)), false, &at(0));
+    machine.store.error = Some("down");
+    for (store, careful_until, until) in [(9, 9, 3), (2, 3, 3)] {
+        machine.store.retry_at = Some(Duration::from_secs(store));
+        let at_seconds = |seconds| Some(Some(Duration::from_secs(seconds)));
+        assert_eq!(machine.retry_at(&Target::OWN, &careful, &at(5)), at_seconds(careful_until));
+        assert_eq!(machine.retry_at(&Target::OWN, &without_store, &at(5)), at_seconds(until));
+    }
+    machine.failure.as_mut().unwrap().retry_at = None;
+    assert_eq!(machine.retry_at(&Target::OWN, &careful, &at(5)), Some(None));
 }
 
 #[test]

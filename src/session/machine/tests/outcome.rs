@@ -72,14 +72,15 @@ fn a_token_that_came_after_a_sign_out_is_revoked_where_that_is_possible() {
 
 #[test]
 fn the_end_of_a_login_is_looked_at_again_where_others_may_sign_in() {
-    let (machine, ..) = gained(Answer::Refused("no"), &settings(Home::Store));
-    assert_eq!(machine.retry_at(&Target::OWN), Some(Some(Duration::from_secs(2))));
+    let store = settings(Home::Store);
+    let (machine, ..) = gained(Answer::Refused("no"), &store);
+    assert_eq!(machine.retry_at(&Target::OWN, &store, &at(1)), Some(Some(Duration::from_secs(2))));
     let settings = settings(Home::Memory);
     let mut machine = given(EXPIRED);
     wants(&mut machine, &settings, &at(0));
     let request = presented(&mut machine, &settings, &at(0));
     machine.answered(request, Answer::Refused("no"), &settings, &at(0));
-    assert_eq!(machine.retry_at(&Target::OWN), Some(None));
+    assert_eq!(machine.retry_at(&Target::OWN, &settings, &at(0)), Some(None));
 }
 
 #[test]
@@ -93,7 +94,7 @@ fn a_new_refresh_token_alone_is_kept_and_the_renewal_has_failed() {
     wants(&mut machine, &memory, &at(0));
     let request = presented(&mut machine, &memory, &at(0));
     machine.answered(request, answer(), &memory, &late);
-    assert_eq!(machine.retry_at(&Target::OWN), Some(Some(Duration::from_secs(3))));
+    assert_eq!(machine.retry_at(&Target::OWN, &memory, &at(1)), Some(Some(Duration::from_secs(3))));
     assert_eq!(wants(&mut machine, &memory, &at(3)), Poll::Wait);
     let request = presented(&mut machine, &memory, &at(3));
     assert_eq!((request.generation, request.token), (1, Some(rotated.clone())));
@@ -102,7 +103,7 @@ fn a_new_refresh_token_alone_is_kept_and_the_renewal_has_failed() {
     let (mut machine, request) = renewing(&store);
     machine.answered(request, answer(), &store, &late);
     // The pause in the record is longer than this session's own.
-    assert_eq!(machine.retry_at(&Target::OWN), Some(Some(Duration::from_secs(2))));
+    assert_eq!(machine.retry_at(&Target::OWN, &store, &at(1)), Some(Some(Duration::from_secs(2))));
     let (_, record) = swap(&mut machine, Purpose::Outcome, &store, &at(1));
     let pause = Pause { until: 3000, wait: Duration::from_secs(2), error: "page", attempts: 1 };
     let expected = Record { generation: 1, pause: Some(pause), ..live(rotated.clone()) };
@@ -124,7 +125,7 @@ fn a_new_refresh_token_alone_is_kept_and_the_renewal_has_failed() {
     let conflict = Swapped::Conflict(Some((newer, 3)));
     machine.swapped(call, Ok(conflict), &store, &at(4));
     machine.answered(request, answer(), &store, &at(5));
-    assert_eq!(machine.retry_at(&Target::OWN), None);
+    assert_eq!(machine.retry_at(&Target::OWN, &store, &at(1)), None);
 }
 
 /// A session whose runtime has ended, and the request whose answer comes late.

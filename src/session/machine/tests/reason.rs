@@ -91,7 +91,10 @@ fn a_login_that_has_expired_is_looked_at_again_since_the_clock_may_be_set_right(
     let settings = settings(Home::Memory);
     let mut machine = EndingMachine::with_token(7, 1, Ending(EXPIRED, 100));
     wants(&mut machine, &settings, &at(100));
-    assert_eq!(machine.retry_at(&Target::OWN), Some(Some(Duration::from_secs(130))));
+    assert_eq!(
+        machine.retry_at(&Target::OWN, &settings, &at(100)),
+        Some(Some(Duration::from_secs(130)))
+    );
     let settings = Settings { has_client: false, ..settings };
     assert_eq!(Reason::NotRenewable::<()>.retry_at(&settings, &at(100)), None);
 }

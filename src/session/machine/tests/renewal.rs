@@ -36,3 +36,27 @@ fn an_unusable_success_may_hide_a_new_refresh_token() {
         assert_eq!(wants(&mut machine, &settings, &at(60)), Poll::Failed(reason));
     }
 }
+
+#[test]
+fn only_token_requests_make_the_next_backoff_longer() {
+    let settings = settings(Home::Store);
+    let pause = Pause { until: 30_000, wait: Duration::from_secs(30), error: "later", attempts: 1 };
+    let record = Record { pause: Some(pause), ..live(EXPIRED) };
+    let mut machine = stored(&record, &settings);
+    assert_eq!(actions(&mut machine, &settings, &at(0)), []);
+    // Each request during the pause looks, and fails.
+    for seconds in 1..30 {
+        assert_eq!(wants(&mut machine, &settings, &at(seconds)), Poll::Wait);
+        let call = load(&mut machine, &settings, &at(seconds));
+        machine.loaded(call, Ok(Some((record.clone(), 1))), &settings, &at(seconds));
+        assert_eq!(actions(&mut machine, &settings, &at(seconds)), []);
+    }
+    wants(&mut machine, &settings, &at(30));
+    let (call, _) = swap(&mut machine, Purpose::Mark, &settings, &at(30));
+    machine.swapped(call, Ok(Swapped::Stored(2)), &settings, &at(30));
+    let request = presented(&mut machine, &settings, &at(30));
+    let failed = Answer::Failed("down", FailureClass::Transient(None));
+    machine.answered(request, failed, &settings, &at(30));
+    let (_, record) = swap(&mut machine, Purpose::Outcome, &settings, &at(30));
+    assert_eq!(record.pause.map(|pause| pause.attempts), Some(2));
+}

@@ -87,6 +87,104 @@ fn where_only_a_new_login_helps_a_session_renewed_by_hand_says_so() {
     assert_eq!(wants(&mut machine, &settings, &at(2)), Poll::Failed(Reason::SignedOut));
 }
 
+/// A session that renews only when told to.
+fn by_hand() -> Settings {
+    Settings { manual_refresh: true, ..settings(Home::Store) }
+}
+
+#[test]
+fn a_session_renewed_by_hand_begins_with_the_stored_token() {
+    let settings = by_hand();
+    for (token, answer) in [(FRESH, Poll::Ready(FRESH)), (EXPIRED, Poll::Failed(Reason::Expired))] {
+        let mut machine = Tested::new(7);
+        for _ in 0..2 {
+            assert_eq!(wants(&mut machine, &settings, &at(0)), Poll::Wait);
+        }
+        assert!(machine.is_busy());
+        let call = load(&mut machine, &settings, &at(0));
+        machine.loaded(call, Ok(Some((live(token), 1))), &settings, &at(0));
+        assert_eq!(actions(&mut machine, &settings, &at(0)), []);
+        assert!(!machine.is_busy());
+        assert_eq!(wants(&mut machine, &settings, &at(0)), answer);
+        assert_eq!(started(&mut machine), 0);
+    }
+}
+
+#[test]
+fn a_session_renewed_by_hand_reads_the_store_once_a_moment() {
+    let settings = by_hand();
+    let mut machine = stored(&live(EXPIRED), &settings);
+    let expired = Poll::Failed(Reason::Expired);
+    assert_eq!(wants(&mut machine, &settings, &before(&at(1))), expired);
+    assert_eq!(actions(&mut machine, &settings, &before(&at(1))), []);
+    assert_eq!(wants(&mut machine, &settings, &at(1)), Poll::Wait);
+    let call = load(&mut machine, &settings, &at(1));
+    // Another session has renewed it.
+    let renewed = Record { generation: 1, ..live(FRESH) };
+    machine.loaded(call, Ok(Some((renewed, 2))), &settings, &at(1));
+    assert_eq!(wants(&mut machine, &settings, &at(1)), Poll::Ready(FRESH));
+}
+
+#[test]
+fn a_session_renewed_by_hand_says_what_it_has_read() {
+    let settings = by_hand();
+    let grant = Settings { has_grant: true, ..settings };
+    let ended = Record { state: State::Ended("no"), ..live(EXPIRED) };
+    let out = Record { state: State::SignedOut, ..live(EXPIRED) };
+    for (settings, found, reason) in [
+        (settings, None, Reason::NoStoredToken),
+        (grant, None, Reason::Expired),
+        (settings, Some(ended), Reason::Ended { error: "no", lost: false }),
+        (settings, Some(out), Reason::SignedOut),
+    ] {
+        let mut machine = Tested::new(7);
+        wants(&mut machine, &settings, &at(0));
+        let call = load(&mut machine, &settings, &at(0));
+        let found = found.map(|record| (record, 1));
+        machine.loaded(call, Ok(found), &settings, &at(0));
+        assert_eq!(wants(&mut machine, &settings, &at(0)), Poll::Failed(reason));
+    }
+}
+
+#[test]
+fn a_session_renewed_by_hand_does_not_know_its_token_while_the_store_fails() {
+    let settings = by_hand();
+    let mut machine = Tested::new(7);
+    wants(&mut machine, &settings, &at(0));
+    let call = load(&mut machine, &settings, &at(0));
+    machine.loaded(call, Err(slow()), &settings, &at(0));
+    assert!(!machine.is_busy());
+    for now in [at(0), before(&at(1))] {
+        assert_eq!(wants(&mut machine, &settings, &now), Poll::Failed(Reason::Error("slow")));
+        assert_eq!(actions(&mut machine, &settings, &now), []);
+    }
+    assert_eq!(wants(&mut machine, &settings, &at(1)), Poll::Wait);
+    load(&mut machine, &settings, &at(1));
+
+    // A refresh by hand would help.
+    let settings = Settings { renew_without_store: true, ..settings };
+    let mut machine = stored(&live(EXPIRED), &settings);
+    machine.store.error = Some("slow");
+    machine.store.retry_at = Some(Duration::from_secs(9));
+    assert_eq!(wants(&mut machine, &settings, &at(5)), Poll::Failed(Reason::Expired));
+    assert_eq!(wants(&mut machine, &settings, &at(9)), Poll::Wait);
+}
+
+#[test]
+fn a_session_renewed_by_hand_reads_nothing_while_it_signs_out() {
+    let settings = by_hand();
+    let mut machine = stored(&live(EXPIRED), &settings);
+    machine.set_login(2, None, &settings, &at(5));
+    assert_eq!(wants(&mut machine, &settings, &at(5)), Poll::Failed(Reason::SignedOut));
+}
+
+#[test]
+fn without_a_store_a_session_renewed_by_hand_knows_that_it_has_no_token() {
+    let settings = Settings { home: Home::Memory, ..by_hand() };
+    let mut machine = Tested::new(7);
+    assert_eq!(wants(&mut machine, &settings, &at(0)), Poll::Failed(Reason::NoToken));
+}
+
 fn unsaved(late: bool) -> Unsaved<&'static str> {
     let at = Duration::from_secs(9);
     Unsaved { since: Duration::ZERO, failures: 0, error: None, retry_at: at, late }
@@ -123,6 +221,7 @@ fn a_foreground_request_waits_for_what_the_end_of_the_runtime_would_cut_off() {
                     login: 1,
                     token: Some(FRESH),
                     replaced: None,
+                    owed: vec![],
                     unanswered: None,
                 });
             }],
@@ -272,7 +371,7 @@ fn why_a_token_is_not_saved_yet() {
 fn a_sign_out_waits_until_it_is_saved_and_revoked() {
     let revocation = |error| Some(Revocation { tokens: vec![DUE], under_way: false, error });
     let (full, slow) = (Reason::Error("full"), Reason::SaveSlow);
-    let pending = Pending { login: 2, token: None, replaced: None, unanswered: None };
+    let pending = Pending { login: 2, token: None, replaced: None, owed: vec![], unanswered: None };
     // What is wrong with the save, whether it waits for the store, and the revocation.
     let rows = [
         (None, false, None, Poll::Ready(()), Poll::Ready(())),
@@ -337,8 +436,13 @@ fn a_sign_out_is_over_once_somebody_signs_in() {
         assert_eq!(machine.poll_sign_out_here(login, &settings), Poll::Wait);
     }
     machine.set_login(4, Some(FRESH), &settings, &at(0));
-    assert_eq!(machine.poll_sign_out(3), Poll::Ready(()));
     assert_eq!(machine.poll_sign_out_here(3, &settings), Poll::Ready(()));
+    // Here, but not at the provider.
+    assert_eq!(machine.poll_sign_out(3), Poll::Wait);
+    assert_eq!(machine.next_revocation(), Some(Action::Revoke { token: DUE }));
+    machine.revoked(Ok(()), &settings, &at(0));
+    assert_eq!(machine.next_revocation(), None);
+    assert_eq!(machine.poll_sign_out(3), Poll::Ready(()));
 }
 
 #[test]
@@ -346,7 +450,8 @@ fn a_flush_cuts_the_backoff_of_what_is_not_stored_yet() {
     type Change = fn(&mut Tested);
     let pending: Change = |machine| {
         let (token, replaced) = (Some(FRESH), None);
-        machine.pending = Some(Pending { login: 2, token, replaced, unanswered: None });
+        machine.pending =
+            Some(Pending { login: 2, token, replaced, owed: vec![], unanswered: None });
     };
     let outcome: Change = |machine| machine.outcome = Some(Outcome::Nothing(None));
     for (change, is_cut) in [(pending, true), (outcome, true), ((|_| ()) as Change, false)] {
@@ -379,7 +484,7 @@ fn a_flush_ends_with_the_first_failure_after_it() {
     machine.store.failures = 2;
     assert_eq!(machine.poll_flush(&flush), Poll::Ready(()));
     let (token, replaced) = (Some(FRESH), None);
-    machine.pending = Some(Pending { login: 2, token, replaced, unanswered: None });
+    machine.pending = Some(Pending { login: 2, token, replaced, owed: vec![], unanswered: None });
     assert_eq!(machine.poll_flush(&flush), Poll::Wait);
     machine.outcome = None;
     assert_eq!(machine.poll_flush(&flush), Poll::Wait);

@@ -101,3 +101,14 @@ fn a_session_wakes_as_it_was() {
         assert_eq!(resting.wake(Duration::ZERO), machine, "{number}");
     }
 }
+
+#[test]
+fn a_session_that_wakes_knows_when_it_has_read_the_store() {
+    let around = 1 << 32;
+    for (read, woken) in [(3, 3), (3, 5), (around - 1, around + 1), (around + 3, around + 5)] {
+        let mut machine = idle();
+        machine.read = Some(Duration::from_millis(read));
+        let resting = machine.rest().unwrap();
+        assert_eq!(resting.wake(Duration::from_millis(woken)).read, machine.read, "{read}");
+    }
+}

@@ -64,13 +64,33 @@ fn a_refused_target_is_asked_for_again_after_one_minute_and_then_two() {
         let note = Note::TargetRefused { target: a.clone(), error: "no", attempt, took };
         assert_eq!(machine.take_notes(), [note]);
         assert_eq!(machine.poll(&ticket, &settings, &at(failed)), Poll::Failed(reason.clone()));
-        assert_eq!(machine.retry_at(&a), Some(Some(Duration::from_secs(again))));
+        assert_eq!(
+            machine.retry_at(&a, &settings, &at(failed)),
+            Some(Some(Duration::from_secs(again)))
+        );
         let later = machine.ticket(&a);
         let failed = Poll::Failed(reason);
         assert_eq!(machine.poll(&later, &settings, &before(&at(again))), failed);
         // Another target has nothing to do with it.
-        assert_eq!(machine.retry_at(&Target::OWN), None);
+        assert_eq!(machine.retry_at(&Target::OWN, &settings, &at(again)), None);
     }
+}
+
+#[test]
+fn a_refused_target_is_left_alone_after_the_backoff_of_a_failure_before_that() {
+    let settings = settings(Home::Memory);
+    let mut machine = SeveralMachine::with_token(7, 1, own(FRESH));
+    let a = other("a");
+    let failed = Answer::Failed("down", FailureClass::Transient(None));
+    for (answer, seconds) in [(failed, 0), (Answer::TargetRefused("no"), 2)] {
+        let ticket = machine.ticket(&a);
+        assert_eq!(machine.poll(&ticket, &settings, &at(seconds)), Poll::Wait);
+        let request = requested(&mut machine, &settings, &at(seconds));
+        machine.answered(request, answer, &settings, &at(seconds));
+    }
+    let until = |seconds| Some(Some(Duration::from_secs(seconds)));
+    assert_eq!(machine.retry_at(&a, &settings, &at(2)), until(62));
+    assert_eq!(machine.retry_at(&Target::OWN, &settings, &at(2)), until(1), "that is over");
 }
 
 #[test]
@@ -87,10 +107,10 @@ fn of_32_targets_the_first_idle_one_is_forgotten() {
     for number in 2..32 {
         machine.ticket(&other(&number.to_string()));
     }
-    assert!(machine.retry_at(&a).is_some());
+    assert!(machine.retry_at(&a, &settings, &at(0)).is_some());
     machine.ticket(&other("32"));
-    assert_eq!(machine.retry_at(&a), None);
-    assert!(machine.retry_at(&b).is_some());
+    assert_eq!(machine.retry_at(&a, &settings, &at(0)), None);
+    assert!(machine.retry_at(&b, &settings, &at(0)).is_some());
 }
 
 #[test]
