@@ -232,7 +232,7 @@ async fn a_rejected_token_that_nothing_renews_alarms_nobody() {
     assert_eq!(
         capture.events(),
         [
-            "INFO token_rejected generation=1",
+            "INFO  token_rejected generation=1",
             "DEBUG renewal renewal_started cause=rejected generation=1",
             "DEBUG renewal rejected_token_kept",
         ]
