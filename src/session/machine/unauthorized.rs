@@ -146,7 +146,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let is_only_one = matches!(reason, Reason::NoOther | Reason::LoginExpired);
         let has_ended = matches!(reason, Reason::Ended { .. });
         for access in self.each_access_mut() {
-            access.rejected &= !is_only_one && (has_ended || !access.paths.is_doubtful());
+            let may_be_good = is_only_one || (!has_ended && access.paths.is_doubtful());
+            access.rejected &= !may_be_good;
         }
     }
 

@@ -59,6 +59,17 @@ async fn codes_for_display_then_polls_until_the_person_agrees() {
     assert_eq!(last.param("grant_type"), Some("urn:ietf:params:oauth:grant-type:device_code"));
 }
 
+/// The next poll, which makes this many, comes after so many seconds and not one sooner.
+async fn polled_after(world: &World, polls: u64, interval: u64) {
+    pass(interval - 1).await;
+    world.round_trips().await;
+    assert_eq!(world.provider.counts().token_requests, polls - 1, "poll {polls}");
+    pass(1).await;
+    world.provider.wait_for_token_requests(polls).await;
+    world.round_trips().await;
+    assert_eq!(world.provider.counts().token_requests, polls);
+}
+
 #[tokio::test]
 async fn slow_down_adds_five_seconds_for_good() {
     let (world, login) = begin(|p| p.device_interval(Some(Duration::from_secs(1)))).await;
@@ -66,12 +77,7 @@ async fn slow_down_adds_five_seconds_for_good() {
     let waiting = waiting!(login);
     tokio::task::yield_now().await;
     for (polls, interval) in [(1, 1), (2, 6), (3, 6), (4, 6)] {
-        pass(interval - 1).await;
-        world.round_trips().await;
-        assert_eq!(world.provider.counts().token_requests, polls - 1, "poll {polls}");
-        pass(1).await;
-        world.provider.wait_for_token_requests(polls).await;
-        world.round_trips().await;
+        polled_after(&world, polls, interval).await;
     }
     waiting.abort();
 }
@@ -83,12 +89,7 @@ async fn a_request_without_an_answer_doubles_the_interval() {
     let waiting = waiting!(login);
     tokio::task::yield_now().await;
     for (polls, interval) in [(1, 2), (2, 4), (3, 4)] {
-        pass(interval - 1).await;
-        world.round_trips().await;
-        assert_eq!(world.provider.counts().token_requests, polls - 1, "poll {polls}");
-        pass(1).await;
-        world.provider.wait_for_token_requests(polls).await;
-        world.round_trips().await;
+        polled_after(&world, polls, interval).await;
     }
     waiting.abort();
 }
@@ -117,13 +118,7 @@ async fn an_interval_below_a_second_doubles_through_an_outage() {
     let waiting = waiting!(login);
     tokio::task::yield_now().await;
     for (polls, interval) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16)] {
-        pass(interval - 1).await;
-        world.round_trips().await;
-        assert_eq!(world.provider.counts().token_requests, polls - 1, "poll {polls}");
-        pass(1).await;
-        world.provider.wait_for_token_requests(polls).await;
-        world.round_trips().await;
-        assert_eq!(world.provider.counts().token_requests, polls);
+        polled_after(&world, polls, interval).await;
     }
     waiting.abort();
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use reqwest_oauth2::store::{FileStore, MemoryStore};
+use reqwest_oauth2::store::{FileStore, MemoryStore, TokenStore};
 use reqwest_oauth2::testing::{ProviderBuilder, ResourceDocument};
 use reqwest_oauth2::{
     Asked, Authorized, BrowserLogin, ClientCredentials, Error, OAuthClient, ResourceLogin,
@@ -54,6 +54,12 @@ pub fn asked(world: &World, name: &str) -> Option<String> {
     let query = world.provider.authorization_requests().pop().unwrap();
     let mut params = url::form_urlencoded::parse(query.as_bytes());
     params.find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
+}
+
+/// A process of the tool, with this store.
+fn process(world: &World, store: impl TokenStore + 'static) -> ResourceSession {
+    let builder = login(world).session().unwrap().clock(world.clock.reader());
+    builder.store(store, "me").build()
 }
 
 #[tokio::test]
@@ -145,10 +151,7 @@ async fn a_restart_asks_nobody_and_registers_nothing() {
     let world = world(|p| p).await;
     let directory = tempfile::tempdir().unwrap();
     let store = || FileStore::directory(directory.path());
-    let start = || {
-        let builder = login(&world).session().unwrap().clock(world.clock.reader());
-        builder.store(store(), "me").build()
-    };
+    let start = || process(&world, store());
     let first = start();
     assert_eq!(get(&world, &first, "").await, 200);
     first.shutdown().await.unwrap();
@@ -210,10 +213,7 @@ async fn a_login_replaces_a_record_that_cannot_be_read() {
             let note = format!("{kept:?} {is_cut} {by_request}");
             let world = world(|p| p.protected_resource([ResourceDocument::AtPath])).await;
             let directory = tempfile::tempdir().unwrap();
-            let start = || {
-                let builder = login(&world).session().unwrap().clock(world.clock.reader());
-                builder.store(FileStore::directory(directory.path()), "me").build()
-            };
+            let start = || process(&world, FileStore::directory(directory.path()));
             let first = start();
             assert_eq!(get(&world, &first, "").await, 200);
             first.shutdown().await.unwrap();
@@ -257,10 +257,7 @@ async fn a_login_replaces_a_record_that_cannot_be_read() {
 async fn a_sign_out_without_the_client_of_the_login_is_an_error() {
     let world = world(|p| p.protected_resource([ResourceDocument::AtPath])).await;
     let directory = tempfile::tempdir().unwrap();
-    let start = || {
-        let builder = login(&world).session().unwrap().clock(world.clock.reader());
-        builder.store(FileStore::directory(directory.path()), "me").build()
-    };
+    let start = || process(&world, FileStore::directory(directory.path()));
     let first = start();
     assert_eq!(get(&world, &first, "").await, 200);
     first.shutdown().await.unwrap();
@@ -284,10 +281,7 @@ async fn a_sign_out_without_the_client_of_the_login_is_an_error() {
 async fn while_the_store_is_down_nobody_is_asked() {
     let world = world(|p| p).await;
     let store = FaultyStore::default();
-    let start = || {
-        let builder = login(&world).session().unwrap().clock(world.clock.reader());
-        builder.store(store.clone(), "me").build()
-    };
+    let start = || process(&world, store.clone());
     assert_eq!(get(&world, &start(), "").await, 200);
     // One says that it is down, the other that a record is corrupt, which no swap could name.
     for fault in [Fault::FailBefore, Fault::Corrupt] {
@@ -308,10 +302,7 @@ async fn while_the_store_is_down_nobody_is_asked() {
 async fn a_login_that_another_process_has_made_is_used_and_nobody_is_asked() {
     let world = world(|p| p.require_scope("/api", "a").require_scope("/api/admin", "b")).await;
     let store = Arc::new(MemoryStore::new());
-    let start = || {
-        let builder = login(&world).session().unwrap().clock(world.clock.reader());
-        builder.store(store.clone(), "me").build()
-    };
+    let start = || process(&world, store.clone());
     let (one, other) = (start(), start());
     // Both have looked, and there was nothing.
     assert!(one.session().await.unwrap().is_none());
@@ -340,10 +331,7 @@ async fn a_login_that_another_process_has_made_is_used_and_nobody_is_asked() {
 async fn what_another_process_has_is_no_use_where_it_is_not_enough() {
     let world = world(|p| p.require_scope("/api", "a").require_scope("/api/admin", "b")).await;
     let store = Arc::new(MemoryStore::new());
-    let start = || {
-        let builder = login(&world).session().unwrap().clock(world.clock.reader());
-        builder.store(store.clone(), "me").build()
-    };
+    let start = || process(&world, store.clone());
     let (one, other) = (start(), start());
     assert_eq!(get(&world, &one, "").await, 200);
     assert_eq!(get(&world, &other, "").await, 200);
@@ -364,10 +352,7 @@ async fn what_another_process_has_is_no_use_where_it_is_not_enough() {
 async fn c9728_5_1_where_the_metadata_is_need_not_be_said_again() {
     let world = world(|p| p.require_scope("/api", "a")).await;
     let store = Arc::new(MemoryStore::new());
-    let start = || {
-        let builder = login(&world).session().unwrap().clock(world.clock.reader());
-        builder.store(store.clone(), "me").build()
-    };
+    let start = || process(&world, store.clone());
     for (session, scope) in [(start(), "b"), (start(), "c")] {
         assert_eq!(get(&world, &session, "").await, 200);
         let challenge = format!("Bearer error=insufficient_scope, scope={scope}");
@@ -491,10 +476,7 @@ async fn a_client_whose_secret_has_expired_is_registered_again() {
 async fn a_client_that_the_provider_has_forgotten_is_registered_again() {
     let world = world(|p| p).await;
     let directory = tempfile::tempdir().unwrap();
-    let start = || {
-        let builder = login(&world).session().unwrap().clock(world.clock.reader());
-        builder.store(FileStore::directory(directory.path()), "me").build()
-    };
+    let start = || process(&world, FileStore::directory(directory.path()));
     let first = start();
     assert_eq!(get(&world, &first, "").await, 200);
     for (round, by_deadline) in [(2, true), (3, false)] {

@@ -97,11 +97,8 @@ fn a_token_received_before_the_runtime_went_away_is_saved_and_used_by_the_next()
     assert_eq!((counts.token_requests, counts.reuse_detected), (1, 0));
 }
 
-#[test]
-fn a_renewal_that_died_with_its_request_under_way_is_remembered_as_a_lost_answer() {
-    let provider = runtime();
-    let world = provider.block_on(World::new());
-    let session = world.saving().token(world.expired_token()).build();
+/// A renewal whose runtime ends while the provider has its request, and then answers it; and what comes next.
+fn after_a_renewal_died(provider: &Runtime, world: &World, session: &Session, next: impl FnOnce()) {
     let hold = world.provider.pause_token_requests();
     std::thread::scope(|scope| {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -117,11 +114,19 @@ fn a_renewal_that_died_with_its_request_under_way_is_remembered_as_a_lost_answer
         while world.provider.counts().tokens_issued == 0 {
             std::thread::yield_now();
         }
-        runtime().block_on(async {
-            let error = session.token().await.unwrap_err();
-            assert!(error.is_reauthorization_required() && error.is_response_lost(), "{error}");
-        });
+        next();
         stop.send(()).unwrap();
+    });
+}
+
+#[test]
+fn a_renewal_that_died_with_its_request_under_way_is_remembered_as_a_lost_answer() {
+    let provider = runtime();
+    let world = provider.block_on(World::new());
+    let session = world.saving().token(world.expired_token()).build();
+    after_a_renewal_died(&provider, &world, &session, || {
+        let error = runtime().block_on(session.token()).unwrap_err();
+        assert!(error.is_reauthorization_required() && error.is_response_lost(), "{error}");
     });
     assert_eq!(world.saved.count(), 0);
 }
@@ -136,17 +141,7 @@ fn the_second_try_has_its_whole_time_however_late_the_next_runtime_comes() {
     let provider = runtime();
     let world = provider.block_on(World::with(with_grace));
     let session = world.saving().token(world.expired_token()).build();
-    let hold = world.provider.pause_token_requests();
-    std::thread::scope(|scope| {
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        scope.spawn(|| provider.block_on(stopped));
-        let first = runtime();
-        first.block_on(async {
-            assert!(polled(1, session.token()).await.is_none());
-            world.provider.wait_for_token_requests(1).await;
-        });
-        drop(first);
-        drop(hold);
+    after_a_renewal_died(&provider, &world, &session, || {
         runtime().block_on(async {
             // More than a token request may take.
             tokio::time::pause();
@@ -154,7 +149,6 @@ fn the_second_try_has_its_whole_time_however_late_the_next_runtime_comes() {
             tokio::time::resume();
             session.token().await.unwrap();
         });
-        stop.send(()).unwrap();
     });
     let counts = world.provider.counts();
     assert_eq!((counts.token_requests, counts.reuse_detected), (2, 0));

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_oauth2::store::{Record, TokenKey, TokenStore};
+use reqwest_oauth2::testing::PauseGuard;
 use reqwest_oauth2::{Token, UserId, UserSessions, UserSessionsBuilder};
 
 use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
@@ -228,6 +229,18 @@ async fn a_session_with_unsaved_state_stays() {
     assert_eq!(service.world.provider.counts().token_requests, 1);
 }
 
+/// `shutdown` does not end before the renewal that this holds up.
+async fn shutdown_waits(service: &Service, sessions: &UserSessions, hold: PauseGuard) {
+    let ending = tokio::spawn({
+        let sessions = sessions.clone();
+        async move { sessions.shutdown().await }
+    });
+    service.world.round_trips().await;
+    assert!(!ending.is_finished(), "its renewal is under way");
+    drop(hold);
+    ending.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn a_session_that_somebody_holds_stays_and_is_waited_for() {
     let service = Service::new().await;
@@ -244,14 +257,7 @@ async fn a_session_that_somebody_holds_stays_and_is_waited_for() {
     assert!(polled(1, held.token()).await.is_none());
     drop(held);
     service.world.provider.wait_for_token_requests(1).await;
-    let ending = tokio::spawn({
-        let sessions = sessions.clone();
-        async move { sessions.shutdown().await }
-    });
-    service.world.round_trips().await;
-    assert!(!ending.is_finished(), "its renewal is under way");
-    drop(hold);
-    ending.await.unwrap().unwrap();
+    shutdown_waits(&service, &sessions, hold).await;
     let key = TokenKey::new(&service.world.provider.token_url(), "foo", "alice");
     let stored = service.store.stored(&key).unwrap();
     let token: Token = serde_json::from_str(stored.json()).unwrap();
@@ -276,14 +282,7 @@ async fn a_session_that_somebody_holds_stays_after_a_sign_out_and_is_waited_for(
         let hold = service.world.provider.pause_token_requests();
         assert!(polled(1, held.token()).await.is_none());
         service.world.provider.wait_for_token_requests(before + 1).await;
-        let ending = tokio::spawn({
-            let sessions = sessions.clone();
-            async move { sessions.shutdown().await }
-        });
-        service.world.round_trips().await;
-        assert!(!ending.is_finished(), "its renewal is under way");
-        drop(hold);
-        ending.await.unwrap().unwrap();
+        shutdown_waits(&service, &sessions, hold).await;
         drop(held);
         sessions.sign_out("alice").await.unwrap();
         assert_eq!(sessions.loaded_sessions(), 0);

@@ -1,10 +1,18 @@
 //! Signing out, where sessions share the login.
 
-use reqwest_oauth2::{ClientCredentials, UserSessions};
+use reqwest_oauth2::{ClientCredentials, Session, Token, UserSessions};
 
 use super::fleet::Fleet;
 use crate::faulty_store::{Calls, Fault as StoreFault};
 use crate::support::{ours, pass};
+
+/// A session that has this login from the store, and revokes what it signs out.
+async fn revoking(fleet: &Fleet, token: &Token) -> Session {
+    fleet.signed_in(token.clone()).await;
+    let session = fleet.revoking().build();
+    session.token().await.unwrap();
+    session
+}
 
 #[tokio::test]
 async fn signing_out_ends_it_for_all_and_signing_in_begins_it_anew() {
@@ -48,9 +56,7 @@ async fn a_sign_out_leaves_a_record_without_a_token() {
 async fn the_token_is_revoked_after_the_sign_out_is_stored() {
     let fleet = Fleet::new().await;
     let token = fleet.world.token();
-    fleet.signed_in(token.clone()).await;
-    let session = fleet.revoking().build();
-    session.token().await.unwrap();
+    let session = revoking(&fleet, &token).await;
     fleet.store.always(Calls::Swaps, StoreFault::HangBefore);
     let signing_out = tokio::spawn({
         let session = session.clone();
@@ -290,9 +296,7 @@ async fn a_sign_out_here_and_now_while_the_store_is_down_is_stored_later() {
 async fn a_sign_out_again_after_its_answer_was_lost_revokes_the_token() {
     let fleet = Fleet::new().await;
     let token = fleet.world.token();
-    fleet.signed_in(token.clone()).await;
-    let session = fleet.revoking().build();
-    session.token().await.unwrap();
+    let session = revoking(&fleet, &token).await;
     fleet.store.next(Calls::Swaps, StoreFault::FailAfter, 1);
     fleet.store.next(Calls::Swaps, StoreFault::FailBefore, 1);
     assert!(session.sign_out().await.unwrap_err().is_save());
@@ -306,9 +310,7 @@ async fn a_sign_out_again_after_its_answer_was_lost_revokes_the_token() {
 async fn two_sign_outs_at_once_revoke_the_token() {
     let fleet = Fleet::new().await;
     let token = fleet.world.token();
-    fleet.signed_in(token.clone()).await;
-    let session = fleet.revoking().build();
-    session.token().await.unwrap();
+    let session = revoking(&fleet, &token).await;
     fleet.store.always(Calls::Swaps, StoreFault::HangBefore);
     let sign_out = || {
         let session = session.clone();
@@ -329,9 +331,7 @@ async fn two_sign_outs_at_once_revoke_the_token() {
 async fn a_sign_in_after_a_sign_out_that_is_not_stored_revokes_the_old_login() {
     let fleet = Fleet::new().await;
     let (old, new) = (fleet.world.token(), fleet.world.token());
-    fleet.signed_in(old.clone()).await;
-    let session = fleet.revoking().build();
-    session.token().await.unwrap();
+    let session = revoking(&fleet, &old).await;
     fleet.store.always(Calls::All, StoreFault::FailBefore);
     assert!(session.sign_out().await.unwrap_err().is_save());
     session.set_token(new.clone()).await.unwrap();
@@ -347,9 +347,7 @@ async fn a_sign_in_after_a_sign_out_that_is_not_stored_revokes_the_old_login() {
 async fn a_token_that_is_signed_in_again_before_the_sign_out_is_stored_is_not_revoked() {
     let fleet = Fleet::new().await;
     let token = fleet.world.token();
-    fleet.signed_in(token.clone()).await;
-    let session = fleet.revoking().build();
-    session.token().await.unwrap();
+    let session = revoking(&fleet, &token).await;
     fleet.store.always(Calls::All, StoreFault::FailBefore);
     assert!(session.sign_out().await.unwrap_err().is_save());
     session.set_token(token.clone()).await.unwrap();
@@ -363,9 +361,7 @@ async fn a_token_that_is_signed_in_again_before_the_sign_out_is_stored_is_not_re
 async fn a_sign_out_that_a_sign_in_overtakes_waits_for_the_revocation() {
     let fleet = Fleet::new().await;
     let (old, new) = (fleet.world.token(), fleet.world.token());
-    fleet.signed_in(old.clone()).await;
-    let session = fleet.revoking().build();
-    session.token().await.unwrap();
+    let session = revoking(&fleet, &old).await;
     fleet.store.always(Calls::Swaps, StoreFault::HangBefore);
     let signing_out = tokio::spawn({
         let session = session.clone();
@@ -389,9 +385,7 @@ async fn a_sign_out_that_a_sign_in_overtakes_waits_for_the_revocation() {
 async fn a_sign_out_revokes_a_login_that_the_store_never_had() {
     let fleet = Fleet::new().await;
     let (old, new) = (fleet.world.token(), fleet.world.token());
-    fleet.signed_in(old.clone()).await;
-    let session = fleet.revoking().build();
-    session.token().await.unwrap();
+    let session = revoking(&fleet, &old).await;
     fleet.store.always(Calls::All, StoreFault::FailBefore);
     session.set_token(new.clone()).await.unwrap();
     assert!(session.sign_out().await.unwrap_err().is_save());
