@@ -13,11 +13,12 @@ use super::message::Message;
 use super::provider::{Provider, outcome};
 
 /// Codes that are not about the token, in the ways that servers write them.
-const NOT_THE_TOKEN: [(&str, &str); 4] = [
+const NOT_THE_TOKEN: [(&str, &str); 5] = [
     ("insufficient_scope", "insufficient_scope"),
     ("insufficient_user_authentication", r#""Insufficient_User_Authentication""#),
     ("invalid_request", "'invalid_request'"),
     ("use_dpop_nonce", r#"" USE_DPOP_NONCE ""#),
+    ("invalid_dpop_proof", "Invalid_DPoP_Proof"),
 ];
 const INSUFFICIENT: &[u8] = br#"Bearer error="insufficient_scope""#;
 const INVALID: &[u8] = br#"Bearer error="invalid_token""#;

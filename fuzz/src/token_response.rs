@@ -24,6 +24,11 @@ pub fn holds(input: &[u8]) {
     let answer = Message::read(input);
     let (status, body) = (answer.status, answer.body.clone());
     let members = serde_json::from_slice(&body).ok();
+    // A header of the answer is no place for its secrets, and `Content-Type` is shown.
+    let is_in_a_header = answer
+        .headers
+        .values()
+        .any(|value| String::from_utf8_lossy(value.as_bytes()).contains(RECEIVED));
     match read(answer) {
         Ok(token) => {
             assert!(status.is_success(), "{status}");
@@ -34,7 +39,9 @@ pub fn holds(input: &[u8]) {
         }
         Err(error) => {
             error::holds(&error, &SENT);
-            error::holds(&error, received(members.as_ref()));
+            if !is_in_a_header {
+                error::holds(&error, received(members.as_ref()));
+            }
             assert_eq!(error.status(), Some(status));
             if error.error_code() == Some("invalid_grant") {
                 assert!(!error.is_transient());
