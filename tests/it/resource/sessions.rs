@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::faulty_store::{Calls, Fault, FaultyStore};
 use crate::login::browse;
+use crate::support::site::Site;
 use crate::support::{World, pass, plain_http};
 
 pub const CALLBACK: &str = "http://127.0.0.1:8914/callback";
@@ -812,6 +813,19 @@ async fn the_token_goes_to_the_resource_alone() {
     }
     let counts = world.provider.counts();
     assert_eq!((counts.api_without_token, counts.authorizations), (1 + 4, 1));
+}
+
+#[tokio::test]
+async fn mcp_old_a_server_without_any_metadata_is_asked_with_the_applications_client() {
+    let registered = json!({ "client_id": "foo", "redirect_uris": [CALLBACK] }).to_string();
+    let nothing = || (404, String::new());
+    let site = Site::new([nothing(), nothing(), nothing(), nothing(), (201, registered)]);
+    let open = |_: BrowserLogin| async { Err::<Token, _>("nobody is there") };
+    let login = OAuthClient::for_resource("https://api.example/x").in_browser(CALLBACK, open);
+    let session = login.session().unwrap().http_client(site.http()).build();
+    let cause = session.log_in().await.unwrap_err();
+    assert_eq!(std::error::Error::source(&cause).unwrap().to_string(), "nobody is there");
+    assert_eq!(site.asked_urls().pop().unwrap(), "https://api.example/register");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::answer;
 use super::sessions::{get, login, login as login_of, session, world};
+use crate::support::site::Site;
 use crate::support::{World, plain_http};
 
 async fn failing(world: &World, session: &reqwest_oauth2::ResourceSession) -> Error {
@@ -480,6 +481,65 @@ async fn a_registration_for_another_client_is_not_used() {
     }
     let counts = world.provider.counts();
     assert_eq!((counts.registrations, counts.authorizations, counts.token_requests), (1, 0, 0));
+}
+
+/// A session whose hook reads the metadata with this network, and what became of requests that were
+/// answered so: each `None` is a 200, and each text the challenge of a 401.
+async fn challenged(site: &Site, answers: &[Option<&str>]) -> Vec<Result<u16, Error>> {
+    let hook = |asked: Asked| async move {
+        asked.resource().await?.ok_or_else(|| Error::permanent("it has none"))?;
+        Ok(Authorized::new(OAuthClient::new("foo", "https://issuer.example/token")?, token(None)))
+    };
+    let session = Session::on_challenge("https://api.example/x", hook).unwrap();
+    let session = session.http_client(site.http()).build();
+    let left = Mutex::new(answers.iter());
+    let api = |request: Request| {
+        let challenge = *left.lock().unwrap().next().unwrap();
+        let status = if challenge.is_some() { 401 } else { 200 };
+        async move { Ok::<_, std::convert::Infallible>(answer(&request, status, challenge)) }
+    };
+    let mut outcomes = Vec::new();
+    while left.lock().unwrap().len() > 0 {
+        let outcome = session.execute(&api, request()).await;
+        outcomes.push(outcome.map(|response| response.status().as_u16()).map_err(|error| {
+            let RequestError::Token(error) = error;
+            error
+        }));
+    }
+    outcomes
+}
+
+const OLD: Option<&str> = Some("Bearer resource_metadata=\"https://api.example/old\"");
+const NEW: Option<&str> = Some("Bearer resource_metadata=\"https://api.example/new\"");
+const BARE: Option<&str> = Some("Bearer");
+const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
+#[tokio::test]
+async fn c9728_5_1_where_the_metadata_was_it_need_not_be_for_ever() {
+    let document = || (200, json!({ "resource": "https://api.example/x" }).to_string());
+    let nothing = || (404, String::new());
+    let at_path = format!("{WELL_KNOWN}/x");
+    // It is at the well-known location now. Then at another place, that is said once.
+    let site = Site::new([document(), nothing(), document(), document(), document()]);
+    let answers = [OLD, None, BARE, None, NEW, None, BARE, None];
+    for outcome in challenged(&site, &answers).await {
+        assert_eq!(outcome.unwrap(), 200);
+    }
+    assert_eq!(site.asked(), ["/old", "/old", &at_path, "/new", "/new"]);
+    // What the challenge itself names has to be there.
+    let site = Site::new([nothing()]);
+    let outcomes = challenged(&site, &[OLD]).await;
+    assert!(matches!(&outcomes[..], [Err(error)] if error.is_config()));
+    // Where it was is nothing but trouble, and elsewhere nothing: it may come back.
+    let site = Site::new([document(), (503, String::new()), nothing(), nothing()]);
+    let outcomes = challenged(&site, &[OLD, None, BARE]).await;
+    assert!(matches!(&outcomes[..], [Ok(200), Err(error)] if error.is_transient()));
+    assert_eq!(site.asked(), ["/old", "/old", &at_path, WELL_KNOWN]);
+    // Nothing anywhere: it has none any more.
+    let site = Site::new([document(), nothing(), nothing(), nothing()]);
+    let outcomes = challenged(&site, &[OLD, None, BARE]).await;
+    let [Ok(200), Err(error)] = &outcomes[..] else { panic!() };
+    assert_eq!(std::error::Error::source(error).unwrap().to_string(), "it has none");
 }
 
 #[tokio::test]
