@@ -316,7 +316,7 @@ impl Api {
                 Err(error) if handling.goes_bare_after(&error) => {
                     return Ok((exchange.replay_bare(response).await?, true));
                 }
-                Err(error) if self.is_login_over(&error) => break,
+                Err(error) if self.is_login_over(driver, &error) => break,
                 another => another?,
             };
             let Some(another) = another else { break };
@@ -331,9 +331,9 @@ impl Api {
         Ok((response, false))
     }
 
-    /// Whether a new login may help.
-    fn is_login_over(&self, error: &Error) -> bool {
-        matches!(&self.source, Source::Resource(resource) if resource.is_over(error))
+    /// Whether another login may help after this error of one.
+    fn is_login_over(&self, login: &Arc<Driver>, error: &Error) -> bool {
+        matches!(&self.source, Source::Resource(resource) if resource.is_over(login, error))
     }
 
     /// Has somebody log in for what the resource asks, and sends the request again; a few times.

@@ -128,10 +128,11 @@ impl ResourceSession {
         }
     }
 
-    /// Whether only a new login helps after this error of the current one.
-    pub(crate) fn is_over(&self, error: &Error) -> bool {
+    /// Whether only another login helps after this error of one, which may have been replaced meanwhile.
+    pub(crate) fn is_over(&self, login: &Arc<Driver>, error: &Error) -> bool {
         match &*self.0.present.load() {
-            Some(login) => login.is_over(error),
+            Some(present) if Arc::ptr_eq(&present.session.0, login) => present.is_over(error),
+            Some(_) => true,
             None => is_over(error),
         }
     }
