@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::Request;
@@ -111,13 +111,20 @@ fn token(scope: Option<&str>) -> Token {
 
 /// A session of an API in the place of the network, that counts logins.
 fn counted(grants: bool) -> (reqwest_oauth2::ResourceSession, Arc<AtomicUsize>) {
+    counted_by(move |asked| token(asked.scope().filter(|_| grants)))
+}
+
+fn counted_by(
+    issue: impl Fn(&Asked) -> Token + Send + Sync + 'static,
+) -> (reqwest_oauth2::ResourceSession, Arc<AtomicUsize>) {
     let logins = Arc::new(AtomicUsize::new(0));
     let count = logins.clone();
     let hook = move |asked: Asked| {
         count.fetch_add(1, Ordering::Relaxed);
+        let token = issue(&asked);
         async move {
             let client = OAuthClient::new("foo", "https://issuer.example/token")?;
-            Ok(Authorized::new(client, token(asked.scope().filter(|_| grants))))
+            Ok(Authorized::new(client, token))
         }
     };
     (Session::on_challenge("https://api.example/x", hook).unwrap().build(), logins)
@@ -175,6 +182,40 @@ async fn mcp_step_a_a_server_that_asks_for_the_same_again_has_one_login_and_then
         assert_eq!(logins.load(Ordering::Relaxed), 2, "{challenge}");
         tokio::time::resume();
     }
+}
+
+#[tokio::test]
+async fn a_login_that_brings_no_usable_token_has_a_quiet_minute() {
+    let is_good = Arc::new(AtomicBool::new(false));
+    let good = is_good.clone();
+    let (session, logins) = counted_by(move |_| {
+        let token = token(None);
+        if good.load(Ordering::Relaxed) {
+            return token;
+        }
+        token.with_expires_at(std::time::UNIX_EPOCH.into())
+    });
+    let sent = AtomicUsize::new(0);
+    let api = |request: Request| {
+        sent.fetch_add(1, Ordering::Relaxed);
+        let status = if request.headers().contains_key("authorization") { 200 } else { 401 };
+        async move { Ok::<_, std::convert::Infallible>(answer(&request, status, Some("Bearer"))) }
+    };
+    tokio::time::pause();
+    for minute in 1..=2 {
+        for _ in 0..5 {
+            assert_eq!(session.execute(&api, request()).await.unwrap().status(), 401);
+        }
+        assert_eq!(logins.load(Ordering::Relaxed), minute);
+        tokio::time::advance(Duration::from_secs(61)).await;
+    }
+    assert_eq!(sent.load(Ordering::Relaxed), 2 * 5);
+    // Who logs in by themselves does not wait.
+    session.execute(&api, request()).await.unwrap();
+    is_good.store(true, Ordering::Relaxed);
+    session.log_in().await.unwrap();
+    assert_eq!(session.execute(&api, request()).await.unwrap().status(), 200);
+    assert_eq!(logins.load(Ordering::Relaxed), 4);
 }
 
 /// An API that wants the scope that the path ends with, and never has enough.
@@ -447,42 +488,6 @@ async fn mcp_tls_a_everything_is_https_or_this_machine() {
     }
 }
 
-#[tokio::test]
-async fn a_resource_that_names_itself_as_its_server_is_an_error_after_a_few_requests() {
-    let world = world(|p| {
-        p.resource_metadata(|members| {
-            let itself = members["resource"].clone();
-            members.insert("authorization_servers".into(), json!([itself]));
-        })
-    })
-    .await;
-    let session = session(&world, login(&world));
-    for _ in 0..5 {
-        let error = failing(&world, &session).await;
-        assert!(error.is_config(), "{error}");
-    }
-    let counts = world.provider.counts();
-    assert_eq!((counts.resource_metadata_requests, counts.api_requests), (1, 5 + 1));
-    assert_eq!((counts.registrations, counts.authorizations, counts.token_requests), (0, 0, 0));
-}
-
-#[tokio::test]
-async fn a_registration_for_another_client_is_not_used() {
-    let world = world(|p| {
-        p.registration_response(|members| {
-            members.insert("client_id".into(), "another".into());
-            members.insert("redirect_uris".into(), json!(["https://another.example/cb"]));
-        })
-    })
-    .await;
-    let session = session(&world, login(&world));
-    for _ in 0..5 {
-        assert!(failing(&world, &session).await.is_malformed_response());
-    }
-    let counts = world.provider.counts();
-    assert_eq!((counts.registrations, counts.authorizations, counts.token_requests), (1, 0, 0));
-}
-
 /// A session whose hook reads the metadata with this network, and what became of requests that were
 /// answered so: each `None` is a 200, and each text the challenge of a 401.
 async fn challenged(site: &Site, answers: &[Option<&str>]) -> Vec<Result<u16, Error>> {
@@ -540,6 +545,42 @@ async fn c9728_5_1_where_the_metadata_was_it_need_not_be_for_ever() {
     let outcomes = challenged(&site, &[OLD, None, BARE]).await;
     let [Ok(200), Err(error)] = &outcomes[..] else { panic!() };
     assert_eq!(std::error::Error::source(error).unwrap().to_string(), "it has none");
+}
+
+#[tokio::test]
+async fn a_resource_that_names_itself_as_its_server_is_an_error_after_a_few_requests() {
+    let world = world(|p| {
+        p.resource_metadata(|members| {
+            let itself = members["resource"].clone();
+            members.insert("authorization_servers".into(), json!([itself]));
+        })
+    })
+    .await;
+    let session = session(&world, login(&world));
+    for _ in 0..5 {
+        let error = failing(&world, &session).await;
+        assert!(error.is_config(), "{error}");
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.resource_metadata_requests, counts.api_requests), (1, 5 + 1));
+    assert_eq!((counts.registrations, counts.authorizations, counts.token_requests), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_registration_for_another_client_is_not_used() {
+    let world = world(|p| {
+        p.registration_response(|members| {
+            members.insert("client_id".into(), "another".into());
+            members.insert("redirect_uris".into(), json!(["https://another.example/cb"]));
+        })
+    })
+    .await;
+    let session = session(&world, login(&world));
+    for _ in 0..5 {
+        assert!(failing(&world, &session).await.is_malformed_response());
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.registrations, counts.authorizations, counts.token_requests), (1, 0, 0));
 }
 
 #[tokio::test]
