@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::thread;
 
 use http::Extensions;
@@ -9,6 +10,7 @@ use reqwest::blocking::{Client, Request, Response};
 use tokio::runtime::Handle;
 
 use super::blocking_stack::BlockingClient;
+use super::owned::Owned;
 use super::runtime::Runtime;
 use crate::error::Error;
 use crate::request::{self, RequestError, RequestOptions};
@@ -22,15 +24,23 @@ use crate::request::{self, RequestError, RequestOptions};
 ///   [`ReplayBody`](crate::ReplayBody) is only for async bodies.
 /// - With [`query_parameter`](crate::Api::query_parameter) the token is visible in the response's
 ///   URL.
+///
+/// Cheap to clone. It keeps the session: dropping the last of both waits for running renewals and saves.
 #[derive(Clone)]
 pub struct Api {
     api: request::Api,
-    runtime: Runtime,
+    owned: Arc<Owned>,
 }
 
 impl Api {
     pub(super) fn new(api: request::Api, runtime: Runtime) -> Self {
-        Self { api, runtime }
+        let owned = Arc::new(Owned::new(api.clone(), runtime));
+        Self { api, owned }
+    }
+
+    /// One of a session.
+    pub(super) fn sharing(api: request::Api, owned: Arc<Owned>) -> Self {
+        Self { api, owned }
     }
 
     /// Sends the request.
@@ -68,12 +78,12 @@ impl Api {
         let send = || {
             let client = BlockingClient(http);
             let run = request::Api::run(&self.api, request, extensions, client, |error| error);
-            self.runtime.block_on(run)
+            self.owned.runtime.block_on(run)
         };
         if Handle::try_current().is_err() {
             return send();
         }
-        self.runtime.expect_another_thread()?;
+        self.owned.runtime.expect_another_thread()?;
         // reqwest::blocking panics on a thread that async code runs on.
         thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, send) {
             Ok(sending) => sending.join().unwrap_or_else(|panic| resume_unwind(panic)),

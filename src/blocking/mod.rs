@@ -18,10 +18,12 @@
 //! ```
 
 // From the top, each importing only from those below it: `session` and `api` are what applications hold;
-// `runtime` is the thread; `blocking_stack` is what the request path needs of `reqwest::blocking`.
+// `owned` is what the last of them waits for; `runtime` is the thread; `blocking_stack` is what the request path
+// needs of `reqwest::blocking`.
 
 mod api;
 mod blocking_stack;
+mod owned;
 mod runtime;
 mod session;
 

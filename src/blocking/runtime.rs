@@ -10,7 +10,7 @@
 //! - One thread cannot wait for itself: on the runtime's own thread (in a saver, a grant or a future of
 //!   [`tokio::spawn`]) a call is an error, and dropping the last handle does not wait.
 //! - The thread ends with the last handle, whose drop waits for that. It drops what is still running,
-//!   so a session's handle waits for its session first.
+//!   so the last handle of a session, or of an API, waits for its sessions first ([`owned`](super::owned)).
 
 use std::fmt;
 use std::future::Future;
@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::{request, session};
 
 /// A Tokio runtime with a thread of its own, for programs without async. Cheap to clone; clones are the same
-/// runtime. The thread ends with the last of them, and of the sessions made with it.
+/// runtime. The thread ends with the last of them, and of the sessions and APIs made with it.
 ///
 /// Its calls work in async code too, but block the thread. Use [`Session`](crate::Session) there.
 #[derive(Clone)]
@@ -100,7 +100,8 @@ impl Runtime {
         Session::new(session, self.clone())
     }
 
-    /// The API, for requests that block: for one with listed origins, its own rule, or many users.
+    /// The API, for requests that block: for one with listed origins, its own rule, or many users. Make it once:
+    /// dropping its last clone waits for running renewals and saves, of all users.
     #[must_use]
     pub fn api(&self, api: request::Api) -> Api {
         Api::new(api, self.clone())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use reqwest::blocking::{Client, Request, Response};
 
+use super::owned::Owned;
 use super::{Api, Runtime};
 use crate::error::Error;
 use crate::origin::Origins;
@@ -17,19 +18,18 @@ use crate::token::Token;
 /// [`Runtime::session`](super::Runtime::session). Each method is the one of that name there, and waits for it.
 ///
 /// Cheap to clone; clones are the same session. **Dropping the last one waits for running renewals and saves,
-/// as [`shutdown`](Self::shutdown) does**, no longer than one renewal may take. It cannot return an error, so
-/// call `shutdown` before. A `static` is never dropped.
+/// as [`shutdown`](Self::shutdown) does**, no longer than one renewal may take; an [`Api`] of the session counts
+/// as one. It cannot return an error, so call `shutdown` before. A `static` is never dropped.
 #[derive(Clone)]
-pub struct Session(Arc<Owned>);
-
-struct Owned {
+pub struct Session {
     session: session::Session,
-    runtime: Runtime,
+    owned: Arc<Owned>,
 }
 
 impl Session {
     pub(super) fn new(session: session::Session, runtime: Runtime) -> Self {
-        Self(Arc::new(Owned { session, runtime }))
+        let owned = Arc::new(Owned::new(session.with_origins(None), runtime));
+        Self { session, owned }
     }
 
     /// A token that may be used now: at once while it is valid, after a renewal if it has expired.
@@ -38,12 +38,12 @@ impl Session {
     ///
     /// Those of [`Session::token`](crate::Session::token), and of [`Runtime::block_on`].
     pub fn token(&self) -> Result<Token, Error> {
-        self.0.runtime.block_on(self.0.session.token())
+        self.owned.runtime.block_on(self.session.token())
     }
 
     /// The `Authorization` header of a token that is neither expired nor due; `None` otherwise.
     pub fn header(&self) -> Option<HeaderValue> {
-        self.0.session.header()
+        self.session.header()
     }
 
     /// Renews now, or joins the renewal under way.
@@ -52,7 +52,7 @@ impl Session {
     ///
     /// Those of [`Session::refresh`](crate::Session::refresh), and of [`Runtime::block_on`].
     pub fn refresh(&self) -> Result<Token, Error> {
-        self.0.runtime.block_on(self.0.session.refresh())
+        self.owned.runtime.block_on(self.session.refresh())
     }
 
     /// For a response that rejects this token, in a client of your own: another token to try again
@@ -62,13 +62,13 @@ impl Session {
     ///
     /// Those of [`Session::renew_rejected`](crate::Session::renew_rejected), and of [`Runtime::block_on`].
     pub fn renew_rejected(&self, rejected: &Token) -> Result<Option<Token>, Error> {
-        self.0.runtime.block_on(self.0.session.renew_rejected(rejected))
+        self.owned.runtime.block_on(self.session.renew_rejected(rejected))
     }
 
     /// Takes this token out of use, so that the next request that needs one gets another; see
     /// [`Session::mark_rejected`](crate::Session::mark_rejected).
     pub fn mark_rejected(&self, rejected: &Token) -> bool {
-        self.0.session.mark_rejected(rejected)
+        self.session.mark_rejected(rejected)
     }
 
     /// Starts a new login with this token: saves it, then uses it.
@@ -77,7 +77,7 @@ impl Session {
     ///
     /// Those of [`Session::set_token`](crate::Session::set_token), and of [`Runtime::block_on`].
     pub fn set_token(&self, token: Token) -> Result<(), Error> {
-        self.0.runtime.block_on(self.0.session.set_token(token))
+        self.owned.runtime.block_on(self.session.set_token(token))
     }
 
     /// Ends the login here and at the provider.
@@ -86,7 +86,7 @@ impl Session {
     ///
     /// Those of [`Session::sign_out`](crate::Session::sign_out), and of [`Runtime::block_on`].
     pub fn sign_out(&self) -> Result<(), Error> {
-        self.0.runtime.block_on(self.0.session.sign_out())
+        self.owned.runtime.block_on(self.session.sign_out())
     }
 
     /// Ends the login without waiting for the provider.
@@ -96,7 +96,7 @@ impl Session {
     /// Those of [`Session::sign_out_locally`](crate::Session::sign_out_locally), and of
     /// [`Runtime::block_on`].
     pub fn sign_out_locally(&self) -> Result<(), Error> {
-        self.0.runtime.block_on(self.0.session.sign_out_locally())
+        self.owned.runtime.block_on(self.session.sign_out_locally())
     }
 
     /// Renews the token when it is due even while no request is made, until the returned guard is dropped.
@@ -105,7 +105,7 @@ impl Session {
     ///
     /// Those of [`Session::keep_fresh`](crate::Session::keep_fresh).
     pub fn keep_fresh(&self) -> Result<KeepFreshGuard, Error> {
-        self.0.runtime.enter(|| self.0.session.keep_fresh())
+        self.owned.runtime.enter(|| self.session.keep_fresh())
     }
 
     /// Sends the request with this session's token, as [`Session::execute`](crate::Session::execute) does: to
@@ -133,7 +133,7 @@ impl Session {
     }
 
     fn any_origin(&self) -> Api {
-        self.0.runtime.api(self.0.session.with_origins(None))
+        Api::sharing(self.session.with_origins(None), self.owned.clone())
     }
 
     /// An API that takes this session's token: the listed origins, and no others.
@@ -146,12 +146,12 @@ impl Session {
         O: TryInto<Origins>,
         Error: From<O::Error>,
     {
-        Ok(self.0.runtime.api(self.0.session.api(origins)?))
+        Ok(Api::sharing(self.session.api(origins)?, self.owned.clone()))
     }
 
     /// The same session for async code, and for everything that has no method here.
     pub fn as_async(&self) -> &session::Session {
-        &self.0.session
+        &self.session
     }
 
     /// Waits for running renewals and saves, and tries once more to save what is not saved yet.
@@ -160,19 +160,12 @@ impl Session {
     ///
     /// Those of [`Session::shutdown`](crate::Session::shutdown), and of [`Runtime::block_on`].
     pub fn shutdown(&self) -> Result<(), Error> {
-        self.0.runtime.block_on(self.0.session.shutdown())
-    }
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        // To see the error, call `shutdown` before.
-        let _ = self.runtime.block_on(self.session.shutdown());
+        self.owned.runtime.block_on(self.session.shutdown())
     }
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Session").field(&self.0.session).finish()
+        f.debug_tuple("Session").field(&self.session).finish()
     }
 }

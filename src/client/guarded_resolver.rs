@@ -41,6 +41,8 @@ struct State {
 
 #[derive(Debug)]
 enum Guarded {
+    /// The application itself has named the host of all endpoints.
+    None,
     /// The hosts of the endpoints, once the document is read.
     Names(BTreeSet<String>),
     All,
@@ -53,6 +55,13 @@ impl Guard {
             issuer: Network::of_host(issuer),
             guarded: Guarded::Names(BTreeSet::new()),
         })
+    }
+
+    /// For an issuer without metadata, whose endpoints are on its own host: that is wherever it is.
+    pub(super) fn of_own_host(issuer: &Url) -> Self {
+        let guard = Self::new(issuer);
+        guard.state().guarded = Guarded::None;
+        guard
     }
 
     /// For an issuer that was found in this network before.
@@ -111,6 +120,7 @@ impl Guard {
         let mut state = self.state();
         let open = addresses.iter().map(|address| Network::of(address.ip())).min();
         let guarded = match &state.guarded {
+            Guarded::None => false,
             Guarded::Names(names) => names.contains(name),
             Guarded::All => true,
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::http_client::HttpClient;
@@ -250,6 +250,14 @@ impl OAuthClient {
     /// The provider, as its metadata describes it; `None` where the application named the endpoints.
     pub fn provider(&self) -> Option<&Provider> {
         self.0.provider.as_ref()
+    }
+
+    /// Whether this one has the secret of the other one, if that has one.
+    pub(crate) fn has_secret_of(&self, other: &Self) -> bool {
+        let is_own = |secret: &SecretString| {
+            self.0.secret.as_ref().is_some_and(|own| own.expose_secret() == secret.expose_secret())
+        };
+        other.0.secret.as_ref().is_none_or(is_own)
     }
 
     /// The registration that it was made of.

@@ -10,11 +10,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::guarded_resolver::{Guard, GuardedResolver};
+use super::guarded_resolver::Guard;
 use super::http_client::HttpClient;
 use super::metadata::{Miss, find, inserted, with_path};
-use super::provider::{if_any, parse_issuer};
-use super::settings::own_http;
+use super::provider::{http_of, if_any, parse_issuer};
 use super::{Provider, endpoint_url};
 use crate::challenge::Challenge;
 use crate::error::Error;
@@ -110,11 +109,8 @@ impl ProtectedResource {
             ));
         }
         let guard = Guard::new(url);
-        let named = named.map(|text| named_location(text, &guard)).transpose()?;
-        let using = match &http {
-            Some(http) => http.clone(),
-            None => own_http(url, Some(Arc::new(GuardedResolver::new(guard.clone()))))?,
-        };
+        let named = named.map(|text| named_location(text, url, &guard)).transpose()?;
+        let using = http_of(url, http.clone(), &guard)?;
         let read = |response: &HttpResponse<'_>, members| {
             read(response, members, url, &guard, http.clone())
         };
@@ -122,6 +118,22 @@ impl ProtectedResource {
             // What a challenge names has to be there.
             Some(named) => find(&using, "this resource", &[named], read).await.map(Some),
             None => if_any(find(&using, "this resource", &locations(url), read).await),
+        }
+    }
+
+    /// `known`: where the resource has said earlier that its metadata is. It may be elsewhere by now.
+    pub(crate) async fn found_again(
+        url: &Url,
+        known: &str,
+        http: Option<HttpClient>,
+    ) -> Result<Option<Self>, Error> {
+        match Self::found(url, Some(known), http.clone()).await {
+            Err(missed) => match Self::found(url, None, http).await? {
+                // The known place may have it again later.
+                None => if_any(Err(missed)),
+                found => Ok(found),
+            },
+            found => found,
         }
     }
 
@@ -169,8 +181,12 @@ impl ProtectedResource {
 }
 
 /// Where a challenge says that the metadata is.
-fn named_location(text: &str, guard: &Guard) -> Result<Url, Error> {
+fn named_location(text: &str, resource: &Url, guard: &Guard) -> Result<Url, Error> {
     let url = endpoint_url::parse(text, "resource_metadata of the challenge", false)?;
+    // As with the well-known locations, the application itself has named that host, wherever it is.
+    if url.host() == resource.host() {
+        return Ok(url);
+    }
     guard.check(&url).map_err(|why| {
         Error::config(format!("the resource_metadata of the challenge cannot be used: {why}"))
     })?;
@@ -261,7 +277,12 @@ impl fmt::Debug for ProtectedResource {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use reqwest::dns::Resolve as _;
+
     use super::*;
+    use crate::client::guarded_resolver::GuardedResolver;
 
     fn url(text: &str) -> Url {
         Url::parse(text).unwrap()
@@ -315,6 +336,23 @@ mod tests {
             ("urn:example:api", "https://api.example/"),
         ] {
             assert!(!is_resource_of(&url(id), &url(of)), "{id} {of}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_location_on_the_resources_own_host_is_where_that_host_is() {
+        for (named, host, address, is_used) in [
+            ("https://api.example/meta", "api.example", [10, 0, 0, 1], true),
+            ("https://meta.example", "meta.example", [10, 0, 0, 1], false),
+            ("https://meta.example", "meta.example", [9, 9, 9, 9], true),
+        ] {
+            let resource = url("https://api.example/x");
+            let guard = Guard::new(&resource);
+            named_location(named, &resource, &guard).unwrap();
+            let lookup = move |_: &str| Ok(vec![SocketAddr::from((address, 0))]);
+            let resolver = GuardedResolver::with_lookup(guard, lookup);
+            let found = resolver.resolve(host.parse().unwrap()).await;
+            assert_eq!(found.is_ok(), is_used, "{named}");
         }
     }
 

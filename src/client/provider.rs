@@ -147,11 +147,7 @@ impl Provider {
         http: Option<HttpClient>,
         guard: &Guard,
     ) -> Result<Self, Error> {
-        let http = match http {
-            Some(http) => http,
-            None => own_http(url, Some(Arc::new(GuardedResolver::new(guard.clone()))))?,
-        };
-        Self::read_at(issuer, url, http, guard).await
+        Self::read_at(issuer, url, http_of(url, http, guard)?, guard).await
     }
 
     async fn read_at(
@@ -173,6 +169,11 @@ impl Provider {
     ///
     /// [`Error::is_config`] if the URL is not https (loopback excepted).
     pub fn with_default_endpoints(url: &Url) -> Result<Self, Error> {
+        Self::without_metadata(url, None)
+    }
+
+    /// As `with_default_endpoints`. `http`: the application's own.
+    pub(crate) fn without_metadata(url: &Url, http: Option<HttpClient>) -> Result<Self, Error> {
         let issuer = url.origin().ascii_serialization();
         let at = |path: &str| Value::from(format!("{issuer}{path}"));
         let metadata = Map::from_iter([
@@ -182,7 +183,8 @@ impl Provider {
             ("registration_endpoint".to_owned(), at("/register")),
             ("code_challenge_methods_supported".to_owned(), serde_json::json!(["S256"])),
         ]);
-        Self::of_kept(KeptProvider { issuer, metadata, network: None }, None)
+        let guard = Guard::of_own_host(&parse_issuer(&issuer)?);
+        Self::of_known_members(metadata, &issuer, &guard, http)
     }
 
     pub(crate) fn kept(&self) -> KeptProvider {
@@ -197,11 +199,17 @@ impl Provider {
     pub(crate) fn of_kept(kept: KeptProvider, http: Option<HttpClient>) -> Result<Self, Error> {
         let url = parse_issuer(&kept.issuer)?;
         let guard = Guard::of_known(&url, kept.network.or_else(|| Network::of_host(&url)));
-        let http = match http {
-            Some(http) => http,
-            None => own_http(&url, Some(Arc::new(GuardedResolver::new(guard.clone()))))?,
-        };
-        Self::of_members(kept.metadata, &kept.issuer, &guard, http).map_err(Error::config)
+        Self::of_known_members(kept.metadata, &kept.issuer, &guard, http)
+    }
+
+    fn of_known_members(
+        members: Map<String, Value>,
+        issuer: &str,
+        guard: &Guard,
+        http: Option<HttpClient>,
+    ) -> Result<Self, Error> {
+        let http = http_of(&parse_issuer(issuer)?, http, guard)?;
+        Self::of_members(members, issuer, guard, http).map_err(Error::config)
     }
 
     /// The issuer identifier ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
@@ -293,6 +301,18 @@ impl OAuthClient {
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Provider").field("issuer", &self.0.issuer).finish_non_exhaustive()
+    }
+}
+
+/// The application's own client, or one that connects to where the guard permits.
+pub(super) fn http_of(
+    url: &Url,
+    http: Option<HttpClient>,
+    guard: &Guard,
+) -> Result<HttpClient, Error> {
+    match http {
+        Some(http) => Ok(http),
+        None => own_http(url, Some(Arc::new(GuardedResolver::new(guard.clone())))),
     }
 }
 
@@ -396,6 +416,8 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::{SocketAddr, TcpListener};
 
+    use reqwest::dns::Resolve as _;
+
     use super::*;
 
     #[test]
@@ -471,6 +493,25 @@ mod tests {
         for other in ["https://10.0.0.1/token", "https://169.254.169.254/token"] {
             assert!(led_to(other).await.unwrap_err().is_config(), "{other}");
         }
+    }
+
+    /// Whether the provider's clients connect to this name where it is at this address.
+    async fn leads_to(provider: &Provider, name: &str, address: [u8; 4]) -> bool {
+        let lookup = move |_: &str| Ok(vec![SocketAddr::from((address, 0))]);
+        let resolver = GuardedResolver::with_lookup(provider.0.guard.clone(), lookup);
+        resolver.resolve(name.parse().unwrap()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn default_endpoints_are_where_the_applications_own_host_is() {
+        const HOST: &str = "mcp.corp.example";
+        let url = Url::parse("https://mcp.corp.example/x").unwrap();
+        let provider = Provider::with_default_endpoints(&url).unwrap();
+        assert!(leads_to(&provider, HOST, [10, 0, 0, 5]).await);
+        // Another process knows where that is.
+        let again = Provider::of_kept(provider.kept(), None).unwrap();
+        assert!(leads_to(&again, HOST, [10, 0, 0, 6]).await);
+        assert!(!leads_to(&again, HOST, [127, 0, 0, 1]).await);
     }
 
     #[test]

@@ -83,6 +83,16 @@ impl Api {
         }
     }
 
+    /// Waits for running renewals and saves, of all users.
+    #[cfg(feature = "blocking")]
+    pub(crate) async fn shutdown(&self) -> Result<(), Error> {
+        match &self.source {
+            Source::One(session) => session.shutdown().await,
+            Source::Many(sessions) => sessions.shutdown().await,
+            Source::Resource(session) => session.shutdown().await,
+        }
+    }
+
     /// Sends the request. `http` is a `&reqwest::Client`, or another [`SendRequest`].
     ///
     /// # Errors

@@ -316,7 +316,7 @@ impl Api {
                 Err(error) if handling.goes_bare_after(&error) => {
                     return Ok((exchange.replay_bare(response).await?, true));
                 }
-                Err(error) if self.is_login_over(&error) => break,
+                Err(error) if self.is_login_over(driver, &error) => break,
                 another => another?,
             };
             let Some(another) = another else { break };
@@ -331,9 +331,9 @@ impl Api {
         Ok((response, false))
     }
 
-    /// Whether a new login may help.
-    fn is_login_over(&self, error: &Error) -> bool {
-        matches!(&self.source, Source::Resource(resource) if resource.is_over(error))
+    /// Whether another login may help after this error of one.
+    fn is_login_over(&self, login: &Arc<Driver>, error: &Error) -> bool {
+        matches!(&self.source, Source::Resource(resource) if resource.is_over(login, error))
     }
 
     /// Has somebody log in for what the resource asks, and sends the request again; a few times.
@@ -344,6 +344,7 @@ impl Api {
         exchange: &mut Exchange<'_, S>,
         mut response: S::Response,
     ) -> Result<S::Response, RequestError<S::Error>> {
+        let target = self.target(exchange.extensions, &handling).clone();
         let mut asked_before = None;
         for _ in 0..MOST_LOGINS {
             let may_log_in = handling.token != TokenUse::IfAny && exchange.replay.is_some();
@@ -351,10 +352,8 @@ impl Api {
                 break;
             }
             let sent = exchange.snapshot.clone();
-            let Some(asked) = resource.asked_by(response.status(), response.headers(), &sent)
-            else {
-                break;
-            };
+            let (status, headers) = (response.status(), response.headers());
+            let Some(asked) = resource.asked_by(status, headers, &target, &sent) else { break };
             // A login for the same has not helped.
             if asked_before.as_ref() == Some(&asked) {
                 resource.was_in_vain(asked);
@@ -362,7 +361,7 @@ impl Api {
             }
             let limit = exchange.deadline.left_to_wait();
             let Some(((session, snapshot), is_for_this)) =
-                resource.authorize(&asked, &sent, limit).await?
+                resource.authorize(&asked, &target, &sent, limit).await?
             else {
                 break;
             };

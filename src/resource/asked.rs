@@ -30,7 +30,8 @@ const LONGEST_SCOPE: usize = 4096;
 /// [`ResourceSession`](crate::ResourceSession) runs one login at a time, in a task that goes on even if
 /// the requests that wait for it are gone. It gives up after 15 minutes. If the runtime ends meanwhile, or no
 /// thread drives it, the next request begins the login anew. After an error it does not ask for the same
-/// login again for a minute: requests get the error.
+/// login again for a minute: requests get the error. Nor does it after a login whose token cannot be used:
+/// requests get the resource's answer.
 #[async_trait]
 pub trait Authorize: Send + Sync + 'static {
     /// Logs in, for what was asked.
@@ -103,8 +104,8 @@ impl fmt::Debug for Authorized {
 pub struct Asked {
     pub(super) url: Url,
     pub(super) challenge: Option<Challenge>,
-    /// Where the resource says that its metadata is, or has said so earlier.
-    pub(super) metadata: Option<String>,
+    /// Where the resource has said earlier that its metadata is.
+    pub(super) known_metadata: Option<String>,
     pub(super) scope: Option<String>,
     pub(super) client: Option<OAuthClient>,
     /// The provider does not know that client any more.
@@ -155,13 +156,21 @@ impl Asked {
     }
 
     /// The resource's metadata, read again: "a client […] SHOULD retrieve the updated protected
-    /// resource metadata" ([RFC 9728 §5.2](https://www.rfc-editor.org/rfc/rfc9728#section-5.2)).
+    /// resource metadata" ([RFC 9728 §5.2](https://www.rfc-editor.org/rfc/rfc9728#section-5.2)). If the challenge
+    /// does not say where, it is read from where an earlier one said, and from the well-known locations if it is
+    /// not there any more.
     ///
     /// # Errors
     ///
     /// As [`ProtectedResource::discover`].
     pub async fn resource(&self) -> Result<Option<ProtectedResource>, Error> {
-        ProtectedResource::found(&self.url, self.metadata.as_deref(), self.http.clone()).await
+        let named = self.challenge().and_then(Challenge::resource_metadata);
+        match (named, &self.known_metadata) {
+            (None, Some(known)) => {
+                ProtectedResource::found_again(&self.url, known, self.http.clone()).await
+            }
+            _ => ProtectedResource::found(&self.url, named, self.http.clone()).await,
+        }
     }
 
     /// The resource's metadata, and its first authorization server. If the resource has no metadata or
@@ -198,7 +207,7 @@ impl Asked {
         };
         let provider = match found {
             Some(provider) => provider,
-            None => Provider::with_default_endpoints(&self.url)?,
+            None => Provider::without_metadata(&self.url, self.http.clone())?,
         };
         Ok(Discovered { resource, provider })
     }

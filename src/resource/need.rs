@@ -38,6 +38,11 @@ impl PartialEq for Need {
 }
 
 impl Need {
+    /// Whether a wider scope is what is asked for.
+    pub(super) fn is_for_scope(&self) -> bool {
+        matches!(self.aim, Aim::Scope(_))
+    }
+
     /// Nothing was sent yet.
     pub(super) fn login() -> Self {
         Self { aim: Aim::Login, challenge: None, scope: None }

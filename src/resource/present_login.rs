@@ -54,10 +54,12 @@ impl PresentLogin {
         self.is_unknown.load(Ordering::Relaxed)
     }
 
-    /// Whether the same provider knows both as the same application.
+    /// Whether the same provider knows both as the same application. Some providers give every registration the
+    /// same id, with another secret. A client from the store may lack the application's own secret.
     pub(super) fn is_of(&self, client: &OAuthClient) -> bool {
         self.client.identity() == client.identity()
             && self.client.client_id() == client.client_id()
+            && self.client.has_secret_of(client)
             && self.client.resources() == client.resources()
     }
 }

@@ -68,7 +68,8 @@ impl ResourceSession {
     /// Safe: the login goes on without the caller.
     pub async fn log_in(&self) -> Result<Session, Error> {
         if self.usable(self.target(), None).await?.is_none() {
-            self.authorize(&Need::login(), &Arc::new(Snapshot::empty()), None).await?;
+            let none = Arc::new(Snapshot::empty());
+            self.authorize(&Need::login(), self.target(), &none, None).await?;
         }
         let session = self.session().await?;
         session.ok_or_else(|| Error::config("the login is gone, and there is no new one"))
@@ -128,10 +129,11 @@ impl ResourceSession {
         }
     }
 
-    /// Whether only a new login helps after this error of the current one.
-    pub(crate) fn is_over(&self, error: &Error) -> bool {
+    /// Whether only another login helps after this error of one, which may have been replaced meanwhile.
+    pub(crate) fn is_over(&self, login: &Arc<Driver>, error: &Error) -> bool {
         match &*self.0.present.load() {
-            Some(login) => login.is_over(error),
+            Some(present) if Arc::ptr_eq(&present.session.0, login) => present.is_over(error),
+            Some(_) => true,
             None => is_over(error),
         }
     }
@@ -141,15 +143,18 @@ impl ResourceSession {
         &self.0.target
     }
 
-    /// What a response to this token asks for that somebody could log in for.
+    /// What a response to this token for this target asks for that somebody could log in for.
     pub(crate) fn asked_by(
         &self,
         status: StatusCode,
         headers: &HeaderMap,
+        target: &Target,
         sent: &Snapshot,
     ) -> Option<Need> {
         let need = Need::of_response(status, headers, sent.token().map(|token| &**token))?;
-        (!self.0.flights.is_in_vain(&need.aim)).then_some(need)
+        // No login changes the scope that a request names itself.
+        let may_help = !need.is_for_scope() || !target.names_scope();
+        (may_help && !self.0.flights.is_in_vain(&need.aim)).then_some(need)
     }
 
     /// A login for this did not help.
@@ -157,21 +162,24 @@ impl ResourceSession {
         self.0.flights.was_in_vain(need.aim);
     }
 
-    /// Another token than the one that was sent: from a login that another request made meanwhile, or from
-    /// a new login. And whether that login was for this same need: then another one would not help.
+    /// Another token for this target than the one that was sent: from a login that another request made
+    /// meanwhile, or from a new login. And whether that login was for this same need: then another one would not
+    /// help. `None`: the login has brought no such token.
     pub(crate) async fn authorize(
         &self,
         need: &Need,
+        target: &Target,
         sent: &Arc<Snapshot>,
         limit: Option<Duration>,
     ) -> Result<Option<(Usable, bool)>, Error> {
         runtime()?;
-        within(limit, self.authorized(need, sent)).await
+        within(limit, self.authorized(need, target, sent)).await
     }
 
     async fn authorized(
         &self,
         need: &Need,
+        target: &Target,
         sent: &Arc<Snapshot>,
     ) -> Result<Option<(Usable, bool)>, Error> {
         let mut losses = 0;
@@ -180,7 +188,7 @@ impl ResourceSession {
             let flight = match self.0.flights.under_way(&need.aim) {
                 Some(flight) => flight,
                 None => {
-                    if let Some(other) = self.other_than(sent).await? {
+                    if let Some(other) = self.other_than(sent, target).await? {
                         let (_, snapshot) = &other;
                         let is_of_login = snapshot.provenance == Provenance::Given;
                         let is_for_this = is_of_login && self.0.flights.was_for(&need.aim);
@@ -191,7 +199,7 @@ impl ResourceSession {
             };
             let is_for_this = flight.aim == need.aim;
             match self.0.flights.outcome(flight).await {
-                Some(outcome) if is_for_this => return self.landed(outcome?).await,
+                Some(outcome) if is_for_this => return self.landed(need, target, outcome?).await,
                 // The login of another request may fail for a reason that does not concern this one.
                 Some(_) => {}
                 None if losses == MOST_LOSSES => return Err(Error::new(Kind::Runtime)),
@@ -201,15 +209,24 @@ impl ResourceSession {
     }
 
     /// The token that a login brings, and whether somebody was asked for it.
-    async fn landed(&self, was_asked: bool) -> Result<Option<(Usable, bool)>, Error> {
-        let usable = self.usable(self.target(), None).await?;
+    async fn landed(
+        &self,
+        need: &Need,
+        target: &Target,
+        was_asked: bool,
+    ) -> Result<Option<(Usable, bool)>, Error> {
+        let usable = self.usable(target, None).await?;
+        if usable.is_none() && was_asked {
+            // Otherwise each request would ask again.
+            self.0.flights.was_in_vain(need.aim.clone());
+        }
         Ok(usable.map(|usable| (usable, was_asked)))
     }
 
-    /// The current token, if it is another one than this.
-    async fn other_than(&self, sent: &Snapshot) -> Result<Option<Usable>, Error> {
+    /// The current token for this target, if it is another one than this.
+    async fn other_than(&self, sent: &Snapshot, target: &Target) -> Result<Option<Usable>, Error> {
         let Some(login) = self.0.present.load_full() else { return Ok(None) };
-        let usable = login.usable(self.target(), None).await?;
+        let usable = login.usable(target, None).await?;
         Ok(usable.filter(|(_, snapshot)| differ(snapshot, sent)))
     }
 }

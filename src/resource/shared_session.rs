@@ -132,12 +132,12 @@ impl SharedSession {
         }
         let before = self.present.load_full();
         let named = need.challenge.as_ref().and_then(|challenge| challenge.resource_metadata());
-        let known = before.as_ref().and_then(|login| login.metadata.as_deref());
-        let metadata = named.or(known).map(str::to_owned);
+        let known_metadata = before.as_ref().and_then(|login| login.metadata.clone());
+        let metadata = named.map(str::to_owned).or_else(|| known_metadata.clone());
         let asked = Asked {
             url: self.url.clone(),
             challenge: need.challenge,
-            metadata: metadata.clone(),
+            known_metadata,
             scope: need.scope,
             client: before.as_ref().map(|login| login.client.clone()),
             is_client_unknown: before.as_ref().is_some_and(|login| login.is_client_unknown()),
@@ -154,8 +154,8 @@ impl SharedSession {
             _ => {}
         }
         let login = match before.filter(|login| grant.is_none() && login.is_of(&client)) {
-            Some(same) => same,
-            None => Arc::new(self.login_of(client, grant, metadata)),
+            Some(same) => PresentLogin::new(same.session.clone(), same.client.clone(), metadata),
+            None => self.login_of(client, grant, metadata),
         };
         // A token that cannot be saved is used from memory, and saving goes on.
         let saved = match token {
@@ -168,7 +168,7 @@ impl SharedSession {
         {
             return Err(error);
         }
-        self.present.store(Some(login));
+        self.present.store(Some(Arc::new(login)));
         Ok(true)
     }
 

@@ -92,6 +92,12 @@ impl Target {
         TokenTarget::with_scope(self.key(), scope).map(|target| Self::other(target.into_key()))
     }
 
+    /// Whether it says which scope the token has.
+    pub(crate) fn names_scope(&self) -> bool {
+        let params = self.key().map(TokenTarget::params_of).unwrap_or_default();
+        params.iter().any(|(name, _)| name == "scope")
+    }
+
     /// What operators are told of it.
     pub(super) fn fields(&self) -> TargetFields {
         let params = self.key().map(TokenTarget::params_of).unwrap_or_default();

@@ -10,9 +10,15 @@ use reqwest::blocking::{Body, Client};
 use reqwest::header::LOCATION;
 use reqwest_oauth2::blocking::{Api, Runtime};
 use reqwest_oauth2::testing::Provider;
-use reqwest_oauth2::{BoxError, Error, OAuthClient, RequestError, RequestOptions, Session, Token};
+use reqwest_oauth2::{
+    BoxError, Error, OAuthClient, RequestError, RequestOptions, Session, Token, UserSessions,
+};
+
+use crate::faulty_store::{Calls, Fault, FaultyStore};
 
 type Saved = Arc<Mutex<Vec<String>>>;
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// A provider that lives on the runtime, and a client as it comes.
 struct World {
@@ -45,6 +51,23 @@ impl World {
         Session::builder(self.app()).on_new_token(move |token: Token| {
             saved.lock().unwrap().push(token.access_token().to_owned());
             async { Ok::<_, std::io::Error>(()) }
+        })
+    }
+
+    /// As `saving`. The first attempt fails, and the next one would be made after an hour.
+    fn saving_late(&self) -> reqwest_oauth2::SessionBuilder {
+        let (saved, mut has_failed) = (self.saved.clone(), false);
+        let save = Mutex::new(move |token: Token| {
+            if !std::mem::replace(&mut has_failed, true) {
+                return Err(std::io::Error::other("disk full"));
+            }
+            saved.lock().unwrap().push(token.access_token().to_owned());
+            Ok(())
+        });
+        let builder = Session::builder(self.app()).token(self.token()).backoff(HOUR, HOUR);
+        builder.on_new_token(move |token| {
+            let saved = (save.lock().unwrap())(token);
+            async { saved }
         })
     }
 
@@ -196,28 +219,59 @@ fn a_redirect_to_another_listed_origin_is_followed_with_the_token() {
 #[test]
 fn the_drop_of_the_last_handle_saves_what_is_not_saved() {
     let world = World::new();
-    let (saved, mut has_failed) = (world.saved.clone(), false);
-    let save = Mutex::new(move |token: Token| {
-        // The first attempt fails, and the next one would be made after an hour.
-        if !std::mem::replace(&mut has_failed, true) {
-            return Err(std::io::Error::other("disk full"));
-        }
-        saved.lock().unwrap().push(token.access_token().to_owned());
-        Ok(())
-    });
-    let hour = Duration::from_secs(3600);
-    let builder = Session::builder(world.app()).token(world.token()).backoff(hour, hour);
-    let session = builder.on_new_token(move |token| {
-        let saved = (save.lock().unwrap())(token);
-        async { saved }
-    });
-    let session = world.runtime.session(session.build());
+    let session = world.runtime.session(world.saving_late().build());
     let token = session.refresh().unwrap();
     assert_eq!(*world.saved.lock().unwrap(), [""; 0]);
     drop(session.clone());
     assert_eq!(*world.saved.lock().unwrap(), [""; 0]);
     drop(session);
     assert_eq!(*world.saved.lock().unwrap(), [token.access_token()]);
+}
+
+#[test]
+fn the_drop_of_the_last_api_saves_what_is_not_saved() {
+    for by_session in [true, false] {
+        let world = World::new();
+        let session = world.runtime.session(world.saving_late().build());
+        let origin = [world.provider.origin()];
+        let api = if by_session {
+            session.api(origin).unwrap()
+        } else {
+            world.runtime.api(session.as_async().api(origin).unwrap())
+        };
+        drop(session);
+        world.provider.revoke_access_tokens();
+        assert_eq!(api.execute(&world.http, world.get()).unwrap().status(), 200);
+        drop(api.clone());
+        assert_eq!(*world.saved.lock().unwrap(), [""; 0]);
+        drop(api);
+        assert_eq!(world.saved.lock().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn the_drop_of_the_last_api_of_many_users_saves_what_is_not_saved() {
+    let world = World::new();
+    let store = FaultyStore::default();
+    let sessions = UserSessions::builder(world.app()).store(store.clone());
+    let sessions = sessions.configure_sessions(|session| session.backoff(HOUR, HOUR)).build();
+    world.runtime.block_on(sessions.sign_in("alice", world.token())).unwrap();
+    world.provider.revoke_access_tokens();
+    let api = world.runtime.api(sessions.api([world.provider.origin()]).unwrap());
+    // The mark is stored, and the new token is not.
+    store.next(Calls::Swaps, Fault::DelayBefore(Duration::ZERO), 1);
+    store.always(Calls::Swaps, Fault::FailBefore);
+    let options = RequestOptions::new().user("alice");
+    assert_eq!(api.execute_with(&world.http, world.get(), options).unwrap().status(), 200);
+    store.heal();
+    let swaps = store.swaps();
+    drop(api);
+    assert_eq!(store.swaps(), swaps + 1);
+    let used = sessions.for_user("alice").current_token().unwrap();
+    let another = Session::builder(world.app()).store(store, "alice").build();
+    let stored = world.runtime.block_on(another.token()).unwrap();
+    assert_eq!(stored.access_token(), used.access_token());
+    assert_eq!(world.token_requests(), 1);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Resource indicators (RFC 8707).
 
 use reqwest_oauth2::store::{MemoryStore, TokenKey, TokenStore as _};
-use reqwest_oauth2::{ClientCredentials, OAuthClient, Session};
-use std::sync::Arc;
+use reqwest_oauth2::{Asked, Authorized, ClientCredentials, OAuthClient, RequestOptions, Session};
+use std::sync::{Arc, Mutex};
 
 use crate::login::browse;
-use crate::support::{World, pass};
+use crate::support::{World, pass, plain_http};
 
 const CALLBACK: &str = "https://me.example/cb";
 
@@ -102,4 +102,81 @@ async fn a_stored_login_is_that_of_its_resource() {
     assert!(store.load(&key).await.unwrap().is_none());
     assert!(store.load(&key.resource("https://a.example/")).await.unwrap().is_some());
     assert!(session("https://a.example/").token().await.is_ok());
+}
+
+/// What the API got, and what a session that logs in by itself sent: one request with these options, answered
+/// with these challenges and then with 200.
+async fn sent_by_challenge(
+    world: &World,
+    options: RequestOptions,
+    challenges: &[(u16, &str)],
+) -> (u16, Vec<Option<String>>) {
+    let hook = |asked: Asked| async move {
+        let found = asked.discover().await?;
+        let client = found.for_resource(found.provider.client("foo").secret("potato"));
+        let request = client.authorization_code(CALLBACK)?;
+        let request =
+            asked.scope().into_iter().fold(request, |request, scope| request.scope(scope));
+        let pending = request.begin()?;
+        let callback = browse(pending.url()).await;
+        let token = pending.finish(&client, callback).await?;
+        Ok(Authorized::new(client, token))
+    };
+    let builder = Session::on_challenge(world.provider.api_url(), hook).unwrap();
+    let session = builder.clock(world.clock.reader()).build();
+    let (seen, left) = (Mutex::new(Vec::new()), Mutex::new(challenges.iter()));
+    let api = |request: reqwest::Request| {
+        let bearer = request.headers().get("authorization").map(|value| value.to_str().unwrap());
+        let token = bearer.and_then(|text| text.strip_prefix("Bearer ")).map(str::to_owned);
+        seen.lock().unwrap().push(token);
+        let next = left.lock().unwrap().next();
+        let (status, challenge) = next.map_or((200, None), |(status, text)| (*status, Some(*text)));
+        let response = super::answer(&request, status, challenge);
+        async move { Ok::<_, std::convert::Infallible>(response) }
+    };
+    let request = plain_http().get(world.provider.api_url()).build().unwrap();
+    let response = session.api().execute_with(api, request, options).await.unwrap();
+    (response.status().as_u16(), seen.into_inner().unwrap())
+}
+
+#[tokio::test]
+async fn c8707_2_2_a_request_of_its_own_resource_is_sent_again_with_a_token_for_that() {
+    const OTHER: &str = "https://other.example/";
+    let world = World::with(|p| p.redirect_uri(CALLBACK).registration(true)).await;
+    let options = RequestOptions::new().resource(OTHER).unwrap();
+    let challenges = [(401, "Bearer scope=\"read write\"")];
+    let (status, seen) = sent_by_challenge(&world, options.clone(), &challenges).await;
+    assert_eq!(status, 200);
+    let [None, Some(token)] = &seen[..] else { panic!("{seen:?}") };
+    assert_eq!(world.provider.resources_of(token), [OTHER]);
+    // A wider login makes it wider too.
+    let challenges = [
+        (401, "Bearer scope=read"),
+        (403, "Bearer error=insufficient_scope, scope=\"read write\""),
+    ];
+    let (status, seen) = sent_by_challenge(&world, options, &challenges).await;
+    assert_eq!(status, 200);
+    let [None, Some(narrow), Some(wide)] = &seen[..] else { panic!("{seen:?}") };
+    assert_ne!(narrow, wide);
+    assert_eq!(world.provider.resources_of(wide), [OTHER]);
+    assert_eq!(world.provider.counts().authorizations, 1 + 2);
+}
+
+#[tokio::test]
+async fn a_request_of_a_narrower_scope_is_never_sent_with_a_wider_one() {
+    let world = World::with(|p| p.redirect_uri(CALLBACK).registration(true)).await;
+    let options = RequestOptions::new().scope("read").unwrap();
+    let challenges = [
+        (401, "Bearer scope=\"read write\""),
+        (403, "Bearer error=insufficient_scope, scope=\"read write\""),
+    ];
+    let (status, seen) = sent_by_challenge(&world, options, &challenges).await;
+    // No login makes that token wider, so nobody is asked.
+    assert_eq!(status, 403);
+    let [None, Some(token)] = &seen[..] else { panic!("{seen:?}") };
+    assert!(world.provider.accepts_access_token(token));
+    let scopes = world.provider.token_requests();
+    let scopes: Vec<_> = scopes.iter().map(|request| request.param("scope")).collect();
+    assert_eq!(scopes, [None, Some("read")]);
+    assert_eq!(world.provider.counts().authorizations, 1);
 }

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::faulty_store::{Calls, Fault, FaultyStore};
 use crate::login::browse;
+use crate::support::site::Site;
 use crate::support::{World, pass, plain_http};
 
 pub const CALLBACK: &str = "http://127.0.0.1:8914/callback";
@@ -498,6 +499,95 @@ async fn a_client_that_the_provider_has_forgotten_is_registered_again() {
     assert_eq!(world.provider.counts().registrations, 3);
 }
 
+/// Some providers give every application the same id, and some secrets change.
+#[tokio::test]
+async fn a_client_with_the_same_id_and_another_secret_is_another_client() {
+    for (is_registered, has_refresh_token) in [(false, false), (true, true), (true, false)] {
+        let world = World::with(|p| p.protected_resource([ResourceDocument::InChallenge])).await;
+        let calls = Arc::new(AtomicUsize::new(0));
+        let (count, clock) = (calls.clone(), world.clock.clone());
+        let hook = move |asked: Asked| {
+            let is_first = count.fetch_add(1, Ordering::Relaxed) == 0;
+            let clock = clock.clone();
+            async move {
+                let provider = asked.discover().await?.provider;
+                let secret = if is_first { "wrong" } else { "potato" };
+                let client = if is_registered {
+                    let registration = json!({
+                        "issuer": provider.issuer(), "client_id": "foo", "client_secret": secret,
+                        "token_endpoint_auth_method": "client_secret_basic",
+                    });
+                    provider.registered_client(&serde_json::from_value(registration).unwrap())?
+                } else {
+                    provider.client("foo").secret(secret)
+                };
+                let known = provider.client("foo").secret("potato").clock(clock.reader());
+                let token = known.password("johndoe", "A3ddj3w").send().await?;
+                let mut token = serde_json::to_value(token).unwrap();
+                if is_first && !has_refresh_token {
+                    token.as_object_mut().unwrap().remove("refresh_token");
+                }
+                Ok(Authorized::new(client, serde_json::from_value(token).unwrap()))
+            }
+        };
+        let builder = Session::on_challenge(world.provider.api_url(), hook).unwrap();
+        let session = builder.clock(world.clock.reader()).build();
+        for logins in [1, 2, 2, 2] {
+            assert_eq!(get(&world, &session, "").await, 200);
+            assert_eq!(
+                calls.load(Ordering::Relaxed),
+                logins,
+                "{is_registered} {has_refresh_token}"
+            );
+            world.clock.forward(3600.0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_late_401_for_a_client_that_was_forgotten_registers_nothing() {
+    let world = world(|p| p).await;
+    let session = session(&world, login(&world));
+    assert_eq!(get(&world, &session, "").await, 200);
+    let (sent, go) = (Semaphore::new(0), Semaphore::new(0));
+    let first = session.session().await.unwrap().unwrap().header().unwrap();
+    let api = |request: reqwest::Request| {
+        let status = if request.headers()["authorization"] == first { 401 } else { 200 };
+        let response = super::answer(&request, status, Some("Bearer error=invalid_token"));
+        let (sent, go) = (&sent, &go);
+        async move {
+            sent.add_permits(1);
+            go.acquire().await.unwrap().forget();
+            Ok::<_, std::convert::Infallible>(response)
+        }
+    };
+    let request = plain_http().get(world.provider.api_url()).build().unwrap();
+    let late = session.execute(&api, request);
+    let meanwhile = async {
+        sent.acquire().await.unwrap().forget();
+        world.provider.forget_registered_clients();
+        world.clock.forward(3600.0);
+        assert_eq!(get(&world, &session, "").await, 200);
+        go.add_permits(2);
+    };
+    let (late, ()) = tokio::join!(late, meanwhile);
+    assert_eq!(late.unwrap().status(), 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.registrations, counts.authorizations), (2, 2));
+    // The client of the login that came meanwhile is a good one.
+    let sent = AtomicUsize::new(0);
+    let api = |request: reqwest::Request| {
+        let status = if sent.fetch_add(1, Ordering::Relaxed) == 0 { 403 } else { 200 };
+        let challenge = "Bearer error=insufficient_scope, scope=a";
+        let response = super::answer(&request, status, Some(challenge));
+        async move { Ok::<_, std::convert::Infallible>(response) }
+    };
+    let request = plain_http().get(world.provider.api_url()).build().unwrap();
+    assert_eq!(session.execute(api, request).await.unwrap().status(), 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.registrations, counts.authorizations), (2, 3));
+}
+
 #[tokio::test]
 async fn a_login_goes_on_when_nobody_waits_for_it_any_more() {
     let world = world(|p| p).await;
@@ -798,6 +888,19 @@ async fn mcp_old_a_server_without_any_metadata_has_its_endpoints_at_its_root() {
         assert_eq!(counts.resource_metadata_requests, 2);
         assert_eq!(counts.metadata_requests, if documents { 1 } else { 2 });
     }
+}
+
+#[tokio::test]
+async fn mcp_old_a_server_without_any_metadata_is_asked_with_the_applications_client() {
+    let registered = json!({ "client_id": "foo", "redirect_uris": [CALLBACK] }).to_string();
+    let nothing = || (404, String::new());
+    let site = Site::new([nothing(), nothing(), nothing(), nothing(), (201, registered)]);
+    let open = |_: BrowserLogin| async { Err::<Token, _>("nobody is there") };
+    let login = OAuthClient::for_resource("https://api.example/x").in_browser(CALLBACK, open);
+    let session = login.session().unwrap().http_client(site.http()).build();
+    let cause = session.log_in().await.unwrap_err();
+    assert_eq!(std::error::Error::source(&cause).unwrap().to_string(), "nobody is there");
+    assert_eq!(site.asked_urls().pop().unwrap(), "https://api.example/register");
 }
 
 #[tokio::test]

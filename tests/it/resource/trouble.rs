@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::Request;
@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::answer;
 use super::sessions::{get, login, login as login_of, session, world};
+use crate::support::site::Site;
 use crate::support::{World, plain_http};
 
 async fn failing(world: &World, session: &reqwest_oauth2::ResourceSession) -> Error {
@@ -110,13 +111,20 @@ fn token(scope: Option<&str>) -> Token {
 
 /// A session of an API in the place of the network, that counts logins.
 fn counted(grants: bool) -> (reqwest_oauth2::ResourceSession, Arc<AtomicUsize>) {
+    counted_by(move |asked| token(asked.scope().filter(|_| grants)))
+}
+
+fn counted_by(
+    issue: impl Fn(&Asked) -> Token + Send + Sync + 'static,
+) -> (reqwest_oauth2::ResourceSession, Arc<AtomicUsize>) {
     let logins = Arc::new(AtomicUsize::new(0));
     let count = logins.clone();
     let hook = move |asked: Asked| {
         count.fetch_add(1, Ordering::Relaxed);
+        let token = issue(&asked);
         async move {
             let client = OAuthClient::new("foo", "https://issuer.example/token")?;
-            Ok(Authorized::new(client, token(asked.scope().filter(|_| grants))))
+            Ok(Authorized::new(client, token))
         }
     };
     (Session::on_challenge("https://api.example/x", hook).unwrap().build(), logins)
@@ -174,6 +182,40 @@ async fn mcp_step_a_a_server_that_asks_for_the_same_again_has_one_login_and_then
         assert_eq!(logins.load(Ordering::Relaxed), 2, "{challenge}");
         tokio::time::resume();
     }
+}
+
+#[tokio::test]
+async fn a_login_that_brings_no_usable_token_has_a_quiet_minute() {
+    let is_good = Arc::new(AtomicBool::new(false));
+    let good = is_good.clone();
+    let (session, logins) = counted_by(move |_| {
+        let token = token(None);
+        if good.load(Ordering::Relaxed) {
+            return token;
+        }
+        token.with_expires_at(std::time::UNIX_EPOCH.into())
+    });
+    let sent = AtomicUsize::new(0);
+    let api = |request: Request| {
+        sent.fetch_add(1, Ordering::Relaxed);
+        let status = if request.headers().contains_key("authorization") { 200 } else { 401 };
+        async move { Ok::<_, std::convert::Infallible>(answer(&request, status, Some("Bearer"))) }
+    };
+    tokio::time::pause();
+    for minute in 1..=2 {
+        for _ in 0..5 {
+            assert_eq!(session.execute(&api, request()).await.unwrap().status(), 401);
+        }
+        assert_eq!(logins.load(Ordering::Relaxed), minute);
+        tokio::time::advance(Duration::from_secs(61)).await;
+    }
+    assert_eq!(sent.load(Ordering::Relaxed), 2 * 5);
+    // Who logs in by themselves does not wait.
+    session.execute(&api, request()).await.unwrap();
+    is_good.store(true, Ordering::Relaxed);
+    session.log_in().await.unwrap();
+    assert_eq!(session.execute(&api, request()).await.unwrap().status(), 200);
+    assert_eq!(logins.load(Ordering::Relaxed), 4);
 }
 
 /// An API that wants the scope that the path ends with, and never has enough.
@@ -444,6 +486,65 @@ async fn mcp_tls_a_everything_is_https_or_this_machine() {
         assert!(error.is_config() && error.to_string().contains("plain http"), "{edit}: {error}");
         assert_eq!(world.provider.counts().registrations, 0);
     }
+}
+
+/// A session whose hook reads the metadata with this network, and what became of requests that were
+/// answered so: each `None` is a 200, and each text the challenge of a 401.
+async fn challenged(site: &Site, answers: &[Option<&str>]) -> Vec<Result<u16, Error>> {
+    let hook = |asked: Asked| async move {
+        asked.resource().await?.ok_or_else(|| Error::permanent("it has none"))?;
+        Ok(Authorized::new(OAuthClient::new("foo", "https://issuer.example/token")?, token(None)))
+    };
+    let session = Session::on_challenge("https://api.example/x", hook).unwrap();
+    let session = session.http_client(site.http()).build();
+    let left = Mutex::new(answers.iter());
+    let api = |request: Request| {
+        let challenge = *left.lock().unwrap().next().unwrap();
+        let status = if challenge.is_some() { 401 } else { 200 };
+        async move { Ok::<_, std::convert::Infallible>(answer(&request, status, challenge)) }
+    };
+    let mut outcomes = Vec::new();
+    while left.lock().unwrap().len() > 0 {
+        let outcome = session.execute(&api, request()).await;
+        outcomes.push(outcome.map(|response| response.status().as_u16()).map_err(|error| {
+            let RequestError::Token(error) = error;
+            error
+        }));
+    }
+    outcomes
+}
+
+const OLD: Option<&str> = Some("Bearer resource_metadata=\"https://api.example/old\"");
+const NEW: Option<&str> = Some("Bearer resource_metadata=\"https://api.example/new\"");
+const BARE: Option<&str> = Some("Bearer");
+const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
+#[tokio::test]
+async fn c9728_5_1_where_the_metadata_was_it_need_not_be_for_ever() {
+    let document = || (200, json!({ "resource": "https://api.example/x" }).to_string());
+    let nothing = || (404, String::new());
+    let at_path = format!("{WELL_KNOWN}/x");
+    // It is at the well-known location now. Then at another place, that is said once.
+    let site = Site::new([document(), nothing(), document(), document(), document()]);
+    let answers = [OLD, None, BARE, None, NEW, None, BARE, None];
+    for outcome in challenged(&site, &answers).await {
+        assert_eq!(outcome.unwrap(), 200);
+    }
+    assert_eq!(site.asked(), ["/old", "/old", &at_path, "/new", "/new"]);
+    // What the challenge itself names has to be there.
+    let site = Site::new([nothing()]);
+    let outcomes = challenged(&site, &[OLD]).await;
+    assert!(matches!(&outcomes[..], [Err(error)] if error.is_config()));
+    // Where it was is nothing but trouble, and elsewhere nothing: it may come back.
+    let site = Site::new([document(), (503, String::new()), nothing(), nothing()]);
+    let outcomes = challenged(&site, &[OLD, None, BARE]).await;
+    assert!(matches!(&outcomes[..], [Ok(200), Err(error)] if error.is_transient()));
+    assert_eq!(site.asked(), ["/old", "/old", &at_path, WELL_KNOWN]);
+    // Nothing anywhere: it has none any more.
+    let site = Site::new([document(), nothing(), nothing(), nothing()]);
+    let outcomes = challenged(&site, &[OLD, None, BARE]).await;
+    let [Ok(200), Err(error)] = &outcomes[..] else { panic!() };
+    assert_eq!(std::error::Error::source(error).unwrap().to_string(), "it has none");
 }
 
 #[tokio::test]
