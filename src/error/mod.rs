@@ -15,7 +15,7 @@ mod retry_class;
 mod store_error;
 
 pub(crate) use content::Content;
-pub(crate) use error_code::{ErrorCode, is_known as is_known_code};
+pub(crate) use error_code::{ErrorCode, is_known as is_known_code, is_same as is_same_code};
 pub(crate) use error_response::ErrorResponse;
 use issued::Issued;
 pub(crate) use kind::Kind;
@@ -416,6 +416,9 @@ mod tests {
             (404, None, Foreign),
             (405, None, Foreign),
             (407, None, Foreign),
+            (407, Some("invalid_grant"), Foreign),
+            (511, Some("invalid_grant"), Foreign),
+            (511, None, Foreign),
             (451, None, Foreign),
         ] {
             assert_eq!(refused(status, code).retry_class(), expected, "{status} {code:?}");

@@ -447,6 +447,12 @@ fn what_each_refusal_means() {
             Permanent,
         ),
         (
+            401,
+            r#"{"error":{"type":"invalid_request_error","code":"refresh_token_invalidated"}}"#,
+            Some("refresh_token_invalidated"),
+            Permanent,
+        ),
+        (
             200,
             r#"{"error":{"code":"refresh_token_reused"}}"#,
             Some("refresh_token_reused"),
@@ -594,6 +600,67 @@ fn a_code_that_the_application_names_ends_the_login() {
         assert_eq!(error.retry_class(), RetryClass::Permanent, "{code}");
         let error = read_as(400, body.as_bytes(), &named("another")).unwrap_err();
         assert_eq!(error.retry_class(), RetryClass::Misconfigured, "{code}");
+    }
+}
+
+#[test]
+fn a_code_that_the_application_names_is_found_beside_one_that_is_known() {
+    for (status, body) in [
+        (401, r#"{"error":{"message":"m","type":"invalid_request_error","code":"gone"}}"#),
+        (400, r#"{"error":"invalid_request","error_code":"gone"}"#),
+        (400, r#"{"error":{"code":400,"message":"GONE","status":"INVALID_ARGUMENT"}}"#),
+        (400, r#"{"error":"invalid_request","error_description":"gone"}"#),
+        (200, r#"{"error":"invalid_request","code":"gone"}"#),
+        (200, r#"{"error":{"type":"invalid_request","code":"gone"}}"#),
+        (200, "error=invalid_request&error_description=gone"),
+    ] {
+        let read = |code: &str| {
+            let rules =
+                ResponseRules { ends_login: vec![code.to_owned()], ..ResponseRules::default() };
+            read_as(status, body.as_bytes(), &rules).unwrap_err()
+        };
+        let error = read("gone");
+        assert_eq!(error.retry_class(), RetryClass::Permanent, "{body}");
+        assert!(error.has_code("gone"), "{body}");
+        assert_eq!(read("another").retry_class(), RetryClass::Misconfigured, "{body}");
+    }
+    // What is no code by its form, or repeats the status.
+    for (status, code) in [
+        (400, "this login has ended, and somebody has to begin it again"),
+        (400, "failed"),
+        (401, "Unauthorized"),
+    ] {
+        let rules = ResponseRules { ends_login: vec![code.to_owned()], ..ResponseRules::default() };
+        let body = json!({ "error": code }).to_string();
+        let error = read_as(status, body.as_bytes(), &rules).unwrap_err();
+        assert_eq!(error.retry_class(), RetryClass::Permanent, "{code}");
+    }
+}
+
+#[test]
+fn a_sentence_ends_a_login_only_where_it_names_the_refresh_token_or_the_grant() {
+    use RetryClass::{Foreign, Misconfigured, Permanent};
+    for (status, body, class) in [
+        (401, r#"{"message":"Login required"}"#, Misconfigured),
+        (403, r#"{"error":"Token expired"}"#, Misconfigured),
+        (404, r#"{"message":"Invalid code"}"#, Foreign),
+        (404, r#"{"error":"Invalid code"}"#, Misconfigured),
+        (403, r#"{"message":"Consent required"}"#, Foreign),
+        (200, r#"{"error":"Token revoked"}"#, Misconfigured),
+        (400, r#"{"message":"Invalid refresh token"}"#, Permanent),
+        (400, r#"{"error":"Refresh token expired"}"#, Permanent),
+        (400, r#"{"error":"Invalid grant"}"#, Permanent),
+        (400, r#"{"message":"invalid_grant"}"#, Permanent),
+        (400, r#"{"message":"login_required"}"#, Permanent),
+        (400, r#"{"error":"TOKEN-EXPIRED"}"#, Permanent),
+        // A proxy and a captive portal, by their status.
+        (407, r#"{"error":"login_required"}"#, Foreign),
+        (511, r#"{"error":"login_required"}"#, Foreign),
+        (407, r#"{"error":"invalid_client"}"#, Foreign),
+        (511, "", Foreign),
+    ] {
+        let error = read(status, body).unwrap_err();
+        assert_eq!(error.retry_class(), class, "{status} {body}");
     }
 }
 
