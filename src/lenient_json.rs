@@ -49,6 +49,21 @@ fn mend(text: &str) -> Zeroizing<String> {
     mended
 }
 
+/// Reads of an object whose text is cut off the members that are whole.
+pub(crate) fn read_cut_object(text: &str) -> Option<Map<String, Value>> {
+    let (mut depth, mut rest, mut whole) = (0_usize, text, "");
+    while let Some(first) = rest.chars().next() {
+        match first {
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth = depth.saturating_sub(1),
+            ',' if depth == 1 => whole = &text[..text.len() - rest.len()],
+            _ => {}
+        }
+        rest = &rest[token_length(rest, first)..];
+    }
+    [text, whole].into_iter().find_map(|members| read(&Zeroizing::new(format!("{members}}}"))).ok())
+}
+
 /// The length of the token that the text begins with: a string, a number or a word, or one character.
 fn token_length(text: &str, first: char) -> usize {
     let is_word = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);

@@ -112,7 +112,7 @@ impl<'a> Found<'a> {
     ) -> Option<Self> {
         let has_token = members.get("access_token").and_then(text).is_some();
         match members.get("error")? {
-            Value::String(error) if says_ok(error) => None,
+            Value::String(error) if says_ok(error) || (has_token && is_none(error)) => None,
             Value::String(error) => {
                 let named = codes(members, rules).into_iter().find(|code| rules.names(code));
                 let code = named.unwrap_or(error.trim());
@@ -190,6 +190,11 @@ fn is_phrase(text: &str) -> bool {
 fn says_ok(text: &str) -> bool {
     const OK: [&str; 8] = ["", "ok", "success", "succeeded", "none", "no_error", "0", "200"];
     OK.iter().any(|ok| text.trim().eq_ignore_ascii_case(ok))
+}
+
+/// Whether a form, which has nothing but text, says that there is none.
+fn is_none(text: &str) -> bool {
+    ["false", "null"].iter().any(|none| text.trim().eq_ignore_ascii_case(none))
 }
 
 /// The first description that there is.

@@ -40,7 +40,7 @@ pub(super) fn members(
 ) -> Result<Map<String, Value>, Error> {
     let members = match &body {
         Body::Members(members) => Some(members),
-        Body::Empty | Body::BrokenJson | Body::Other => None,
+        Body::Empty | Body::BrokenJson(_) | Body::Other => None,
     };
     if let Some(refusal) = error_response(response, members, rules) {
         return Err(Error::new(Kind::Refused(refusal)));
@@ -52,7 +52,7 @@ pub(super) fn members(
         }
         Body::Members(members) => return Ok(members),
         Body::Empty => "it is empty".to_owned(),
-        Body::BrokenJson => {
+        Body::BrokenJson(_) => {
             format!("it is not a JSON object, or not a whole one ({})", content(response))
         }
         Body::Other => {

@@ -25,6 +25,16 @@ fn unusable(refresh_token: &str) -> Vec<Fault> {
             (200, "application/json", members.to_string())
         })
         .collect();
+    let pair = format!(r#""access_token":"unusable","refresh_token":"{refresh_token}""#);
+    replies.extend(
+        [
+            // Cut off, nested and named otherwise.
+            format!(r#"{{{pair},"expires_in":36"#),
+            format!(r#"{{"data":{{{pair}}}}}"#),
+            format!(r#"{{"accessToken":"unusable","refreshToken":"{refresh_token}"}}"#),
+        ]
+        .map(|body| (200, "application/json", body)),
+    );
     let json = replies[0].2.clone();
     let form = format!("access_token=&refresh_token={refresh_token}");
     let alone = format!("token_type=bearer&refresh_token={refresh_token}");
