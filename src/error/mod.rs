@@ -247,7 +247,11 @@ impl Error {
     /// How long the provider wants clients to wait (`Retry-After`)
     /// ([RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
     pub fn retry_after(&self) -> Option<Duration> {
-        self.error_response()?.retry_after
+        match self.kind() {
+            Kind::Malformed { retry_after, .. } => *retry_after,
+            Kind::Discovery { decisive, .. } => decisive.retry_after(),
+            _ => self.error_response()?.retry_after,
+        }
     }
 
     /// A response of the token endpoint was lost before this error: the provider may have replaced
@@ -257,6 +261,11 @@ impl Error {
             Kind::Reauthorization { lost, .. } => *lost,
             _ => self.leaves_doubt(),
         }
+    }
+
+    /// The provider has issued a token, and it cannot be used.
+    pub(crate) fn is_unusable_token(&self) -> bool {
+        matches!(self.kind(), Kind::Malformed { of_token: true, .. })
     }
 
     /// The request may have reached the provider, and its response is unknown.

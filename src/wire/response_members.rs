@@ -91,6 +91,15 @@ pub(super) fn content(response: &HttpResponse<'_>) -> Content {
 }
 
 pub(crate) fn malformed(response: &HttpResponse<'_>, reason: String) -> Error {
-    let HttpResponse { endpoint, status, .. } = *response;
-    Error::new(Kind::Malformed { endpoint, status, reason })
+    unusable(response, reason, false)
+}
+
+/// The provider has issued a token, and it cannot be used.
+pub(crate) fn unusable_token(response: &HttpResponse<'_>, reason: String) -> Error {
+    unusable(response, reason, true)
+}
+
+fn unusable(response: &HttpResponse<'_>, reason: String, of_token: bool) -> Error {
+    let HttpResponse { endpoint, status, retry_after, .. } = *response;
+    Error::new(Kind::Malformed { endpoint, status, reason, retry_after, of_token })
 }

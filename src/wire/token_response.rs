@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::body::{self, Body};
-use super::response_members::{mapped, members};
+use super::response_members::{mapped, members, unusable_token};
 use super::{HttpResponse, ResponseRules, malformed};
 use crate::error::Error;
 use crate::observe;
@@ -45,7 +45,7 @@ pub(crate) fn token(
     rules: &ResponseRules,
     mut members: Map<String, Value>,
 ) -> Result<Token, Error> {
-    let unusable = |reason| malformed(response, reason);
+    let unusable = |reason| unusable_token(response, reason);
     let access_token = access_token(&members).map_err(unusable)?;
     let token_type = token_type(response, rules, &members).map_err(unusable)?;
     let refresh_token = refresh_token(members.get("refresh_token")).map_err(unusable)?;
