@@ -98,7 +98,7 @@ impl OAuthClient {
     pub fn authentication(self, method: ClientAuthentication) -> Self {
         self.with(|settings| {
             settings.authentication = Some(method);
-            settings.found_method = Arc::default();
+            settings.found_methods = Arc::default();
         })
     }
 
