@@ -116,10 +116,8 @@ fn listed(settings: &Settings) -> Option<Vec<&str>> {
 }
 
 fn texts<'a>(settings: &'a Settings, member: &str) -> Option<Vec<&'a str>> {
-    match settings.provider.as_ref()?.member(member)? {
-        Value::Array(values) => Some(values.iter().filter_map(Value::as_str).collect()),
-        _ => None,
-    }
+    let values = settings.provider.as_ref()?.list(member)?;
+    Some(values.iter().filter_map(Value::as_str).collect())
 }
 
 fn missing(listed: &Option<Vec<&str>>, has: &str) -> Error {
