@@ -218,6 +218,9 @@ async fn c7591_3_2_1_values_that_the_provider_leaves_out_or_changes() {
         (json!("soon"), None),
         (json!(1_900_000_000), Some(1_900_000_000)),
         (json!(1.9e9), Some(1_900_000_000)),
+        (json!("1900000000"), Some(1_900_000_000)),
+        (json!("0"), None),
+        (json!(1_900_000_000_000_i64), Some(1_900_000_000)),
     ] {
         let registration = used(json!({
             "client_id": "a", "client_secret": "s", "client_secret_expires_at": ends,
