@@ -15,12 +15,13 @@ use serde_json::{Map, Value};
 /// How many levels of lists and objects serde_json reads.
 const DEEPEST: usize = 127;
 
-/// Reads JSON, as a type that is made of JSON's own.
+/// Reads JSON, as a type that is made of JSON's own; also behind a byte-order mark.
 ///
 /// # Errors
 ///
 /// That of the text as it is.
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let read = serde_json::from_str(text);
     read.or_else(|error| serde_json::from_str(&mend(text)).map_err(|_| error))
 }
@@ -47,6 +48,21 @@ fn mend(text: &str) -> Zeroizing<String> {
         }
     }
     mended
+}
+
+/// Reads of an object whose text is cut off the members that are whole.
+pub(crate) fn read_cut_object(text: &str) -> Option<Map<String, Value>> {
+    let (mut depth, mut rest, mut whole) = (0_usize, text, "");
+    while let Some(first) = rest.chars().next() {
+        match first {
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth = depth.saturating_sub(1),
+            ',' if depth == 1 => whole = &text[..text.len() - rest.len()],
+            _ => {}
+        }
+        rest = &rest[token_length(rest, first)..];
+    }
+    [text, whole].into_iter().find_map(|members| read(&Zeroizing::new(format!("{members}}}"))).ok())
 }
 
 /// The length of the token that the text begins with: a string, a number or a word, or one character.
@@ -174,6 +190,12 @@ mod tests {
             let expected = json!({"first": "a", "x": read_as, "last": [1]});
             assert_eq!(read::<Value>(&text).unwrap(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_it() {
+        assert_eq!(read::<Value>("\u{feff} {\"a\":NaN}").unwrap(), json!({"a": "NaN"}));
+        read::<Value>("\u{feff}\u{feff}{}").unwrap_err();
     }
 
     #[test]

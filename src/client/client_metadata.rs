@@ -100,10 +100,8 @@ impl ClientMetadata {
 
     /// Whether the provider says that it takes signatures of that algorithm.
     fn check_signing(&self, provider: &Provider) -> Result<(), Error> {
-        let lists = |member: &str, value: &Value| {
-            let list = provider.member(member).and_then(Value::as_array);
-            list.map(|list| list.contains(value))
-        };
+        let lists =
+            |member: &str, value: &Value| provider.list(member).map(|list| list.contains(value));
         let method = Value::from(PRIVATE_KEY_JWT);
         if lists("token_endpoint_auth_methods_supported", &method) != Some(true) {
             return Err(Error::config(
@@ -155,13 +153,10 @@ impl ClientMetadata {
         } else {
             ["client_secret_basic", "client_secret_post", "none"]
         };
-        let Some(supported) = provider.member("token_endpoint_auth_methods_supported") else {
+        let Some(supported) = provider.list("token_endpoint_auth_methods_supported") else {
             return Ok("client_secret_basic");
         };
-        let supports = |method: &str| {
-            let list = supported.as_array().map(Vec::as_slice).unwrap_or_default();
-            list.iter().any(|listed| listed == method)
-        };
+        let supports = |method: &str| supported.iter().any(|listed| listed == method);
         known.into_iter().find(|method| supports(method)).ok_or_else(|| {
             Error::config(
                 "the provider supports no client authentication that a registration without keys can use (none, client_secret_basic, client_secret_post); register the application by hand, or with a key (ClientMetadata::signing_key)",

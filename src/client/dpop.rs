@@ -24,7 +24,7 @@ use crate::error::{BoxError, Error, Kind};
 use crate::keys::SigningKey;
 use crate::observe;
 use crate::token::{KeyBinding, Token};
-use crate::wire::{HttpResponse, malformed};
+use crate::wire::{HttpResponse, unusable_token};
 
 /// What asks for a nonce in the place of a refresh token. No provider has issued it. Servers that look at the
 /// parameters first (oidc-provider) answer a request without one before they look at its proof, and so
@@ -215,7 +215,7 @@ impl Form {
         let key = prover.key();
         let unusable = |reason: &str| {
             let refresh_token = token.refresh_token().map(SecretString::from);
-            malformed(response, reason.to_owned()).with_refresh_token(refresh_token)
+            unusable_token(response, reason.to_owned()).with_refresh_token(refresh_token)
         };
         // "If the token_type is not DPoP […] the client MUST discard the response, if this protection is
         // deemed important for the security of the application."

@@ -1,5 +1,11 @@
 //! Which method of client authentication is used, where the application names none: the strongest that it
 //! has given something for, and that the provider's metadata lists.
+//!
+//! Clones of a client share what `Detect` has found. Its lock is held for one look or one entry; of two requests
+//! that detect at once, the last one to end is remembered.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
@@ -8,14 +14,35 @@ use super::settings::Settings;
 use crate::error::Error;
 use crate::redact::escape_and_truncate;
 
-/// The methods to try, one after the other.
-pub(super) fn candidates(settings: &Settings) -> Result<Vec<ClientAuthentication>, Error> {
+/// The methods that `Detect` has found, by endpoint: a server may accept another one at each
+/// (`introspection_endpoint_auth_methods_supported`,
+/// [RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
+#[derive(Default)]
+pub(super) struct FoundMethods(Mutex<BTreeMap<&'static str, ClientAuthentication>>);
+
+impl FoundMethods {
+    pub(super) fn remember(&self, endpoint: &'static str, method: ClientAuthentication) {
+        self.lock().insert(endpoint, method);
+    }
+
+    fn get(&self, endpoint: &str) -> Option<ClientAuthentication> {
+        self.lock().get(endpoint).copied()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, ClientAuthentication>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The methods to try at this endpoint, one after the other. The one that was found there is the first; the
+/// others follow, since the server may accept it no longer.
+pub(super) fn candidates(
+    settings: &Settings,
+    endpoint: &str,
+) -> Result<Vec<ClientAuthentication>, Error> {
     let method = chosen(settings)?;
     if method != ClientAuthentication::Detect {
         return Ok(vec![method]);
-    }
-    if let Some(found) = settings.found_method.get() {
-        return Ok(vec![*found]);
     }
     let mut methods = Vec::new();
     // A server that does not know it might take the request for one of a public client.
@@ -27,6 +54,9 @@ pub(super) fn candidates(settings: &Settings) -> Result<Vec<ClientAuthentication
     }
     methods
         .extend([ClientAuthentication::ClientSecretBasic, ClientAuthentication::ClientSecretPost]);
+    if let Some(found) = settings.found_methods.get(endpoint) {
+        methods.sort_by_key(|method| *method != found);
+    }
     Ok(methods)
 }
 
@@ -86,10 +116,8 @@ fn listed(settings: &Settings) -> Option<Vec<&str>> {
 }
 
 fn texts<'a>(settings: &'a Settings, member: &str) -> Option<Vec<&'a str>> {
-    match settings.provider.as_ref()?.member(member)? {
-        Value::Array(values) => Some(values.iter().filter_map(Value::as_str).collect()),
-        _ => None,
-    }
+    let values = settings.provider.as_ref()?.list(member)?;
+    Some(values.iter().filter_map(Value::as_str).collect())
 }
 
 fn missing(listed: &Option<Vec<&str>>, has: &str) -> Error {

@@ -69,7 +69,8 @@ async fn detect<T>(
     limit: Limit,
     read: impl Fn(&HttpResponse<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let mut methods = method::candidates(settings)?.into_iter().peekable();
+    let name = endpoint.kind.endpoint();
+    let mut methods = method::candidates(settings, name)?.into_iter().peekable();
     let mut is_first = true;
     loop {
         let Some(method) = methods.next() else {
@@ -87,7 +88,7 @@ async fn detect<T>(
             Err(error) => error.error_code().is_some() && !rejects_client,
         };
         if accepts_client && !is_first {
-            let _ = settings.found_method.set(method);
+            settings.found_methods.remember(name, method);
         }
         return outcome;
     }

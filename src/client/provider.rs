@@ -224,6 +224,13 @@ impl Provider {
         self.0.members.get(name)
     }
 
+    /// A list among the members. One without elements is none: "Claims with zero elements MUST be omitted from
+    /// the response" ([RFC 8414 §3.2](https://www.rfc-editor.org/rfc/rfc8414#section-3.2)).
+    pub(crate) fn list(&self, name: &str) -> Option<&[Value]> {
+        let list = self.member(name)?.as_array()?;
+        (!list.is_empty()).then_some(list)
+    }
+
     /// Whether the member is `true`.
     pub(crate) fn says(&self, name: &str) -> bool {
         self.member(name) == Some(&Value::Bool(true))
@@ -396,14 +403,16 @@ impl Provider {
     }
 }
 
-/// The endpoints among the members; why one cannot be used.
+/// The endpoints among the members; why one cannot be used. Some servers write an endpoint that they do not
+/// have as an empty text.
 fn endpoints(
     members: &Map<String, Value>,
     guard: &Guard,
 ) -> Result<BTreeMap<&'static str, Url>, String> {
     let mut endpoints = BTreeMap::new();
     for name in ENDPOINTS {
-        let Some(text) = members.get(name).and_then(Value::as_str) else { continue };
+        let text = members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let Some(text) = text else { continue };
         let url = endpoint_url::parse(text, name, false).map_err(|error| error.to_string())?;
         guard.check(&url).map_err(|why| format!("the {name} cannot be used: {why}"))?;
         endpoints.insert(name, url);

@@ -16,6 +16,7 @@ use super::{ClientAuthentication, ClientMetadata, OAuthClient, Provider};
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::redact::escape_and_truncate;
+use crate::token::Deadline;
 use crate::wire::{HttpResponse, ResponseRules, malformed, read_members};
 
 const NAME: &str = "registration endpoint";
@@ -177,16 +178,17 @@ fn read(
         (_, None) => return Err(unfit("client_secret is missing")),
     }
     // "REQUIRED if "client_secret" is issued. […] 0 if it will not expire."
-    let expires_at = members.get("client_secret_expires_at").and_then(Value::as_f64);
-    let expires_at = expires_at.filter(|seconds| *seconds > 0.0);
+    let expires_at = members.get("client_secret_expires_at").and_then(|value| {
+        let date = Deadline::of_date(value, response.sent_at).from(response.sent_at)?;
+        u64::try_from(date.timestamp()).ok().filter(|seconds| *seconds > 0)
+    });
     let needs_none = signs || known == Some(ClientAuthentication::None);
     let secret = secret.filter(|_| !needs_none);
     Ok(Registration {
         issuer: issuer.to_owned(),
         client_id: client_id.to_owned(),
         client_secret: secret.map(|secret| SecretString::from(secret.to_owned())),
-        // A float is cut to what fits.
-        client_secret_expires_at: secret.and(expires_at).map(|seconds| seconds as u64),
+        client_secret_expires_at: secret.and(expires_at),
         token_endpoint_auth_method: method.to_owned(),
     })
 }

@@ -1,5 +1,7 @@
 //! Token revocation ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)).
 
+use http::StatusCode;
+
 use super::{Endpoint, Form, OAuthClient, RequestKind, TokenTypeHint};
 use crate::error::Error;
 use crate::wire::{ResponseRules, read_members};
@@ -8,7 +10,8 @@ impl OAuthClient {
     /// Tells the provider that the token is no longer needed
     /// ([RFC 7009 §2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.1)). Revoking a refresh
     /// token ends the whole login with most providers. A token that the provider does not know is
-    /// no error ([§2.2](https://www.rfc-editor.org/rfc/rfc7009#section-2.2)).
+    /// no error ([§2.2](https://www.rfc-editor.org/rfc/rfc7009#section-2.2)); nor is a 400 `invalid_token`,
+    /// Google's answer to such a token.
     ///
     /// For the tokens of a session call [`Session::sign_out`](crate::Session::sign_out).
     ///
@@ -33,7 +36,16 @@ impl OAuthClient {
             if response.status.is_success() {
                 return Ok(());
             }
-            read_members(response, &ResponseRules::default()).map(|_| ())
+            match read_members(response, &ResponseRules::default()) {
+                // With another status the code is about what authenticates the request.
+                Err(error)
+                    if response.status == StatusCode::BAD_REQUEST
+                        && error.has_code("invalid_token") =>
+                {
+                    Ok(())
+                }
+                outcome => outcome.map(drop),
+            }
         })
         .await
     }

@@ -43,17 +43,24 @@ pub(super) async fn exchange(
     let url = request.url().clone();
     let sent_at = clock::to_date(clock.now());
     let mut response = http.execute(request).await.map_err(|error| send_error(error, endpoint))?;
+    let retry_after = retry_after(response.headers(), sent_at);
     // An application's own HTTP client may follow redirects, but a redirect leads away from the
     // configured endpoint.
     if *response.url() != url {
         let reason = "the request was redirected; give OAuthClient::http_client a client with reqwest::redirect::Policy::none()";
         let (status, reason) = (response.status(), reason.to_owned());
-        return Err(Error::new(Kind::Malformed { endpoint, status, reason }));
+        return Err(Error::new(Kind::Malformed {
+            endpoint,
+            status,
+            reason,
+            retry_after,
+            of_token: false,
+        }));
     }
     let mut whole = Response::new(Zeroizing::default());
     *whole.status_mut() = response.status();
     *whole.headers_mut() = std::mem::take(response.headers_mut());
-    *whole.body_mut() = read_body(response, endpoint, limit).await?;
+    *whole.body_mut() = read_body(response, endpoint, limit, retry_after).await?;
     Ok((whole, sent_at))
 }
 
@@ -83,6 +90,7 @@ async fn read_body(
     mut response: reqwest::Response,
     endpoint: &'static str,
     limit: usize,
+    retry_after: Option<Duration>,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     let status = response.status();
     let mut body = Zeroizing::new(Vec::new());
@@ -96,7 +104,13 @@ async fn read_body(
             Some(_) => {
                 let reason =
                     format!("it is longer than {limit} bytes (OAuthClient::max_response_bytes)");
-                return Err(Error::new(Kind::Malformed { endpoint, status, reason }));
+                return Err(Error::new(Kind::Malformed {
+                    endpoint,
+                    status,
+                    reason,
+                    retry_after,
+                    of_token: false,
+                }));
             }
         }
     }

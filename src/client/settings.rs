@@ -12,6 +12,7 @@ use super::client_assertion::AssertionSettings;
 use super::dpop::Dpop;
 use super::guarded_resolver::GuardedResolver;
 use super::http_client::HttpClient;
+use super::method::FoundMethods;
 use super::shape::Shape;
 use super::{BasicEncoding, ClientAuthentication, Provider, Registration, RequestKind};
 use crate::clock::Clock;
@@ -88,8 +89,7 @@ pub(super) struct Settings {
     pub(super) assertions: AssertionSettings,
     /// The endpoints are those for clients with a certificate, where the provider has such.
     pub(super) mtls_endpoints: bool,
-    /// The method that `Detect` has found.
-    pub(super) found_method: Arc<OnceLock<ClientAuthentication>>,
+    pub(super) found_methods: Arc<FoundMethods>,
 }
 
 /// The default limits.
@@ -121,7 +121,7 @@ impl Settings {
             dpop: Dpop::default(),
             assertions: AssertionSettings::default(),
             mtls_endpoints: false,
-            found_method: Arc::default(),
+            found_methods: Arc::default(),
         }
     }
 

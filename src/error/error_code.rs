@@ -13,7 +13,7 @@ const LONGEST: usize = 60;
 /// Codes that say that the refresh token is dead, and cannot say anything else in the response to a
 /// refresh. `invalid_grant` is the one of RFC 6749; GitHub, Slack, Zoho, HubSpot, OpenAI and others have
 /// their own. The codes of OpenID Connect Core 1.0 §3.1.2.6 that ask for the person come from Microsoft.
-const ENDS_LOGIN: [&str; 21] = [
+const ENDS_LOGIN: [&str; 22] = [
     "invalid_grant",
     "bad_refresh_token",
     "invalid_refresh_token",
@@ -24,6 +24,7 @@ const ENDS_LOGIN: [&str; 21] = [
     "refresh_token_revoked",
     "refresh_token_reused",
     "refresh_token_already_used",
+    "refresh_token_invalidated",
     "refresh_token_not_found",
     "reused_refresh_token",
     "unknown_refresh_token",
@@ -131,7 +132,7 @@ impl ErrorCode {
 
     /// Whether the provider sent this code; case, and what separates its words, do not matter.
     pub(crate) fn is(&self, code: &str) -> bool {
-        normal(&self.received) == normal(code)
+        is_same(&self.received, code)
     }
 
     fn is_one_of(&self, codes: &[&str]) -> bool {
@@ -146,7 +147,7 @@ impl ErrorCode {
 
     /// Whether it is known to say that the refresh token is dead.
     pub(super) fn ends_login(&self) -> bool {
-        self.is_one_of(&ENDS_LOGIN)
+        ends_login(&self.received)
     }
 
     /// Whether it is known to say that the client was not accepted.
@@ -182,12 +183,25 @@ fn text_says_later(text: &str) -> bool {
     WORDS.iter().any(|words| text.contains(words))
 }
 
+/// Whether the text is a code of [`ENDS_LOGIN`]. A sentence is one only if it names the refresh token or the
+/// grant: any web site says "Login required".
+fn ends_login(text: &str) -> bool {
+    let code = normal(text);
+    let is_sentence = text.trim().contains(' ');
+    ENDS_LOGIN.contains(&code.as_str())
+        && (!is_sentence || code.contains("refresh_token") || code.contains("grant"))
+}
+
 /// Whether it is a word of the lists.
 pub(crate) fn is_known(code: &str) -> bool {
-    let code = normal(code);
-    [&ENDS_LOGIN[..], &CLIENT_NOT_ACCEPTED, &LATER, &OTHER]
-        .iter()
-        .any(|codes| codes.contains(&code.as_str()))
+    let normal = normal(code);
+    let others = [&CLIENT_NOT_ACCEPTED[..], &LATER, &OTHER];
+    ends_login(code) || others.iter().any(|codes| codes.contains(&normal.as_str()))
+}
+
+/// Whether both are the same code; case, and what separates the words, do not matter.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    normal(one) == normal(other)
 }
 
 /// `BAD_REFRESH_TOKEN` (HubSpot) and `Access Denied` (Zoho) as others write them.

@@ -20,7 +20,14 @@ pub(crate) enum Kind {
     #[error("{0}")]
     Refused(ErrorResponse),
     #[error("the {endpoint}'s response (status {status}) cannot be used: {reason}")]
-    Malformed { endpoint: &'static str, status: StatusCode, reason: String },
+    Malformed {
+        endpoint: &'static str,
+        status: StatusCode,
+        reason: String,
+        retry_after: Option<Duration>,
+        /// It is the answer to a request for a token: members, in a success without an error.
+        of_token: bool,
+    },
     #[error("no metadata of {of} can be used: {answers}")]
     Discovery {
         of: &'static str,

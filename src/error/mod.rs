@@ -15,7 +15,7 @@ mod retry_class;
 mod store_error;
 
 pub(crate) use content::Content;
-pub(crate) use error_code::{ErrorCode, is_known as is_known_code};
+pub(crate) use error_code::{ErrorCode, is_known as is_known_code, is_same as is_same_code};
 pub(crate) use error_response::ErrorResponse;
 use issued::Issued;
 pub(crate) use kind::Kind;
@@ -247,7 +247,11 @@ impl Error {
     /// How long the provider wants clients to wait (`Retry-After`)
     /// ([RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
     pub fn retry_after(&self) -> Option<Duration> {
-        self.error_response()?.retry_after
+        match self.kind() {
+            Kind::Malformed { retry_after, .. } => *retry_after,
+            Kind::Discovery { decisive, .. } => decisive.retry_after(),
+            _ => self.error_response()?.retry_after,
+        }
     }
 
     /// A response of the token endpoint was lost before this error: the provider may have replaced
@@ -257,6 +261,11 @@ impl Error {
             Kind::Reauthorization { lost, .. } => *lost,
             _ => self.leaves_doubt(),
         }
+    }
+
+    /// The provider has issued a token, and it cannot be used.
+    pub(crate) fn is_unusable_token(&self) -> bool {
+        matches!(self.kind(), Kind::Malformed { of_token: true, .. })
     }
 
     /// The request may have reached the provider, and its response is unknown.
@@ -416,6 +425,9 @@ mod tests {
             (404, None, Foreign),
             (405, None, Foreign),
             (407, None, Foreign),
+            (407, Some("invalid_grant"), Foreign),
+            (511, Some("invalid_grant"), Foreign),
+            (511, None, Foreign),
             (451, None, Foreign),
         ] {
             assert_eq!(refused(status, code).retry_class(), expected, "{status} {code:?}");

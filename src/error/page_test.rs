@@ -16,8 +16,13 @@ const SHAPER: &str = "the closure of OAuthClient::shape_requests";
 fn samples() -> Vec<Error> {
     let endpoint = "token endpoint";
     let source = || "cause".into();
-    let unusable =
-        || Kind::Malformed { endpoint, status: StatusCode::OK, reason: "it is a page".to_owned() };
+    let unusable = || Kind::Malformed {
+        endpoint,
+        status: StatusCode::OK,
+        reason: "it is a page".to_owned(),
+        retry_after: None,
+        of_token: false,
+    };
     let refused = Kind::Refused(ErrorResponse {
         endpoint,
         status: Some(StatusCode::BAD_REQUEST),

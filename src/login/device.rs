@@ -150,6 +150,7 @@ fn read(
         device_code: device_code.into(),
         least_interval: interval,
         interval,
+        retry_after: Duration::ZERO,
         expires_at: began + Duration::from_secs(life.unsigned_abs()),
         members: members.collect(),
         #[cfg(feature = "keys")]
@@ -211,6 +212,8 @@ pub struct PendingDeviceLogin {
     least_interval: Duration,
     /// Longer after requests that got no answer of the provider's.
     interval: Duration,
+    /// What the last response said: the next wait, and no other, is as long at least.
+    retry_after: Duration,
     expires_at: Instant,
     members: Map<String, Value>,
     /// What the token will be bound to: the same key for each poll.
@@ -253,13 +256,15 @@ impl PendingDeviceLogin {
 
     /// Waits until the person has agreed. Polls every 5 seconds unless the provider says otherwise (1 second
     /// at least, 5 minutes at most), 5 seconds slower after each `slow_down`, and half as often after each
-    /// request without a response, or with one that says nothing about the login (a page, a 429, a 5xx)
+    /// request without a response, or with one that says nothing about the login (a page, a 429, a 5xx).
+    /// The next wait is not shorter than a `Retry-After`
     /// ([RFC 8628 §3.5](https://www.rfc-editor.org/rfc/rfc8628#section-3.5)).
     ///
     /// # Errors
     ///
     /// `access_denied` and `expired_token` as the provider's [`error_code`](Error::error_code), the latter
-    /// also if the time runs out; any other error response.
+    /// also if the time runs out; any other error response; [`Error::is_malformed_response`] if the person has
+    /// agreed, and the token cannot be used: then begin the login again.
     ///
     /// # Cancellation
     ///
@@ -274,8 +279,8 @@ impl PendingDeviceLogin {
             }
             // An outage makes the interval long. The person may have agreed meanwhile, so the last requests
             // come before the code expires.
-            let is_last = left <= self.interval;
-            sleep(if is_last { self.least_interval.max(left / 2) } else { self.interval }).await;
+            let wait = self.interval.max(self.retry_after);
+            sleep(if left <= wait { self.least_interval.max(left / 2) } else { wait }).await;
             let request = self
                 .client
                 .token_request(DEVICE_GRANT_TYPE)
@@ -287,14 +292,13 @@ impl PendingDeviceLogin {
                 Ok(token) => return Ok(token),
                 Err(error) => error,
             };
+            self.retry_after = error.retry_after().unwrap_or_default().min(LONGEST_INTERVAL);
             if error.has_code("authorization_pending") {
             } else if error.has_code("slow_down") {
                 self.least_interval += SLOWER;
                 self.interval += SLOWER;
-            } else if error.is_transient() {
-                let retry_after = error.retry_after().unwrap_or_default();
-                let longer = (self.interval * 2).max(retry_after).min(LONGEST_INTERVAL);
-                self.interval = self.interval.max(longer);
+            } else if error.is_transient() && !error.is_unusable_token() {
+                self.interval = self.interval.max((self.interval * 2).min(LONGEST_INTERVAL));
             } else {
                 return Err(error);
             }

@@ -269,28 +269,25 @@ async fn present(
         Err(error) => error,
     };
     let (error, new) = error.split_refresh_token(token.and_then(Token::refresh_token));
+    let retry_after = error.retry_after();
     if let Some(new) = new {
-        let retry_after = error.retry_after();
         return Answer::Rotated(rotated(config, request.token.as_deref(), new), error, retry_after);
     }
     if is_refresh && matches!(error.kind(), Kind::ResponseLost { .. } | Kind::Timeout { .. }) {
         return Answer::Lost(error);
     }
     if !request.target.is_own() && error.refuses_target() {
-        return Answer::TargetRefused(error);
+        return Answer::TargetRefused(error, retry_after);
     }
     match error.retry_class() {
         RetryClass::Permanent if is_refresh => Answer::Refused(error),
         RetryClass::Foreign => {
-            let (in_doubt, retry_after) = (error.leaves_doubt(), error.retry_after());
+            let in_doubt = error.leaves_doubt();
             Answer::Failed(error, FailureClass::Foreign { in_doubt, retry_after })
         }
-        RetryClass::Transient => {
-            let class = FailureClass::Transient(error.retry_after());
-            Answer::Failed(error, class)
-        }
+        RetryClass::Transient => Answer::Failed(error, FailureClass::Transient(retry_after)),
         RetryClass::Misconfigured | RetryClass::Permanent => {
-            Answer::Failed(error, FailureClass::Misconfigured)
+            Answer::Failed(error, FailureClass::Misconfigured(retry_after))
         }
     }
 }

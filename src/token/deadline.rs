@@ -89,7 +89,7 @@ impl Deadline {
     }
 
     /// An epoch, also as text, or a date of RFC 3339 or of HTTP.
-    pub(super) fn of_date(value: &Value, now: DateTime<Utc>) -> Self {
+    pub(crate) fn of_date(value: &Value, now: DateTime<Utc>) -> Self {
         let date = match value {
             Value::Number(number) => number.as_f64().map(epoch),
             Value::String(text) => {

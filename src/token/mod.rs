@@ -483,8 +483,7 @@ impl Token {
             // Such as Salesforce's `instance_url`, and the `id_token` of most providers.
             for (name, value) in &old.extra {
                 let is_deadline = login_deadline::is_date(name);
-                let is_null = rare.extra.get(name).is_some_and(Value::is_null);
-                let is_missing = !rare.extra.contains_key(name) || (is_deadline && is_null);
+                let is_missing = rare.extra.get(name).is_none_or(Value::is_null);
                 if is_missing && (keeps_deadline || !is_deadline) {
                     rare.extra.insert(name.clone(), value.clone());
                 }

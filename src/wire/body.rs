@@ -3,6 +3,8 @@
 //! It ignores the content type: providers label JSON as text/plain, text/html or form. Of duplicate members
 //! the last one counts.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::lenient_json;
@@ -14,26 +16,39 @@ pub(super) enum Body {
     Members(Map<String, Value>),
     /// Nothing, or only white space.
     Empty,
-    /// Begins as JSON: a list, a string, or an object that is not whole.
-    BrokenJson,
+    /// Begins as JSON: a list, a string, or an object that is not whole, with the members of it that are.
+    BrokenJson(Map<String, Value>),
     /// Anything else, such as a page.
     Other,
 }
 
 pub(super) fn read(bytes: &[u8]) -> Body {
-    // Invalid UTF-8 is replaced: in a member that nobody needs it must not cost the login. Members
-    // that are needed refuse the replacement character.
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.trim_start_matches('\u{feff}').trim();
+    let text = decoded(bytes);
+    // Each file of a PHP program may begin with a byte-order mark, and a C program may send the NUL at the end
+    // of its text.
+    let text = text.trim_matches(|c: char| c.is_whitespace() || "\u{feff}\0".contains(c));
     if text.is_empty() {
         Body::Empty
     } else if let Some(members) = lenient_json::read(text).ok().or_else(|| form(text)) {
         Body::Members(members)
     } else if text.starts_with(['{', '[', '"']) {
-        Body::BrokenJson
+        Body::BrokenJson(lenient_json::read_cut_object(text).unwrap_or_default())
     } else {
         Body::Other
     }
+}
+
+/// The text in UTF-8, or in UTF-16: then there is a byte-order mark, or half of the first character is zero.
+/// What is invalid is replaced: in a member that nobody needs it must not cost the login. Members that are
+/// needed refuse the replacement character.
+fn decoded(bytes: &[u8]) -> Cow<'_, str> {
+    let unit: fn([u8; 2]) -> u16 = match bytes {
+        [0xff, 0xfe, ..] | [1..=255, 0, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] | [0, 1..=255, ..] => u16::from_be_bytes,
+        _ => return String::from_utf8_lossy(bytes),
+    };
+    let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+    char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
 /// Old GitHub and Facebook respond in form encoding. A page is not a form, even with `=` in it, nor is a

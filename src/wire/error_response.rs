@@ -54,8 +54,8 @@ pub(crate) fn error_response(
 ) -> Option<ErrorResponse> {
     let is_error = response.status >= StatusCode::BAD_REQUEST;
     let found = match members {
-        Some(members) if is_error => Found::anywhere(members, response),
-        Some(members) => Found::in_success(members, response)?,
+        Some(members) if is_error => Found::anywhere(members, response, rules),
+        Some(members) => Found::in_success(members, response, rules)?,
         None if is_error => Found::default(),
         None => return None,
     };
@@ -87,29 +87,40 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// In a response with the status of an error.
-    fn anywhere(members: &'a Map<String, Value>, response: &HttpResponse<'_>) -> Self {
-        let mut codes = Vec::new();
-        collect_codes(members, 0, &mut codes);
+    /// In a response with the status of an error. A code that the application names goes before one that
+    /// this crate knows, and that before others.
+    fn anywhere(
+        members: &'a Map<String, Value>,
+        response: &HttpResponse<'_>,
+        rules: &ResponseRules,
+    ) -> Self {
+        let mut codes = codes(members, rules);
         let phrase = response.status.canonical_reason().unwrap_or_default();
         // Frameworks put the status there: `{"status":404,"error":"Not Found"}`.
-        codes.retain(|code| !code.eq_ignore_ascii_case(phrase));
-        let known = codes.iter().find(|code| is_known_code(code));
-        let code = known.or(codes.first()).copied();
+        codes.retain(|code| rules.names(code) || !code.eq_ignore_ascii_case(phrase));
+        let named = codes.iter().find(|code| rules.names(code));
+        let known = || codes.iter().find(|code| is_known_code(code));
+        let code = named.or_else(known).or(codes.first()).copied();
         Self { code, description: description(members, 0).filter(|text| Some(*text) != code) }
     }
 
     /// In a success, unless it says that there was none.
-    fn in_success(members: &'a Map<String, Value>, response: &HttpResponse<'_>) -> Option<Self> {
+    fn in_success(
+        members: &'a Map<String, Value>,
+        response: &HttpResponse<'_>,
+        rules: &ResponseRules,
+    ) -> Option<Self> {
         let has_token = members.get("access_token").and_then(text).is_some();
         match members.get("error")? {
-            Value::String(error) if says_ok(error) => None,
+            Value::String(error) if says_ok(error) || (has_token && is_none(error)) => None,
             Value::String(error) => {
-                let description = description(members, 0).filter(|text| text != error);
-                Some(Self { code: Some(error.trim()), description })
+                let named = codes(members, rules).into_iter().find(|code| rules.names(code));
+                let code = named.unwrap_or(error.trim());
+                let description = description(members, 0).filter(|text| *text != code);
+                Some(Self { code: Some(code), description })
             }
             Value::Object(error) => {
-                let found = Self::anywhere(error, response);
+                let found = Self::anywhere(error, response, rules);
                 // `{"code":"ok"}` (TikTok), or nothing at all.
                 let is_empty = found.code.is_none() && (has_token || error.is_empty());
                 (!is_empty).then_some(found)
@@ -120,19 +131,32 @@ impl<'a> Found<'a> {
 }
 
 /// What may be a code, in the order of [`CODES`]; the form of OAuth, text in `error`, first.
-fn collect_codes<'a>(members: &'a Map<String, Value>, depth: u8, codes: &mut Vec<&'a str>) {
+fn codes<'a>(members: &'a Map<String, Value>, rules: &ResponseRules) -> Vec<&'a str> {
+    let mut codes = Vec::new();
+    collect_codes(members, 0, rules, &mut codes);
+    codes
+}
+
+fn collect_codes<'a>(
+    members: &'a Map<String, Value>,
+    depth: u8,
+    rules: &ResponseRules,
+    codes: &mut Vec<&'a str>,
+) {
     for name in CODES {
         let value = match members.get(name) {
             Some(Value::Array(list)) => list.first(),
             value => value,
         };
         match value {
-            Some(Value::Object(nested)) if depth < 2 => collect_codes(nested, depth + 1, codes),
+            Some(Value::Object(nested)) if depth < 2 => {
+                collect_codes(nested, depth + 1, rules, codes);
+            }
             Some(Value::String(text)) => {
                 // RFC 6749 permits spaces in a code, and there are some (Zoho).
                 let is_code =
                     if depth == 0 && name == "error" { is_phrase(text) } else { is_code(text) };
-                if is_code && !says_ok(text) {
+                if (is_code && !says_ok(text)) || rules.names(text) {
                     codes.push(text.trim());
                 }
             }
@@ -141,9 +165,8 @@ fn collect_codes<'a>(members: &'a Map<String, Value>, depth: u8, codes: &mut Vec
     }
     // What is for people may be a code, too.
     for name in ["message", "error_description"] {
-        if let Some(text) = members.get(name).and_then(text).filter(|text| is_known_code(text)) {
-            codes.push(text);
-        }
+        let is_code = |text: &&str| is_known_code(text) || rules.names(text);
+        codes.extend(members.get(name).and_then(text).filter(is_code));
     }
 }
 
@@ -167,6 +190,11 @@ fn is_phrase(text: &str) -> bool {
 fn says_ok(text: &str) -> bool {
     const OK: [&str; 8] = ["", "ok", "success", "succeeded", "none", "no_error", "0", "200"];
     OK.iter().any(|ok| text.trim().eq_ignore_ascii_case(ok))
+}
+
+/// Whether a form, which has nothing but text, says that there is none.
+fn is_none(text: &str) -> bool {
+    ["false", "null"].iter().any(|none| text.trim().eq_ignore_ascii_case(none))
 }
 
 /// The first description that there is.

@@ -13,6 +13,8 @@ mod token_response;
 
 use error_response::error_response;
 pub(crate) use http_response::HttpResponse;
+#[cfg(feature = "keys")]
+pub(crate) use response_members::unusable_token;
 pub(crate) use response_members::{malformed, read_members};
 pub(crate) use response_rules::ResponseRules;
 pub(crate) use token_response::{panicked, read_token, token};

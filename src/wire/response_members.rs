@@ -40,7 +40,7 @@ pub(super) fn members(
 ) -> Result<Map<String, Value>, Error> {
     let members = match &body {
         Body::Members(members) => Some(members),
-        Body::Empty | Body::BrokenJson | Body::Other => None,
+        Body::Empty | Body::BrokenJson(_) | Body::Other => None,
     };
     if let Some(refusal) = error_response(response, members, rules) {
         return Err(Error::new(Kind::Refused(refusal)));
@@ -52,7 +52,7 @@ pub(super) fn members(
         }
         Body::Members(members) => return Ok(members),
         Body::Empty => "it is empty".to_owned(),
-        Body::BrokenJson => {
+        Body::BrokenJson(_) => {
             format!("it is not a JSON object, or not a whole one ({})", content(response))
         }
         Body::Other => {
@@ -91,6 +91,15 @@ pub(super) fn content(response: &HttpResponse<'_>) -> Content {
 }
 
 pub(crate) fn malformed(response: &HttpResponse<'_>, reason: String) -> Error {
-    let HttpResponse { endpoint, status, .. } = *response;
-    Error::new(Kind::Malformed { endpoint, status, reason })
+    unusable(response, reason, false)
+}
+
+/// The provider has issued a token, and it cannot be used.
+pub(crate) fn unusable_token(response: &HttpResponse<'_>, reason: String) -> Error {
+    unusable(response, reason, true)
+}
+
+fn unusable(response: &HttpResponse<'_>, reason: String, of_token: bool) -> Error {
+    let HttpResponse { endpoint, status, retry_after, .. } = *response;
+    Error::new(Kind::Malformed { endpoint, status, reason, retry_after, of_token })
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::error::is_same_code;
+
 type MapResponse = Arc<dyn Fn(Map<String, Value>) -> Map<String, Value> + Send + Sync>;
 
 /// What the application knows of its provider.
@@ -19,6 +21,11 @@ pub(crate) struct ResponseRules {
 }
 
 impl ResponseRules {
+    /// Whether the application says that this code ends the login.
+    pub(super) fn names(&self, code: &str) -> bool {
+        self.ends_login.iter().any(|named| is_same_code(named, code))
+    }
+
     /// Whether the application says that this type means Bearer: compared without case and without the
     /// white space around it.
     pub(super) fn means_bearer(&self, token_type: &str) -> bool {

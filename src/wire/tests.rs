@@ -141,9 +141,14 @@ fn expires_in_becomes_this_deadline() {
     }
 }
 
+/// The text in UTF-16.
+fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    text.encode_utf16().flat_map(bytes).collect()
+}
+
 #[test]
 fn every_form_of_body_is_a_token() {
-    let bodies: [&[u8]; 10] = [
+    let bodies: [&[u8]; 20] = [
         br#"{"access_token":"at"}"#,
         b"access_token=at",
         b"access_token=at&token_type=bearer&scope=a",
@@ -154,6 +159,17 @@ fn every_form_of_body_is_a_token() {
         br#"{"access_token":"first","access_token":"at"}"#,
         br#"{"access_token":"at","error":""}"#,
         br#"{"access_token":"at","error":null}"#,
+        b"access_token=at&error=false",
+        b"access_token=at&error=null",
+        // Files with a byte-order mark each, one after the other; a C string with its end.
+        b"\r\n\xef\xbb\xbf{\"access_token\":\"at\"}",
+        b"\xef\xbb\xbf\n\xef\xbb\xbf{\"access_token\":\"at\"}\xef\xbb\xbf\n",
+        b"{\"access_token\":\"at\"}\0",
+        b"access_token=at\n\0\0",
+        &utf16("\u{feff}{\"access_token\":\"at\"}", u16::to_le_bytes),
+        &utf16("\u{feff}{\"access_token\":\"at\"}", u16::to_be_bytes),
+        &utf16("{\"access_token\":\"at\",\"name\":\"\u{1f600}\"}\0", u16::to_le_bytes),
+        &utf16("{\"access_token\":\"at\"}", u16::to_be_bytes),
     ];
     for body in bodies {
         for status in [200, 201, 203] {
@@ -242,6 +258,9 @@ fn refresh_tokens() {
         ("", None),
         (r#""refresh_token":"""#, None),
         (r#""refresh_token":null"#, None),
+        (r#""refresh_token":false"#, None),
+        (r#""refresh_token":[]"#, None),
+        (r#""refresh_token":{}"#, None),
         (r#""refresh_token":"new""#, Some("new")),
     ] {
         let response = token_with(members);
@@ -258,6 +277,9 @@ fn refresh_tokens() {
     }
     for body in [
         &br#"{"access_token":"at","refresh_token":5}"#[..],
+        br#"{"access_token":"at","refresh_token":true}"#,
+        br#"{"access_token":"at","refresh_token":["new"]}"#,
+        br#"{"access_token":"at","refresh_token":{"value":"new"}}"#,
         b"{\"access_token\":\"at\",\"refresh_token\":\"\xff\"}",
     ] {
         assert!(read(200, body).unwrap_err().is_malformed_response());
@@ -328,6 +350,67 @@ fn a_new_refresh_token_beside_an_error_code_is_kept() {
         assert_eq!(refresh_token, kept.then_some("new"), "{status} {body}");
         let told = error.to_string().ends_with("; the new refresh token in it is kept");
         assert_eq!(told, kept, "{body}: {error}");
+    }
+}
+
+#[test]
+fn of_an_object_that_is_cut_off_the_whole_refresh_token_is_kept() {
+    for (body, kept) in [
+        (r#"{"access_token":"at","refresh_token":"new","expires_in":36"#, true),
+        (r#"{"access_token":"at","refresh_token":"new""#, true),
+        (r#"{"refresh_token":"new","#, true),
+        (r#" {"refresh_token" : "new" , "user":{"name":"a, b","x":["#, true),
+        (r#"{"refresh_token":"ne\u0077","name":"Bob \ud83d","scope":"a"#, true),
+        (r#"{"refresh_token":"first","refresh_token":"new","x"#, true),
+        (r#"{"error":"partial_scope","refresh_token":"new","x":{}"#, true),
+        // Its end may be missing.
+        (r#"{"access_token":"at","refresh_token":"ne"#, false),
+        (r#"{"access_token":"at","refresh_token":"new\"#, false),
+        (r#"{"access_token":"at","refresh_token":5,"x"#, false),
+        // It is another member's.
+        (r#"{"x":{"refresh_token":"new","y":1},"z"#, false),
+        (r#"{"x":"\"refresh_token\":\"new\",","z"#, false),
+        (r#"["refresh_token","new","#, false),
+        (r#""refresh_token":"new","#, false),
+    ] {
+        for (status, kept) in [(200, kept), (400, false), (302, false)] {
+            let error = read(status, body).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("new"), "{body}: {error:?}");
+            let (_, refresh_token) = error.split_refresh_token(Some("old"));
+            let refresh_token = refresh_token.as_ref().map(|text| text.expose_secret());
+            assert_eq!(refresh_token, kept.then_some("new"), "{status} {body}");
+        }
+    }
+}
+
+#[test]
+fn a_refresh_token_that_is_nested_or_named_otherwise_is_kept_beside_an_access_token() {
+    let pair = r#"{"access_token":"at","refresh_token":"new"}"#;
+    for (body, kept) in [
+        (format!(r#"{{"data":{pair}}}"#), true),
+        (format!(r#"{{"ok":true,"authed_user":{pair}}}"#), true),
+        (format!(r#"{{"error":"x_y","result":{pair}}}"#), true),
+        (r#"{"accessToken":"at","refreshToken":"new"}"#.to_owned(), true),
+        (r#"{"data":{"accessToken":"at","refreshToken":"new"}}"#.to_owned(), true),
+        (format!(r#"{{"access_token":"","data":{pair}}}"#), true),
+        (format!(r#"{{"refresh_token":"new","data":{}}}"#, pair.replace("new", "other")), true),
+        // Nobody says that it is this login's.
+        (r#"{"data":{"refresh_token":"new"}}"#.to_owned(), false),
+        (r#"{"data":{"access_token":"","refresh_token":"new"}}"#.to_owned(), false),
+        (r#"{"refreshToken":"new"}"#.to_owned(), false),
+        (format!(r#"{{"previous":{pair}}}"#), false),
+        (format!(r#"{{"data":[{pair}]}}"#), false),
+        (format!(r#"{{"data":{{"data":{pair}}}}}"#), false),
+        (format!(r#"{{"access_token":"at","token_type":"mac","authed_user":{pair}}}"#), false),
+        (r#"{"data":{"access_token":"at","refresh_token":5}}"#.to_owned(), false),
+    ] {
+        for (status, kept) in [(200, kept), (400, false)] {
+            let error = read(status, &body).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("new"), "{body}: {error:?}");
+            let (_, refresh_token) = error.split_refresh_token(Some("old"));
+            let refresh_token = refresh_token.as_ref().map(|text| text.expose_secret());
+            assert_eq!(refresh_token, kept.then_some("new"), "{status} {body}");
+        }
     }
 }
 
@@ -444,6 +527,12 @@ fn what_each_refusal_means() {
             401,
             r#"{"error":{"type":"invalid_request_error","code":"refresh_token_reused"}}"#,
             Some("refresh_token_reused"),
+            Permanent,
+        ),
+        (
+            401,
+            r#"{"error":{"type":"invalid_request_error","code":"refresh_token_invalidated"}}"#,
+            Some("refresh_token_invalidated"),
             Permanent,
         ),
         (
@@ -598,6 +687,67 @@ fn a_code_that_the_application_names_ends_the_login() {
 }
 
 #[test]
+fn a_code_that_the_application_names_is_found_beside_one_that_is_known() {
+    for (status, body) in [
+        (401, r#"{"error":{"message":"m","type":"invalid_request_error","code":"gone"}}"#),
+        (400, r#"{"error":"invalid_request","error_code":"gone"}"#),
+        (400, r#"{"error":{"code":400,"message":"GONE","status":"INVALID_ARGUMENT"}}"#),
+        (400, r#"{"error":"invalid_request","error_description":"gone"}"#),
+        (200, r#"{"error":"invalid_request","code":"gone"}"#),
+        (200, r#"{"error":{"type":"invalid_request","code":"gone"}}"#),
+        (200, "error=invalid_request&error_description=gone"),
+    ] {
+        let read = |code: &str| {
+            let rules =
+                ResponseRules { ends_login: vec![code.to_owned()], ..ResponseRules::default() };
+            read_as(status, body.as_bytes(), &rules).unwrap_err()
+        };
+        let error = read("gone");
+        assert_eq!(error.retry_class(), RetryClass::Permanent, "{body}");
+        assert!(error.has_code("gone"), "{body}");
+        assert_eq!(read("another").retry_class(), RetryClass::Misconfigured, "{body}");
+    }
+    // What is no code by its form, or repeats the status.
+    for (status, code) in [
+        (400, "this login has ended, and somebody has to begin it again"),
+        (400, "failed"),
+        (401, "Unauthorized"),
+    ] {
+        let rules = ResponseRules { ends_login: vec![code.to_owned()], ..ResponseRules::default() };
+        let body = json!({ "error": code }).to_string();
+        let error = read_as(status, body.as_bytes(), &rules).unwrap_err();
+        assert_eq!(error.retry_class(), RetryClass::Permanent, "{code}");
+    }
+}
+
+#[test]
+fn a_sentence_ends_a_login_only_where_it_names_the_refresh_token_or_the_grant() {
+    use RetryClass::{Foreign, Misconfigured, Permanent};
+    for (status, body, class) in [
+        (401, r#"{"message":"Login required"}"#, Misconfigured),
+        (403, r#"{"error":"Token expired"}"#, Misconfigured),
+        (404, r#"{"message":"Invalid code"}"#, Foreign),
+        (404, r#"{"error":"Invalid code"}"#, Misconfigured),
+        (403, r#"{"message":"Consent required"}"#, Foreign),
+        (200, r#"{"error":"Token revoked"}"#, Misconfigured),
+        (400, r#"{"message":"Invalid refresh token"}"#, Permanent),
+        (400, r#"{"error":"Refresh token expired"}"#, Permanent),
+        (400, r#"{"error":"Invalid grant"}"#, Permanent),
+        (400, r#"{"message":"invalid_grant"}"#, Permanent),
+        (400, r#"{"message":"login_required"}"#, Permanent),
+        (400, r#"{"error":"TOKEN-EXPIRED"}"#, Permanent),
+        // A proxy and a captive portal, by their status.
+        (407, r#"{"error":"login_required"}"#, Foreign),
+        (511, r#"{"error":"login_required"}"#, Foreign),
+        (407, r#"{"error":"invalid_client"}"#, Foreign),
+        (511, "", Foreign),
+    ] {
+        let error = read(status, body).unwrap_err();
+        assert_eq!(error.retry_class(), class, "{status} {body}");
+    }
+}
+
+#[test]
 fn an_error_that_is_empty_or_says_ok_hides_no_token() {
     for error in [
         "{}",
@@ -610,6 +760,8 @@ fn an_error_that_is_empty_or_says_ok_hides_no_token() {
         r#"{"code":0,"message":"success"}"#,
         r#""ok""#,
         r#""SUCCESS""#,
+        r#""false""#,
+        r#"" Null ""#,
     ] {
         let token = token_with(&format!(r#""error":{error}"#));
         assert!(token.extra().is_empty(), "{error}");
@@ -801,6 +953,8 @@ fn unusable_answers() {
         ),
         (200, "", "it is empty"),
         (200, " \r\n", "it is empty"),
+        (200, "\0", "it is empty"),
+        (200, "\u{feff}\0 \n", "it is empty"),
         (204, "", "it is empty"),
         (
             200,

@@ -1,16 +1,30 @@
 //! Reads an HTTP response as a token, or as the error that it is.
 
 use std::borrow::Cow;
+use std::iter::once;
 
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::body::{self, Body};
-use super::response_members::{mapped, members};
+use super::response_members::{mapped, members, unusable_token};
 use super::{HttpResponse, ResponseRules, malformed};
 use crate::error::Error;
 use crate::observe;
 use crate::token::{AccessToken, DPOP, Deadline, Parts, Token, is_dpop, take_scope};
+
+/// Where a token may be that is not among the members of the response itself, or has another name.
+const ELSEWHERE: [&str; 9] = [
+    "accessToken",
+    "authed_user",
+    "data",
+    "errors",
+    "id_token",
+    "response",
+    "result",
+    "token",
+    "tokens",
+];
 
 /// Reads the response of a token endpoint
 /// ([RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749#section-5)). Whatever error it is, it has the refresh
@@ -31,10 +45,10 @@ pub(crate) fn token(
     rules: &ResponseRules,
     mut members: Map<String, Value>,
 ) -> Result<Token, Error> {
-    let unusable = |reason| malformed(response, reason);
+    let unusable = |reason| unusable_token(response, reason);
     let access_token = access_token(&members).map_err(unusable)?;
     let token_type = token_type(response, rules, &members).map_err(unusable)?;
-    let refresh_token = refresh_token(&members).map_err(unusable)?;
+    let refresh_token = refresh_token(members.get("refresh_token")).map_err(unusable)?;
     let deadline = Deadline::of_response(&members, response.sent_at);
     if deadline == Deadline::Unreadable {
         observe::expires_in_invalid();
@@ -71,19 +85,38 @@ pub(crate) fn panicked(response: &HttpResponse<'_>, closure: &'static str) -> Er
     malformed(response, reason).with_refresh_token(issued)
 }
 
-/// The refresh token that a success brings, whatever else is in it.
+/// The refresh token that a success brings, whatever else is in it. If the application has not mapped what
+/// the provider nests or names otherwise, it is the one beside the access token there.
 fn issued(response: &HttpResponse<'_>, body: &Body) -> Option<SecretString> {
-    match body {
-        Body::Members(members) if response.status.is_success() => {
-            refresh_token(members).unwrap_or_default()
-        }
-        _ => None,
+    let (Body::Members(members) | Body::BrokenJson(members)) = body else { return None };
+    if !response.status.is_success() {
+        return None;
     }
+    let own = refresh_token(members.get("refresh_token")).unwrap_or_default();
+    if own.is_some() || has_text(members, "access_token") {
+        return own;
+    }
+    let nested = ELSEWHERE.iter().filter_map(|name| members.get(*name)?.as_object());
+    once(members).chain(nested).find_map(beside_access_token)
 }
 
-fn refresh_token(members: &Map<String, Value>) -> Result<Option<SecretString>, String> {
-    match members.get("refresh_token") {
-        None | Some(Value::Null) => Ok(None),
+/// The refresh token, where there is an access token too.
+fn beside_access_token(members: &Map<String, Value>) -> Option<SecretString> {
+    let pairs = [("access_token", "refresh_token"), ("accessToken", "refreshToken")];
+    let (_, name) = pairs.iter().find(|(access_token, _)| has_text(members, access_token))?;
+    refresh_token(members.get(*name)).unwrap_or_default()
+}
+
+fn has_text(members: &Map<String, Value>, name: &str) -> bool {
+    members.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty())
+}
+
+fn refresh_token(value: Option<&Value>) -> Result<Option<SecretString>, String> {
+    match value {
+        // PHP has `false` or an empty array for what is not there.
+        None | Some(Value::Null | Value::Bool(false)) => Ok(None),
+        Some(Value::Array(list)) if list.is_empty() => Ok(None),
+        Some(Value::Object(members)) if members.is_empty() => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
         Some(Value::String(text)) if !text.contains(['\u{fffd}', '\0']) => {
             Ok(Some(SecretString::from(text.as_str())))
@@ -132,18 +165,7 @@ fn token_type(
 /// That there is no access token, and where it may be. Any text of the response may be a token, so only names
 /// that are known here are shown.
 fn missing(members: &Map<String, Value>) -> String {
-    const NAMES: [&str; 9] = [
-        "accessToken",
-        "authed_user",
-        "data",
-        "errors",
-        "id_token",
-        "response",
-        "result",
-        "token",
-        "tokens",
-    ];
-    let there: Vec<_> = NAMES.into_iter().filter(|name| members.contains_key(*name)).collect();
+    let there: Vec<_> = ELSEWHERE.into_iter().filter(|name| members.contains_key(*name)).collect();
     if there.is_empty() {
         return "access_token is missing".to_owned();
     }

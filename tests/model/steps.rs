@@ -518,7 +518,7 @@ impl State {
                 let request = self.sessions[i].requests[slot].take().map(|r| r.request);
                 let Some(request) = request else { unreachable!() };
                 self.event(world, i, zero, |real, settings, now| {
-                    let answer = Answer::Failed(Trouble, FailureClass::Misconfigured);
+                    let answer = Answer::Failed(Trouble, FailureClass::Misconfigured(None));
                     real.answered(request, answer, settings, now);
                 });
             }
@@ -531,7 +531,7 @@ impl State {
                 self.seen.presented[at.0][at.1].times = 0;
                 self.sessions[i].refused |= self.sessions[i].real.is_current(&request);
                 self.event(world, i, zero, |real, settings, now| {
-                    real.answered(request, Answer::TargetRefused(Trouble), settings, now);
+                    real.answered(request, Answer::TargetRefused(Trouble, None), settings, now);
                 });
             }
             Answered(i, slot) => {

@@ -152,6 +152,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         &mut self,
         target: &Target,
         error: E,
+        retry_after: Option<Duration>,
         settings: &Settings,
         now: &Now,
     ) {
@@ -160,7 +161,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         access.rejected &= !access.paths.is_doubtful();
         let before = access.refusal.as_ref().map_or(0, |refusal| refusal.attempts);
         let attempts = before.saturating_add(1);
-        let wait = settings.backoff.after(FailureClass::Misconfigured, attempts, now.jitter);
+        let class = FailureClass::Misconfigured(retry_after);
+        let wait = settings.backoff.after(class, attempts, now.jitter);
         let (reason, retry_at) = (Reason::Error(error.clone()), Some(now.at + wait));
         access.refusals = access.refusals.wrapping_add(1);
         access.refusal = Some(Failure { reason, attempts, retry_at, of_store: false });

@@ -72,8 +72,9 @@ pub(crate) enum Answer<T, E> {
     Rotated(T, E, Option<Duration>),
     /// The provider refused the refresh token: the login has ended.
     Refused(E),
-    /// The provider gives no access token for this target. The refresh token is as good as before.
-    TargetRefused(E),
+    /// The provider gives no access token for this target. The refresh token is as good as before. With
+    /// what the provider said in `Retry-After`.
+    TargetRefused(E, Option<Duration>),
     Failed(E, FailureClass),
     /// There was no answer, or half of one: the provider may have replaced the refresh token.
     Lost(E),

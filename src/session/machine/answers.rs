@@ -57,8 +57,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 let record = record(generation, State::Ended(error));
                 self.gained(record, &target, is_current, settings, now);
             }
-            Answer::TargetRefused(error) if is_current => {
-                self.target_refused(&target, error, settings, now);
+            Answer::TargetRefused(error, retry_after) if is_current => {
+                self.target_refused(&target, error, retry_after, settings, now);
             }
             Answer::Failed(error, class) if is_current => {
                 let in_doubt = matches!(class, FailureClass::Foreign { in_doubt: true, .. });
@@ -68,7 +68,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Answer::Lost(error) if is_current => {
                 self.lost(&target, error, request.refresh, settings, now);
             }
-            Answer::Failed(..) | Answer::Lost(_) | Answer::TargetRefused(_) => {}
+            Answer::Failed(..) | Answer::Lost(_) | Answer::TargetRefused(..) => {}
         }
         self.publish(settings, now);
     }

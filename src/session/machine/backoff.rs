@@ -26,8 +26,8 @@ pub(crate) enum FailureClass {
     /// replaced.
     Foreign { in_doubt: bool, retry_after: Option<Duration> },
     /// Somebody has to fix something first: the client's configuration, or a grant that the provider
-    /// refuses.
-    Misconfigured,
+    /// refuses. With what the provider said in `Retry-After`.
+    Misconfigured(Option<Duration>),
 }
 
 impl Default for Backoff {
@@ -53,9 +53,10 @@ impl Backoff {
                     jitter,
                 )
             }
-            FailureClass::Misconfigured => {
+            FailureClass::Misconfigured(retry_after) => {
                 let longest = Duration::from_secs(600).max(self.longest);
-                no_sooner(doubled(Duration::from_secs(60), longest, attempts))
+                let wait = doubled(Duration::from_secs(60), longest, attempts);
+                no_sooner(wait.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER)))
             }
         }
     }
@@ -149,14 +150,18 @@ mod tests {
 
     #[test]
     fn a_misconfigured_client_asks_again_after_one_to_ten_minutes_and_jitter() {
-        for (attempts, shortest, longest) in [
-            (1, 60.0, 61.0),
-            (2, 120.0, 122.0),
-            (4, 480.0, 488.0),
-            (5, 600.0, 616.0),
-            (99, 600.0, 629.0),
+        for (retry_after, attempts, shortest, longest) in [
+            (None, 1, 60.0, 61.0),
+            (None, 2, 120.0, 122.0),
+            (None, 4, 480.0, 488.0),
+            (None, 5, 600.0, 616.0),
+            (None, 99, 600.0, 629.0),
+            (Some(59), 1, 60.0, 61.0),
+            (Some(300), 1, 300.0, 301.0),
+            (Some(300), 4, 480.0, 488.0),
+            (Some(1_000_000), 99, 3600.0, 3629.0),
         ] {
-            let class = FailureClass::Misconfigured;
+            let class = FailureClass::Misconfigured(retry_after.map(Duration::from_secs));
             let after = |jitter| seconds(Backoff::default().after(class, attempts, jitter));
             assert_eq!((after(0), after(u32::MAX)), (shortest, longest), "{attempts}");
         }

@@ -201,6 +201,32 @@ async fn an_error_names_what_is_missing_for_the_providers_methods() {
 }
 
 #[tokio::test]
+async fn an_empty_list_in_the_metadata_lists_nothing() {
+    let key = key();
+    let world = World::with(|p| {
+        signs(p, &key).metadata(|members| {
+            for name in [
+                "token_endpoint_auth_methods_supported",
+                "token_endpoint_auth_signing_alg_values_supported",
+            ] {
+                members.insert(name.into(), json!([]));
+            }
+        })
+    })
+    .await;
+    let app = discovered(&world).await.signing_key(key);
+    app.token_request("client_credentials").send().await.unwrap();
+    let world = World::with(|p| {
+        p.metadata(|members| {
+            members.insert("token_endpoint_auth_methods_supported".into(), json!([]));
+        })
+    })
+    .await;
+    let app = discovered(&world).await.secret("potato");
+    app.token_request("client_credentials").send().await.unwrap();
+}
+
+#[tokio::test]
 async fn detection_begins_with_the_strongest_method_that_the_metadata_lists() {
     let methods = [AuthMethod::ClientSecretJwt, AuthMethod::ClientSecretPost];
     for (registered, requests) in [(vec![methods[0]], 1), (vec![methods[1]], 3)] {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use reqwest_oauth2::testing::{AuthMethod, Fault, RecordedTokenRequest};
-use reqwest_oauth2::{ClientAuthentication, ClientCredentials, OAuthClient, Session};
+use reqwest_oauth2::{
+    ClientAuthentication, ClientCredentials, OAuthClient, Session, TokenTypeHint,
+};
 
 use crate::support::{World, pass};
 
@@ -78,6 +80,45 @@ async fn detection_finds_the_method_once_and_presents_the_refresh_token_to_no_on
         let counts = world.provider.counts();
         assert_eq!((counts.token_requests, counts.reuse_detected), (requests + 1, 0));
     }
+}
+
+/// "introspection_endpoint_auth_methods_supported" (RFC 8414 §2): servers do differ.
+#[tokio::test]
+async fn detection_finds_a_method_for_each_endpoint() {
+    use AuthMethod::{ClientSecretBasic as Basic, ClientSecretPost as Post};
+    for (of_token, of_others) in [(Basic, Post), (Post, Basic)] {
+        let world = World::with(|p| p.auth_methods([of_token])).await;
+        let other = World::with(|p| p.auth_methods([of_others])).await;
+        let app = world.app().authentication(ClientAuthentication::Detect);
+        let app = app.introspection_endpoint(other.provider.introspection_url()).unwrap();
+        let app = app.revocation_endpoint(other.provider.revocation_url()).unwrap();
+        for _ in 0..2 {
+            app.token_request("client_credentials").send().await.unwrap();
+            app.introspect("x", TokenTypeHint::AccessToken).await.unwrap();
+            app.token_request("client_credentials").send().await.unwrap();
+            app.revoke("x", TokenTypeHint::AccessToken).await.unwrap();
+        }
+        // It was found once.
+        let requests = if of_token == Basic { 4 } else { 5 };
+        assert_eq!(world.provider.counts().token_requests, requests);
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_was_found_and_is_refused_later_is_looked_for_again() {
+    let world = World::new().await;
+    let app = world.app().authentication(ClientAuthentication::Detect);
+    let invalid_client = || json(401, r#"{"error":"invalid_client"}"#);
+    // Post is found, then Basic again.
+    for _ in 0..2 {
+        world.provider.fail_next(invalid_client());
+        app.token_request("client_credentials").send().await.unwrap();
+    }
+    let requests = world.provider.token_requests();
+    let are_basic: Vec<_> = requests.iter().map(|r| r.authorization.is_some()).collect();
+    assert_eq!(are_basic, [true, false, false, true]);
+    app.token_request("client_credentials").send().await.unwrap();
+    assert!(world.provider.token_requests().pop().unwrap().authorization.is_some());
 }
 
 fn json(status: u16, body: &str) -> Fault {

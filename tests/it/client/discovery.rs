@@ -113,6 +113,35 @@ async fn a_document_that_is_not_that_issuers_is_discarded() {
 }
 
 #[tokio::test]
+async fn an_optional_endpoint_that_is_empty_is_none() {
+    let (world, client) = discover(|p| {
+        p.metadata(|members| {
+            for name in ["registration_endpoint", "introspection_endpoint"] {
+                members.insert(name.into(), "".into());
+            }
+            members
+                .insert("mtls_endpoint_aliases".into(), serde_json::json!({"token_endpoint": ""}));
+        })
+    })
+    .await;
+    let client = client.unwrap();
+    let provider = reqwest_oauth2::Provider::discover(world.provider.issuer()).await;
+    let provider = provider.unwrap().unwrap();
+    assert_eq!(provider.endpoint("registration_endpoint"), None);
+    assert!(provider.endpoint("token_endpoint").is_some());
+    let error = client.introspect("x", reqwest_oauth2::TokenTypeHint::AccessToken).await;
+    assert!(error.unwrap_err().is_config());
+    // One that nobody can do without is missing.
+    let (_world, client) = discover(|p| {
+        p.metadata(|members| {
+            members.insert("token_endpoint".into(), "".into());
+        })
+    })
+    .await;
+    assert!(client.unwrap_err().to_string().contains("token_endpoint is missing"));
+}
+
+#[tokio::test]
 async fn code_points_are_compared_and_nothing_is_normalised() {
     // The same text in Unicode's composed and decomposed forms is not the same issuer.
     let (_world, client) = discover(|p| {

@@ -83,6 +83,61 @@ async fn slow_down_adds_five_seconds_for_good() {
 }
 
 #[tokio::test]
+async fn retry_after_makes_the_next_wait_longer_and_no_other() {
+    for fault in [
+        Fault::OAuthError { status: 429, code: "slow_down".to_owned() },
+        Fault::OAuthError { status: 400, code: "authorization_pending".to_owned() },
+        Fault::TooManyRequests { retry_after: "60".to_owned() },
+    ] {
+        let world = World::with(|p| p.device_interval(Some(Duration::from_secs(5)))).await;
+        let app = app(&world).map_http_response(|_, mut response| {
+            if response.status() != 200 && !response.body().ends_with(b"still\"}") {
+                response.headers_mut().insert("retry-after", "60".parse().unwrap());
+            }
+            response
+        });
+        let login = app.device_authorization().begin().await.unwrap();
+        world.provider.fail_next(fault.clone());
+        for _ in 0..2 {
+            world.provider.fail_next(reply(
+                400,
+                "application/json",
+                r#"{"error":"authorization_pending","x":"still"}"#,
+            ));
+        }
+        let waiting = waiting!(login);
+        tokio::task::yield_now().await;
+        let interval = if matches!(&fault, Fault::OAuthError { status: 400, .. }) { 5 } else { 10 };
+        for (polls, interval) in [(1, 5), (2, 60), (3, interval)] {
+            polled_after(&world, polls, interval).await;
+        }
+        waiting.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_used_ends_the_waiting() {
+    for (content_type, body) in [
+        ("application/json", r#"{"access_token":"x","token_type":"User Access Token"}"#),
+        ("application/json", r#"{"access_token":"a\r\nb"}"#),
+        ("application/json", r#"{"data":{"access_token":"x"}}"#),
+        ("application/x-www-form-urlencoded", "access_token=x&token_type=mac"),
+    ] {
+        let (world, login) = begin(|p| p).await;
+        world.provider.fail_always(reply(200, content_type, body));
+        let waiting = waiting!(login);
+        tokio::task::yield_now().await;
+        pass(5).await;
+        world.provider.wait_for_token_requests(1).await;
+        world.round_trips().await;
+        assert!(waiting.is_finished(), "{body}");
+        let error = waiting.await.unwrap().unwrap_err();
+        assert!(error.is_malformed_response(), "{error}");
+        assert_eq!(world.provider.counts().token_requests, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_request_without_an_answer_doubles_the_interval() {
     let (world, login) = begin(|p| p.device_interval(Some(Duration::from_secs(2)))).await;
     world.provider.fail_next(Fault::Status(503));

@@ -14,8 +14,8 @@ const TASK: &str = "REQWEST_OAUTH2_DEAD_REFRESH_TOKENS";
 const PROCESSES: usize = 3;
 const REQUESTS: usize = 200;
 
-/// A code that the application names.
-const NAMED: &str = "invalid_request";
+/// Codes that the application names.
+const NAMED: [&str; 2] = ["invalid_request", "gone"];
 
 /// What providers answer to a dead refresh token.
 fn answers() -> Vec<Fault> {
@@ -30,6 +30,8 @@ fn answers() -> Vec<Fault> {
         json(200, r#"{"ok":false,"error":"token_revoked"}"#),
         json(200, r#"{"error":"invalid_code"}"#),
         json(401, r#"{"error":{"code":"refresh_token_reused","message":"m"}}"#),
+        json(401, r#"{"error":{"type":"invalid_request_error","code":"gone"}}"#),
+        json(400, r#"{"error":{"code":400,"message":"GONE","status":"INVALID_ARGUMENT"}}"#),
         json(400, r#"{"status":"BAD_REFRESH_TOKEN","message":"m"}"#),
         json(400, r#"{"errors":[{"errorType":"invalid_grant","message":"m"}]}"#),
         Fault::Reply {
@@ -49,7 +51,7 @@ fn answers() -> Vec<Fault> {
         (400, "interaction_required"),
         (400, "login_required"),
         (400, "consent_required"),
-        (400, NAMED),
+        (400, NAMED[0]),
     ] {
         answers.push(Fault::OAuthError { status, code: code.to_owned() });
     }
@@ -63,7 +65,7 @@ async fn once_by_three_services_on_one_store() {
         let store = std::sync::Arc::new(MemoryStore::new());
         let service = || {
             let clock = world.clock.reader();
-            let app = world.app().ends_login(NAMED);
+            let app = NAMED.into_iter().fold(world.app(), OAuthClient::ends_login);
             let builder = UserSessions::builder(app);
             builder.configure_sessions(|session| session.clock(clock)).store(store.clone()).build()
         };
@@ -99,7 +101,8 @@ async fn once_by_three_services_on_one_store() {
 
 /// The session of a process, on a file.
 fn session(token_url: &str, file: impl AsRef<Path>) -> Session {
-    let app = OAuthClient::new("foo", token_url).unwrap().secret("potato").ends_login(NAMED);
+    let app = OAuthClient::new("foo", token_url).unwrap().secret("potato");
+    let app = NAMED.into_iter().fold(app, OAuthClient::ends_login);
     Session::builder(app).store(FileStore::file(file.as_ref()), "alice").build()
 }
 

@@ -75,6 +75,7 @@ async fn c7591_2_the_method_is_one_that_the_provider_supports() {
         (Some(json!(["client_secret_post", "none"])), "none", "client_secret_post"),
         (Some(json!(["private_key_jwt", "none"])), "none", "none"),
         (None, "client_secret_basic", "client_secret_basic"),
+        (Some(json!([])), "client_secret_basic", "client_secret_basic"),
     ] {
         let edit = move |members: &mut Map<String, Value>| match &listed {
             Some(methods) => {
@@ -217,6 +218,9 @@ async fn c7591_3_2_1_values_that_the_provider_leaves_out_or_changes() {
         (json!("soon"), None),
         (json!(1_900_000_000), Some(1_900_000_000)),
         (json!(1.9e9), Some(1_900_000_000)),
+        (json!("1900000000"), Some(1_900_000_000)),
+        (json!("0"), None),
+        (json!(1_900_000_000_000_i64), Some(1_900_000_000)),
     ] {
         let registration = used(json!({
             "client_id": "a", "client_secret": "s", "client_secret_expires_at": ends,
@@ -344,6 +348,18 @@ mod with_a_key {
             assert_eq!(error.to_string(), why);
             assert_eq!(world.provider.counts().registrations, 0);
         }
+    }
+
+    #[tokio::test]
+    async fn c7591_2_an_empty_list_of_algorithms_lists_none() {
+        let edit = |members: &mut Map<String, Value>| {
+            let methods = json!(["private_key_jwt"]);
+            members.insert("token_endpoint_auth_methods_supported".into(), methods);
+            let name = "token_endpoint_auth_signing_alg_values_supported";
+            members.insert(name.into(), json!([]));
+        };
+        let (_world, provider) = open(|p| p.metadata(edit)).await;
+        provider.register(&metadata().signing_key(&key())).await.unwrap();
     }
 
     #[tokio::test]

@@ -142,6 +142,40 @@ async fn retry_after_is_honoured() {
 }
 
 #[tokio::test]
+async fn retry_after_is_honoured_after_any_response() {
+    for (fault, wait) in [
+        (Fault::OAuthError { status: 400, code: "who_knows".to_owned() }, "3500"),
+        (Fault::OAuthError { status: 401, code: "invalid_client".to_owned() }, "3500"),
+        (Fault::HtmlPage, "3500"),
+        (Fault::Status(202), "3500"),
+        (Fault::Redirect { status: 302, location: "https://queue.example/".to_owned() }, "3500"),
+        (Fault::Status(404), "3500"),
+        // What the crate itself waits is longer.
+        (Fault::OAuthError { status: 400, code: "who_knows".to_owned() }, "1"),
+    ] {
+        let world = World::new().await;
+        let app = world.app().map_http_response(move |_, mut response| {
+            response.headers_mut().insert("retry-after", wait.parse().unwrap());
+            response
+        });
+        let session = reqwest_oauth2::Session::builder(app)
+            .clock(world.clock.reader())
+            .token(world.expired_token())
+            .build();
+        world.provider.fail_next(fault.clone());
+        let error = session.token().await.unwrap_err();
+        assert_eq!(error.retry_after().unwrap().as_secs().to_string(), wait, "{fault:?}");
+        pass(if wait == "1" { 59 } else { 3499 }).await;
+        let error = session.token().await.unwrap_err();
+        assert_eq!(error.retry_after().unwrap().as_secs().to_string(), wait, "{fault:?}");
+        assert_eq!(world.provider.counts().token_requests, 1, "{fault:?}");
+        pass(3).await;
+        session.token().await.unwrap();
+        assert_eq!(world.provider.counts().token_requests, 2, "{fault:?}");
+    }
+}
+
+#[tokio::test]
 async fn wrong_credentials_name_themselves_and_are_not_hammered() {
     let world = World::new().await;
     let app = world.app().secret("wrong");

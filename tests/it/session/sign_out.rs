@@ -106,6 +106,10 @@ async fn a_provider_that_revokes_no_access_tokens_is_no_failure() {
         ([false, true], Some("invalid_request")),
         ([true, false], Some("unsupported_token_type")),
         ([true, true], Some("unsupported_token_type")),
+        // Of an invalid token "the purpose of the revocation request […] is already achieved".
+        ([false, true], Some("invalid_token")),
+        ([true, false], Some("invalid_token")),
+        ([true, true], Some("invalid_token")),
     ] {
         let (session, _) = session(&world);
         let token = session.current_token().unwrap();
@@ -120,6 +124,7 @@ async fn a_provider_that_revokes_no_access_tokens_is_no_failure() {
         }
         let outcome = session.sign_out().await;
         let found = outcome.as_ref().err().and_then(|error| error.error_code());
+        let code = code.filter(|code| *code != "invalid_token");
         assert_eq!((outcome.is_err(), found), (code.is_some(), code), "{refused:?}");
         assert_eq!(world.provider.counts().revocations, before + 2);
         assert_eq!(revoked(&world.provider)[before as usize..], both(&token));
@@ -294,12 +299,26 @@ async fn revocation() {
     assert!(!world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
     // A token that the provider does not know is no error.
     app.revoke("unknown", TokenTypeHint::RefreshToken).await.unwrap();
+    world.provider.refuse_next_revocation("invalid_token");
+    app.revoke("unknown", TokenTypeHint::RefreshToken).await.unwrap();
     let error = app.secret("wrong").revoke("x", TokenTypeHint::AccessToken).await.unwrap_err();
     assert_eq!(error.error_code(), Some("invalid_client"));
     let error = world.app().revoke("x", TokenTypeHint::AccessToken).await.unwrap_err();
     assert!(error.is_config() && error.to_string().contains("revocation_endpoint"), "{error}");
     for bad in ["http://provider.example/revoke", "/revoke"] {
         assert!(world.app().revocation_endpoint(bad).unwrap_err().is_config());
+    }
+}
+
+/// Then it is about what authenticates the request.
+#[tokio::test]
+async fn a_revocation_that_is_refused_for_an_invalid_token_with_another_status_has_failed() {
+    let world = World::new().await;
+    let app = world.app().revocation_endpoint(world.provider.token_url()).unwrap();
+    for status in [401, 403, 503] {
+        world.provider.fail_next(Fault::OAuthError { status, code: "invalid_token".to_owned() });
+        let error = app.revoke("x", TokenTypeHint::AccessToken).await.unwrap_err();
+        assert_eq!(error.error_code(), Some("invalid_token"), "{status}");
     }
 }
 

@@ -25,6 +25,16 @@ fn unusable(refresh_token: &str) -> Vec<Fault> {
             (200, "application/json", members.to_string())
         })
         .collect();
+    let pair = format!(r#""access_token":"unusable","refresh_token":"{refresh_token}""#);
+    replies.extend(
+        [
+            // Cut off, nested and named otherwise.
+            format!(r#"{{{pair},"expires_in":36"#),
+            format!(r#"{{"data":{{{pair}}}}}"#),
+            format!(r#"{{"accessToken":"unusable","refreshToken":"{refresh_token}"}}"#),
+        ]
+        .map(|body| (200, "application/json", body)),
+    );
     let json = replies[0].2.clone();
     let form = format!("access_token=&refresh_token={refresh_token}");
     let alone = format!("token_type=bearer&refresh_token={refresh_token}");
@@ -359,11 +369,11 @@ async fn what_is_left_out_of_a_refresh_stays_in_the_token_and_in_what_is_saved()
         json!({"access_token": "b", "expires_in": 60, "refresh_token": null, "scope": null}),
         json!({"access_token": "c", "expires_in": 60, "id_token": "new", "refresh_token": "rt2"}),
         json!({"access_token": "d"}),
+        json!({"access_token": "e", "expires_in": 60, "id_token": null, "instance_url": null, "team": null,
+               "refresh_token_expires_in": null}),
     ] {
-        for name in ["id_token"] {
-            if let Some(value) = answer.get(name) {
-                expected[name] = value.clone();
-            }
+        if let Some(value) = answer.get("id_token").filter(|value| !value.is_null()) {
+            expected["id_token"] = value.clone();
         }
         world.provider.fail_next(reply(answer.clone()));
         let token = session.refresh().await.unwrap();

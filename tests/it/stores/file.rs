@@ -13,6 +13,7 @@ use reqwest_oauth2::store::{
 use tempfile::TempDir;
 
 use super::{met, stored};
+use crate::support::World;
 
 pub fn key() -> TokenKey {
     TokenKey::new("https://a.example", "foo", "alice")
@@ -156,6 +157,34 @@ async fn a_file_of_requests_oauthlib_loads_as_it_is() {
     serde_json::from_str::<Token>(record.json()).unwrap();
     stored(disk.swap(Some(record.version()), r#"{"access_token":"b"}"#).await);
     disk.holds(r#"{"access_token":"b"}"#);
+}
+
+/// As Python's json writes numbers that are none, and as editors write a file.
+#[tokio::test]
+async fn a_file_that_is_not_quite_json_loads_and_the_next_one_is() {
+    for begins in ["", "\u{feff}"] {
+        let world = World::new().await;
+        let token = world.provider.log_in();
+        let refresh_token = token["refresh_token"].as_str().unwrap().to_owned();
+        let access_token = token["access_token"].as_str().unwrap().to_owned();
+        let disk = Disk::new();
+        let json = format!(
+            "{begins}{{\"access_token\": \"{access_token}\", \"refresh_token\": \"{refresh_token}\", \
+             \"expires_at\": Infinity, \"x\": NaN}}\n"
+        );
+        fs::write(disk.path("token.json"), json).unwrap();
+        let session =
+            world.session().store(FileStore::file(disk.path("token.json")), "alice").build();
+        let token = session.token().await.unwrap();
+        assert_eq!((token.access_token(), token.expires_at()), (&*access_token, None));
+        session.refresh().await.unwrap();
+        session.shutdown().await.unwrap();
+        let stored = fs::read_to_string(disk.path("token.json")).unwrap();
+        let stored: serde_json::Value = serde_json::from_str(&stored).unwrap();
+        assert_ne!(stored["refresh_token"], refresh_token);
+        assert_eq!(stored["x"], "NaN");
+        assert_eq!(world.provider.counts().token_requests, 1);
+    }
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ fn a_login_that_never_had_a_token_does_not_outrank_what_the_store_has() {
     let (call, _) = swap(&mut machine, &now);
     machine.swapped(call, Ok(Swapped::Stored(1)), &settings, &now);
     let request = presented(&mut machine, &settings, &now);
-    let refused = Answer::Failed("no", FailureClass::Misconfigured);
+    let refused = Answer::Failed("no", FailureClass::Misconfigured(None));
     machine.answered(request, refused, &settings, &now);
     let (call, empty) = swap(&mut machine, &now);
     machine.swapped(call, Ok(Swapped::Stored(2)), &settings, &now);
@@ -194,8 +194,8 @@ fn a_sign_out_revokes_once_no_token_request_is_under_way_any_more() {
 fn a_token_request_for_an_earlier_login_is_waited_for_and_says_nothing() {
     let settings = settings(Home::Memory);
     for answer in [
-        Answer::TargetRefused("no"),
-        Answer::Failed("no", FailureClass::Misconfigured),
+        Answer::TargetRefused("no", None),
+        Answer::Failed("no", FailureClass::Misconfigured(None)),
         Answer::Lost("cut"),
     ] {
         let mut machine = given(EXPIRED);

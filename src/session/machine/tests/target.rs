@@ -58,7 +58,7 @@ fn a_refused_target_is_asked_for_again_after_one_minute_and_then_two() {
         assert_eq!(machine.poll(&ticket, &settings, &at(wanted)), Poll::Wait);
         let request = requested(&mut machine, &settings, &at(wanted));
         machine.take_notes();
-        machine.answered(request, Answer::TargetRefused("no"), &settings, &at(failed));
+        machine.answered(request, Answer::TargetRefused("no", None), &settings, &at(failed));
         let reason = Reason::Error("no");
         let took = Duration::from_secs(failed - wanted);
         let note = Note::TargetRefused { target: a.clone(), error: "no", attempt, took };
@@ -77,12 +77,26 @@ fn a_refused_target_is_asked_for_again_after_one_minute_and_then_two() {
 }
 
 #[test]
+fn a_refused_target_is_left_alone_for_as_long_as_the_provider_says() {
+    let settings = settings(Home::Memory);
+    let mut machine = SeveralMachine::with_token(7, 1, own(FRESH));
+    let a = other("a");
+    let ticket = machine.ticket(&a);
+    machine.poll(&ticket, &settings, &at(0));
+    let request = requested(&mut machine, &settings, &at(0));
+    let refused = Answer::TargetRefused("no", Some(Duration::from_secs(300)));
+    machine.answered(request, refused, &settings, &at(0));
+    let until = Some(Some(Duration::from_secs(300)));
+    assert_eq!(machine.retry_at(&a, &settings, &at(0)), until);
+}
+
+#[test]
 fn a_refused_target_is_left_alone_after_the_backoff_of_a_failure_before_that() {
     let settings = settings(Home::Memory);
     let mut machine = SeveralMachine::with_token(7, 1, own(FRESH));
     let a = other("a");
     let failed = Answer::Failed("down", FailureClass::Transient(None));
-    for (answer, seconds) in [(failed, 0), (Answer::TargetRefused("no"), 2)] {
+    for (answer, seconds) in [(failed, 0), (Answer::TargetRefused("no", None), 2)] {
         let ticket = machine.ticket(&a);
         assert_eq!(machine.poll(&ticket, &settings, &at(seconds)), Poll::Wait);
         let request = requested(&mut machine, &settings, &at(seconds));
@@ -102,7 +116,7 @@ fn of_32_targets_the_first_idle_one_is_forgotten() {
         let ticket = machine.ticket(target);
         machine.poll(&ticket, &settings, &at(0));
         let request = requested(&mut machine, &settings, &at(0));
-        machine.answered(request, Answer::TargetRefused("no"), &settings, &at(0));
+        machine.answered(request, Answer::TargetRefused("no", None), &settings, &at(0));
     }
     for number in 2..32 {
         machine.ticket(&other(&number.to_string()));

@@ -348,7 +348,7 @@ fn a_refused_target_has_its_token_in_use_if_its_path_is_doubted() {
         let ticket = machine.ticket(&target);
         assert_eq!(machine.poll(&ticket, &settings, &at(0)), Poll::Wait);
         let request = presented(&mut machine, &settings, &at(0));
-        machine.answered(request, Answer::TargetRefused("no"), &settings, &at(0));
+        machine.answered(request, Answer::TargetRefused("no", None), &settings, &at(0));
         assert_eq!(machine.is_rejected(&target), !again);
     }
 }
