@@ -25,12 +25,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let signs_out = token.is_none();
         self.attempt = None;
         self.failure = None;
-        for access in self.each_access_mut() {
-            access.wanted = None;
-            access.paths = Paths::default();
-            access.refusal = None;
-        }
-        (self.response_lost, self.follow_up) = (false, None);
+        self.want_nothing();
+        self.forget_login();
         self.renewed = None;
         self.unsaved = None;
         // Waiters for the old login's token now wait for this one.
@@ -51,6 +47,15 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             }
         }
         self.publish(settings, now);
+    }
+
+    /// What was learned of a login does not count for the next one.
+    pub(super) fn forget_login(&mut self) {
+        (self.response_lost, self.follow_up) = (false, None);
+        for access in self.each_access_mut() {
+            access.paths = Paths::default();
+            access.refusal = None;
+        }
     }
 
     fn newest_token(&self) -> Option<T> {

@@ -444,7 +444,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             return;
         }
         if self.known.as_ref().is_some_and(|known| known.login != record.login) {
-            (self.response_lost, self.follow_up) = (false, None);
+            self.forget_login();
         }
         // A renewal belongs to one login: it presents nothing of the one that has taken its place.
         if self.request.take_if(|request| request.login != record.login).is_some() {

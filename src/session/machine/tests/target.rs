@@ -189,3 +189,22 @@ fn a_target_is_under_way_until_its_token_is_in_use() {
     machine.saved(call, Ok(()), &settings, &at(1));
     assert_eq!(machine.target_under_way(), Target::OWN);
 }
+
+#[test]
+fn what_was_learned_of_a_login_does_not_count_for_the_next_one_in_the_store() {
+    let settings = settings(Home::Store);
+    let mut machine = SeveralMachine::with_token(7, 1, own(FRESH));
+    let a = other("a");
+    let rejection = Rejection { path: 1, accepted_by: None };
+    assert!(machine.rejected(&Target::OWN, &own(FRESH), rejection, &settings, &at(0)));
+    let retry_at = Some(Duration::from_secs(60));
+    let refusal = Failure { reason: Reason::Error("no"), attempts: 1, retry_at, of_store: false };
+    machine.access_mut(&a).refusal = Some(refusal);
+    for (login, number, counts) in [(1, 1, true), (2, 2, false)] {
+        let state = State::Live(Some(own(DUE)));
+        let record = Record { login, number, generation: 1, state, mark: None, pause: None };
+        machine.see(Some((record, 1)), &at(0));
+        assert_eq!(machine.retry_at(&a, &settings, &at(0)).is_some(), counts, "{login}");
+        assert_eq!(machine.own.paths.is_empty(), !counts, "{login}");
+    }
+}
