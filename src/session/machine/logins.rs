@@ -8,7 +8,8 @@ use super::{
 
 impl<T: Credential, E: Clone> Machine<T, E> {
     /// The application signs in with this token, or out with none. Work for the earlier login no
-    /// longer counts.
+    /// longer counts. The same token again, while it is being renewed, begins no other login: its refresh
+    /// token may be consumed, and what the renewal brings is needed.
     pub(crate) fn set_login(
         &mut self,
         login: u64,
@@ -16,6 +17,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         settings: &Settings,
         now: &Now,
     ) {
+        if token.as_ref().is_some_and(|token| self.is_being_renewed(token)) {
+            return;
+        }
         if self.request.take().is_some() {
             self.abandoned += 1;
         }
@@ -47,6 +51,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             }
         }
         self.publish(settings, now);
+    }
+
+    fn is_being_renewed(&self, token: &T) -> bool {
+        let is_it = |newest: &T| self.request.is_some() && newest.is_identical(token);
+        matches!(self.newest(), Some((_, _, State::Live(Some(newest)))) if is_it(&newest))
     }
 
     /// What was learned of a login does not count for the next one.

@@ -511,6 +511,27 @@ async fn set_token_saves_first_voids_the_renewal_under_way_and_is_saved_last() {
 }
 
 #[tokio::test]
+async fn the_same_token_set_again_amid_its_renewal_loses_no_login() {
+    let world = World::new().await;
+    let old = world.expired_token();
+    let session = world.saving().token(old.clone()).build();
+    let hold = world.provider.pause_token_requests();
+    let waiting = tokio::spawn({
+        let session = session.clone();
+        async move { session.token().await }
+    });
+    world.provider.wait_for_token_requests(1).await;
+    session.set_token(old).await.unwrap();
+    drop(hold);
+    let renewed = waiting.await.unwrap().unwrap();
+    assert_eq!(world.saved.last().access_token(), renewed.access_token());
+    world.clock.forward(3600.0);
+    session.token().await.unwrap();
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (2, 0));
+}
+
+#[tokio::test]
 async fn a_token_set_while_an_older_one_is_being_saved_is_saved_last() {
     let world = World::new().await;
     let gated = Gated::new();
