@@ -283,6 +283,17 @@ async fn strict_saving_gives_the_error_and_keeps_the_token_for_the_next_attempt(
 }
 
 #[tokio::test]
+async fn the_savers_error_is_shown_where_there_is_no_access_token() {
+    let world = World::new().await;
+    let builder = world.session().strict_saving();
+    let session = builder.on_new_token(|_| async { Err::<(), _>("disk full") }).build();
+    let token: Token = serde_json::from_value(serde_json::json!({"refresh_token": "rt"})).unwrap();
+    let error = session.set_token(token).await.unwrap_err();
+    assert!(error.is_save());
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "disk full");
+}
+
+#[tokio::test]
 async fn a_token_whose_first_save_failed_is_used_as_soon_as_the_second_one_succeeds() {
     let world = World::new().await;
     let (builder, calls) = failing(world.session(), 1, &world.saved);
