@@ -35,7 +35,7 @@ impl Limit {
     }
 
     /// Bounds a closure of the application's that is asked before anything is sent. It may panic, or never
-    /// end. An error of this crate is passed on as it is.
+    /// end.
     pub(super) async fn closure<T>(
         self,
         name: &'static str,
@@ -43,12 +43,19 @@ impl Limit {
     ) -> Result<T, Error> {
         match timeout_at(self.ends_at, AssertUnwindSafe(call).catch_unwind()).await {
             Ok(Ok(Ok(outcome))) => Ok(outcome),
-            Ok(Ok(Err(source))) => Err(match source.downcast::<Error>() {
-                Ok(ours) => *ours,
-                Err(source) => Error::new(Kind::Closure { name, source }),
-            }),
+            Ok(Ok(Err(source))) => Err(failed(name, source)),
             Ok(Err(_)) => Err(Error::new(Kind::Panicked(name))),
             Err(_) => Err(Error::new(Kind::ClosureTimeout { name, limit: self.chosen })),
         }
+    }
+}
+
+/// What is wrong with a key or a setting is said as it is. Every other error of this crate is about a request
+/// that the closure has made, maybe to another provider: it says nothing of this one, nor of the login.
+fn failed(name: &'static str, source: BoxError) -> Error {
+    match source.downcast::<Error>() {
+        Ok(ours) if matches!(ours.kind(), Kind::Config(_) | Kind::Signing { .. }) => *ours,
+        Ok(source) => Error::new(Kind::Closure { name, source }),
+        Err(source) => Error::new(Kind::Closure { name, source }),
     }
 }

@@ -393,10 +393,10 @@ async fn save(config: &Config, snapshot: Option<&Arc<Snapshot>>) -> Result<(), E
 
 /// The error as it is, unless it or a cause of it repeats what was to be saved.
 fn without_secrets(token: &Token, error: BoxError) -> BoxError {
-    let tells = |text: &str| {
-        text.contains(token.access_token())
-            || token.refresh_token().is_some_and(|secret| text.contains(secret))
-    };
+    // There may be no access token.
+    let secrets = [Some(token.access_token()), token.refresh_token()];
+    let secrets = secrets.map(|secret| secret.filter(|secret| !secret.is_empty()));
+    let tells = |text: &str| secrets.iter().flatten().any(|secret| text.contains(secret));
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*error);
     while let Some(error) = cause {
         if tells(&error.to_string()) || tells(&format!("{error:?}")) {

@@ -23,6 +23,7 @@ use super::config::Config;
 use super::machine::{Cause, Credential, Machine, Note, Now, Reason, Resting, Target};
 use super::snapshot::{Provenance, SessionMachine, Snapshot};
 use super::stored_record;
+use super::token_updates::{Newest, UpdateSender};
 use super::worker::Worker;
 use crate::error::{Error, Kind};
 use crate::jitter;
@@ -54,7 +55,7 @@ pub(super) struct State {
     resting: Option<Resting<Arc<Snapshot>, Error>>,
     pub(super) worker: Option<Arc<Worker>>,
     /// For subscribers, once there was one.
-    updates: Option<watch::Sender<Option<Arc<Token>>>>,
+    updates: Option<UpdateSender>,
 }
 
 impl State {
@@ -155,14 +156,17 @@ impl Driver {
             worker.count_unsaved(state.machine().is_unsaved());
         }
         state.rest();
-        let update = new_token.and_then(|token| Some((token, state.updates.clone()?)));
+        let update = new_token.and_then(|token| {
+            let updates = state.updates.clone()?;
+            Some((updates.number(), token, updates))
+        });
         drop(state);
         let under_way = under_way.unwrap_or_default();
         for note in notes {
             self.report(note, &under_way, worker);
         }
-        if let Some((token, updates)) = update {
-            updates.send_replace(Some(token));
+        if let Some((number, token, updates)) = update {
+            updates.send(number, token);
         }
     }
 
@@ -253,9 +257,9 @@ impl Driver {
         Some(self.error(reason))
     }
 
-    pub(super) fn subscribe(&self) -> watch::Receiver<Option<Arc<Token>>> {
+    pub(super) fn subscribe(&self) -> watch::Receiver<Newest> {
         let mut state = self.lock();
-        let updates = state.updates.get_or_insert_with(|| watch::channel(None).0);
+        let updates = state.updates.get_or_insert_with(UpdateSender::new);
         let mut updates = updates.subscribe();
         updates.mark_unchanged();
         updates

@@ -51,8 +51,13 @@ async fn keep_fresh(driver: Weak<Driver>, target: Target) {
     loop {
         let (mut updates, wait) = {
             let Some(driver) = driver.upgrade() else { return };
-            let updates = driver.subscribe();
-            (updates, look(&driver, &target).await)
+            let mut updates = driver.subscribe();
+            let wait = look(&driver, &target).await;
+            if let Wait::For(_) = wait {
+                // It looks again soon anyway, and what its own renewal brought is no news.
+                updates.mark_unchanged();
+            }
+            (updates, wait)
         };
         // A token that the application sets ends the wait; so does the end of the session.
         tokio::select! {
@@ -89,10 +94,13 @@ async fn look(driver: &Arc<Driver>, target: &Target) -> Wait {
     if let Some(fresh) = fresh {
         return Wait::For(fresh.freshness.due.duration_since(now).unwrap_or_default());
     }
-    if driver.another(target, present.as_ref()).await.is_ok() {
-        return Wait::For(Duration::ZERO);
+    let settings = &driver.config.settings;
+    if let Ok(new) = driver.another(target, present.as_ref()).await {
+        // If it is due already, the provider is not asked again at once.
+        let left = new.freshness.due.duration_since(driver.config.clock.now());
+        return Wait::For(left.unwrap_or(settings.backoff.shortest));
     }
-    let (settings, now) = (&driver.config.settings, driver.now());
+    let now = driver.now();
     match driver.peek(|machine| machine.retry_at(target, settings, &now)) {
         Some(Some(at)) => Wait::Until(Driver::instant(at)),
         Some(None) => Wait::Update,

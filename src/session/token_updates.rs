@@ -9,9 +9,56 @@ use tokio::sync::watch;
 use super::snapshot::Snapshot;
 use crate::token::Token;
 
+/// Sends new tokens to subscribers.
+///
+/// A token is numbered under the session's lock, and sent after operators have been told of it, without the
+/// lock. By then another thread may have sent a newer one, which stays.
+#[derive(Clone)]
+pub(super) struct UpdateSender(watch::Sender<Newest>);
+
+/// The newest token that was sent.
+#[derive(Default)]
+pub(super) struct Newest {
+    token: Option<Arc<Token>>,
+    number: u64,
+    /// The last number that was given to a token.
+    last: u64,
+}
+
+impl UpdateSender {
+    pub(super) fn new() -> Self {
+        Self(watch::Sender::default())
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<Newest> {
+        self.0.subscribe()
+    }
+
+    /// The number of a token that has just come into use.
+    pub(super) fn number(&self) -> u64 {
+        let mut number = 0;
+        self.0.send_if_modified(|newest| {
+            newest.last += 1;
+            number = newest.last;
+            false
+        });
+        number
+    }
+
+    pub(super) fn send(&self, number: u64, token: Arc<Token>) {
+        self.0.send_if_modified(|newest| {
+            let is_newer = number > newest.number;
+            if is_newer {
+                (newest.token, newest.number) = (Some(token), number);
+            }
+            is_newer
+        });
+    }
+}
+
 /// New tokens of a session, as they come into use; from
 /// [`Session::subscribe`](crate::Session::subscribe).
-pub struct TokenUpdates(pub(super) watch::Receiver<Option<Arc<Token>>>);
+pub struct TokenUpdates(pub(super) watch::Receiver<Newest>);
 
 impl TokenUpdates {
     /// Waits for the next new token; `None` once the session is gone. If several came since the
@@ -23,7 +70,7 @@ impl TokenUpdates {
     pub async fn next(&mut self) -> Option<Token> {
         loop {
             self.0.changed().await.ok()?;
-            if let Some(token) = &*self.0.borrow_and_update() {
+            if let Some(token) = &self.0.borrow_and_update().token {
                 return Some(Token::clone(token));
             }
         }

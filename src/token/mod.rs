@@ -196,7 +196,8 @@ impl Token {
 
     /// The token as one that was issued at that moment, with the lifetime that follows from its deadline;
     /// and whether it was expired then. Such a deadline is dropped: the provider's clock or ours is wrong,
-    /// and otherwise every request would renew the token.
+    /// and otherwise every request would renew the token. It would, too, if the lifetime were longer than
+    /// what is left: a grant may return a token that was issued long before.
     pub(crate) fn issued(mut self, at: DateTime<Utc>) -> (Self, bool) {
         if self.refresh_token_expires_at().is_some_and(|deadline| deadline <= at) {
             self.clear_login_deadline();
@@ -207,8 +208,8 @@ impl Token {
             self.lifetime = None;
             return (self, true);
         }
-        let left = NonZeroI64::new((expires_at - at).num_seconds().max(1));
-        self.lifetime = self.lifetime.or(left);
+        let left = (expires_at - at).num_seconds().max(1);
+        self.lifetime = NonZeroI64::new(self.lifetime_s().map_or(left, |known| known.min(left)));
         (self, false)
     }
 
@@ -243,7 +244,8 @@ impl Token {
     }
 
     /// The same token with a lifetime: the time from the token request to its deadline, in whole seconds,
-    /// at least one. It decides how long before the deadline the token is renewed. Zero means unknown.
+    /// at least one. It decides how long before the deadline the token is renewed. Zero means unknown. Of a
+    /// token that a [`Grant`](crate::Grant) returns, no more counts than what is left of it.
     ///
     /// Set the deadline first ([`with_expires_at`](Self::with_expires_at) forgets the lifetime). A token
     /// without a deadline has no lifetime

@@ -13,6 +13,8 @@ use super::{FailureClass, Note};
 
 /// How many other targets are remembered, but for those that want a renewal.
 const MOST_OTHERS: usize = 32;
+/// The same of those that keep a token request from being made.
+const MOST_REFUSED: usize = 256;
 
 /// The access token for one target, as far as decisions about it go.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -81,10 +83,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
         let at = self.others.iter().position(|access| access.target == *target);
         let at = at.unwrap_or_else(|| {
-            if self.others.len() >= MOST_OTHERS
-                && let Some(idle) = self.others.iter().position(|access| access.wanted.is_none())
-            {
-                self.others.remove(idle);
+            if let Some(at) = self.least_needed() {
+                self.others.remove(at);
             }
             let mut access = Access::new(target.clone());
             if self.served.as_ref().is_some_and(|served| served.token.has(target)) {
@@ -95,6 +95,16 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             self.others.len() - 1
         });
         &mut self.others[at]
+    }
+
+    /// Which target to forget, if there is no room for another one.
+    fn least_needed(&self) -> Option<usize> {
+        let first = |most: usize, may_go: fn(&Access<E>) -> bool| {
+            let idle = |access: &Access<E>| access.wanted.is_none() && may_go(access);
+            self.others.iter().position(idle).filter(|_| self.others.len() >= most)
+        };
+        first(MOST_OTHERS, |access| access.refusal.is_none() && !access.rejected)
+            .or_else(|| first(MOST_REFUSED, |_| true))
     }
 
     /// The serial of the token in use; zero: none.

@@ -8,7 +8,8 @@ use super::{
 
 impl<T: Credential, E: Clone> Machine<T, E> {
     /// The application signs in with this token, or out with none. Work for the earlier login no
-    /// longer counts.
+    /// longer counts. The same token again, while it is being renewed, begins no other login: its refresh
+    /// token may be consumed, and what the renewal brings is needed.
     pub(crate) fn set_login(
         &mut self,
         login: u64,
@@ -16,6 +17,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         settings: &Settings,
         now: &Now,
     ) {
+        if token.as_ref().is_some_and(|token| self.is_being_renewed(token)) {
+            return;
+        }
         if self.request.take().is_some() {
             self.abandoned += 1;
         }
@@ -25,12 +29,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let signs_out = token.is_none();
         self.attempt = None;
         self.failure = None;
-        for access in self.each_access_mut() {
-            access.wanted = None;
-            access.paths = Paths::default();
-            access.refusal = None;
-        }
-        (self.response_lost, self.follow_up) = (false, None);
+        self.want_nothing();
+        self.forget_login();
         self.renewed = None;
         self.unsaved = None;
         // Waiters for the old login's token now wait for this one.
@@ -51,6 +51,20 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             }
         }
         self.publish(settings, now);
+    }
+
+    fn is_being_renewed(&self, token: &T) -> bool {
+        let is_it = |newest: &T| self.request.is_some() && newest.is_identical(token);
+        matches!(self.newest(), Some((_, _, State::Live(Some(newest)))) if is_it(&newest))
+    }
+
+    /// What was learned of a login does not count for the next one.
+    pub(super) fn forget_login(&mut self) {
+        (self.response_lost, self.follow_up) = (false, None);
+        for access in self.each_access_mut() {
+            access.paths = Paths::default();
+            access.refusal = None;
+        }
     }
 
     fn newest_token(&self) -> Option<T> {

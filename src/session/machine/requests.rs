@@ -83,8 +83,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let served = self.served.as_ref().filter(|_| serial != 0 && ticket.not != Some(serial));
         let token = served.map(|served| served.token.clone());
         if let Some(token) = token.as_ref().filter(|_| stage != Stage::Expired) {
-            // In the foreground one attempt a call.
-            let may_renew = may_renew && !(settings.foreground && (has_failed || is_refused));
+            // One renewal a call, though what it brought may be due at once; in the foreground one attempt.
+            let has_tried = settings.foreground && (has_failed || is_refused);
+            let may_renew = may_renew && !has_tried && !self.is_just_renewed(ticket);
             if stage == Stage::Due && may_renew && self.is_newest_in_use() {
                 // While the token is good, a reason that prevents a renewal does not matter.
                 let wanted = self.want(target, settings, now).is_ok();

@@ -341,19 +341,25 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// What may be renewed although the store cannot record it. A refresh token that may rotate is not,
     /// unless the application says so: the other sessions would go on to present the old one. Nothing is
-    /// while a sign-in or sign-out waits for the store: it replaces what could be renewed.
+    /// while a sign-in or sign-out waits for the store: it replaces what could be renewed. Nor during a
+    /// backoff that this session knows of, though no other one may.
     pub(super) fn renewable_without_store(
         &self,
         settings: &Settings,
         now: &Now,
     ) -> Option<(Record<T, E>, bool)> {
-        if self.pending.is_some() {
+        let (gained, pause) = match &self.outcome {
+            Some(Outcome::Gained(record)) => (Some(record), record.pause.as_ref()),
+            Some(Outcome::Nothing(pause)) => (None, pause.as_ref()),
+            None => (None, None),
+        };
+        // What a new token replaces says nothing of it.
+        let stored = self.seen.as_ref().filter(|_| gained.is_none());
+        let is_paused = pause.is_some_and(|pause| !pause.left(now.wall).is_zero())
+            || stored.is_some_and(|seen| seen.paused(now).is_some());
+        if self.pending.is_some() || is_paused {
             return None;
         }
-        let gained = match &self.outcome {
-            Some(Outcome::Gained(record)) => Some(record),
-            _ => None,
-        };
         let record = gained.or(self.known.as_ref()).cloned().unwrap_or_else(|| Record {
             // Never above what the store turns out to hold.
             login: self.name,
@@ -438,7 +444,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             return;
         }
         if self.known.as_ref().is_some_and(|known| known.login != record.login) {
-            (self.response_lost, self.follow_up) = (false, None);
+            self.forget_login();
         }
         // A renewal belongs to one login: it presents nothing of the one that has taken its place.
         if self.request.take_if(|request| request.login != record.login).is_some() {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{
-    BoxError, ClientAuthentication, ClientCredentials, OAuthClient, Session, TokenTypeHint,
+    BoxError, ClientAuthentication, ClientCredentials, Error, OAuthClient, Session, TokenTypeHint,
 };
 
 use crate::support::{World, pass};
@@ -102,10 +102,13 @@ async fn a_second_method_beside_an_assertion_is_an_error_before_anything_is_sent
 async fn a_closure_that_fails_panics_or_hangs_sends_nothing_and_the_login_stays() {
     type Trouble = fn() -> Result<bool, BoxError>;
     let fails: Trouble = || Err("no file".into());
+    // Of a session of the closure's own, say. It is no word of this provider.
+    let passes_on: Trouble = || Err(Error::permanent("no such role").into());
     let panics: Trouble = || panic!("no");
     let hangs: Trouble = || Ok(false);
     for (trouble, text) in [
         (fails, "failed, so nothing was sent to the provider"),
+        (passes_on, "failed, so nothing was sent to the provider"),
         (panics, "panicked; see the panic message on stderr"),
         (hangs, "did not finish within 30s, so nothing was sent to the provider"),
     ] {

@@ -92,6 +92,36 @@ async fn a_closure_that_fails_panics_or_hangs_sends_nothing_and_the_login_stays(
     }
 }
 
+/// The closure asks another provider, and passes on what went wrong there.
+#[tokio::test]
+async fn a_refresh_token_of_another_provider_in_an_error_of_a_closure_is_not_taken() {
+    let (world, other) = (World::new().await, World::new().await);
+    other.provider.fail_next(Fault::Reply {
+        status: 200,
+        content_type: "application/json".into(),
+        body: r#"{"refresh_token":"of another provider"}"#.into(),
+    });
+    let elsewhere = other.app();
+    let app = world.app().shape_requests(RequestKinds::ALL, move |request: ProviderRequest| {
+        let elsewhere = elsewhere.clone();
+        async move {
+            elsewhere.token_request("client_credentials").send().await?;
+            Ok(request)
+        }
+    });
+    let token = world.expired_token();
+    let session = Session::builder(app).token(token.clone()).clock(world.clock.reader()).build();
+    let error = session.token().await.unwrap_err();
+    assert_eq!(error.to_string(), format!("{CLOSURE} failed, so nothing was sent to the provider"));
+    assert!(error.is_transient() && !error.is_response_lost());
+    pass(60).await;
+    world.clock.forward(60.0);
+    session.token().await.unwrap();
+    let requests = world.provider.token_requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].param("refresh_token"), token.refresh_token());
+}
+
 #[tokio::test]
 async fn the_closures_time_is_part_of_the_requests() {
     let world = World::new().await;

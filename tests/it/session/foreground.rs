@@ -7,30 +7,9 @@ use std::time::Duration;
 use reqwest_oauth2::store::TokenKey;
 use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{Session, Token};
-use tokio::runtime::{Builder, Runtime};
 
 use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
-use crate::support::World;
-
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-/// Runs the test while the provider has a thread of its own, so that the session's runtimes can end.
-fn beside(set_up: impl Future<Output = World>, test: impl FnOnce(&World)) {
-    let provider = runtime();
-    let world = provider.block_on(set_up);
-    std::thread::scope(|scope| {
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        scope.spawn(|| provider.block_on(stopped));
-        // The provider stops also when the test fails.
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&world)));
-        stop.send(()).unwrap();
-        if let Err(panic) = outcome {
-            std::panic::resume_unwind(panic);
-        }
-    });
-}
+use crate::support::{World, beside, runtime};
 
 /// One call of a program that makes a runtime for each.
 fn call<T>(work: impl Future<Output = T>) -> T {
@@ -177,6 +156,26 @@ fn a_save_that_failed_is_made_again_by_the_next_call() {
         assert!(session.save_error().is_none());
         assert_eq!(calls.load(Ordering::SeqCst), 2);
     });
+}
+
+#[tokio::test]
+async fn a_token_that_is_due_when_it_arrives_is_not_renewed_again_by_the_same_call() {
+    let world = World::with(|provider| provider.lifetime(Duration::from_secs(100))).await;
+    let session = world.saving().token(world.expired_token()).foreground().build();
+    let hold = world.provider.pause_token_requests();
+    let waiting = tokio::spawn({
+        let session = session.clone();
+        async move { session.token().await }
+    });
+    world.provider.wait_for_token_requests(1).await;
+    // The provider takes so long that little is left of what it gives.
+    world.clock.forward(87.0);
+    drop(hold);
+    let token = waiting.await.unwrap().unwrap();
+    assert_eq!(world.saved.access_tokens(), [token.access_token()]);
+    assert_eq!(world.provider.counts().token_requests, 1);
+    session.token().await.unwrap();
+    assert_eq!(world.provider.counts().token_requests, 2, "the next call renews it");
 }
 
 #[tokio::test]

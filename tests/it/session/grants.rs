@@ -377,3 +377,40 @@ async fn a_grant_that_gives_the_same_token_again_is_asked_once_for_each_renewal(
     }
     assert_eq!(calls.load(Ordering::SeqCst), 3);
 }
+
+/// As from a file that another program keeps fresh, or from the cache of a metadata server.
+#[tokio::test]
+async fn a_token_that_the_grant_has_kept_for_a_while_is_not_asked_for_again_at_once() {
+    for (foreground, keeps_fresh) in [(false, false), (true, false), (false, true)] {
+        let world = World::new().await;
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counter = calls.clone();
+        let expires_at = world.clock.now() + Duration::from_secs(60);
+        let builder = Session::from_grant(move || {
+            let call = counter.fetch_add(1, Ordering::SeqCst);
+            async move {
+                let token = Token::new("cached")?;
+                if call >= 100 {
+                    return Ok(token); // so that the test ends
+                }
+                let token = token.with_expires_at(expires_at.into());
+                Ok(token.with_lifetime(Duration::from_secs(3600)))
+            }
+        });
+        let builder = builder.clock(world.clock.reader());
+        let session = if foreground { builder.foreground() } else { builder }.build();
+        let _guard = keeps_fresh.then(|| session.keep_fresh().unwrap());
+        let ask = async || {
+            for _ in 0..5 {
+                assert_eq!(session.token().await.unwrap().access_token(), "cached");
+                world.round_trips().await;
+            }
+            calls.load(Ordering::SeqCst)
+        };
+        assert_eq!(ask().await, 1, "{foreground} {keeps_fresh}");
+        // Late in what was left it is.
+        world.clock.forward(52.0);
+        pass(31).await;
+        assert_eq!(ask().await, 2, "{foreground} {keeps_fresh}");
+    }
+}

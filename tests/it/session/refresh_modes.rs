@@ -1,8 +1,12 @@
 //! The three ways of requests-oauthlib: manual, automatic with the update offered, automatic with
 //! a saver; and the token without a request.
 
-use reqwest_oauth2::TokenUpdated;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use reqwest_oauth2::testing::Fault;
+use reqwest_oauth2::{Session, Token, TokenUpdated};
 
 use crate::support::{World, ours, pass};
 
@@ -170,6 +174,28 @@ async fn keeping_fresh_outlives_an_outage_and_a_dead_login() {
     pass(31).await;
     updates.next().await.unwrap();
     assert_eq!(world.provider.counts().token_requests, 4);
+}
+
+#[tokio::test]
+async fn keeping_fresh_pauses_after_a_token_that_is_due_when_it_arrives() {
+    let world = World::new().await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (counter, clock) = (calls.clone(), world.clock.clone());
+    let session = Session::from_grant(move || {
+        let call = counter.fetch_add(1, Ordering::SeqCst);
+        let expires_at = clock.now() + Duration::from_secs(100);
+        if call < 100 {
+            clock.forward(87.0); // the grant takes so long
+        }
+        async move { Ok(Token::new(format!("token-{call}"))?.with_expires_at(expires_at.into())) }
+    });
+    let session = session.clock(world.clock.reader()).build();
+    let _guard = session.keep_fresh().unwrap();
+    for expected in 1..=3 {
+        world.round_trips().await;
+        assert_eq!(calls.load(Ordering::SeqCst), expected);
+        pass(1).await;
+    }
 }
 
 #[tokio::test]

@@ -283,6 +283,17 @@ async fn strict_saving_gives_the_error_and_keeps_the_token_for_the_next_attempt(
 }
 
 #[tokio::test]
+async fn the_savers_error_is_shown_where_there_is_no_access_token() {
+    let world = World::new().await;
+    let builder = world.session().strict_saving();
+    let session = builder.on_new_token(|_| async { Err::<(), _>("disk full") }).build();
+    let token: Token = serde_json::from_value(serde_json::json!({"refresh_token": "rt"})).unwrap();
+    let error = session.set_token(token).await.unwrap_err();
+    assert!(error.is_save());
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "disk full");
+}
+
+#[tokio::test]
 async fn a_token_whose_first_save_failed_is_used_as_soon_as_the_second_one_succeeds() {
     let world = World::new().await;
     let (builder, calls) = failing(world.session(), 1, &world.saved);
@@ -508,6 +519,27 @@ async fn set_token_saves_first_voids_the_renewal_under_way_and_is_saved_last() {
     session.shutdown().await.unwrap();
     assert_eq!(world.saved.access_tokens(), [new_login.access_token()]);
     assert_eq!(world.shown(), [new_login.access_token()]);
+}
+
+#[tokio::test]
+async fn the_same_token_set_again_amid_its_renewal_loses_no_login() {
+    let world = World::new().await;
+    let old = world.expired_token();
+    let session = world.saving().token(old.clone()).build();
+    let hold = world.provider.pause_token_requests();
+    let waiting = tokio::spawn({
+        let session = session.clone();
+        async move { session.token().await }
+    });
+    world.provider.wait_for_token_requests(1).await;
+    session.set_token(old).await.unwrap();
+    drop(hold);
+    let renewed = waiting.await.unwrap().unwrap();
+    assert_eq!(world.saved.last().access_token(), renewed.access_token());
+    world.clock.forward(3600.0);
+    session.token().await.unwrap();
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (2, 0));
 }
 
 #[tokio::test]

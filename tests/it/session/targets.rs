@@ -533,3 +533,18 @@ async fn each_of_many_users_has_tokens_for_each_target() {
     assert_eq!(world.provider.counts().token_requests, 2);
     sessions.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn each_of_many_targets_that_are_refused_is_asked_for_once() {
+    let world = World::new().await;
+    let code = "invalid_target".to_owned();
+    world.provider.fail_always(Fault::OAuthError { status: 400, code });
+    let session = world.session().token(world.token()).build();
+    for _ in 0..2 {
+        for tenant in 0..40 {
+            let handle = session.for_resource(format!("https://{tenant}.example/")).unwrap();
+            handle.token().await.unwrap_err();
+        }
+    }
+    assert_eq!(world.provider.counts().token_requests, 40);
+}

@@ -1,15 +1,21 @@
-//! `TokenUpdated`, for applications that save without a saver, with a retrying layer outside.
+//! New tokens for applications that save without a saver: `TokenUpdated`, with a retrying layer outside, and
+//! `TokenUpdates`.
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
 use async_trait::async_trait;
 use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next, Result};
 use reqwest_oauth2::{Session, TokenUpdated};
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 
-use crate::support::{World, plain_http};
+use crate::support::{World, beside, plain_http, runtime};
 
 /// Sends each request so often, whatever the responses, and returns the last one.
 struct Attempts(Arc<AtomicU32>);
@@ -79,4 +85,86 @@ async fn one_request_of_many_shows_the_update() {
     };
     let (updates, ()) = tokio::join!(all, release);
     assert_eq!(updates.iter().flatten().count(), 1);
+}
+
+/// A log that takes its time at an event; without one it is off.
+#[derive(Default)]
+struct SlowLog(Option<Stop>);
+
+struct Stop {
+    event: &'static str,
+    reached: mpsc::Sender<()>,
+    go_on: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Subscriber for SlowLog {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let Some(stop) = &self.0 else { return };
+        let mut is_it = Is(stop.event, false);
+        event.record(&mut is_it);
+        if is_it.1 {
+            stop.reached.send(()).unwrap();
+            stop.go_on.lock().unwrap().recv().ok();
+        }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        self.0.is_none().then_some(LevelFilter::OFF)
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// Whether it is the event of this name.
+struct Is(&'static str, bool);
+
+impl Visit for Is {
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.1 |= field.name() == "event" && value == self.0;
+    }
+}
+
+#[test]
+fn the_token_that_came_into_use_last_is_the_last_that_subscribers_get() {
+    beside(World::new(), |world| {
+        let session = world.session().token(world.token()).build();
+        let mut updates = session.subscribe();
+        let new = world.token();
+        let (reached, is_reached) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel();
+        let event = "renewal_finished";
+        let stop = Stop { event, reached, go_on: Mutex::new(may_go_on) };
+        // If there is one log alone, tracing asks that of the thread in which an event occurs first, which may be
+        // that of another test.
+        let _off = Dispatch::new(SlowLog::default());
+        let log = Dispatch::new(SlowLog(Some(stop)));
+        std::thread::scope(|scope| {
+            let go_on = go_on; // dropped if this fails, so that the other thread ends
+            scope.spawn(|| {
+                let _log = tracing::dispatcher::set_default(&log);
+                runtime().block_on(session.refresh()).unwrap();
+            });
+            is_reached.recv().unwrap();
+            runtime().block_on(session.set_token(new.clone())).unwrap();
+            go_on.send(()).unwrap();
+        });
+        let newest = runtime().block_on(updates.next()).unwrap();
+        assert_eq!(newest.access_token(), new.access_token());
+    });
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use reqwest_oauth2::store::TokenKey;
 use reqwest_oauth2::testing::Fault;
-use reqwest_oauth2::{Error, JwtBearer, Session, TokenExchange, TypedToken, UserSessions};
+use reqwest_oauth2::{
+    ClientCredentials, Error, JwtBearer, Session, TokenExchange, TypedToken, UserSessions,
+};
 
 use super::fleet::Fleet;
 use super::many_users::Service;
@@ -183,6 +185,61 @@ async fn a_grant_that_was_refused_once_is_asked_again_after_a_minute_also_by_the
             assert_eq!(fleet.token_requests(), 2);
         }
     }
+}
+
+/// The provider says so to a session of this fleet, which has a grant; in the store or while that is down.
+async fn told_to_wait(is_store_down: bool) -> (Fleet, Session) {
+    let fleet = Fleet::new().await;
+    let session = fleet.builder().grant(ClientCredentials::new()).build();
+    let retry_after = "300".to_owned();
+    fleet.world.provider.fail_always(Fault::TooManyRequests { retry_after });
+    let hold = fleet.world.provider.pause_token_requests();
+    let waiting = fleet.ask(&session);
+    fleet.world.provider.wait_for_token_requests(1).await;
+    if is_store_down {
+        fleet.store.always(Calls::All, StoreFault::FailBefore);
+    }
+    drop(hold);
+    waiting.await.unwrap().unwrap_err();
+    (fleet, session)
+}
+
+#[tokio::test]
+async fn a_grant_keeps_retry_after_while_the_store_cannot_be_told_of_it() {
+    let (fleet, session) = told_to_wait(true).await;
+    for _ in 0..5 {
+        pass(10).await;
+        session.token().await.unwrap_err();
+    }
+    assert_eq!(fleet.token_requests(), 1);
+    fleet.store.heal();
+    for _ in 0..2 {
+        pass(10).await;
+        session.token().await.unwrap_err();
+    }
+    assert_eq!(fleet.token_requests(), 1);
+    fleet.world.provider.clear_faults();
+    fleet.world.clock.forward(302.0);
+    pass(302).await;
+    fleet.meanwhile(session.token()).await.unwrap();
+    assert_eq!(fleet.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn a_grant_keeps_retry_after_that_was_stored_before_the_store_went_down() {
+    let (fleet, session) = told_to_wait(false).await;
+    let sibling = fleet.builder().grant(ClientCredentials::new()).build();
+    for session in [&session, &sibling] {
+        session.token().await.unwrap_err();
+    }
+    fleet.store.always(Calls::All, StoreFault::FailBefore);
+    for _ in 0..5 {
+        pass(10).await;
+        for session in [&session, &sibling] {
+            session.token().await.unwrap_err();
+        }
+    }
+    assert_eq!(fleet.token_requests(), 1);
 }
 
 #[tokio::test]

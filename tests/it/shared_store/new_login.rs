@@ -273,3 +273,40 @@ async fn a_refresh_token_that_somebody_else_has_used_ends_that_login_and_not_the
     let renewed = fleet.meanwhile(session.token()).await.unwrap();
     fleet.assert_stored(&renewed);
 }
+
+#[tokio::test]
+async fn the_same_token_set_again_amid_its_renewal_loses_no_login() {
+    let fleet = Fleet::new().await;
+    let old = fleet.world.expired_token();
+    fleet.signed_in(old.clone()).await;
+    let session = fleet.sibling();
+    let hold = fleet.world.provider.pause_token_requests();
+    let waiting = fleet.ask(&session);
+    fleet.world.provider.wait_for_token_requests(1).await;
+    session.set_token(old).await.unwrap();
+    drop(hold);
+    let renewed = fleet.meanwhile(waiting).await.unwrap().unwrap();
+    fleet.meanwhile(session.shutdown()).await.unwrap();
+    fleet.assert_stored(&renewed);
+    fleet.assert_renewals(1);
+}
+
+#[tokio::test]
+async fn what_the_provider_refused_to_the_login_before_is_asked_for_again_by_an_adopted_one() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let session = fleet.sibling();
+    let other = session.for_resource("https://b.example/").unwrap();
+    let code = "invalid_target".to_owned();
+    fleet.world.provider.fail_next(Fault::OAuthError { status: 400, code });
+    for _ in 0..2 {
+        assert_eq!(other.token().await.unwrap_err().error_code(), Some("invalid_target"));
+    }
+    assert_eq!(fleet.token_requests(), 1);
+    // The person logs in again at another replica, and consents.
+    let new = fleet.world.token();
+    fleet.signed_in(new.clone()).await;
+    assert_eq!(session.refresh().await.unwrap().access_token(), new.access_token());
+    other.token().await.unwrap();
+    fleet.assert_renewals(2);
+}

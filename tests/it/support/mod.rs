@@ -12,6 +12,7 @@ use reqwest::StatusCode;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_oauth2::testing::{Provider, ProviderBuilder};
 use reqwest_oauth2::{OAuthClient, Session, SessionBuilder, Token};
+use tokio::runtime::{Builder, Runtime};
 
 /// A wall clock that only a test moves. The provider and the session read the same one.
 #[derive(Clone)]
@@ -216,6 +217,26 @@ pub async fn polled<F: Future>(times: usize, future: F) -> Option<F::Output> {
         }
     })
     .await
+}
+
+pub fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Runs the test while the provider has a thread of its own, so that the session's runtimes can end.
+pub fn beside(set_up: impl Future<Output = World>, test: impl FnOnce(&World)) {
+    let provider = runtime();
+    let world = provider.block_on(set_up);
+    std::thread::scope(|scope| {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        scope.spawn(|| provider.block_on(stopped));
+        // The provider stops also when the test fails.
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&world)));
+        stop.send(()).unwrap();
+        if let Err(panic) = outcome {
+            std::panic::resume_unwind(panic);
+        }
+    });
 }
 
 /// Moves the timers of the test's (single-threaded) runtime on.

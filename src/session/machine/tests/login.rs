@@ -514,3 +514,26 @@ fn a_token_that_comes_late_for_a_login_that_was_signed_out_is_revoked_after_a_si
         assert_eq!(succeed(&mut machine, &store), [EXPIRED, late.clone()]);
     }
 }
+
+#[test]
+fn the_same_token_again_amid_its_renewal_begins_no_other_login() {
+    let settings = settings(Home::Saver);
+    for (token, is_same) in [(Some(EXPIRED), true), (Some(DUE), false), (None, false)] {
+        let mut machine = given(EXPIRED);
+        assert_eq!(wants(&mut machine, &settings, &at(0)), Poll::Wait);
+        let request = presented(&mut machine, &settings, &at(0));
+        machine.set_login(2, token.clone(), &settings, &at(1));
+        assert_eq!(machine.is_current(&request), is_same, "{token:?}");
+        assert_eq!(machine.poll_login(2, &settings) == Poll::Ready(()), is_same, "{token:?}");
+        let renewed = Numbered(101, Stage::Fresh);
+        machine.answered(request, Answer::Token(renewed.clone()), &settings, &at(2));
+        let is_renewed = actions(&mut machine, &settings, &at(2))
+            .iter()
+            .any(|action| matches!(action, Action::Save { token, .. } if *token == renewed));
+        assert_eq!(is_renewed, is_same, "{token:?}");
+    }
+    // While nothing renews it, it does.
+    let mut machine = given(EXPIRED);
+    machine.set_login(2, Some(EXPIRED), &settings, &at(0));
+    assert_eq!(machine.known.unwrap().login, 2);
+}

@@ -167,3 +167,62 @@ fn while_the_store_fails_it_is_not_known_whether_the_login_has_ended() {
     let ended = Reason::Ended { error: "no", lost: false };
     assert_eq!(machine.poll(&ticket, &settings, &at(9)), Poll::Failed(ended));
 }
+
+/// Whatever the store is asked now fails. What else is to be done.
+fn while_it_fails(
+    machine: &mut Tested,
+    settings: &Settings,
+    now: &Now,
+) -> Option<Action<Numbered, &'static str>> {
+    loop {
+        match actions(machine, settings, now).pop() {
+            Some(Action::Load { call }) => machine.loaded(call, Err(slow()), settings, now),
+            Some(Action::Swap { call, .. }) => machine.swapped(call, Err(slow()), settings, now),
+            other => return other,
+        }
+    }
+}
+
+#[test]
+fn a_backoff_is_kept_while_the_store_fails() {
+    let settings = Settings { renew_without_store: true, ..settings(Home::Store) };
+    let later = Duration::from_secs(300);
+    let pause = Some(Pause::new(at(0).wall, later, "later", 1));
+    let mut stored = stored(&Record { pause, ..live(EXPIRED) }, &settings);
+    assert_eq!(actions(&mut stored, &settings, &at(0)), []);
+    let answered = |answer| {
+        let (mut machine, request) = renewing(&settings);
+        machine.answered(request, answer, &settings, &at(0));
+        machine
+    };
+    let failed = Answer::Failed("later", FailureClass::Transient(Some(later)));
+    let rotated = Answer::Rotated(Numbered(4, Stage::Expired), "later", Some(later));
+    for (name, mut machine) in [
+        ("stored before", stored),
+        ("not stored yet", answered(failed)),
+        ("not stored yet, beside a new refresh token", answered(rotated)),
+    ] {
+        for seconds in [10, 299] {
+            let now = at(seconds);
+            let ticket = machine.ticket(&Target::OWN);
+            assert_eq!(machine.poll(&ticket, &settings, &now), Poll::Wait, "{name}");
+            assert_eq!(while_it_fails(&mut machine, &settings, &now), None, "{name}");
+            let failed = Poll::Failed(Reason::Error("slow"));
+            assert_eq!(machine.poll(&ticket, &settings, &now), failed, "{name}");
+        }
+        assert_eq!(wants(&mut machine, &settings, &at(310)), Poll::Wait, "{name}");
+        let action = while_it_fails(&mut machine, &settings, &at(310));
+        assert!(matches!(action, Some(Action::Present { .. })), "{name}");
+    }
+}
+
+#[test]
+fn a_new_token_that_is_not_stored_yet_ends_the_backoff_that_is() {
+    let settings = Settings { renew_without_store: true, ..settings(Home::Store) };
+    let pause = Some(Pause::new(at(0).wall, Duration::from_secs(300), "later", 1));
+    let mut machine = stored(&Record { pause, ..live(EXPIRED) }, &settings);
+    actions(&mut machine, &settings, &at(0));
+    let state = State::Live(Some(EXPIRED));
+    machine.outcome = Some(Outcome::Gained(Record { generation: 1, state, ..live(EXPIRED) }));
+    assert!(machine.renewable_without_store(&settings, &at(10)).is_some());
+}

@@ -55,6 +55,25 @@ fn in_the_foreground_one_attempt_is_made_for_each_call() {
 }
 
 #[test]
+fn a_renewed_token_that_is_due_at_once_is_not_renewed_again_by_the_same_call() {
+    for foreground in [false, true] {
+        let settings = Settings { foreground, ..settings(Home::Memory) };
+        let mut machine = given(EXPIRED);
+        let ticket = machine.ticket(&Target::OWN);
+        assert_eq!(machine.poll(&ticket, &settings, &at(0)), Poll::Wait);
+        let request = presented(&mut machine, &settings, &at(0));
+        let due = Numbered(101, Stage::Due);
+        machine.answered(request, Answer::Token(due.clone()), &settings, &at(0));
+        machine.take_notes();
+        assert_eq!(machine.poll(&ticket, &settings, &at(0)), Poll::Ready(due.clone()));
+        assert_eq!(started(&mut machine), 0);
+        let answer = if foreground { Poll::Wait } else { Poll::Ready(due) };
+        assert_eq!(wants(&mut machine, &settings, &at(0)), answer, "the next call");
+        assert_eq!(started(&mut machine), 1);
+    }
+}
+
+#[test]
 fn a_failed_renewal_is_an_error_at_once_in_the_foreground_too() {
     for foreground in [false, true] {
         let settings = Settings { foreground, ..settings(Home::Memory) };

@@ -107,24 +107,46 @@ fn a_refused_target_is_left_alone_after_the_backoff_of_a_failure_before_that() {
     assert_eq!(machine.retry_at(&Target::OWN, &settings, &at(2)), until(1), "that is over");
 }
 
+fn refuse(machine: &mut SeveralMachine, target: &Target, settings: &Settings) {
+    let ticket = machine.ticket(target);
+    machine.poll(&ticket, settings, &at(0));
+    let request = requested(machine, settings, &at(0));
+    machine.answered(request, Answer::TargetRefused("no", None), settings, &at(0));
+}
+
 #[test]
-fn of_32_targets_the_first_idle_one_is_forgotten() {
+fn of_32_targets_the_first_that_nothing_is_known_of_is_forgotten() {
     let settings = settings(Home::Memory);
     let mut machine = SeveralMachine::with_token(7, 1, own(FRESH));
-    let (a, b) = (other("a"), other("b"));
-    for target in [&a, &b] {
-        let ticket = machine.ticket(target);
-        machine.poll(&ticket, &settings, &at(0));
-        let request = requested(&mut machine, &settings, &at(0));
-        machine.answered(request, Answer::TargetRefused("no", None), &settings, &at(0));
+    let numbered = |number: usize| other(&number.to_string());
+    refuse(&mut machine, &numbered(0), &settings);
+    machine.access_mut(&numbered(1)).rejected = true;
+    machine.access_mut(&numbered(2)).wanted = Some(Duration::ZERO);
+    for number in 3..32 {
+        machine.ticket(&numbered(number));
     }
-    for number in 2..32 {
-        machine.ticket(&other(&number.to_string()));
+    for forgotten in [3, 4] {
+        assert!(machine.access(&numbered(forgotten)).is_some());
+        machine.ticket(&numbered(forgotten + 29));
+        assert_eq!(machine.access(&numbered(forgotten)), None);
     }
-    assert!(machine.retry_at(&a, &settings, &at(0)).is_some());
-    machine.ticket(&other("32"));
-    assert_eq!(machine.retry_at(&a, &settings, &at(0)), None);
-    assert!(machine.retry_at(&b, &settings, &at(0)).is_some());
+    for kept in [0, 1, 2, 5, 32, 33] {
+        assert!(machine.access(&numbered(kept)).is_some(), "{kept}");
+    }
+}
+
+#[test]
+fn of_256_targets_that_are_refused_the_first_is_forgotten() {
+    let settings = settings(Home::Memory);
+    let mut machine = SeveralMachine::with_token(7, 1, own(FRESH));
+    let numbered = |number: usize| other(&number.to_string());
+    for number in 0..256 {
+        refuse(&mut machine, &numbered(number), &settings);
+    }
+    assert!(machine.access(&numbered(0)).is_some());
+    refuse(&mut machine, &numbered(256), &settings);
+    assert_eq!(machine.access(&numbered(0)), None);
+    assert!(machine.access(&numbered(1)).is_some());
 }
 
 #[test]
@@ -202,4 +224,23 @@ fn a_target_is_under_way_until_its_token_is_in_use() {
     let Some(Action::Save { call, .. }) = machine.next(&settings, &at(1)) else { panic!() };
     machine.saved(call, Ok(()), &settings, &at(1));
     assert_eq!(machine.target_under_way(), Target::OWN);
+}
+
+#[test]
+fn what_was_learned_of_a_login_does_not_count_for_the_next_one_in_the_store() {
+    let settings = settings(Home::Store);
+    let mut machine = SeveralMachine::with_token(7, 1, own(FRESH));
+    let a = other("a");
+    let rejection = Rejection { path: 1, accepted_by: None };
+    assert!(machine.rejected(&Target::OWN, &own(FRESH), rejection, &settings, &at(0)));
+    let retry_at = Some(Duration::from_secs(60));
+    let refusal = Failure { reason: Reason::Error("no"), attempts: 1, retry_at, of_store: false };
+    machine.access_mut(&a).refusal = Some(refusal);
+    for (login, number, counts) in [(1, 1, true), (2, 2, false)] {
+        let state = State::Live(Some(own(DUE)));
+        let record = Record { login, number, generation: 1, state, mark: None, pause: None };
+        machine.see(Some((record, 1)), &at(0));
+        assert_eq!(machine.retry_at(&a, &settings, &at(0)).is_some(), counts, "{login}");
+        assert_eq!(machine.own.paths.is_empty(), !counts, "{login}");
+    }
 }
