@@ -39,6 +39,7 @@ pub(crate) async fn endpoint(
 fn revoke(shared: &Shared, request: &RecordedTokenRequest) -> Result<(), OAuthError> {
     shared.admit(request)?;
     let token = request.required("token")?;
-    shared.lock().credentials.families.revoke(token);
+    let now = shared.config.clock.now();
+    shared.lock().credentials.families.revoke(token, &shared.config, now);
     Ok(())
 }

@@ -83,6 +83,15 @@ struct RefreshToken {
     retired: Option<SystemTime>,
 }
 
+impl RefreshToken {
+    /// Whether it is the current one, or was until a moment ago.
+    fn is_answered(&self, config: &Config, now: SystemTime) -> bool {
+        self.retired.is_none_or(|retired| {
+            now.duration_since(retired).unwrap_or_default() < config.grace_period
+        })
+    }
+}
+
 impl TokenFamilies {
     /// Starts a family, as an authorization or a client credentials grant does.
     pub(crate) fn begin(
@@ -127,15 +136,12 @@ impl TokenFamilies {
         if family.revoked {
             return Err(OAuthError::InvalidGrant);
         }
-        if let Some(retired) = entry.retired {
-            let age = now.duration_since(retired).unwrap_or_default();
-            if age >= config.grace_period {
-                if !config.reuse_detection {
-                    return Err(OAuthError::InvalidGrant);
-                }
-                family.revoked = true;
-                return Err(OAuthError::ReuseDetected);
+        if !entry.is_answered(config, now) {
+            if !config.reuse_detection {
+                return Err(OAuthError::InvalidGrant);
             }
+            family.revoked = true;
+            return Err(OAuthError::ReuseDetected);
         }
         let scope = config.targets.judge(asked, &family.scope)?.to_owned();
         let mut refresh_token = None;
@@ -205,9 +211,11 @@ impl TokenFamilies {
 
     /// Revokes a refresh token with its family, or an access token alone
     /// (RFC 7009 §2.1).
-    pub(crate) fn revoke(&mut self, token: &str) {
+    pub(crate) fn revoke(&mut self, token: &str, config: &Config, now: SystemTime) {
         match self.refresh.get(token) {
-            Some(entry) => self.revoke_family(entry.family),
+            Some(entry) if entry.is_answered(config, now) => self.revoke_family(entry.family),
+            // That token is not good any more: what the request is for is done (RFC 7009 §2.2).
+            Some(_) => {}
             None => _ = self.access.remove(token),
         }
     }
