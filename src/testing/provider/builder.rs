@@ -297,7 +297,7 @@ impl ProviderBuilder {
     }
 
     /// Whether each authorization, device authorization and token request must have the API's URL as
-    /// its `resource` (RFC 8707); off by default. Otherwise it is answered with `invalid_target`.
+    /// a `resource` (RFC 8707); off by default. Otherwise it is answered with `invalid_target`.
     pub fn require_resource(mut self, on: bool) -> Self {
         self.config.resource.required = on;
         self

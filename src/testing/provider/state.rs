@@ -113,7 +113,8 @@ impl Shared {
 
     /// Checks that a request for a token is for the API (RFC 8707 §2.2).
     pub(crate) fn check_resource(&self, request: &RecordedTokenRequest) -> Result<(), OAuthError> {
-        let is_for_api = request.param("resource") == Some(&self.api_url());
+        let api = self.api_url();
+        let is_for_api = request.resources().any(|resource| resource == api);
         if self.config.resource.required && !is_for_api {
             return Err(OAuthError::InvalidTarget);
         }

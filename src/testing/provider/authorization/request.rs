@@ -67,8 +67,8 @@ impl AuthorizationRequest {
             state: query.given("state").map(str::to_owned),
             fragment: response_type == Some("token"),
         };
-        // RFC 8707 §2.
-        if resource.is_some_and(|resource| query.given("resource") != Some(resource)) {
+        // RFC 8707 §2: perhaps beside others.
+        if resource.is_some_and(|resource| !query.has("resource", resource)) {
             let error = AuthorizationError::new("invalid_target", None);
             return Err(RequestError::Denied(callback, error));
         }
@@ -133,6 +133,10 @@ impl Query {
     fn given(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
         Some(&**value).filter(|value| !value.is_empty())
+    }
+
+    fn has(&self, name: &str, value: &str) -> bool {
+        self.0.iter().any(|(key, own)| key == name && own == value)
     }
 
     fn is_repeated(&self, name: &str) -> bool {
