@@ -313,7 +313,8 @@ impl ProviderBuilder {
 
     /// How the user must have logged in for requests to this path of the API, and below it: with this
     /// one of the `acr_values` (any, if it is empty), at most `max_age` ago. Otherwise it is answered
-    /// with 401 `insufficient_user_authentication` (RFC 9470).
+    /// with 401 `insufficient_user_authentication` (RFC 9470). So is each login on another device: the
+    /// provider does not know how its user logged in.
     pub fn require_log_in(
         mut self,
         path: impl Into<String>,

@@ -7,7 +7,7 @@ use url::form_urlencoded;
 use super::{AuthorizationError, Callback, Params};
 use crate::testing::provider::config::{Config, DEFAULT_SCOPE, KnownClient};
 use crate::testing::provider::grants::{
-    CodeBinding, CodeChallenge, Credentials, LogIn, Owner, token_json,
+    CodeBinding, CodeChallenge, Credentials, LogIn, LogIns, Owner, token_json,
 };
 
 /// A request to the authorization endpoint (RFC 6749 §4.1.1 and §4.2.1).
@@ -87,7 +87,7 @@ impl AuthorizationRequest {
     }
 
     /// How the user logs in.
-    pub(crate) fn log_in(&self, now: SystemTime) -> LogIn {
+    fn log_in(&self, now: SystemTime) -> LogIn {
         LogIn { acr_values: self.acr_values.split(' ').map(str::to_owned).collect(), at: now }
     }
 
@@ -96,9 +96,11 @@ impl AuthorizationRequest {
     pub(crate) fn grant(
         self,
         credentials: &mut Credentials,
+        log_ins: &mut LogIns,
         config: &Config,
         now: SystemTime,
     ) -> (Callback, Params) {
+        let log_in = self.log_in(now);
         let Self { callback, scope, redirect_uri, challenge, jkt, .. } = self;
         let params = match self.response_type {
             ResponseType::Code => {
@@ -108,10 +110,12 @@ impl AuthorizationRequest {
                     CodeBinding { scope, redirect_uri, challenge, jkt },
                     now,
                 );
+                log_ins.began_code(&code, log_in);
                 vec![("code".to_owned(), code)]
             }
             ResponseType::Token => {
                 let issued = credentials.families.begin(&scope, Owner::User, false, config, now);
+                log_ins.began_family(issued.family, log_in);
                 let text = |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
                 let response = token_json(issued, config);
                 let members = response.as_object().into_iter().flatten();

@@ -3,7 +3,7 @@ use hyper::body::Incoming;
 
 use super::oauth_response;
 use crate::testing::provider::faults::{apply, delay};
-use crate::testing::provider::grants::{Grant, Issued, OAuthError};
+use crate::testing::provider::grants::{Grant, Issued, LogIn, OAuthError, grant_type};
 use crate::testing::provider::http::{CloseConnection, ResponseBody, receive_form, response};
 use crate::testing::provider::recorded::RecordedTokenRequest;
 use crate::testing::provider::state::{Shared, State};
@@ -60,6 +60,9 @@ fn issue(shared: &Shared, request: &RecordedTokenRequest) -> Result<Issued, OAut
     if let Ok(issued) = &mut outcome {
         if let Some(code) = request.given("code") {
             state.log_ins.redeemed(code, issued.family);
+        }
+        if request.given("grant_type") == Some(grant_type::PASSWORD) {
+            state.log_ins.began_family(issued.family, LogIn::plain(now));
         }
         let jkt = shared.bound_to(&state, jkt);
         issued.shows_key = shared.shows_key(&state);
