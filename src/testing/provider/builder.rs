@@ -332,8 +332,9 @@ impl ProviderBuilder {
         self
     }
 
-    /// How long the secret of a client that registered itself is good for, as the provider says it
-    /// (`client_secret_expires_at`); for ever by default.
+    /// How long the secret of a client that registered itself is good for, and is said to be
+    /// (`client_secret_expires_at`); for ever by default. After that its requests are answered with
+    /// `invalid_client`.
     pub fn client_secret_lifetime(mut self, lifetime: Duration) -> Self {
         self.config.registration.secret_lifetime = Some(lifetime);
         self
@@ -353,7 +354,11 @@ impl ProviderBuilder {
     pub fn client_id_document(mut self, url: impl Into<String>, document: &Value) -> Self {
         let client = Client { id: url.into(), secret: None, ..Client::default() };
         let redirect_uris = RedirectUris::read(document.get("redirect_uris")).unwrap_or_default();
-        self.config.registration.documents.push(KnownClient { client, redirect_uris });
+        self.config.registration.documents.push(KnownClient {
+            client,
+            redirect_uris,
+            secret_ends: None,
+        });
         self
     }
 

@@ -35,7 +35,7 @@ impl Provider {
         Ok(Self { shared, _server: Arc::new(server) })
     }
 
-    /// The token response of a new family, as if a user had just logged in.
+    /// The token response of a new family, as if a user had just logged in with the configured client.
     ///
     /// It changes none of the [`Counts`].
     #[must_use]
@@ -44,7 +44,8 @@ impl Provider {
         let now = config.clock.now();
         let mut state = self.shared.lock();
         let families = &mut state.credentials.families;
-        let issued = families.begin(DEFAULT_SCOPE, Owner::User, true, config, now);
+        let client_id = &config.client.id;
+        let issued = families.begin(client_id, DEFAULT_SCOPE, Owner::User, true, config, now);
         state.log_ins.began_family(issued.family, LogIn::plain(now));
         token_json(issued, config)
     }

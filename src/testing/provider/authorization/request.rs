@@ -14,6 +14,7 @@ use crate::testing::provider::grants::{
 pub(crate) struct AuthorizationRequest {
     pub(crate) callback: Callback,
     pub(crate) scope: String,
+    client_id: String,
     response_type: ResponseType,
     /// The redirect URI if the request had one.
     redirect_uri: Option<String>,
@@ -76,6 +77,7 @@ impl AuthorizationRequest {
             Err(error) => Err(RequestError::Denied(callback, error)),
             Ok((response_type, challenge)) => Ok(Self {
                 callback,
+                client_id: client.client.id.clone(),
                 scope: query.given("scope").unwrap_or(DEFAULT_SCOPE).to_owned(),
                 response_type,
                 redirect_uri: redirect_uri.map(str::to_owned),
@@ -101,20 +103,21 @@ impl AuthorizationRequest {
         now: SystemTime,
     ) -> (Callback, Params) {
         let log_in = self.log_in(now);
-        let Self { callback, scope, redirect_uri, challenge, jkt, .. } = self;
+        let Self { callback, scope, client_id, redirect_uri, challenge, jkt, .. } = self;
         let params = match self.response_type {
             ResponseType::Code => {
                 let code = credentials.families.new_token("ac");
                 credentials.codes.insert(
                     code.clone(),
-                    CodeBinding { scope, redirect_uri, challenge, jkt },
+                    CodeBinding { client_id, scope, redirect_uri, challenge, jkt },
                     now,
                 );
                 log_ins.began_code(&code, log_in);
                 vec![("code".to_owned(), code)]
             }
             ResponseType::Token => {
-                let issued = credentials.families.begin(&scope, Owner::User, false, config, now);
+                let families = &mut credentials.families;
+                let issued = families.begin(&client_id, &scope, Owner::User, false, config, now);
                 log_ins.began_family(issued.family, log_in);
                 let text = |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
                 let response = token_json(issued, config);

@@ -53,7 +53,8 @@ fn issue(shared: &Shared, request: &RecordedTokenRequest) -> Result<Issued, OAut
         return Err(OAuthError::InvalidGrant);
     }
     let State { credentials, faults, .. } = &mut *state;
-    let mut outcome = grant.serve(credentials, &mut faults.slow_downs, &shared.config, now);
+    let slow_downs = &mut faults.slow_downs;
+    let mut outcome = grant.serve(&client.id, credentials, slow_downs, &shared.config, now);
     if is_judged_last {
         jkt = shared.judge_token_request(&mut state, request)?;
     }
