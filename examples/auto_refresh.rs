@@ -55,7 +55,8 @@ async fn main() -> Result<(), BoxError> {
     conclude(&provider, &stored)
 }
 
-/// The saver: gets each new token before any request carries it.
+/// The saver: gets each new token before any request carries it. Writing cuts the file off first, so a full disk
+/// would cost the login: to keep tokens in a file, use `FileStore`, which replaces it by a rename.
 async fn save(token: Token) -> std::io::Result<()> {
     tokio::fs::write(&*FILE, serde_json::to_vec(&token)?).await?; // or your database
     SAVES.fetch_add(1, Relaxed);

@@ -181,6 +181,7 @@ async fn run(args: &Args) -> Result<bool, BoxError> {
     let session = Session::builder(app.clone())
         .store(args.store(), "me")
         .store_timeout(Duration::from_secs(args.wait)) // a keychain may ask for a password
+        .lease_ttl(args.lease())
         .foreground() // nothing is left to run when a call returns
         .strict_saving() // saved, or it is an error: the page at the end says that the login worked
         .build();
@@ -354,6 +355,11 @@ impl Args {
             return Arc::new(MemoryStore::new());
         }
         Arc::new(FileStore::file(self.token_file()))
+    }
+
+    /// The writes of a renewal may take half of it, and a keychain may ask then too.
+    fn lease(&self) -> Duration {
+        Duration::from_secs(if self.in_keychain() { 2 * self.wait } else { 10 })
     }
 
     fn place(&self) -> String {

@@ -31,6 +31,10 @@ use crate::saver::SaverGone;
 use crate::store::{StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 use crate::token::Token;
 
+/// Of a conflict with the very version that the swap expects.
+const NOT_REPLACED: &str = "the record has the expected version and was not replaced; a policy or a trigger of \
+                            the database may forbid it, or a replica answered that is behind";
+
 type StoredRecord = (Record<Arc<Snapshot>, Error>, i64);
 
 /// The result of a call.
@@ -177,6 +181,10 @@ async fn swap(
             Ok(Swapped::Stored(version.number()))
         }
         SwapOutcome::Conflict(found) => {
+            // Nothing is learned from it, so the next attempt would be the same one, at once and for ever.
+            if found.as_ref().map(crate::store::Record::version) == expected {
+                return Err(as_save(failure(NAME, StoreError::unavailable(NOT_REPLACED))));
+            }
             let found = found.map(|found| read(config, key, &found)).transpose();
             found.map(Swapped::Conflict).map_err(|error| as_save(failure(NAME, error)))
         }

@@ -53,6 +53,9 @@ pub enum Fault {
     Corrupt,
     /// A load returns what was stored this many changes ago. Swaps are not affected.
     Stale(usize),
+    /// A swap that fits changes nothing, and the conflict that it meets is with the very version that it
+    /// expects: as where a policy of the database lets nobody change rows. Loads are not affected.
+    Refuse,
 }
 
 pub const LOAD: &str = "load";
@@ -235,7 +238,11 @@ impl TokenStore for FaultyStore {
         record: &Record,
     ) -> Result<SwapOutcome, StoreError> {
         let (key, record, fault) = (key.clone(), record.clone(), self.fault(SWAP));
-        self.call(SWAP, fault, move |state| state.swap(&key, expected, &record)).await
+        let swap = move |state: &mut State| match fault {
+            Some(Fault::Refuse) => SwapOutcome::Conflict(state.now(&key)),
+            _ => state.swap(&key, expected, &record),
+        };
+        self.call(SWAP, fault, swap).await
     }
 }
 
@@ -285,6 +292,16 @@ mod tests {
             let expected = store.stored(&key()).map(|record| record.version());
             swap(&store, expected).await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn a_swap_is_refused_with_what_it_expects() {
+        let store = FaultyStore::default();
+        let there = store.put(&key(), "[0]");
+        store.next(Calls::Swaps, Fault::Refuse, 1);
+        let refused = store.compare_and_swap(&key(), Some(there), &Record::new("[1]")).await;
+        let SwapOutcome::Conflict(Some(found)) = refused.unwrap() else { panic!("no conflict") };
+        assert_eq!((found.version(), found.json()), (there, "[0]"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,10 +3,14 @@
 //! # Concurrency
 //!
 //! A load may write: it swaps in what it has read, under another key. A swap of somebody else then meets a
-//! conflict, as after any change, and finds the same document under a new version. Two processes with
-//! different first keys may rewrite a record in turn, once for each load; no document is lost by that.
+//! conflict, as after any change, and finds the same document under a new version. A load tries that once for
+//! each key: two processes with different first keys would rewrite a record in turn, and no session would see
+//! it unchanged for a lease, which is how it tells that the holder of a mark is dead.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::BuildHasher as _;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,8 +20,8 @@ use super::envelope::Envelope;
 use super::key::EncryptionKey;
 use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
-/// How long a load tries to rewrite a record.
-const REWRITE_WAIT: Duration = Duration::from_secs(1);
+/// How long a load tries to rewrite a record. It has been read: far less than sessions wait for a load.
+const REWRITE_WAIT: Duration = Duration::from_millis(100);
 
 /// How often a record is rewritten that another process has changed meanwhile.
 const REWRITE_TRIES: usize = 3;
@@ -42,10 +46,10 @@ const REWRITE_TRIES: usize = 3;
 /// 1. Give all of them the new key with [`add_decryption_key`](Self::add_decryption_key). A process without it
 ///    cannot read what another one encrypts with it.
 /// 2. In all of them make the new key the first one, and add the old one. From then on each record that is
-///    loaded is encrypted anew.
+///    loaded or stored is encrypted anew. A load tries it once for each record, and for a moment only.
 /// 3. When the last process has the new key first, call [`rewrite`](Self::rewrite) for each key of the store.
 ///    Nobody may have loaded the records of users who do not come, of logins that have ended, and of the
-///    application's registrations.
+///    application's registrations; and processes that had the old key first may have rewritten others.
 /// 4. Drop the old key. A record that is still under it cannot be read or replaced, and its user cannot log in
 ///    again. If the store cannot list its keys (`FileStore`, `KeyringStore`), do not drop it.
 ///
@@ -63,24 +67,26 @@ pub struct EncryptedStore<S> {
     /// The first one encrypts.
     keys: Vec<EncryptionKey>,
     accept_plaintext: bool,
+    /// Hashes of the keys whose record a load has tried to rewrite.
+    tried: Mutex<HashSet<u64>>,
 }
 
 impl<S: TokenStore> EncryptedStore<S> {
     /// Encrypts and decrypts the documents of this store with this key.
     pub fn new(store: S, key: EncryptionKey) -> Self {
-        Self { store, keys: vec![key], accept_plaintext: false }
+        Self { store, keys: vec![key], accept_plaintext: false, tried: Mutex::default() }
     }
 
-    /// Adds a key that decrypts, but does not encrypt: a load of a record under it tries to encrypt that record
-    /// anew, with the first key. Several keys may have the same id.
+    /// Adds a key that decrypts, but does not encrypt: the first load of a record under it tries to encrypt that
+    /// record anew, with the first key. Several keys may have the same id.
     #[must_use = "it returns the store with the key"]
     pub fn add_decryption_key(mut self, key: EncryptionKey) -> Self {
         self.keys.push(key);
         self
     }
 
-    /// Also loads plaintext documents, from the time before encryption, and tries to encrypt each that it loads;
-    /// [`rewrite`](Self::rewrite) encrypts the others. Do not leave this on: anybody who can write to the store
+    /// Also loads plaintext documents, from the time before encryption, and tries to encrypt each when it first
+    /// loads it; [`rewrite`](Self::rewrite) encrypts the others. Do not leave this on: anybody who can write to the store
     /// could put their own token there.
     #[must_use = "it returns the store that loads plaintext"]
     pub fn accept_plaintext(mut self) -> Self {
@@ -122,6 +128,14 @@ impl<S: TokenStore> EncryptedStore<S> {
             StoreError::corrupt("the decrypted record is not UTF-8").with_version(version)
         })?;
         Ok((Record::with_version(version, json), is_under_first))
+    }
+
+    /// Whether no load has tried to rewrite the record of this key before. Two keys with one hash are left to
+    /// the next swap, or to `rewrite`.
+    fn is_first_try(&self, key: &TokenKey) -> bool {
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        let hash = tried.hasher().hash_one(key);
+        tried.insert(hash)
     }
 
     /// Swaps the same document in, encrypted with the first key.
@@ -169,14 +183,17 @@ impl<S: TokenStore> EncryptedStore<S> {
 
 #[async_trait]
 impl<S: TokenStore> TokenStore for EncryptedStore<S> {
-    /// Rewrites a record that is not under the first key. If that fails, it is returned as it is: the store may
-    /// be one that only reads.
+    /// Rewrites a record that is not under the first key, once. If that fails, it is returned as it is: the
+    /// store may be one that only reads.
     async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
         let record = match self.found(key).await? {
             None => return Ok(None),
             Some((record, true)) => return Ok(Some(record)),
             Some((record, false)) => record,
         };
+        if !self.is_first_try(key) {
+            return Ok(Some(record));
+        }
         Ok(Some(match timeout(REWRITE_WAIT, self.swap_same(key, &record)).await {
             Ok(Ok(SwapOutcome::Stored(version))) => Record::with_version(version, record.json()),
             _ => record,

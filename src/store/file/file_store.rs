@@ -148,15 +148,17 @@ impl TokenStore for FileStore {
         let record = record.clone();
         let work = move |paths: &Paths| {
             document::check(&record)?;
-            let file = TokenFile::lock(paths)?;
-            match file.record() {
-                Ok(stored) if stored.as_ref().map(Record::version) != expected => {
-                    return Ok(SwapOutcome::Conflict(stored));
-                }
-                Err(error) if error.version().is_none() || error.version() != expected => {
-                    return Err(error);
-                }
-                _ => file.replace(&record)?,
+            let mut locked = Some(TokenFile::lock(paths)?);
+            while let Some(file) = locked {
+                locked = match file.record() {
+                    Ok(stored) if stored.as_ref().map(Record::version) != expected => {
+                        return Ok(SwapOutcome::Conflict(stored));
+                    }
+                    Err(error) if error.version().is_none() || error.version() != expected => {
+                        return Err(error);
+                    }
+                    _ => file.replace(&record)?,
+                };
             }
             // The file cannot hold a version: `load` computes it from the content.
             Ok(SwapOutcome::Stored(Version::of(record.json().as_bytes())))

@@ -16,7 +16,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(20);
 
-/// A file with an exclusive lock of the operating system. The lock ends when this is dropped, or with the
+type TryLock = fn(&File) -> Result<(), TryLockError>;
+
+/// A file with a lock of the operating system, exclusive but for [`open_shared`](Self::open_shared). The lock ends when this is dropped, or with the
 /// process.
 #[derive(Debug)]
 pub(in crate::store) struct LockedFile {
@@ -28,6 +30,15 @@ pub(in crate::store) struct LockedFile {
 impl LockedFile {
     /// Locks the file at this path; `None` if there is none.
     pub(super) fn open(path: &Path) -> Result<Option<Self>, Failure> {
+        Self::open_with(path, File::try_lock)
+    }
+
+    /// The same, together with others who share the lock.
+    pub(super) fn open_shared(path: &Path) -> Result<Option<Self>, Failure> {
+        Self::open_with(path, File::try_lock_shared)
+    }
+
+    fn open_with(path: &Path, take: TryLock) -> Result<Option<Self>, Failure> {
         let open = || match platform::open(path, OpenOptions::new().read(true).write(true)) {
             Ok(file) => Ok((file, None)),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(error),
@@ -36,7 +47,7 @@ impl LockedFile {
                 Ok((file, Some(error)))
             }
         };
-        Self::wait(path, TIMEOUT, open)
+        Self::wait(path, TIMEOUT, take, open)
     }
 
     /// Locks an empty file. Creates it if it is missing; `None` if its directory is missing.
@@ -49,7 +60,7 @@ impl LockedFile {
             let file = platform::open(path, OpenOptions::new().create(true).read(true).write(true));
             file.map(|file| (file, None))
         };
-        let locked = Self::wait(path, timeout, open)?;
+        let locked = Self::wait(path, timeout, File::try_lock, open)?;
         if let Some(locked) = &locked
             && !locked.file.metadata().map_err(Failure::of)?.is_file()
         {
@@ -62,6 +73,7 @@ impl LockedFile {
     fn wait(
         path: &Path,
         timeout: Duration,
+        take: TryLock,
         open: impl Fn() -> io::Result<(File, Option<io::Error>)>,
     ) -> Result<Option<Self>, Failure> {
         let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
@@ -70,7 +82,7 @@ impl LockedFile {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 file => file.map_err(Failure::of)?,
             };
-            if let Some(mut locked) = Self::lock(file, path)? {
+            if let Some(mut locked) = Self::lock(file, path, take)? {
                 locked.read_only = read_only;
                 return Ok(Some(locked));
             }
@@ -84,8 +96,8 @@ impl LockedFile {
 
     /// Locks the file. `None` if somebody else holds the lock, or if somebody removed or replaced the
     /// file since it was opened: others would open and lock another one.
-    fn lock(file: File, path: &Path) -> Result<Option<Self>, Failure> {
-        match file.try_lock() {
+    fn lock(file: File, path: &Path, take: TryLock) -> Result<Option<Self>, Failure> {
+        match take(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(Failure::of(error)),
@@ -163,9 +175,9 @@ mod tests {
         let [gone, replaced] = [(); 2].map(|()| File::options().write(true).open(&path).unwrap());
         std::fs::remove_file(&path).unwrap();
         drop(first);
-        assert!(LockedFile::lock(gone, &path).unwrap().is_none());
+        assert!(LockedFile::lock(gone, &path, File::try_lock).unwrap().is_none());
         let second = take(&path, Duration::ZERO).unwrap().unwrap();
-        assert!(LockedFile::lock(replaced, &path).unwrap().is_none());
+        assert!(LockedFile::lock(replaced, &path, File::try_lock).unwrap().is_none());
         assert!(take(&path, Duration::ZERO).unwrap_err().is_unavailable());
         drop(second);
     }

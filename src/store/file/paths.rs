@@ -91,11 +91,24 @@ fn name_parts(key: &TokenKey) -> (String, String) {
     if name.starts_with(['.', '-']) {
         name.replace_range(..1, "_");
     }
+    if let Some(dot) = name.find('.').filter(|dot| is_device(&name[..*dot])) {
+        name.replace_range(dot..=dot, "_");
+    }
     let mut rest = if name.is_empty() { String::new() } else { "-".to_owned() };
     for byte in Sha256::digest(key.as_str()) {
         rest.push_str(&format!("{byte:02x}"));
     }
     (name, rest)
+}
+
+/// Whether it is a device of Windows, also with a dot and more behind it
+/// ([Naming Files](https://learn.microsoft.com/windows/win32/fileio/naming-a-file#naming-conventions)). The
+/// names are the same on all systems.
+fn is_device(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let number = ["com", "lpt"].iter().find_map(|port| name.strip_prefix(port));
+    ["con", "prn", "aux", "nul"].contains(&&*name)
+        || number.is_some_and(|number| matches!(number.as_bytes(), [b'0'..=b'9']))
 }
 
 #[cfg(test)]
@@ -128,6 +141,16 @@ mod tests {
         begins("-rf", "_rf-");
         begins("å l/ö\\\0:", "__l_____-");
         begins(&"u".repeat(1000), &format!("{}-", "u".repeat(READABLE)));
+    }
+
+    #[test]
+    fn no_name_is_a_device_of_windows() {
+        for user in ["con.murphy@example.ie", "AUX.x", "nul.y.z", "Prn.", "com1.a", "lpt9.a"] {
+            begins(user, &format!("{}-", user.replacen('.', "_", 1)));
+        }
+        for user in ["con", "conn.a", "lpt.a", "com10.a", "com.a", "a.con.b"] {
+            begins(user, &format!("{user}-"));
+        }
     }
 
     #[test]

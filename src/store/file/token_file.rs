@@ -29,11 +29,13 @@ pub(super) fn read(paths: &Paths) -> Result<Option<Record>, StoreError> {
 ///
 /// A process that replaces the file holds the lock on the lock file beside it, since the token file may not
 /// exist. A process that writes in place may not be able to create a lock file, and another container may
-/// have another one beside the same token file. So both also lock the token file itself, if it exists.
+/// have another one beside the same token file. So both also lock the token file itself, if it exists: the
+/// first with the lock that loads share, since the file is whole at each moment; the second for itself alone.
 pub(super) struct TokenFile<'a> {
     paths: &'a Paths,
-    /// Or why there is none.
+    /// Or why there is none, or why it does not help: then the file has to be written in place.
     beside: Result<LockedFile, Failure>,
+    /// Shared, or for itself alone where it has to be written in place.
     file: Option<LockedFile>,
     content: Zeroizing<Vec<u8>>,
 }
@@ -48,7 +50,14 @@ impl<'a> TokenFile<'a> {
             Err(Failure::Other(error)) => return Err(error),
             Err(of_directory) => Err(of_directory),
         };
-        let file = LockedFile::open(&paths.token)?;
+        Self::open(paths, beside)
+    }
+
+    fn open(paths: &'a Paths, beside: Result<LockedFile, Failure>) -> Result<Self, StoreError> {
+        let file = match beside {
+            Ok(_) => LockedFile::open_shared(&paths.token)?,
+            Err(_) => LockedFile::open(&paths.token)?,
+        };
         let content = match &file {
             Some(file) => content(file.file(), paths)?,
             None => Zeroizing::default(),
@@ -62,25 +71,46 @@ impl<'a> TokenFile<'a> {
 
     /// Replaces the file, or its content where the file itself has to stay; atomically and durably. Keeps
     /// what cannot be read aside.
-    pub(super) fn replace(self, record: &Record) -> Result<(), StoreError> {
+    ///
+    /// Returns the file where it turns out that it has to stay. It is locked for that now, and somebody may
+    /// have changed it meanwhile.
+    pub(super) fn replace(self, record: &Record) -> Result<Option<Self>, StoreError> {
         let is_broken = self.record().is_err() || record.replaces_unreadable();
+        let Self { paths, beside, file, content } = self;
         // Elsewhere an open file cannot be replaced, and no file is mounted by itself.
-        let file = self.file.filter(|_| cfg!(unix));
-        let replaced = self.beside.and_then(|_lock| rename(self.paths, record, is_broken));
-        match (replaced, file) {
-            (Err(Failure::OfDirectory(_)), Some(mut file)) => {
-                let file = file.writable()?;
-                if is_broken {
-                    keep_aside(self.paths, file)?;
-                    // Nothing that a crash leaves can be mistaken for a document.
-                    file.set_len(0).map_err(store_error)?;
+        let file = file.filter(|_| cfg!(unix));
+        match (beside, file) {
+            (Ok(lock), file) => match rename(paths, record, is_broken) {
+                Err(Failure::OfDirectory(error)) if file.is_some() => {
+                    // First unlocked: of two processes that share the lock, neither would get it alone.
+                    drop((lock, file));
+                    Self::open(paths, Err(Failure::OfDirectory(error))).map(Some)
                 }
-                let old: &[u8] = if is_broken { b"" } else { &self.content };
-                journal::write(file, old, record.json().as_bytes()).map_err(store_error)
+                replaced => Ok(replaced.map(|()| None)?),
+            },
+            (Err(_), Some(file)) => {
+                write_in_place(paths, file, &content, record, is_broken).map(|()| None)
             }
-            (replaced, _) => Ok(replaced?),
+            (Err(failure), None) => Err(failure.into()),
         }
     }
+}
+
+fn write_in_place(
+    paths: &Paths,
+    mut file: LockedFile,
+    content: &[u8],
+    record: &Record,
+    is_broken: bool,
+) -> Result<(), StoreError> {
+    let file = file.writable()?;
+    if is_broken {
+        keep_aside(paths, file)?;
+        // Nothing that a crash leaves can be mistaken for a document.
+        file.set_len(0).map_err(store_error)?;
+    }
+    let old: &[u8] = if is_broken { b"" } else { content };
+    journal::write(file, old, record.json().as_bytes()).map_err(store_error)
 }
 
 fn rename(paths: &Paths, record: &Record, is_broken: bool) -> Result<(), Failure> {
@@ -120,7 +150,9 @@ fn content(file: &File, paths: &Paths) -> Result<Zeroizing<Vec<u8>>, StoreError>
             "it is not a regular file"
         }));
     }
-    paths.tightened.set(platform::tighten(file, &metadata));
+    // It may be read twice; the first time tells.
+    let tightened = paths.tightened.get().or_else(|| platform::tighten(file, &metadata));
+    paths.tightened.set(tightened);
     // The full capacity at once: a buffer that grows leaves copies behind that are not wiped.
     let length = usize::try_from(metadata.len()).unwrap_or(LARGEST).min(LARGEST);
     let mut bytes = Zeroizing::new(Vec::with_capacity(length + 1));
@@ -138,4 +170,27 @@ fn record(bytes: &[u8]) -> Result<Option<Record>, StoreError> {
     let json = document::text(document)
         .map_err(|error| StoreError::corrupt(error).with_version(Version::of(bytes)))?;
     Ok(Some(Record::new(json)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn file(directory: &Path) -> Paths {
+        let paths = Paths::of_file(&directory.join("token.json")).unwrap();
+        fs::write(&paths.token, "[1]").unwrap();
+        paths
+    }
+
+    /// It may be stopped for long, and the file is whole at each moment.
+    #[test]
+    fn a_load_does_not_wait_for_a_process_that_replaces_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = file(directory.path());
+        let swap = TokenFile::lock(&paths).unwrap();
+        assert_eq!(read(&paths).unwrap().unwrap().json(), "[1]");
+        drop(swap);
+    }
 }

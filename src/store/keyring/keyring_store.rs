@@ -68,8 +68,10 @@ const LIMIT: Duration = Duration::from_secs(120);
 ///
 /// If the keychain is locked, the system may ask the person for a password. A session waits for that as
 /// long as a store call may take: 5 seconds, unless
-/// [`store_timeout`](crate::SessionBuilder::store_timeout) says more. The question stays, and a later
-/// call succeeds once it is answered. The store itself waits for two minutes.
+/// [`store_timeout`](crate::SessionBuilder::store_timeout) says more. For the writes of a renewal it waits no
+/// longer than half of [`lease_ttl`](crate::SessionBuilder::lease_ttl), which is 5 seconds too: two minutes for
+/// each call need a lease of four. The question stays, and a later call succeeds once it is answered. The store
+/// itself waits for two minutes.
 ///
 /// # Cancellation
 ///

@@ -23,6 +23,9 @@ type Reply = (u8, u8, Option<Vec<u8>>, Option<Vec<u8>>);
 /// after the retries in the settings of the `ConnectionManager` (some seconds by default), or when the
 /// session waits no longer.
 ///
+/// If the server becomes a replica and keeps its connections, as in a failover behind one DNS name, each swap
+/// fails until the connection is made anew: the `ConnectionManager` does not do that by itself.
+///
 /// Redis must keep what it has stored. Set `appendonly yes`; set `appendfsync always` if it must not
 /// lose the last second either; choose a `maxmemory-policy` that evicts no key without an expiry
 /// (`noeviction`, `volatile-…`). After a loss, or a failover to a Redis replica that lags, a login may

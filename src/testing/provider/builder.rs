@@ -297,7 +297,7 @@ impl ProviderBuilder {
     }
 
     /// Whether each authorization, device authorization and token request must have the API's URL as
-    /// its `resource` (RFC 8707); off by default. Otherwise it is answered with `invalid_target`.
+    /// a `resource` (RFC 8707); off by default. Otherwise it is answered with `invalid_target`.
     pub fn require_resource(mut self, on: bool) -> Self {
         self.config.resource.required = on;
         self
@@ -313,7 +313,8 @@ impl ProviderBuilder {
 
     /// How the user must have logged in for requests to this path of the API, and below it: with this
     /// one of the `acr_values` (any, if it is empty), at most `max_age` ago. Otherwise it is answered
-    /// with 401 `insufficient_user_authentication` (RFC 9470).
+    /// with 401 `insufficient_user_authentication` (RFC 9470). So is each login on another device: the
+    /// provider does not know how its user logged in.
     pub fn require_log_in(
         mut self,
         path: impl Into<String>,
@@ -331,8 +332,9 @@ impl ProviderBuilder {
         self
     }
 
-    /// How long the secret of a client that registered itself is good for, as the provider says it
-    /// (`client_secret_expires_at`); for ever by default.
+    /// How long the secret of a client that registered itself is good for, and is said to be
+    /// (`client_secret_expires_at`); for ever by default. After that its requests are answered with
+    /// `invalid_client`.
     pub fn client_secret_lifetime(mut self, lifetime: Duration) -> Self {
         self.config.registration.secret_lifetime = Some(lifetime);
         self
@@ -352,7 +354,11 @@ impl ProviderBuilder {
     pub fn client_id_document(mut self, url: impl Into<String>, document: &Value) -> Self {
         let client = Client { id: url.into(), secret: None, ..Client::default() };
         let redirect_uris = RedirectUris::read(document.get("redirect_uris")).unwrap_or_default();
-        self.config.registration.documents.push(KnownClient { client, redirect_uris });
+        self.config.registration.documents.push(KnownClient {
+            client,
+            redirect_uris,
+            secret_ends: None,
+        });
         self
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::config::{Config, DEFAULT_SCOPE};
 use super::counts::Counts;
-use super::grants::{Owner, token_json};
+use super::grants::{LogIn, Owner, token_json};
 use super::recorded::{RecordedApiRequest, RecordedTokenRequest};
 use super::server;
 use super::server::Server;
@@ -35,20 +35,18 @@ impl Provider {
         Ok(Self { shared, _server: Arc::new(server) })
     }
 
-    /// The token response of a new family, as if a user had just logged in.
+    /// The token response of a new family, as if a user had just logged in with the configured client.
     ///
     /// It changes none of the [`Counts`].
     #[must_use]
     pub fn log_in(&self) -> Value {
         let config = &self.shared.config;
         let now = config.clock.now();
-        let issued = self.shared.lock().credentials.families.begin(
-            DEFAULT_SCOPE,
-            Owner::User,
-            true,
-            config,
-            now,
-        );
+        let mut state = self.shared.lock();
+        let families = &mut state.credentials.families;
+        let client_id = &config.client.id;
+        let issued = families.begin(client_id, DEFAULT_SCOPE, Owner::User, true, config, now);
+        state.log_ins.began_family(issued.family, LogIn::plain(now));
         token_json(issued, config)
     }
 

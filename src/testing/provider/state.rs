@@ -93,16 +93,22 @@ impl Shared {
         known.find(|known| known.client.id == id).cloned().unwrap_or_else(|| KnownClient {
             client: self.config.client.clone(),
             redirect_uris: self.config.authorization.redirect_uris.clone(),
+            secret_ends: None,
         })
     }
 
     /// Checks the form of a request, and who sent it.
     pub(crate) fn admit(&self, request: &RecordedTokenRequest) -> Result<Client, OAuthError> {
-        let client = self.client(&named_client(request).unwrap_or_default()).client;
+        let known = self.client(&named_client(request).unwrap_or_default());
+        let now = self.config.clock.now();
+        if known.secret_ends.is_some_and(|ends| ends <= now) {
+            return Err(OAuthError::InvalidClient);
+        }
+        let client = known.client;
         #[cfg(all(feature = "keys", feature = "testing"))]
         if request.given("client_assertion").is_some() {
             let audiences = [self.issuer(), self.origin.clone() + "/token"];
-            let id = client.admit_assertion(request, &audiences, self.config.clock.now())?;
+            let id = client.admit_assertion(request, &audiences, now)?;
             // RFC 7523 §3: no assertion twice.
             let is_new = self.lock().assertion_ids.insert(id);
             return if is_new { Ok(client) } else { Err(OAuthError::InvalidClient) };
@@ -113,7 +119,8 @@ impl Shared {
 
     /// Checks that a request for a token is for the API (RFC 8707 §2.2).
     pub(crate) fn check_resource(&self, request: &RecordedTokenRequest) -> Result<(), OAuthError> {
-        let is_for_api = request.param("resource") == Some(&self.api_url());
+        let api = self.api_url();
+        let is_for_api = request.resources().any(|resource| resource == api);
         if self.config.resource.required && !is_for_api {
             return Err(OAuthError::InvalidTarget);
         }

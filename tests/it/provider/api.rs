@@ -8,8 +8,9 @@ use reqwest_oauth2::testing::{Fault, Provider};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use url::form_urlencoded;
 
-use crate::support::provider_requests::{access, call, http};
+use crate::support::provider_requests::{Time, access, answer, call, http, request};
 
 #[tokio::test]
 async fn any_path_and_method_with_a_live_token() {
@@ -49,6 +50,33 @@ async fn refuses_without_a_live_token() {
     assert_eq!(lower.send().await.unwrap().status(), 200);
     let counts = provider.counts();
     assert_eq!((counts.api_ok, counts.api_unauthorized, counts.api_without_token), (1, 5, 1));
+}
+
+#[tokio::test]
+async fn a_user_who_has_just_logged_in_is_asked_again_after_the_longest_age() {
+    let time = Time::new();
+    let longest = Some(Duration::from_secs(60));
+    let builder = Provider::builder().clock(time.clock()).require_log_in("/api", "", longest);
+    let uri = "https://me.test/cb";
+    let provider = builder.redirect_uri(uri).start().await.unwrap();
+    let password = [("grant_type", "password"), ("username", "johndoe"), ("password", "A3ddj3w")];
+    let (_, of_password) = answer(request(&provider, &password)).await;
+    let implicit = format!("{}?response_type=token&client_id=foo", provider.authorize_url());
+    let response = http().get(implicit).send().await.unwrap();
+    let location = response.headers()[LOCATION].to_str().unwrap();
+    let params = form_urlencoded::parse(location.split_once('#').unwrap().1.as_bytes());
+    let of_callback = params.into_iter().find(|(name, _)| name == "access_token").unwrap().1;
+    let tokens = [access(&provider.log_in()), access(&of_password), of_callback.into_owned()];
+    time.pass(60);
+    for token in &tokens {
+        assert_eq!(call(&provider, token).await.status(), 200);
+    }
+    time.pass(1);
+    for token in &tokens {
+        let response = call(&provider, token).await;
+        let challenge = response.headers()[WWW_AUTHENTICATE].to_str().unwrap();
+        assert!(challenge.contains("insufficient_user_authentication"), "{challenge}");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use reqwest_oauth2::testing::{Provider, ProviderBuilder};
 use url::{Url, form_urlencoded};
 
 use crate::support::provider_requests::{
-    Answer, Time, access, answer, assert_error, bare, form, http, refresh_of, request,
+    Answer, Time, access, answer, assert_error, bare, form, http, post, refresh_of, request,
 };
 
 const URI: &str = "https://me.test/cb?tenant=1";
@@ -251,6 +251,34 @@ async fn implicit() {
     let response = ask(&provider, &[&[("response_type", "token")], &CODE[1..]].concat()).await;
     let location = response.headers()[LOCATION].to_str().unwrap();
     assert!(location.contains("#error=access_denied&state="), "{location}");
+}
+
+#[tokio::test]
+async fn a_pushed_request_is_refused_with_the_code_of_its_error() {
+    let provider = builder().require_resource(true).start().await.unwrap();
+    let (api, other) = (provider.api_url(), ("resource", "https://other.test/"));
+    let api = ("resource", &*api);
+    let push = async |params: &[(&str, &str)]| {
+        answer(post(provider.pushed_authorization_request_url(), params)).await
+    };
+    assert_error(&push(&CODE).await, "invalid_target");
+    assert_error(&push(&[&CODE[..], &[other]].concat()).await, "invalid_target");
+    let of_type = [("response_type", "id_token"), CODE[1], CODE[2], api];
+    assert_error(&push(&of_type).await, "unsupported_response_type");
+    let elsewhere = [CODE[0], CODE[1], ("redirect_uri", "https://other.test/"), api];
+    assert_error(&push(&elsewhere).await, "invalid_request");
+    assert_eq!(push(&[&CODE[..], &[api]].concat()).await.0, 201);
+}
+
+#[tokio::test]
+async fn the_api_may_be_one_of_several_resources() {
+    let provider = builder().require_resource(true).start().await.unwrap();
+    let api = provider.api_url();
+    let resources = [("resource", "https://other.test/"), ("resource", &*api)];
+    let code = code(&provider, &[&CODE[..], &resources].concat()).await;
+    assert_error(&redeem(&provider, &code, &[CODE[2], resources[0]]).await, "invalid_target");
+    let both = [CODE[2], resources[0], resources[1]];
+    assert_eq!(redeem(&provider, &code, &both).await.0, 200);
 }
 
 #[tokio::test]

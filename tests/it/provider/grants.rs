@@ -1,11 +1,16 @@
 //! Grants and client authentication of the embedded provider.
 
-use reqwest::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
-use reqwest_oauth2::testing::{AuthMethod, Provider};
 use std::time::Duration;
 
+use reqwest::RequestBuilder;
+use reqwest::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
+use reqwest_oauth2::testing::{AuthMethod, Provider};
+use serde_json::{Value, json};
+use url::Url;
+
 use crate::support::provider_requests::{
-    access, answer, bare, form, http, refresh, refresh_of, request,
+    Answer, FORM, Time, access, answer, assert_error, bare, form, http, refresh, refresh_of,
+    request, text,
 };
 
 const CLIENT: [(&str, &str); 1] = [("grant_type", "client_credentials")];
@@ -193,4 +198,101 @@ async fn expires_in_on_the_wire() {
     assert!(provider.log_in().get("expires_in").is_none());
     let provider = Provider::builder().lifetime(Duration::MAX).start().await.unwrap();
     assert!(provider.accepts_access_token(&access(&provider.log_in())));
+}
+
+const CALLBACK: &str = "https://me.test/cb";
+
+/// A client that has registered itself.
+struct Registered<'a> {
+    provider: &'a Provider,
+    id: String,
+    secret: String,
+}
+
+impl<'a> Registered<'a> {
+    async fn new(provider: &'a Provider) -> Self {
+        let metadata = json!({ "redirect_uris": [CALLBACK] }).to_string();
+        let (status, json) =
+            answer(http().post(provider.origin() + "/register").body(metadata)).await;
+        assert_eq!(status, 201);
+        Self { provider, id: text(&json, "client_id"), secret: text(&json, "client_secret") }
+    }
+
+    fn post(&self, url: String, params: &[(&str, &str)]) -> RequestBuilder {
+        let post = http().post(url).header(CONTENT_TYPE, FORM).body(form(params));
+        post.basic_auth(&self.id, Some(&self.secret))
+    }
+
+    async fn ask(&self, params: &[(&str, &str)]) -> Answer {
+        answer(self.post(self.provider.token_url(), params)).await
+    }
+
+    async fn code(&self) -> String {
+        let params = [("response_type", "code"), ("client_id", &*self.id)];
+        let url = format!("{}?{}", self.provider.authorize_url(), form(&params));
+        let response = http().get(url).send().await.unwrap();
+        let callback = Url::parse(response.headers()[LOCATION].to_str().unwrap()).unwrap();
+        callback.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned()
+    }
+
+    async fn revoke(&self, token: &str) -> u16 {
+        let request = self.post(self.provider.revocation_url(), &[("token", token)]);
+        request.send().await.unwrap().status().as_u16()
+    }
+}
+
+#[tokio::test]
+async fn what_one_client_was_issued_no_other_can_use() {
+    let provider = Provider::builder().registration(true).start().await.unwrap();
+    let (one, other) = (Registered::new(&provider).await, Registered::new(&provider).await);
+
+    let code = one.code().await;
+    let params = [("grant_type", "authorization_code"), ("code", &code)];
+    assert_error(&other.ask(&params).await, "invalid_grant");
+    assert_error(&answer(request(&provider, &params)).await, "invalid_grant");
+    let (status, login) = one.ask(&params).await;
+    assert_eq!(status, 200);
+    assert_error(&other.ask(&params).await, "invalid_grant");
+    assert!(provider.accepts_access_token(&access(&login)), "the code came from elsewhere");
+
+    let token = refresh_of(&login);
+    let params = [("grant_type", "refresh_token"), ("refresh_token", &token)];
+    assert_error(&other.ask(&params).await, "invalid_grant");
+    let (status, login) = one.ask(&params).await;
+    assert_eq!(status, 200);
+    assert_error(&other.ask(&params).await, "invalid_grant");
+    assert_eq!(provider.counts().reuse_detected, 0);
+
+    let (_, device) = answer(one.post(provider.device_authorization_url(), &[])).await;
+    assert!(provider.approve_device(&text(&device, "user_code")));
+    let code = text(&device, "device_code");
+    let params =
+        [("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), ("device_code", &code)];
+    assert_error(&other.ask(&params).await, "invalid_grant");
+    assert_eq!(one.ask(&params).await.0, 200);
+
+    let token = access(&login);
+    let (_, said) = answer(one.post(provider.introspection_url(), &[("token", &token)])).await;
+    assert_eq!(said["client_id"], *one.id);
+
+    for token in [access(&login), refresh_of(&login)] {
+        assert_eq!(other.revoke(&token).await, 400);
+    }
+    assert!(provider.accepts_access_token(&access(&login)));
+    assert!(provider.accepts_refresh_token(&refresh_of(&login)));
+    assert_eq!(one.revoke(&refresh_of(&login)).await, 200);
+    assert!(!provider.accepts_refresh_token(&refresh_of(&login)));
+}
+
+#[tokio::test]
+async fn the_secret_of_a_registered_client_expires() {
+    let time = Time::new();
+    let builder = Provider::builder().registration(true).clock(time.clock());
+    let provider = builder.client_secret_lifetime(Duration::from_secs(60)).start().await.unwrap();
+    let client = Registered::new(&provider).await;
+    time.pass(59);
+    assert_eq!(client.ask(&CLIENT).await.0, 200);
+    time.pass(1);
+    let (status, json): (u16, Value) = client.ask(&CLIENT).await;
+    assert_eq!((status, &json["error"]), (401, &"invalid_client".into()));
 }

@@ -37,6 +37,25 @@ async fn a_refresh_token_with_its_family() {
     assert_eq!((counts.revocations, counts.token_requests, counts.reuse_detected), (1, 2, 0));
 }
 
+/// It is not good any more: its revocation is done already (RFC 7009 §2.2).
+#[tokio::test]
+async fn a_retired_refresh_token_ends_nothing() {
+    let time = Time::new();
+    let builder = Provider::builder().clock(time.clock()).grace_period(Duration::from_secs(5));
+    let provider = builder.start().await.unwrap();
+    let first = provider.log_in();
+    let (_, second) = refresh(&provider, &refresh_of(&first)).await;
+    time.pass(5);
+    revoke(&provider, &refresh_of(&first), "refresh_token").await;
+    assert!(provider.accepts_refresh_token(&refresh_of(&second)));
+    assert!(provider.accepts_access_token(&access(&second)));
+    // While it is still answered it is good.
+    let (_, third) = refresh(&provider, &refresh_of(&second)).await;
+    time.pass(4);
+    revoke(&provider, &refresh_of(&second), "refresh_token").await;
+    assert!(!provider.accepts_refresh_token(&refresh_of(&third)));
+}
+
 #[tokio::test]
 async fn an_access_token_alone() {
     let provider = Provider::start().await.unwrap();

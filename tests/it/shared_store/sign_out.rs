@@ -85,7 +85,9 @@ async fn signing_out_revokes_what_a_sibling_has_renewed() {
     let provider = &fleet.world.provider;
     assert!(!provider.accepts_refresh_token(newest.refresh_token().unwrap()));
     assert!(!provider.accepts_access_token(newest.access_token()));
-    assert_eq!(provider.counts().revocations, 2);
+    let requests = provider.revocation_requests();
+    let revoked: Vec<_> = requests.iter().map(|request| request.param("token").unwrap()).collect();
+    assert_eq!(revoked, [newest.refresh_token().unwrap(), newest.access_token()]);
 }
 
 #[tokio::test]

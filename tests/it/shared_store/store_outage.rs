@@ -72,6 +72,63 @@ async fn a_store_that_refuses_swaps_only_is_an_error_and_no_token_request() {
     fleet.assert_renewals(1);
 }
 
+/// Enough to tell it from trying without a pause.
+const REFUSALS: usize = 200;
+
+#[tokio::test]
+async fn a_store_that_refuses_swaps_by_a_conflict_with_what_they_expect_is_an_error() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let session = fleet.sibling();
+    let before = fleet.store.swaps();
+    fleet.store.next(Calls::Swaps, StoreFault::Refuse, REFUSALS);
+    let error = session.token().await.unwrap_err();
+    assert!(error.is_store() && error.is_transient(), "{error}");
+    assert_eq!(fleet.store.swaps(), before + 2, "one more try at once");
+    assert_eq!(fleet.token_requests(), 0);
+    fleet.store.heal();
+    pass(60).await;
+    fleet.meanwhile(session.token()).await.unwrap();
+    fleet.assert_renewals(1);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_is_refused_by_such_a_conflict_is_tried_again_with_pauses() {
+    for is_first in [true, false] {
+        let fleet = Fleet::new().await;
+        if !is_first {
+            fleet.signed_in(fleet.world.token()).await;
+        }
+        let session = fleet.builder().strict_saving().build();
+        let before = fleet.store.swaps();
+        fleet.store.next(Calls::Swaps, StoreFault::Refuse, REFUSALS);
+        let token = fleet.world.token();
+        let error = fleet.meanwhile(session.set_token(token.clone())).await.unwrap_err();
+        assert!(error.is_save(), "{error}");
+        assert!(fleet.store.swaps() < before + REFUSALS / 2);
+        fleet.store.heal();
+        pass(60).await;
+        session.shutdown().await.unwrap();
+        fleet.assert_stored(&token);
+    }
+}
+
+#[tokio::test]
+async fn an_emptied_store_that_refuses_to_be_filled_by_such_a_conflict_is_an_error() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let session = fleet.sibling();
+    session.token().await.unwrap();
+    fleet.store.empty();
+    fleet.world.clock.forward(3600.0);
+    let before = fleet.store.swaps();
+    fleet.store.next(Calls::Swaps, StoreFault::Refuse, REFUSALS);
+    let error = fleet.meanwhile(session.token()).await.unwrap_err();
+    assert!(error.is_store(), "{error}");
+    assert!(fleet.store.swaps() < before + REFUSALS / 2);
+    assert_eq!(fleet.token_requests(), 0);
+}
+
 #[tokio::test]
 async fn unrecorded_renewals_are_recorded_when_the_store_is_back() {
     let fleet = Fleet::new().await;

@@ -21,6 +21,9 @@ use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Versio
 /// statements and returns it; none is held during a token request. While the server is away a call
 /// waits for the `acquire_timeout` of the pool, and no longer than the session waits for a store.
 ///
+/// With row level security the role needs policies for `SELECT`, `INSERT` and `UPDATE`: without one the server
+/// changes nothing and reports no error, and only the session tells.
+///
 /// A swap is as durable as `synchronous_commit` and the replication of the server make it. After a
 /// failover that lost a swap, a replica of the application may present the old refresh token.
 ///

@@ -1,4 +1,5 @@
 use super::Params;
+use crate::testing::provider::grants::OAuthError;
 
 /// An authorization error response (RFC 6749 §4.1.2.1 and §4.2.2.1).
 pub(crate) struct AuthorizationError {
@@ -9,6 +10,15 @@ pub(crate) struct AuthorizationError {
 impl AuthorizationError {
     pub(crate) fn new(error: &str, description: Option<&str>) -> Self {
         Self { error: error.to_owned(), description: description.map(str::to_owned) }
+    }
+
+    /// The same as the answer to a pushed request (RFC 9126 §2.3).
+    pub(crate) fn of_pushed_request(&self) -> OAuthError {
+        match &*self.error {
+            "invalid_target" => OAuthError::InvalidTarget,
+            "unsupported_response_type" => OAuthError::UnsupportedResponseType,
+            _ => OAuthError::InvalidRequest,
+        }
     }
 
     pub(crate) fn into_params(self) -> Params {

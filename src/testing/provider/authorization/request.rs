@@ -7,13 +7,14 @@ use url::form_urlencoded;
 use super::{AuthorizationError, Callback, Params};
 use crate::testing::provider::config::{Config, DEFAULT_SCOPE, KnownClient};
 use crate::testing::provider::grants::{
-    CodeBinding, CodeChallenge, Credentials, LogIn, Owner, token_json,
+    CodeBinding, CodeChallenge, Credentials, LogIn, LogIns, Owner, token_json,
 };
 
 /// A request to the authorization endpoint (RFC 6749 §4.1.1 and §4.2.1).
 pub(crate) struct AuthorizationRequest {
     pub(crate) callback: Callback,
     pub(crate) scope: String,
+    client_id: String,
     response_type: ResponseType,
     /// The redirect URI if the request had one.
     redirect_uri: Option<String>,
@@ -67,8 +68,8 @@ impl AuthorizationRequest {
             state: query.given("state").map(str::to_owned),
             fragment: response_type == Some("token"),
         };
-        // RFC 8707 §2.
-        if resource.is_some_and(|resource| query.given("resource") != Some(resource)) {
+        // RFC 8707 §2: perhaps beside others.
+        if resource.is_some_and(|resource| !query.has("resource", resource)) {
             let error = AuthorizationError::new("invalid_target", None);
             return Err(RequestError::Denied(callback, error));
         }
@@ -76,6 +77,7 @@ impl AuthorizationRequest {
             Err(error) => Err(RequestError::Denied(callback, error)),
             Ok((response_type, challenge)) => Ok(Self {
                 callback,
+                client_id: client.client.id.clone(),
                 scope: query.given("scope").unwrap_or(DEFAULT_SCOPE).to_owned(),
                 response_type,
                 redirect_uri: redirect_uri.map(str::to_owned),
@@ -87,7 +89,7 @@ impl AuthorizationRequest {
     }
 
     /// How the user logs in.
-    pub(crate) fn log_in(&self, now: SystemTime) -> LogIn {
+    fn log_in(&self, now: SystemTime) -> LogIn {
         LogIn { acr_values: self.acr_values.split(' ').map(str::to_owned).collect(), at: now }
     }
 
@@ -96,22 +98,27 @@ impl AuthorizationRequest {
     pub(crate) fn grant(
         self,
         credentials: &mut Credentials,
+        log_ins: &mut LogIns,
         config: &Config,
         now: SystemTime,
     ) -> (Callback, Params) {
-        let Self { callback, scope, redirect_uri, challenge, jkt, .. } = self;
+        let log_in = self.log_in(now);
+        let Self { callback, scope, client_id, redirect_uri, challenge, jkt, .. } = self;
         let params = match self.response_type {
             ResponseType::Code => {
                 let code = credentials.families.new_token("ac");
                 credentials.codes.insert(
                     code.clone(),
-                    CodeBinding { scope, redirect_uri, challenge, jkt },
+                    CodeBinding { client_id, scope, redirect_uri, challenge, jkt },
                     now,
                 );
+                log_ins.began_code(&code, log_in);
                 vec![("code".to_owned(), code)]
             }
             ResponseType::Token => {
-                let issued = credentials.families.begin(&scope, Owner::User, false, config, now);
+                let families = &mut credentials.families;
+                let issued = families.begin(&client_id, &scope, Owner::User, false, config, now);
+                log_ins.began_family(issued.family, log_in);
                 let text = |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
                 let response = token_json(issued, config);
                 let members = response.as_object().into_iter().flatten();
@@ -133,6 +140,10 @@ impl Query {
     fn given(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
         Some(&**value).filter(|value| !value.is_empty())
+    }
+
+    fn has(&self, name: &str, value: &str) -> bool {
+        self.0.iter().any(|(key, own)| key == name && own == value)
     }
 
     fn is_repeated(&self, name: &str) -> bool {

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::metadata::Edit;
 use super::{Client, RedirectUris};
@@ -19,6 +19,8 @@ pub(crate) struct RegistrationConfig {
 pub(crate) struct KnownClient {
     pub(crate) client: Client,
     pub(crate) redirect_uris: RedirectUris,
+    /// When its secret is not good any more.
+    pub(crate) secret_ends: Option<SystemTime>,
 }
 
 impl fmt::Debug for RegistrationConfig {

@@ -7,7 +7,7 @@ use crate::testing::provider::authorization::{
 use crate::testing::provider::http::{
     CloseConnection, MAX_FORM, ResponseBody, drain, html, response,
 };
-use crate::testing::provider::state::Shared;
+use crate::testing::provider::state::{Shared, State};
 
 /// The authorization endpoint (RFC 6749 §3.1).
 pub(crate) async fn endpoint(
@@ -86,11 +86,8 @@ fn decide(shared: &Shared, query: &str, decision: UserDecision) -> Outcome {
         (None, UserDecision::Allow) => {
             let now = shared.config.clock.now();
             let mut state = shared.lock();
-            let log_in = request.log_in(now);
-            let (callback, params) = request.grant(&mut state.credentials, &shared.config, now);
-            if let Some((_, code)) = params.iter().find(|(name, _)| name == "code") {
-                state.log_ins.began(code, log_in);
-            }
+            let State { credentials, log_ins, .. } = &mut *state;
+            let (callback, params) = request.grant(credentials, log_ins, &shared.config, now);
             Outcome::Callback(callback, params)
         }
     }

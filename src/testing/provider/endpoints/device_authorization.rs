@@ -17,21 +17,27 @@ pub(crate) async fn endpoint(
         return Ok(response::method_not_allowed("POST"));
     };
     shared.lock().device_requests.push(request.clone());
-    let admitted = shared.admit(&request).and_then(|_| shared.check_resource(&request));
+    let admitted = shared.admit(&request);
+    let admitted = admitted.and_then(|client| Ok((client, shared.check_resource(&request)?)));
     Ok(match admitted {
-        Ok(()) => begin(shared, &request),
+        Ok((client, ())) => begin(shared, &client.id, &request),
         Err(error) => oauth_response::refused(error),
     })
 }
 
 /// The device authorization response (RFC 8628 §3.2).
-fn begin(shared: &Shared, request: &RecordedTokenRequest) -> Response<ResponseBody> {
+fn begin(
+    shared: &Shared,
+    client_id: &str,
+    request: &RecordedTokenRequest,
+) -> Response<ResponseBody> {
     let flow = &shared.config.device;
     let now = shared.config.clock.now();
     let scope = request.given("scope").unwrap_or(DEFAULT_SCOPE);
     let mut state = shared.lock();
     let device_code = state.credentials.families.new_token("dc");
-    let user_code = state.credentials.devices.insert(device_code.clone(), scope, flow, now);
+    let devices = &mut state.credentials.devices;
+    let user_code = devices.insert(device_code.clone(), client_id, scope, flow, now);
     drop(state);
     let page = shared.origin.clone() + "/device";
     let mut members = json!({

@@ -5,7 +5,6 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::oauth_response;
-use crate::testing::provider::config::Config;
 use crate::testing::provider::grants::{Live, OAuthError, Owner, user};
 use crate::testing::provider::http::{CloseConnection, ResponseBody, receive_form, response};
 use crate::testing::provider::recorded::RecordedTokenRequest;
@@ -36,12 +35,12 @@ fn introspect(shared: &Shared, request: &RecordedTokenRequest) -> Result<Value, 
     let now = shared.config.clock.now();
     let state = shared.lock();
     let live = state.credentials.families.live(token, now);
-    Ok(live.map_or(json!({ "active": false }), |live| describe(&live, &shared.config)))
+    Ok(live.map_or(json!({ "active": false }), |live| describe(&live)))
 }
 
 /// What is said of a live token (RFC 7662 §2.2).
-fn describe(live: &Live<'_>, config: &Config) -> Value {
-    let client = &config.client.id;
+fn describe(live: &Live<'_>) -> Value {
+    let client = live.client_id;
     let mut members = json!({ "active": true, "scope": live.scope, "client_id": client });
     match live.owner {
         Owner::User => {

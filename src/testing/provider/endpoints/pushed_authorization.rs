@@ -72,9 +72,8 @@ fn push(shared: &Shared, request: &RecordedTokenRequest) -> Result<String, OAuth
     let resource = shared.config.resource.required.then(|| shared.api_url());
     match AuthorizationRequest::read(&query, &known, resource.as_deref(), &shared.config) {
         Ok(_) => {}
-        Err(RequestError::Untrusted(_) | RequestError::Denied(..)) => {
-            return Err(OAuthError::InvalidRequest);
-        }
+        Err(RequestError::Untrusted(_)) => return Err(OAuthError::InvalidRequest),
+        Err(RequestError::Denied(_, error)) => return Err(error.of_pushed_request()),
     }
     let mut state = shared.lock();
     let random = state.credentials.families.new_token("par");

@@ -59,21 +59,20 @@ fn register(
     let key = key(method, &metadata)?;
     let has_secret = method.is_some() && key.is_none();
     let secret = has_secret.then(|| state.credentials.families.new_token("cs"));
+    let lifetime = shared.config.registration.secret_lifetime.filter(|_| has_secret);
+    let secret_ends = lifetime.and_then(|lifetime| shared.config.clock.now().checked_add(lifetime));
     let mut members = metadata;
     members.insert("client_id".into(), json!(id));
     if let Some(secret) = &secret {
         members.insert("client_secret".into(), json!(secret));
-        let ends = shared.config.registration.secret_lifetime.and_then(|lifetime| {
-            let ends = shared.config.clock.now().checked_add(lifetime)?;
-            ends.duration_since(UNIX_EPOCH).ok()
-        });
-        let seconds = ends.map_or(0, |ends| ends.as_secs());
+        let since = secret_ends.and_then(|ends| ends.duration_since(UNIX_EPOCH).ok());
+        let seconds = since.map_or(0, |since| since.as_secs());
         members.insert("client_secret_expires_at".into(), json!(seconds));
     }
     let mut client = shared.config.client.clone();
     (client.id, client.secret, client.key) = (id, secret, key);
     client.auth_methods = method.into_iter().collect();
-    state.clients.push(KnownClient { client, redirect_uris });
+    state.clients.push(KnownClient { client, redirect_uris, secret_ends });
     drop(state);
     if let Some(edit) = &shared.config.registration.edit {
         edit(&mut members);

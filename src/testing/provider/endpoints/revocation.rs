@@ -37,8 +37,8 @@ pub(crate) async fn endpoint(
 }
 
 fn revoke(shared: &Shared, request: &RecordedTokenRequest) -> Result<(), OAuthError> {
-    shared.admit(request)?;
+    let client = shared.admit(request)?;
     let token = request.required("token")?;
-    shared.lock().credentials.families.revoke(token);
-    Ok(())
+    let now = shared.config.clock.now();
+    shared.lock().credentials.families.revoke(&client.id, token, &shared.config, now)
 }

@@ -3,7 +3,7 @@ use hyper::body::Incoming;
 
 use super::oauth_response;
 use crate::testing::provider::faults::{apply, delay};
-use crate::testing::provider::grants::{Grant, Issued, OAuthError};
+use crate::testing::provider::grants::{Grant, Issued, LogIn, OAuthError, grant_type};
 use crate::testing::provider::http::{CloseConnection, ResponseBody, receive_form, response};
 use crate::testing::provider::recorded::RecordedTokenRequest;
 use crate::testing::provider::state::{Shared, State};
@@ -53,13 +53,17 @@ fn issue(shared: &Shared, request: &RecordedTokenRequest) -> Result<Issued, OAut
         return Err(OAuthError::InvalidGrant);
     }
     let State { credentials, faults, .. } = &mut *state;
-    let mut outcome = grant.serve(credentials, &mut faults.slow_downs, &shared.config, now);
+    let slow_downs = &mut faults.slow_downs;
+    let mut outcome = grant.serve(&client.id, credentials, slow_downs, &shared.config, now);
     if is_judged_last {
         jkt = shared.judge_token_request(&mut state, request)?;
     }
     if let Ok(issued) = &mut outcome {
         if let Some(code) = request.given("code") {
             state.log_ins.redeemed(code, issued.family);
+        }
+        if request.given("grant_type") == Some(grant_type::PASSWORD) {
+            state.log_ins.began_family(issued.family, LogIn::plain(now));
         }
         let jkt = shared.bound_to(&state, jkt);
         issued.shows_key = shared.shows_key(&state);

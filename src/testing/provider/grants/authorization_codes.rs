@@ -18,8 +18,9 @@ struct Code {
     family: Option<usize>,
 }
 
-/// What an authorization code is bound to. There is only one client.
+/// What an authorization code is bound to.
 pub(crate) struct CodeBinding {
+    pub(crate) client_id: String,
     pub(crate) scope: String,
     /// `None` if the authorization request had none.
     pub(crate) redirect_uri: Option<String>,
@@ -30,6 +31,8 @@ pub(crate) struct CodeBinding {
 
 /// An authorization code as a token request presents it (RFC 6749 §4.1.3).
 pub(crate) struct PresentedCode<'a> {
+    /// Who presents it.
+    pub(crate) client_id: &'a str,
     pub(crate) code: &'a str,
     pub(crate) redirect_uri: Option<&'a str>,
     pub(crate) verifier: Option<&'a str>,
@@ -55,7 +58,9 @@ impl AuthorizationCodes {
         config: &Config,
         now: SystemTime,
     ) -> Result<Issued, OAuthError> {
-        let code = self.0.get_mut(presented.code).ok_or(OAuthError::InvalidGrant)?;
+        let code = self.0.get_mut(presented.code);
+        let code = code.filter(|code| code.terms.client_id == presented.client_id);
+        let code = code.ok_or(OAuthError::InvalidGrant)?;
         if let Some(family) = code.family {
             families.revoke_family(family);
             return Err(OAuthError::InvalidGrant);
@@ -64,7 +69,8 @@ impl AuthorizationCodes {
         if expired || !code.terms.are_met_by(presented) {
             return Err(OAuthError::InvalidGrant);
         }
-        let issued = families.begin(&code.terms.scope, Owner::User, true, config, now);
+        let CodeBinding { client_id, scope, .. } = &code.terms;
+        let issued = families.begin(client_id, scope, Owner::User, true, config, now);
         code.family = Some(issued.family);
         Ok(issued)
     }

@@ -15,6 +15,7 @@ const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 pub(crate) struct DeviceCodes(HashMap<String, Device>);
 
 struct Device {
+    client_id: String,
     user_code: String,
     scope: String,
     progress: Progress,
@@ -36,12 +37,14 @@ impl DeviceCodes {
     pub(crate) fn insert(
         &mut self,
         device_code: String,
+        client_id: &str,
         scope: &str,
         flow: &DeviceFlow,
         now: SystemTime,
     ) -> String {
         let user_code = new_user_code();
         let device = Device {
+            client_id: client_id.to_owned(),
             user_code: user_code.clone(),
             scope: scope.to_owned(),
             progress: Progress::Pending,
@@ -71,12 +74,13 @@ impl DeviceCodes {
     pub(crate) fn poll(
         &mut self,
         device_code: &str,
+        client_id: &str,
         slow_downs: &mut u32,
         flow: &DeviceFlow,
         now: SystemTime,
     ) -> Result<&str, OAuthError> {
         let device = self.0.get_mut(device_code).ok_or(OAuthError::InvalidGrant)?;
-        if device.progress == Progress::Redeemed {
+        if device.progress == Progress::Redeemed || device.client_id != client_id {
             return Err(OAuthError::InvalidGrant);
         }
         if device.is_expired(now) {

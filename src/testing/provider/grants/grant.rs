@@ -39,7 +39,7 @@ impl<'a> Grant<'a> {
     /// Reads what can be told of a token request of this client without the state.
     pub(crate) fn read(
         request: &'a RecordedTokenRequest,
-        client: &Client,
+        client: &'a Client,
         config: &Config,
     ) -> Result<Self, OAuthError> {
         let scope = request.given("scope");
@@ -48,6 +48,7 @@ impl<'a> Grant<'a> {
         };
         match request.required("grant_type")? {
             grant_type::AUTHORIZATION_CODE => Ok(Self::AuthorizationCode(PresentedCode {
+                client_id: &client.id,
                 code: request.required("code")?,
                 redirect_uri: request.given("redirect_uri"),
                 verifier: request.given("code_verifier"),
@@ -86,9 +87,10 @@ impl<'a> Grant<'a> {
         }
     }
 
-    /// Issues what is granted.
+    /// Issues what is granted to this client.
     pub(crate) fn serve(
         self,
+        client_id: &str,
         credentials: &mut Credentials,
         slow_downs: &mut u32,
         config: &Config,
@@ -98,13 +100,15 @@ impl<'a> Grant<'a> {
         match self {
             Self::AuthorizationCode(presented) => codes.redeem(&presented, families, config, now),
             Self::DeviceCode(code) => {
-                let scope = devices.poll(code, slow_downs, &config.device, now)?;
-                Ok(families.begin(scope, Owner::User, true, config, now))
+                let scope = devices.poll(code, client_id, slow_downs, &config.device, now)?;
+                Ok(families.begin(client_id, scope, Owner::User, true, config, now))
             }
-            Self::RefreshToken { token, asked } => families.refresh(token, &asked, config, now),
-            Self::TokenExchange(exchange) => exchange.serve(families, config, now),
+            Self::RefreshToken { token, asked } => {
+                families.refresh(client_id, token, &asked, config, now)
+            }
+            Self::TokenExchange(exchange) => exchange.serve(client_id, families, config, now),
             Self::New { scope, owner, with_refresh } => {
-                Ok(families.begin(scope, owner, with_refresh, config, now))
+                Ok(families.begin(client_id, scope, owner, with_refresh, config, now))
             }
         }
     }

@@ -9,6 +9,13 @@ pub(crate) struct LogIn {
     pub(crate) at: SystemTime,
 }
 
+impl LogIn {
+    /// With a password and nothing else.
+    pub(crate) fn plain(at: SystemTime) -> Self {
+        Self { acr_values: Vec::new(), at }
+    }
+}
+
 /// How the users of the families logged in.
 #[derive(Default)]
 pub(crate) struct LogIns {
@@ -17,13 +24,18 @@ pub(crate) struct LogIns {
 }
 
 impl LogIns {
-    pub(crate) fn began(&mut self, code: &str, log_in: LogIn) {
+    pub(crate) fn began_code(&mut self, code: &str, log_in: LogIn) {
         self.codes.insert(code.to_owned(), log_in);
     }
 
     /// The code was exchanged for tokens of this family.
     pub(crate) fn redeemed(&mut self, code: &str, family: usize) {
         self.families.extend(self.codes.remove(code).map(|log_in| (family, log_in)));
+    }
+
+    /// The user logged in, and this family was begun at once.
+    pub(crate) fn began_family(&mut self, family: usize, log_in: LogIn) {
+        self.families.insert(family, log_in);
     }
 
     pub(crate) fn of_family(&self, family: usize) -> Option<&LogIn> {

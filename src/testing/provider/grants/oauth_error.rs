@@ -2,8 +2,8 @@ use http::StatusCode;
 
 use crate::testing::provider::recorded::RecordedTokenRequest;
 
-/// Why the token endpoint refused a request (RFC 6749 §5.2, RFC 8628 §3.5,
-/// RFC 8693 §2.2.2 and RFC 9449 §5 and §8).
+/// Why an endpoint that takes forms refused a request (RFC 6749 §5.2, RFC 8628 §3.5,
+/// RFC 8693 §2.2.2, RFC 9126 §2.3 and RFC 9449 §5 and §8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OAuthError {
     InvalidRequest,
@@ -14,6 +14,8 @@ pub(crate) enum OAuthError {
     InvalidScope,
     UnauthorizedClient,
     UnsupportedGrantType,
+    /// Of a pushed authorization request.
+    UnsupportedResponseType,
     InvalidTarget,
     AuthorizationPending,
     SlowDown,
@@ -34,6 +36,7 @@ impl OAuthError {
             Self::InvalidScope => "invalid_scope",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InvalidTarget => "invalid_target",
             Self::AuthorizationPending => "authorization_pending",
             Self::SlowDown => "slow_down",

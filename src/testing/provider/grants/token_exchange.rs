@@ -38,6 +38,7 @@ impl<'a> TokenExchange<'a> {
     /// Issues an access token (RFC 8693 §2.2.1).
     pub(crate) fn serve(
         self,
+        client_id: &str,
         families: &mut TokenFamilies,
         config: &Config,
         now: SystemTime,
@@ -46,7 +47,7 @@ impl<'a> TokenExchange<'a> {
             // Not `invalid_grant` (RFC 8693 §2.2.2).
             return Err(OAuthError::InvalidRequest);
         }
-        let issued = families.begin(self.scope, Owner::Client, false, config, now);
+        let issued = families.begin(client_id, self.scope, Owner::Client, false, config, now);
         Ok(Issued { exchanged: true, ..issued })
     }
 }

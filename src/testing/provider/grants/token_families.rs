@@ -40,6 +40,7 @@ pub(crate) struct Issued {
 /// A token that is accepted now.
 pub(crate) struct Live<'a> {
     pub(crate) is_access: bool,
+    pub(crate) client_id: &'a str,
     pub(crate) family: usize,
     pub(crate) scope: &'a str,
     pub(crate) owner: Owner,
@@ -59,6 +60,8 @@ pub(crate) struct TokenFamilies {
 
 /// The tokens that descend from one log-in.
 struct Family {
+    /// The client that they were issued to.
+    client_id: String,
     /// The refresh token that is not retired.
     current: Option<String>,
     scope: String,
@@ -83,10 +86,20 @@ struct RefreshToken {
     retired: Option<SystemTime>,
 }
 
+impl RefreshToken {
+    /// Whether it is the current one, or was until a moment ago.
+    fn is_answered(&self, config: &Config, now: SystemTime) -> bool {
+        self.retired.is_none_or(|retired| {
+            now.duration_since(retired).unwrap_or_default() < config.grace_period
+        })
+    }
+}
+
 impl TokenFamilies {
     /// Starts a family, as an authorization or a client credentials grant does.
     pub(crate) fn begin(
         &mut self,
+        client_id: &str,
         scope: &str,
         owner: Owner,
         with_refresh: bool,
@@ -96,6 +109,7 @@ impl TokenFamilies {
         let family = self.families.len();
         let current = with_refresh.then(|| self.new_refresh(family));
         self.families.push(Family {
+            client_id: client_id.to_owned(),
             current: current.clone(),
             scope: scope.to_owned(),
             owner,
@@ -116,6 +130,7 @@ impl TokenFamilies {
     /// The refresh token grant (RFC 6749 §6).
     pub(crate) fn refresh(
         &mut self,
+        client_id: &str,
         token: &str,
         asked: &Asked<'_>,
         config: &Config,
@@ -124,18 +139,15 @@ impl TokenFamilies {
         let entry = self.refresh.get_mut(token).ok_or(OAuthError::InvalidGrant)?;
         let index = entry.family;
         let family = self.families.get_mut(index).ok_or(OAuthError::InvalidGrant)?;
-        if family.revoked {
+        if family.revoked || family.client_id != client_id {
             return Err(OAuthError::InvalidGrant);
         }
-        if let Some(retired) = entry.retired {
-            let age = now.duration_since(retired).unwrap_or_default();
-            if age >= config.grace_period {
-                if !config.reuse_detection {
-                    return Err(OAuthError::InvalidGrant);
-                }
-                family.revoked = true;
-                return Err(OAuthError::ReuseDetected);
+        if !entry.is_answered(config, now) {
+            if !config.reuse_detection {
+                return Err(OAuthError::InvalidGrant);
             }
+            family.revoked = true;
+            return Err(OAuthError::ReuseDetected);
         }
         let scope = config.targets.judge(asked, &family.scope)?.to_owned();
         let mut refresh_token = None;
@@ -198,18 +210,33 @@ impl TokenFamilies {
         if expires.is_some_and(|expires| expires <= now) {
             return None;
         }
-        let owner = self.live_family(*family)?.owner;
-        let (family, jkt) = (*family, jkt.as_deref());
-        Some(Live { is_access: true, family, scope, owner, expires: *expires, jkt })
+        let Family { client_id, owner, .. } = self.live_family(*family)?;
+        let (family, owner, jkt) = (*family, *owner, jkt.as_deref());
+        Some(Live { is_access: true, client_id, family, scope, owner, expires: *expires, jkt })
     }
 
-    /// Revokes a refresh token with its family, or an access token alone
+    /// Revokes a refresh token with its family, or an access token alone; of this client only
     /// (RFC 7009 §2.1).
-    pub(crate) fn revoke(&mut self, token: &str) {
+    pub(crate) fn revoke(
+        &mut self,
+        client_id: &str,
+        token: &str,
+        config: &Config,
+        now: SystemTime,
+    ) -> Result<(), OAuthError> {
+        let of_refresh = self.refresh.get(token).map(|entry| entry.family);
+        let family = of_refresh.or_else(|| Some(self.access.get(token)?.family));
+        let family = family.and_then(|family| self.families.get(family));
+        if family.is_some_and(|family| family.client_id != client_id) {
+            return Err(OAuthError::InvalidGrant);
+        }
         match self.refresh.get(token) {
-            Some(entry) => self.revoke_family(entry.family),
+            Some(entry) if entry.is_answered(config, now) => self.revoke_family(entry.family),
+            // That token is not good any more: what the request is for is done (RFC 7009 §2.2).
+            Some(_) => {}
             None => _ = self.access.remove(token),
         }
+        Ok(())
     }
 
     pub(crate) fn revoke_family(&mut self, family: usize) {
@@ -232,9 +259,9 @@ impl TokenFamilies {
     fn live_refresh(&self, token: &str) -> Option<Live<'_>> {
         let entry = self.refresh.get(token).filter(|entry| entry.retired.is_none())?;
         let family = self.live_family(entry.family)?;
-        let Family { scope, owner, jkt, .. } = family;
+        let Family { client_id, scope, owner, jkt, .. } = family;
         let (family, owner, jkt) = (entry.family, *owner, jkt.as_deref());
-        Some(Live { is_access: false, family, scope, owner, expires: None, jkt })
+        Some(Live { is_access: false, client_id, family, scope, owner, expires: None, jkt })
     }
 
     fn live_family(&self, family: usize) -> Option<&Family> {
