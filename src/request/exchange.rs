@@ -258,7 +258,7 @@ impl<S: Stack> Exchange<'_, S> {
             Ok(response) => {
                 #[cfg(feature = "keys")]
                 if let (Some(bound), Some(proved)) = (self.snapshot.bound(), &self.proved) {
-                    proved.hear(bound, &response);
+                    proved.hear(bound, &response, || self.asked.clone());
                 }
                 Ok(self.placement.hide(response))
             }

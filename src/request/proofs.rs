@@ -19,7 +19,7 @@ use crate::error::Error;
 /// What the last proof of a request was made of.
 pub(super) struct Proved {
     basis: Basis,
-    /// The URL, where neither the request nor its response has one.
+    /// The URL, where it was made for the proof.
     url: Option<Box<Url>>,
 }
 
@@ -78,10 +78,19 @@ fn no_url() -> Error {
 }
 
 impl Proved {
-    /// Takes what the response says for the next proofs.
-    pub(super) fn hear(&self, bound: &BoundToken, response: &impl StackResponse) {
-        if let Some(url) = response.url().or(self.url.as_deref()) {
-            bound.hear(url, response.headers(), response.status() == StatusCode::UNAUTHORIZED);
+    /// Takes what the response says for the next proofs. `asked`: where the request was sent, if that is not in
+    /// the proof: a response that reqwest did not make does not say where it is from.
+    pub(super) fn hear(
+        &self,
+        bound: &BoundToken,
+        response: &impl StackResponse,
+        asked: impl FnOnce() -> Option<Url>,
+    ) {
+        let is_refusal = response.status() == StatusCode::UNAUTHORIZED;
+        let hear = |url: &Url| bound.hear(url, response.headers(), is_refusal);
+        match response.url().or(self.url.as_deref()) {
+            Some(url) => hear(url),
+            None => asked().iter().for_each(hear),
         }
     }
 

@@ -126,7 +126,7 @@ impl Api {
                 };
                 #[cfg(feature = "keys")]
                 if let (Some(bound), Some(proved)) = (ready.snapshot.bound(), &proved) {
-                    proved.hear(bound, &response);
+                    proved.hear(bound, &response, || sent.url());
                 }
                 if api.placement.is_in_url() {
                     response = api.placement.hide(response);
