@@ -15,6 +15,7 @@ use super::stack::{Stack, StackRequest, StackResponse};
 use crate::challenge::rejects_proof;
 use crate::dpop::{Basis, BoundToken, PROOF, gives_nonce};
 use crate::error::Error;
+use crate::session::runtime;
 
 /// What the last proof of a request was made of.
 pub(super) struct Proved {
@@ -63,6 +64,7 @@ pub(super) async fn prove(
     let (proof, basis) = match deadline.left() {
         None => proof.await?,
         Some(left) => {
+            runtime()?;
             let late = |_| Error::signing("the request's own timeout is over");
             let proved = timeout(left, proof).await.map_err(late)??;
             request.set_timeout(deadline.left());
