@@ -144,8 +144,27 @@ impl Origins {
     /// Whether a request to this URL carries the token.
     #[inline]
     pub(crate) fn allow(&self, url: &Url) -> bool {
+        self.lists_origin_of(url) || self.allow_by_rule(url)
+    }
+
+    /// Whether a request to this URL's server carries the token, whatever the path.
+    #[cfg(feature = "tower")]
+    pub(crate) fn allow_every_path(&self, url: &Url) -> bool {
+        self.lists_origin_of(url) || self.wildcards.iter().any(|wildcard| wildcard.allows(url))
+    }
+
+    /// Whether a request to this URL's server may carry the token: with some path, or as the predicate says.
+    #[cfg(feature = "tower")]
+    pub(crate) fn allow_some_path(&self, url: &Url) -> bool {
+        self.allow_every_path(url)
+            || self.narrowed.iter().any(|narrowed| narrowed.origin() == url.origin())
+            || (self.matching.is_some() && is_secure(url, self.plain_http))
+    }
+
+    #[inline]
+    fn lists_origin_of(&self, url: &Url) -> bool {
         let text = url.as_str();
-        self.listed.iter().any(|origin| text.starts_with(&**origin)) || self.allow_by_rule(url)
+        self.listed.iter().any(|origin| text.starts_with(&**origin))
     }
 
     /// Those that are listed one by one.

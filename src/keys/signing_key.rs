@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
+use tokio::runtime::Handle;
 
 use super::key_pair::KeyPair;
 use super::private_jwk::PrivateJwk;
@@ -261,6 +262,8 @@ impl SigningKey {
     /// The signer is the application's: it may fail, hang, panic or return anything.
     async fn ask(&self, signer: &dyn Signer, message: &[u8]) -> Result<Vec<u8>, Error> {
         let limit = self.0.sign_timeout;
+        // The limit needs a timer.
+        Handle::try_current().map_err(|_| Error::new(Kind::Runtime))?;
         let signed = async { signer.sign(message).await };
         let signed = tokio::time::timeout(limit, AssertUnwindSafe(signed).catch_unwind()).await;
         let mut signature = signed

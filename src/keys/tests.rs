@@ -387,6 +387,13 @@ async fn a_signer_that_fails_hangs_or_returns_something_else_is_an_error() {
 }
 
 #[test]
+fn a_signer_elsewhere_needs_a_runtime_and_says_so() {
+    use futures_util::FutureExt;
+    let signed = elsewhere(Does::Sign).sign_jwt(Map::new()).now_or_never().unwrap();
+    assert!(signed.unwrap_err().to_string().starts_with("no Tokio runtime"));
+}
+
+#[test]
 fn a_signer_with_a_public_key_that_cannot_be_used_is_refused() {
     struct Wrong(SigningAlgorithm, Value);
     #[async_trait]

@@ -70,15 +70,21 @@ impl sealed::Parts for http::request::Parts {
     }
 }
 
-/// The URL that HTTP has of it: the handshake of a `wss` URL is a request to an `https` one.
 fn url_of(uri: &Uri) -> Option<Url> {
-    let text = uri.to_string();
-    let text = match uri.scheme_str()? {
-        "ws" => text.replacen("ws", "http", 1),
-        "wss" => text.replacen("wss", "https", 1),
-        _ => text,
+    uri.scheme()?;
+    Url::parse(&uri.to_string()).ok()
+}
+
+/// The URL that HTTP has of it: the handshake of a `wss` URL is a request to an `https` one.
+fn url_of_handshake(mut url: Url) -> Url {
+    let scheme = match url.scheme() {
+        "ws" => "http",
+        "wss" => "https",
+        _ => return url,
     };
-    Url::parse(&text).ok()
+    // Which is an error only between schemes that have nothing in common.
+    let _ = url.set_scheme(scheme);
+    url
 }
 
 impl Session {
@@ -109,7 +115,7 @@ impl Session {
     /// Safe: a renewal goes on without the caller.
     pub async fn authorize(&self, request: &mut impl AuthorizableRequest) -> Result<(), Error> {
         #[cfg_attr(not(feature = "keys"), expect(unused_variables))]
-        let url = request.url().filter(may_carry_token).ok_or_else(|| {
+        let url = request.url().map(url_of_handshake).filter(may_carry_token).ok_or_else(|| {
             Error::config(
                 "the request's URL must not carry a token: it has no host, is neither TLS nor to loopback, or it has user info",
             )
@@ -129,7 +135,8 @@ impl Session {
     /// Takes from a response what the proofs of [`authorize`](Self::authorize) need: the server's nonce, and
     /// after a 401 its time. Returns true if the server did not accept the proof and may accept another one:
     /// send the request once more, with a new proof. No more than once: what follows may be refused for the
-    /// same reason, and return true again. `url` is where the response came from
+    /// same reason, and return true again. `url` is where the response came from,
+    /// for a WebSocket also the `wss` URL of the handshake
     /// ([RFC 9449 §8.2](https://www.rfc-editor.org/rfc/rfc9449#section-8.2),
     /// [§9](https://www.rfc-editor.org/rfc/rfc9449#section-9)).
     #[cfg(feature = "keys")]
@@ -140,8 +147,9 @@ impl Session {
             return false;
         };
         let is_refusal = status == StatusCode::UNAUTHORIZED;
-        bound.hear(url, headers, is_refusal);
-        is_refusal && may_a_newer_proof_help(bound, url, headers)
+        let url = url_of_handshake(url.clone());
+        bound.hear(&url, headers, is_refusal);
+        is_refusal && may_a_newer_proof_help(bound, &url, headers)
     }
 }
 
@@ -158,7 +166,7 @@ mod tests {
             ("/events", None),
             ("api.example:443", None),
         ] {
-            let parsed = url_of(&uri.parse().unwrap());
+            let parsed = url_of(&uri.parse().unwrap()).map(url_of_handshake);
             assert_eq!(parsed.as_ref().map(Url::as_str), url, "{uri}");
         }
     }

@@ -27,6 +27,11 @@ impl Deadline {
         }
     }
 
+    /// Counts the request's own time from now on.
+    pub(super) fn begin_anew(&mut self, request: &impl StackRequest) {
+        self.at = request.timeout().and_then(|time| Instant::now().checked_add(time));
+    }
+
     /// How much time is left.
     pub(super) fn left(self) -> Option<Duration> {
         self.at.map(left_until)

@@ -7,13 +7,15 @@
 //! the request is sent once more, straight to it, with the token.
 //!
 //! A redirect within the origin may be for the very token that was sent. So with another one the request
-//! starts anew, at the first URL.
+//! starts anew, at the first URL. A URL of the origin that differs in its query alone is no redirect: a layer
+//! below may have put a parameter there, and would again. One that edits the path costs one request more.
 //!
 //! reqwest does not say how it was redirected. After a 301, 302 or 303 it sends a POST on as a GET, after a
 //! 307 or 308 as it was. So a request with another method than GET or HEAD is sent on only where a HEAD
 //! request to its own URL is redirected to the same place: then the server redirects whatever comes there,
 //! and has not acted on the request. Otherwise it is sent no more. The body goes along only if it can be sent
-//! again.
+//! again. Within the origin another HEAD request goes straight to where the redirect led: if the token is rejected
+//! there, that may be what the redirect was for, and the request has nothing to do there.
 
 #[cfg(feature = "keys")]
 use std::borrow::Cow;
@@ -21,7 +23,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use http::{Extensions, Method};
-use url::{Position, Url};
+use url::Url;
 
 use super::deadline::Deadline;
 use super::placement::Placement;
@@ -103,6 +105,9 @@ impl<S: Stack> Exchange<'_, S> {
                 self.replay = None;
                 break;
             }
+            if self.is_rejected_at(&url).await {
+                break;
+            }
             let Some(replay) = &mut self.replay else { break };
             if !replay.request.redirect(&url) {
                 break;
@@ -110,9 +115,9 @@ impl<S: Stack> Exchange<'_, S> {
             let Some(request) = replay.make(&self.send) else { break };
             drop(response);
             self.redirects += 1;
-            let is_within = self.asked.as_ref().is_some_and(|asked| asked.origin() == url.origin());
+            let is_within = self.is_within(&url);
             let asked = self.asked.replace(url);
-            self.start = if is_within { self.start.take().or(asked) } else { None };
+            self.start = asked.filter(|_| is_within);
             response = self.send(request).await?;
         }
         #[cfg(feature = "keys")]
@@ -152,9 +157,12 @@ impl<S: Stack> Exchange<'_, S> {
     /// has not seen it, and says nothing of it. Where they ended at the origin, [`follow`](Self::follow) has
     /// asked there, if it could.
     pub(super) fn has_seen_token(&self, response: &S::Response) -> bool {
-        response.url().is_none_or(|url| {
-            self.asked.as_ref().is_none_or(|asked| asked.origin() == url.origin())
-        })
+        self.asked.is_none() || response.url().is_none_or(|url| self.is_within(url))
+    }
+
+    /// Whether the URL is of the origin that was asked last.
+    fn is_within(&self, url: &Url) -> bool {
+        self.asked.as_ref().is_some_and(|asked| asked.origin() == url.origin())
     }
 
     /// What a session remembers of the path that answered.
@@ -164,29 +172,56 @@ impl<S: Stack> Exchange<'_, S> {
 
     /// The URL of a 401 that may not have seen the token, or its proof, and that may.
     fn redirected_to(&self, response: &S::Response) -> Option<Url> {
-        let (url, asked) = (response.url()?, self.asked.as_ref()?);
-        let is_elsewhere = url.origin() != asked.origin();
+        let (url, asked) = (self.placement.without_token(response.url()?), self.asked.as_ref()?);
+        let is_within = self.is_within(&url);
+        // Once within the origin: a layer below that edits the path would lead on and on.
+        let is_redirected = !is_within
+            || (url.path() != asked.path()
+                && self.start.is_none()
+                && self.snapshot.token().is_some());
         let may_have_lost_token = self.verdict.is_refusal(response)
-            && !is_same(url, asked)
-            && (is_elsewhere || self.snapshot.token().is_some())
+            && is_redirected
             && self.redirects < MOST_REDIRECTS
             && self.replay.is_some();
-        let is_listed = self.origins.map(|origins| origins.allow(url)).unwrap_or(!is_elsewhere);
+        let is_listed = self.origins.map(|origins| origins.allow(&url)).unwrap_or(is_within);
         let may_see_token = is_listed
             && (url.scheme() == "https" || asked.scheme() != "https")
             && url.username().is_empty()
             && url.password().is_none();
-        (may_have_lost_token && may_see_token).then(|| url.clone())
+        (may_have_lost_token && may_see_token).then_some(url)
     }
 
     /// Whether the request would have come to this URL as it is, but for the token.
     async fn is_sent_on(&mut self, url: &Url) -> bool {
-        let (Some(replay), Some(asked)) = (&self.replay, &self.asked) else { return false };
-        if matches!(*replay.request.method(), Method::GET | Method::HEAD) {
+        if self.only_reads() {
             return true;
         }
-        let Some(probe) = replay.request.probe(asked) else { return false };
-        self.send(probe).await.is_ok_and(|response| response.url() == Some(url))
+        let Some(asked) = self.asked.clone() else { return false };
+        let response = self.probe(&asked).await;
+        let from = response.as_ref().and_then(|response| response.url());
+        from.is_some_and(|from| self.placement.without_token(from) == *url)
+    }
+
+    /// Whether the token is rejected at this URL, which is of the origin: asked for a request that could do harm
+    /// there.
+    async fn is_rejected_at(&mut self, url: &Url) -> bool {
+        if self.only_reads() || !self.is_within(url) {
+            return false;
+        }
+        let response = self.probe(url).await;
+        response.is_some_and(|response| self.is_token_rejected(&response))
+    }
+
+    /// Whether the request can be sent anywhere without harm.
+    fn only_reads(&self) -> bool {
+        let method = self.replay.as_ref().map(|replay| replay.request.method());
+        matches!(method, Some(&(Method::GET | Method::HEAD)))
+    }
+
+    /// The response to the request as a HEAD request to this URL.
+    async fn probe(&mut self, url: &Url) -> Option<S::Response> {
+        let probe = self.replay.as_ref()?.request.probe(url)?;
+        self.send(probe).await.ok()
     }
 
     /// Sends the request again without a token, since there is none any more.
@@ -223,18 +258,13 @@ impl<S: Stack> Exchange<'_, S> {
             Ok(response) => {
                 #[cfg(feature = "keys")]
                 if let (Some(bound), Some(proved)) = (self.snapshot.bound(), &self.proved) {
-                    proved.hear(bound, &response);
+                    proved.hear(bound, &response, || self.asked.clone());
                 }
                 Ok(self.placement.hide(response))
             }
             Err(error) => Err(RequestError::Send(self.placement.hide_in_error(error))),
         }
     }
-}
-
-/// Whether they are the same to a server: no request has the fragment.
-fn is_same(one: &Url, other: &Url) -> bool {
-    one[..Position::AfterQuery] == other[..Position::AfterQuery]
 }
 
 /// Sends a request without a token, and has the response say so.

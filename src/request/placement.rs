@@ -89,9 +89,21 @@ impl Placement {
     #[cold]
     pub(super) fn hide<R: StackResponse>(&self, response: R) -> R {
         match self {
-            Self::Query(name) => with_hidden_url(name, response),
+            Self::Query(_) => match response.url().map(|url| self.without_token(url)) {
+                Some(url) => response.with_url(url),
+                None => response,
+            },
             _ => response,
         }
+    }
+
+    /// The URL without the token.
+    pub(super) fn without_token(&self, url: &Url) -> Url {
+        let mut url = url.clone();
+        if let Self::Query(name) = self {
+            strip(&mut url, name);
+        }
+        url
     }
 
     /// Takes the token out of the error's URL.
@@ -104,13 +116,6 @@ impl Placement {
         }
         error
     }
-}
-
-/// The same response without the parameter in its URL.
-fn with_hidden_url<R: StackResponse>(name: &str, response: R) -> R {
-    let Some(mut url) = response.url().cloned() else { return response };
-    strip(&mut url, name);
-    response.with_url(url)
 }
 
 /// The URL in an error of a client that is known.

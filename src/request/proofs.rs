@@ -15,11 +15,12 @@ use super::stack::{Stack, StackRequest, StackResponse};
 use crate::challenge::rejects_proof;
 use crate::dpop::{Basis, BoundToken, PROOF, gives_nonce};
 use crate::error::Error;
+use crate::session::runtime;
 
 /// What the last proof of a request was made of.
 pub(super) struct Proved {
     basis: Basis,
-    /// The URL, where neither the request nor its response has one.
+    /// The URL, where it was made for the proof.
     url: Option<Box<Url>>,
 }
 
@@ -63,6 +64,7 @@ pub(super) async fn prove(
     let (proof, basis) = match deadline.left() {
         None => proof.await?,
         Some(left) => {
+            runtime()?;
             let late = |_| Error::signing("the request's own timeout is over");
             let proved = timeout(left, proof).await.map_err(late)??;
             request.set_timeout(deadline.left());
@@ -78,10 +80,19 @@ fn no_url() -> Error {
 }
 
 impl Proved {
-    /// Takes what the response says for the next proofs.
-    pub(super) fn hear(&self, bound: &BoundToken, response: &impl StackResponse) {
-        if let Some(url) = response.url().or(self.url.as_deref()) {
-            bound.hear(url, response.headers(), response.status() == StatusCode::UNAUTHORIZED);
+    /// Takes what the response says for the next proofs. `asked`: where the request was sent, if that is not in
+    /// the proof: a response that reqwest did not make does not say where it is from.
+    pub(super) fn hear(
+        &self,
+        bound: &BoundToken,
+        response: &impl StackResponse,
+        asked: impl FnOnce() -> Option<Url>,
+    ) {
+        let is_refusal = response.status() == StatusCode::UNAUTHORIZED;
+        let hear = |url: &Url| bound.hear(url, response.headers(), is_refusal);
+        match response.url().or(self.url.as_deref()) {
+            Some(url) => hear(url),
+            None => asked().iter().for_each(hear),
         }
     }
 

@@ -59,7 +59,7 @@ impl Api {
                 let sent = send.send(request, extensions).await;
                 return sent.map_err(|error| into_error(RequestError::Send(error)));
             }
-            let deadline = Deadline::of(&request, &handling);
+            let mut deadline = Deadline::of(&request, &handling);
             if handling.token == TokenUse::IfAny
                 && matches!(api.source, Source::Many(_))
                 && user(extensions).is_none()
@@ -73,9 +73,12 @@ impl Api {
                     let timeouts = [request.timeout(), handling.longest_wait];
                     let limit = timeouts.into_iter().flatten().min();
                     let ready = boxed(|| api.wait(extensions, &handling, limit)).await;
-                    // None is left if a token that is good was waited for in vain: then it has its time anew.
-                    if let Some(left) = deadline.left().filter(|left| !left.is_zero()) {
-                        request.set_timeout(Some(left));
+                    // None is left if a renewal was waited for in vain and the token is still good: then the
+                    // request has its time anew, for all its sendings.
+                    match deadline.left() {
+                        Some(left) if left.is_zero() => deadline.begin_anew(&request),
+                        Some(left) => request.set_timeout(Some(left)),
+                        None => {}
                     }
                     match ready {
                         Ok(Some(ready)) => ready,
@@ -126,7 +129,7 @@ impl Api {
                 };
                 #[cfg(feature = "keys")]
                 if let (Some(bound), Some(proved)) = (ready.snapshot.bound(), &proved) {
-                    proved.hear(bound, &response);
+                    proved.hear(bound, &response, || sent.url());
                 }
                 if api.placement.is_in_url() {
                     response = api.placement.hide(response);

@@ -3,6 +3,8 @@
 use std::num::NonZeroU64;
 
 use http::Extensions;
+#[cfg(feature = "keys")]
+use url::Url;
 
 use super::replay_body::ReplayBody;
 use super::request_options::replay_body;
@@ -46,9 +48,20 @@ impl<S: Stack> Sent<S> {
 
     /// What a session remembers of where it went.
     pub(super) fn path(&self, stack: &S) -> NonZeroU64 {
+        stack.path(&self.address())
+    }
+
+    /// The URL where it went, if redirects may have been followed.
+    #[cfg(feature = "keys")]
+    #[cold]
+    pub(super) fn url(&self) -> Option<Url> {
+        S::url(self.address())
+    }
+
+    fn address(&self) -> Address<S> {
         match self {
-            Self::Buffered(request) => stack.path(&request.address()),
-            Self::Stream(stream) => stack.path(&stream.address),
+            Self::Buffered(request) => request.address(),
+            Self::Stream(stream) => stream.address.clone(),
         }
     }
 

@@ -91,7 +91,7 @@ pub(crate) trait Stack: Send + Sized {
 pub(crate) type Address<S> = <<S as Stack>::Request as StackRequest>::Address;
 
 pub(crate) trait StackRequest: Sized + Send {
-    type Address: Send;
+    type Address: Send + Clone;
 
     fn method(&self) -> &Method;
     fn headers(&self) -> &HeaderMap;

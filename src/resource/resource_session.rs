@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
 
 use super::need::Need;
 use super::present_login::{Usable, differ, is_over};
@@ -121,8 +122,12 @@ impl ResourceSession {
         target: &Target,
         limit: Option<Duration>,
     ) -> Result<Option<Usable>, Error> {
+        let began = Instant::now();
         match within(limit, self.0.login()).await {
-            Ok(Some(login)) => login.usable(target, limit).await,
+            Ok(Some(login)) => {
+                let left = limit.map(|limit| limit.saturating_sub(began.elapsed()));
+                login.usable(target, left).await
+            }
             Ok(None) => Ok(None),
             Err(error) if is_over(&error) => Ok(None),
             Err(error) => Err(error),

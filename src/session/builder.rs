@@ -233,7 +233,8 @@ impl SessionBuilder {
     /// after any call. For command-line tools, and for programs that make a runtime for each call
     /// ([`block_on`](https://docs.rs/tokio/latest/tokio/runtime/struct.Runtime.html#method.block_on)).
     ///
-    /// If the renewal of a token that is still valid fails, the request goes on with that token.
+    /// If the renewal of a token that is still valid fails, the request goes on with that token. So it does if
+    /// its own timeout ends meanwhile; then that begins anew.
     pub fn foreground(mut self) -> Self {
         self.config.settings.foreground = true;
         self

@@ -3,7 +3,7 @@
 //! A URI says less than a URL: its host may be in capitals, its default port written out, and it may be a
 //! path alone. If scheme and authority are those of a listed origin, letter by letter, it is that origin;
 //! this is all that the hot path looks at. Otherwise the URL decides that it becomes, as ever, unless that
-//! has another host than the URI: the service below goes by the URI.
+//! has another host than the URI, or another path where paths count: the service below goes by the URI.
 
 use std::borrow::Borrow;
 #[cfg(feature = "keys")]
@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
 use tower_service::Service;
 use url::{Url, form_urlencoded};
 
@@ -73,7 +74,9 @@ impl<C> Settings<C> {
             has_host && port.is_none_or(|port| url.port_or_known_default() == Some(port))
         });
         Ok(url.is_some_and(|url| match origins {
-            Some(origins) => origins.allow(&url),
+            Some(origins) if has_path(&url, url_path(uri.path())) => origins.allow(&url),
+            // What the service below sends may lead elsewhere.
+            Some(origins) => origins.allow_every_path(&url),
             None => may_carry_token(&url),
         }))
     }
@@ -128,6 +131,12 @@ impl<B: Send> StackRequest for http::Request<B> {
 /// The path, or path and query, that the URL has: that of an OPTIONS request may be a star.
 fn url_path(path: &str) -> &str {
     if path.starts_with('/') { path } else { "/" }
+}
+
+/// Whether the URL has this path, however the characters are encoded. `Url` resolves dot segments, and takes
+/// `\\` for a slash.
+fn has_path(url: &Url, path: &str) -> bool {
+    percent_decode_str(url.path()).eq(percent_decode_str(path))
 }
 
 fn with_query_pair(uri: &Uri, name: &str, value: &str) -> Option<Uri> {
@@ -326,6 +335,44 @@ mod tests {
         assert_eq!(gets_token(public(), None, "https://a.example/public/x"), Some(true));
         assert_eq!(gets_token(public(), None, "https://a.example/public/../x"), Some(false));
         assert_eq!(gets_token(public(), None, "http://a.example/public/x"), Some(false));
+        let queries = || Origins::matching(|url| url.query() == Some("y=/../z"));
+        assert_eq!(gets_token(queries(), None, "https://a.example/x?y=/../z"), Some(true));
+        assert_eq!(gets_token(queries(), None, "https://a.example/x"), Some(false));
+    }
+
+    #[test]
+    fn a_path_that_servers_may_resolve_to_another_is_not_one_of_the_listed() {
+        let tenant = || Origins::new(["https://api.example/tenant-a"]).unwrap();
+        let public = || Origins::matching(|url| url.path().starts_with("/tenant-a/"));
+        for path in [
+            "/tenant-b/../tenant-a/x",
+            "/tenant-b/%2e%2e/tenant-a/x",
+            "/tenant-b/.%2E/tenant-a/x",
+            "/./tenant-a/x",
+            "/%2e/tenant-a/x",
+            "/tenant-b\\..\\tenant-a\\x",
+            "/tenant-a\\x",
+            "/tenant-a/y/../x",
+        ] {
+            let uri = format!("https://api.example{path}");
+            assert_eq!(gets_token(tenant(), None, &uri), Some(false), "{path}");
+            assert_eq!(gets_token(public(), None, &uri), Some(false), "{path}");
+            let server = Some("https://api.example/");
+            assert_eq!(gets_token(tenant(), server, path), Some(false), "{path}");
+            // Its owner has all paths.
+            for whole in ["https://api.a.example", "https://*.a.example"] {
+                let uri = format!("https://Api.a.example{path}");
+                let origins = Origins::new([whole]).unwrap();
+                assert_eq!(gets_token(origins, None, &uri), Some(true), "{path}");
+            }
+        }
+        for path in
+            ["/tenant-a/x?y=/../z", "/tenant-a/%7Bx%7D", "/tenant-a/{x}\"^", "/tenant-a//..x"]
+        {
+            let uri = format!("https://api.example{path}");
+            assert_eq!(gets_token(tenant(), None, &uri), Some(true), "{path}");
+            assert_eq!(gets_token(public(), None, &uri), Some(true), "{path}");
+        }
     }
 
     #[test]
@@ -358,6 +405,27 @@ mod tests {
             let layer = OAuthLayer::from(api(origins.clone())).connected_to(server);
             assert_eq!(layer.is_ok(), is_good, "{server}");
         }
+    }
+
+    #[test]
+    fn the_server_of_a_listed_path_can_be_named() {
+        let tenant = Origins::new(["https://api.example/tenant-a"]).unwrap();
+        let public = Origins::matching(|url| url.path().starts_with("/public/"));
+        for (origins, server, is_good) in [
+            (&tenant, "https://api.example", true),
+            (&tenant, "https://api.example/tenant-a", false),
+            (&tenant, "https://user@api.example", false),
+            (&tenant, "https://other.example", false),
+            (&public, "https://api.example", true),
+            (&public, "http://api.example", false),
+            (&public, "https://:password@api.example", false),
+        ] {
+            let layer = OAuthLayer::from(api(origins.clone())).connected_to(server);
+            assert_eq!(layer.is_ok(), is_good, "{server}");
+        }
+        let server = Some("https://api.example/");
+        assert_eq!(gets_token(tenant.clone(), server, "/tenant-a/x"), Some(true));
+        assert_eq!(gets_token(tenant, server, "/tenant-ab"), Some(false));
     }
 
     #[test]

@@ -28,6 +28,9 @@ use crate::sessions::UserSessions;
 ///   [`RequestOptions::wait_at_most`](crate::RequestOptions::wait_at_most) bounds the waits for a token.
 /// - **Redirects.** Put a layer that follows them outside this one: then each new origin is compared with
 ///   the list. Below this one, such a layer must remove the token when it leaves the origin.
+/// - **Paths.** If only some paths of an origin get the token, none gets it that has dot segments
+///   (`/tenant-b/../tenant-a`) or backslashes: the service below sends them as they are, and a server may read
+///   them in another way.
 /// - **Retries**, load shedding and others that look at readiness belong outside too.
 ///
 /// Extensions of a request change how it is sent: [`RequestOptions`](crate::RequestOptions),
@@ -53,8 +56,8 @@ impl From<Api> for OAuthLayer {
 
 impl<C> OAuthLayer<C> {
     /// The server that the service below is connected to, for requests whose URI is a path alone: those of
-    /// tonic's clients, and of a single connection of hyper's. It has to be one of the layer's origins.
-    /// Without it such a request is an error: nobody can tell who would get the token.
+    /// tonic's clients, and of a single connection of hyper's. It has to be one of the layer's origins, or the
+    /// server of a listed path. Without it such a request is an error: nobody can tell who would get the token.
     ///
     /// It must be the server that the service really sends to: for tonic, that of the channel.
     ///
@@ -64,7 +67,9 @@ impl<C> OAuthLayer<C> {
     pub fn connected_to(mut self, origin: impl AsRef<str>) -> Result<Self, Error> {
         let url = Url::parse(origin.as_ref()).ok();
         let url = url.filter(|url| {
-            self.api.origins().is_some_and(|origins| origins.allow(url))
+            self.api.origins().is_some_and(|origins| origins.allow_some_path(url))
+                && url.username().is_empty()
+                && url.password().is_none()
                 && url[Position::BeforePath..] == *"/"
         });
         self.server = url.and_then(|url| Server::of(url.as_str()));

@@ -216,6 +216,51 @@ fn a_redirect_to_another_listed_origin_is_followed_with_the_token() {
     assert_eq!(world.token_requests(), 0);
 }
 
+/// A server that answers 401 to this token in the query, 400 to two tokens, and 200 to another one; and what it
+/// was asked.
+fn rejecting_in_query(token: String) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = asked.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let (mut first, mut line) = (String::new(), String::new());
+            stream.read_line(&mut first).unwrap();
+            while stream.read_line(&mut line).unwrap() > 2 {
+                line.clear();
+            }
+            let status = match first.matches("&t=").count() {
+                1 if first.contains(&token) => "401 Unauthorized",
+                1 => "200 OK",
+                _ => "400 Bad Request",
+            };
+            seen.lock().unwrap().push(first);
+            let answer =
+                format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            stream.get_mut().write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    (origin, asked)
+}
+
+#[test]
+fn a_token_in_the_query_that_is_rejected_is_renewed_and_never_there_twice() {
+    let world = World::new();
+    for method in [reqwest::Method::GET, reqwest::Method::POST] {
+        let token = world.token();
+        let (origin, asked) = rejecting_in_query(token.access_token().to_owned());
+        let session = world.saving().token(token).build();
+        let api = session.api([&*origin]).unwrap().query_parameter("t").unwrap();
+        let request = world.http.request(method, format!("{origin}/x?y")).build().unwrap();
+        let response = world.runtime.api(api).execute(&world.http, request).unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(asked.lock().unwrap().len(), 2, "{asked:?}");
+    }
+    assert_eq!(world.token_requests(), 2);
+}
+
 #[test]
 fn the_drop_of_the_last_handle_saves_what_is_not_saved() {
     let world = World::new();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use reqwest::{Request, Response};
 use reqwest_oauth2::{
-    Asked, Authorized, Error, OAuthClient, RequestError, ResourceSession, Session, Token,
+    Asked, Authorized, Error, OAuthClient, Provider, RequestError, ResourceSession, Session, Token,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
@@ -209,6 +209,32 @@ fn a_login_that_panics_beside_its_hook_is_an_error_too() {
         assert_eq!(calls.load(Ordering::Relaxed), 1);
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(get(&session).await.unwrap(), 200);
+    });
+}
+
+#[test]
+fn a_requests_own_time_bounds_the_search_for_a_login_and_for_its_token_together() {
+    let store = FaultyStore::default();
+    let hook = |_: Asked| async {
+        let issuer = "https://issuer.example".parse().unwrap();
+        let client = Provider::with_default_endpoints(&issuer)?.client("foo");
+        Ok(Authorized::new(client, Token::new("1")?))
+    };
+    let new = || {
+        let builder = Session::on_challenge("https://api.example/x", hook).unwrap();
+        builder.store(store.clone(), "me").build()
+    };
+    runtime().block_on(async {
+        assert_eq!(get(&new()).await.unwrap(), 200);
+        // Another process, which loads the login's client, and then its token.
+        store.always(Calls::Loads, Fault::DelayBefore(Duration::from_secs(2)));
+        let mut request = plain_http().get("https://api.example/x").build().unwrap();
+        *request.timeout_mut() = Some(Duration::from_secs(3));
+        let session = new();
+        let (seconds, outcome) = seconds_until(session.execute(api, request)).await;
+        let RequestError::Token(error) = outcome.unwrap_err();
+        assert!(error.is_timeout(), "{error}");
+        assert_eq!(seconds, 3);
     });
 }
 

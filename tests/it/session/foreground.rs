@@ -197,6 +197,30 @@ async fn a_request_with_a_limit_of_its_own_goes_on_with_the_token_that_is_still_
     assert_eq!(world.saved.count(), 1);
 }
 
+/// Where it is not the first sending that succeeds.
+#[tokio::test]
+async fn a_request_that_has_waited_in_vain_has_its_time_anew_for_all_its_sendings() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).foreground().build();
+    let http = world.http(&session);
+    world.clock.forward(3400.0);
+    world.provider.revoke_access_tokens();
+    let hold = world.provider.pause_token_requests();
+    let request = tokio::spawn({
+        let request = http.get(world.provider.api_url()).timeout(Duration::from_secs(3));
+        async move { request.send().await }
+    });
+    world.provider.wait_for_token_requests(1).await;
+    crate::support::pass(3).await;
+    while world.provider.counts().api_requests == 0 {
+        world.round_trips().await;
+    }
+    // The token was rejected, and the request waits for the renewal that is under way.
+    drop(hold);
+    assert_eq!(request.await.unwrap().unwrap().status(), 200);
+    assert_eq!(world.provider.counts().token_requests, 1);
+}
+
 #[tokio::test]
 async fn a_saver_that_hangs_delays_each_call_up_to_the_bound_only() {
     let world = World::new().await;

@@ -8,8 +8,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use reqwest::{Body, Method};
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
+use reqwest::{Body, Method, Url};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next, RequestBuilder};
 use reqwest_oauth2::{Origins, ReplayBody, Session, redirect_policy};
 
 use crate::support::{World, plain_http};
@@ -273,7 +273,7 @@ async fn a_redirect_away_and_back_says_nothing_of_the_token() {
         let post = http.post(format!("{}/x", gateway.from.origin)).body("b");
         assert_eq!(gateway.status(post).await, 200);
         let first = [("POST", true, "b"), ("POST", false, "b")];
-        let probe = [("HEAD", true, ""), ("HEAD", false, "")];
+        let probe = [("HEAD", true, ""), ("HEAD", false, ""), ("HEAD", true, "")];
         assert_eq!(
             gateway.from.seen(),
             seen(&[&first[..], &probe, &[("POST", true, "b")]].concat())
@@ -310,6 +310,25 @@ async fn a_request_that_is_redirected_for_its_token_begins_anew_with_the_next_on
     assert_eq!(gateway.world.provider.counts().token_requests, 1);
 }
 
+/// Where the token is sent is asked first, with a request that does nothing.
+#[tokio::test]
+async fn a_post_that_is_redirected_for_its_token_is_not_posted_there() {
+    for (status, followed) in [(302, ("GET", true, "")), (307, ("POST", true, "b"))] {
+        let gateway = Gateway::new().await;
+        let log_in = format!("{}/log-in", gateway.from.origin);
+        gateway.from.redirect_who(Who::WithRejected, &ALL, status, &log_in);
+        gateway.from.only_at("/x");
+        gateway.from.reject_token_of(&gateway.session);
+        let post = gateway.both().post(format!("{}/x", gateway.from.origin)).body("b");
+        let response = post.send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.url().path()), (200, "/x"));
+        let heads = [("HEAD", true, ""); 3];
+        let post = [("POST", true, "b")];
+        assert_eq!(gateway.from.seen(), seen(&[&post, &[followed][..], &heads, &post].concat()));
+        assert_eq!(gateway.world.provider.counts().token_requests, 1);
+    }
+}
+
 /// As it is between origins.
 #[tokio::test]
 async fn a_post_that_was_answered_with_a_redirect_within_the_origin_is_not_posted_again() {
@@ -333,6 +352,47 @@ async fn a_fragment_is_no_redirect() {
     let get = gateway.both().get(format!("{}/x?y#part", gateway.from.origin));
     assert_eq!(get.send().await.unwrap().status(), 200);
     assert_eq!(gateway.from.seen(), seen(&[("GET", true, ""); 2]));
+}
+
+/// As a layer for an API key does, or one for a version in the path.
+struct Edits(fn(&mut Url));
+
+#[async_trait::async_trait]
+impl Middleware for Edits {
+    async fn handle(
+        &self,
+        mut request: reqwest::Request,
+        extensions: &mut http::Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        self.0(request.url_mut());
+        next.run(request, extensions).await
+    }
+}
+
+#[tokio::test]
+async fn a_url_that_a_layer_below_edits_is_no_redirect() {
+    fn add_key(url: &mut Url) {
+        url.query_pairs_mut().append_pair("key", "K");
+    }
+    fn add_version(url: &mut Url) {
+        url.set_path(&format!("/v2{}", url.path()));
+    }
+    let key = [(Method::GET, &["GET"; 2][..]), (Method::POST, &["POST"; 2])];
+    let version =
+        [(Method::GET, &["GET"; 3][..]), (Method::POST, &["POST", "HEAD", "HEAD", "POST"])];
+    for (edit, expected) in [(add_key as fn(&mut Url), key), (add_version, version)] {
+        for (method, expected) in expected {
+            let gateway = Gateway::new().await;
+            gateway.from.reject_token_of(&gateway.session);
+            let layer = gateway.session.middleware([&*gateway.from.origin]).unwrap();
+            let http = ClientBuilder::new(plain_http()).with(layer).with(Edits(edit)).build();
+            let request = http.request(method, format!("{}/x", gateway.from.origin));
+            assert_eq!(request.send().await.unwrap().status(), 200);
+            let expected: Vec<_> = expected.iter().map(|method| (*method, true, "")).collect();
+            assert_eq!(gateway.from.seen(), seen(&expected));
+        }
+    }
 }
 
 #[tokio::test]
