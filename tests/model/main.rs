@@ -8,12 +8,12 @@
 //! more happens. A violation is shown with its shortest run.
 //!
 //! ```sh
-//! cargo test --test model                                   # the small worlds
-//! cargo test --release --test model                         # the large ones, too
-//! cargo test --release --test model -- --all                # and the huge ones
-//! cargo test --release --test model -- "all store faults"   # those whose name contains this
-//! cargo test --release --test model -- --losses             # the losses that no client can avoid
-//! tests/model/mutants                                       # without each rule, what goes wrong
+//! cargo test --test model                                              # the small worlds
+//! cargo test --release -p machine --test model                         # the large ones, too
+//! cargo test --release -p machine --test model -- --all                # and the huge ones
+//! cargo test --release -p machine --test model -- "all store faults"   # those whose name contains this
+//! cargo test --release -p machine --test model -- --losses             # the losses that no client can avoid
+//! tests/model/mutants                                                  # without each rule, what goes wrong
 //! ```
 //!
 //! `MODEL_MOST=1000000` ends each world after so many states, `MODEL_STATE=1` shows the last state of a

@@ -18,8 +18,8 @@ const LAST_PAUSE: Duration = Duration::from_millis(20);
 
 type TryLock = fn(&File) -> Result<(), TryLockError>;
 
-/// A file with a lock of the operating system, exclusive but for [`open_shared`](Self::open_shared). The lock ends when this is dropped, or with the
-/// process.
+/// A file with a lock of the operating system: for this process alone, except with
+/// [`open_shared`](Self::open_shared). The lock ends when this is dropped, or with the process.
 #[derive(Debug)]
 pub(in crate::store) struct LockedFile {
     file: File,

@@ -129,6 +129,8 @@ async fn child() {
                 assert!(error.is_reauthorization_required(), "{error}");
             }
         }
+        // A process that ends before it has stored the refusal leaves its mark, and the next one asks again.
+        session.shutdown().await.unwrap();
     }))
     .await;
 }
