@@ -51,7 +51,9 @@ impl<C> Settings<C> {
         self.listed.iter().any(is)
     }
 
-    /// As [`Stack::is_for`], for a URI that is not written as a listed origin is.
+    /// As [`Stack::is_for`], for a URI that is not written as a listed origin is. Cold, so that the hot path
+    /// is laid out for those that are.
+    #[cold]
     fn is_for_other(&self, uri: &Uri, origins: Option<&Origins>) -> Result<bool, Error> {
         let (scheme, authority) = match (uri.scheme(), uri.authority(), &self.server) {
             (Some(scheme), Some(authority), _) => (scheme, authority),
