@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, StatusCode};
 use reqwest::Request;
 use secrecy::zeroize::Zeroizing;
 use url::Url;
@@ -48,14 +48,7 @@ pub(super) async fn exchange(
     // configured endpoint.
     if *response.url() != url {
         let reason = "the request was redirected; give OAuthClient::http_client a client with reqwest::redirect::Policy::none()";
-        let (status, reason) = (response.status(), reason.to_owned());
-        return Err(Error::new(Kind::Malformed {
-            endpoint,
-            status,
-            reason,
-            retry_after,
-            of_token: false,
-        }));
+        return Err(unread(endpoint, response.status(), reason.to_owned(), retry_after));
     }
     let mut whole = Response::new(Zeroizing::default());
     *whole.status_mut() = response.status();
@@ -104,16 +97,20 @@ async fn read_body(
             Some(_) => {
                 let reason =
                     format!("it is longer than {limit} bytes (OAuthClient::max_response_bytes)");
-                return Err(Error::new(Kind::Malformed {
-                    endpoint,
-                    status,
-                    reason,
-                    retry_after,
-                    of_token: false,
-                }));
+                return Err(unread(endpoint, status, reason, retry_after));
             }
         }
     }
+}
+
+/// A response whose body is not read.
+fn unread(
+    endpoint: &'static str,
+    status: StatusCode,
+    reason: String,
+    retry_after: Option<Duration>,
+) -> Error {
+    Error::new(Kind::Malformed { endpoint, status, reason, retry_after, of_token: false })
 }
 
 /// Tells a request that was never sent from one whose response was lost.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use reqwest::Response;
 use reqwest_oauth2::store::TokenKey;
 use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{Session, Token};
+use tokio::task::JoinHandle;
 
 use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
 use crate::support::{World, beside, runtime};
@@ -178,19 +180,25 @@ async fn a_token_that_is_due_when_it_arrives_is_not_renewed_again_by_the_same_ca
     assert_eq!(world.provider.counts().token_requests, 2, "the next call renews it");
 }
 
+/// A request whose own time ends while the provider does not answer.
+async fn waiting_in_vain(
+    world: &World,
+    session: &Session,
+) -> JoinHandle<reqwest_middleware::Result<Response>> {
+    let request = world.http(session).get(world.provider.api_url());
+    let request = tokio::spawn(request.timeout(Duration::from_secs(3)).send());
+    world.provider.wait_for_token_requests(1).await;
+    crate::support::pass(3).await;
+    request
+}
+
 #[tokio::test]
 async fn a_request_with_a_limit_of_its_own_goes_on_with_the_token_that_is_still_good() {
     let world = World::new().await;
     let session = world.saving().token(world.token()).foreground().build();
-    let http = world.http(&session);
     world.clock.forward(3400.0);
     let hold = world.provider.pause_token_requests();
-    let request = tokio::spawn({
-        let request = http.get(world.provider.api_url()).timeout(Duration::from_secs(3));
-        async move { request.send().await }
-    });
-    world.provider.wait_for_token_requests(1).await;
-    crate::support::pass(3).await;
+    let request = waiting_in_vain(&world, &session).await;
     assert_eq!(request.await.unwrap().unwrap().status(), 200);
     drop(hold);
     session.shutdown().await.unwrap();
@@ -202,16 +210,10 @@ async fn a_request_with_a_limit_of_its_own_goes_on_with_the_token_that_is_still_
 async fn a_request_that_has_waited_in_vain_has_its_time_anew_for_all_its_sendings() {
     let world = World::new().await;
     let session = world.saving().token(world.token()).foreground().build();
-    let http = world.http(&session);
     world.clock.forward(3400.0);
     world.provider.revoke_access_tokens();
     let hold = world.provider.pause_token_requests();
-    let request = tokio::spawn({
-        let request = http.get(world.provider.api_url()).timeout(Duration::from_secs(3));
-        async move { request.send().await }
-    });
-    world.provider.wait_for_token_requests(1).await;
-    crate::support::pass(3).await;
+    let request = waiting_in_vain(&world, &session).await;
     while world.provider.counts().api_requests == 0 {
         world.round_trips().await;
     }
