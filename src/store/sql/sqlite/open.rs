@@ -75,8 +75,11 @@ mod tests {
             let value: i64 = sqlx::query_scalar(&sql).fetch_one(&pool).await.unwrap();
             assert_eq!(value, expected, "{pragma}");
         }
-        // The last connection removes the files beside it.
         pool.close().await;
-        std::fs::remove_file(path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        // Usually the last connection has removed the files beside it.
+        for beside in ["db-wal", "db-shm"] {
+            let _ = std::fs::remove_file(path.with_extension(beside));
+        }
     }
 }
