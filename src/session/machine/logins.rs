@@ -128,10 +128,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             under_way: false,
             error: None,
         });
-        revocation.error = None;
+        let has_failed = revocation.error.take().is_some();
         let Some(token) = token.filter(|_| settings.can_revoke) else { return };
         let at = revocation.tokens.iter().position(|other| other.is_identical(&token));
         match at {
+            // The provider may refuse the others for ever.
+            None if has_failed => revocation.tokens.insert(0, token),
             None => revocation.tokens.push(token),
             // It may have access tokens for more targets.
             Some(at) if at > 0 || !revocation.under_way => revocation.tokens[at] = token,
@@ -146,6 +148,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             match outcome {
                 Ok(()) => drop(revocation.tokens.drain(..1.min(revocation.tokens.len()))),
                 Err(error) => {
+                    // The others are next.
+                    let refused = 1.min(revocation.tokens.len());
+                    revocation.tokens.rotate_left(refused);
                     revocation.error = Some(error.clone());
                     self.note(Note::SignOutFailed(error));
                 }

@@ -305,14 +305,14 @@ fn of_one_token_with_more_targets_the_latest_is_revoked_unless_that_is_under_way
     machine.revoke(Some(Numbered(3, Stage::Due)), &settings);
     machine.revoked(Err("down"), &settings, &at(0));
     machine.revoke(None, &settings);
-    assert_eq!(revoked(&mut machine), more);
-    machine.revoked(Ok(()), &settings, &at(0));
-    // The first of two others is under way.
-    machine.revoke(Some(DUE), &settings);
+    // The first of three is under way.
     assert_eq!(revoked(&mut machine), Numbered(3, Stage::Due));
+    machine.revoke(Some(DUE), &settings);
     machine.revoke(Some(Numbered(2, Stage::Fresh)), &settings);
-    machine.revoked(Ok(()), &settings, &at(0));
-    assert_eq!(revoked(&mut machine), Numbered(2, Stage::Fresh));
+    for next in [more, Numbered(2, Stage::Fresh)] {
+        machine.revoked(Ok(()), &settings, &at(0));
+        assert_eq!(revoked(&mut machine), next);
+    }
 }
 
 #[test]
@@ -536,4 +536,32 @@ fn the_same_token_again_amid_its_renewal_begins_no_other_login() {
     let mut machine = given(EXPIRED);
     machine.set_login(2, Some(EXPIRED), &settings, &at(0));
     assert_eq!(machine.known.unwrap().login, 2);
+}
+
+#[test]
+fn a_token_that_the_provider_does_not_revoke_keeps_no_other_one_from_being_revoked() {
+    let settings = settings(Home::Memory);
+    let revoke = |machine: &mut Tested, token: Numbered, outcome: Result<(), &'static str>| {
+        assert_eq!(actions(machine, &settings, &at(0)), [Action::Revoke { token }]);
+        machine.revoked(outcome, &settings, &at(0));
+    };
+    let mut machine = given(FRESH);
+    machine.set_login(2, None, &settings, &at(0));
+    revoke(&mut machine, FRESH, Err("no"));
+    // The next login is revoked first.
+    machine.set_login(3, Some(DUE), &settings, &at(0));
+    machine.set_login(4, None, &settings, &at(0));
+    revoke(&mut machine, DUE, Ok(()));
+    revoke(&mut machine, FRESH, Err("no"));
+    assert_eq!(machine.poll_sign_out(4), Poll::Failed(Reason::Error("no")));
+    // What is refused is tried after the others.
+    machine.set_login(5, Some(EXPIRED), &settings, &at(0));
+    machine.set_login(6, None, &settings, &at(0));
+    revoke(&mut machine, EXPIRED, Err("later"));
+    machine.set_login(7, None, &settings, &at(0));
+    revoke(&mut machine, FRESH, Ok(()));
+    revoke(&mut machine, EXPIRED, Ok(()));
+    assert_eq!(machine.poll_sign_out(7), Poll::Wait);
+    assert_eq!(actions(&mut machine, &settings, &at(0)), []);
+    assert_eq!(machine.poll_sign_out(7), Poll::Ready(()));
 }
