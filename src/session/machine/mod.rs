@@ -117,7 +117,7 @@ pub(crate) struct Machine<T, E> {
     outcome: Option<Outcome<T, E>>,
     /// A swap of the outcome got no answer: the store may have it.
     is_outcome_doubtful: bool,
-    unsaved: Option<Unsaved<E>>,
+    unsaved: Option<Unsaved<T, E>>,
     /// When the renewal or the sign-in began whose token is not in use yet.
     began: Option<Duration>,
     attempt: Option<Attempt>,
