@@ -462,6 +462,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         settings: &Settings,
         now: &Now,
     ) -> Action<T, E> {
+        self.look = None;
         let limit = if refresh { settings.refresh_limit } else { settings.grant_limit };
         let until = now.at + limit;
         let attempt = self.attempt.get_or_insert(Attempt {
