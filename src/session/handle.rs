@@ -166,7 +166,8 @@ impl Session {
     }
 
     /// Renews the token when it is due even if no request is made, until the returned guard is
-    /// dropped. This is one task, and it does not keep the session alive.
+    /// dropped. This is one task, and it does not keep the session alive. Once the login has ended, it looks into
+    /// the [store](crate::SessionBuilder::store) for the next one every half minute.
     ///
     /// # Errors
     ///
