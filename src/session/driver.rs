@@ -183,7 +183,9 @@ impl Driver {
         let is_rejected = |target: &Target| machine.is_rejected(target);
         let is_new = !published.is_of(&served.token);
         if is_new || !published.is_marked(&is_rejected) {
-            self.published.store(served.token.marked(&is_rejected));
+            let next = served.token.marked(&is_rejected);
+            next.keep_accepted(&published);
+            self.published.store(next);
         }
         if is_new { served.token.token().cloned() } else { None }
     }

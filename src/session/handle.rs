@@ -139,7 +139,8 @@ impl Session {
     /// Starts a new login with this token: saves it, then uses it
     /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)). An earlier failure no
     /// longer counts. A renewal of the earlier login that is still running has no effect on the new
-    /// one. The same token again, while it is being renewed, changes nothing.
+    /// one. The same token again changes nothing while it is being renewed, or while the token that its renewal
+    /// has brought is not saved yet: what was saved before may have been read.
     ///
     /// With a [store](crate::SessionBuilder::store) all processes get the new login. Of two calls at the
     /// same time, the one that reaches the store last wins.
@@ -165,7 +166,8 @@ impl Session {
     }
 
     /// Renews the token when it is due even if no request is made, until the returned guard is
-    /// dropped. This is one task, and it does not keep the session alive.
+    /// dropped. This is one task, and it does not keep the session alive. Once the login has ended, it looks into
+    /// the [store](crate::SessionBuilder::store) for the next one every half minute.
     ///
     /// # Errors
     ///

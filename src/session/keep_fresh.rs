@@ -95,15 +95,20 @@ async fn look(driver: &Arc<Driver>, target: &Target) -> Wait {
         return Wait::For(fresh.freshness.due.duration_since(now).unwrap_or_default());
     }
     let settings = &driver.config.settings;
-    if let Ok(new) = driver.another(target, present.as_ref()).await {
+    let error = match driver.another(target, present.as_ref()).await {
         // If it is due already, the provider is not asked again at once.
-        let left = new.freshness.due.duration_since(driver.config.clock.now());
-        return Wait::For(left.unwrap_or(settings.backoff.shortest));
-    }
+        Ok(new) => {
+            let left = new.freshness.due.duration_since(driver.config.clock.now());
+            return Wait::For(left.unwrap_or(settings.backoff.shortest));
+        }
+        Err(error) => error,
+    };
     let now = driver.now();
     match driver.peek(|machine| machine.retry_at(target, settings, &now)) {
-        Some(Some(at)) => Wait::Until(Driver::instant(at)),
         Some(None) => Wait::Update,
+        // Another process may store the next login. The store is not asked all the time.
+        Some(Some(_)) if error.is_reauthorization_required() => Wait::For(LONGEST_SLEEP),
+        Some(Some(at)) => Wait::Until(Driver::instant(at)),
         // Nothing to renew with, or a runtime that is going away.
         None => Wait::For(LONGEST_SLEEP),
     }

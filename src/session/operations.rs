@@ -24,7 +24,6 @@ use super::machine::{Flush, Now, Poll, Rejection, Settings, Stage, Target, Ticke
 use super::snapshot::{Provenance, SessionMachine, Snapshot};
 use super::work::work;
 use super::worker::Worker;
-use crate::client::OAuthClient;
 use crate::error::{Error, Kind};
 use crate::token::Token;
 
@@ -262,8 +261,8 @@ impl Driver {
 
     /// A renewal may be under way, and then there are two tokens to revoke.
     fn sign_out_limit(&self) -> Duration {
-        let request = self.config.client().map_or(Duration::ZERO, OAuthClient::timeout_limit);
-        self.config.settings.patience() + request
+        let settings = &self.config.settings;
+        settings.patience() + settings.refresh_limit
     }
 
     fn begin_sign_out(self: &Arc<Self>) -> Result<u64, Error> {

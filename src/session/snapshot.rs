@@ -155,11 +155,7 @@ impl Snapshot {
         if target.is_own() {
             return Self { rare: new.with_rare(|rare| rare.others = others), ..new };
         }
-        Self {
-            rare: self.with_rare(|rare| rare.others = others),
-            accepted_by: AtomicU64::new(self.accepted_by.load(Ordering::Relaxed)),
-            ..self.copy(Some(token))
-        }
+        Self { rare: self.with_rare(|rare| rare.others = others), ..self.copy(Some(token)) }
     }
 
     /// The same tokens; those that are rejected are not to be used again.
@@ -182,10 +178,7 @@ impl Snapshot {
     /// The same access tokens with another refresh token: an update for applications that save
     /// tokens.
     pub(crate) fn with_refresh_token(&self, token: Token) -> Self {
-        Self {
-            accepted_by: AtomicU64::new(self.accepted_by.load(Ordering::Relaxed)),
-            ..self.copy(Some(Arc::new(token)))
-        }
+        self.copy(Some(Arc::new(token)))
     }
 
     pub(super) fn with_target(self, target: Target) -> Self {
@@ -262,6 +255,13 @@ impl Snapshot {
     pub(crate) fn mark_accepted(&self, path: impl FnOnce() -> NonZeroU64) {
         if self.accepted_by.load(Ordering::Relaxed) == 0 {
             self.accepted_by.store(path().get(), Ordering::Relaxed);
+        }
+    }
+
+    /// It takes the place of this one. What is known of the access token that both have is not lost.
+    pub(super) fn keep_accepted(self: &Arc<Self>, before: &Arc<Self>) {
+        if self.is_same(&Target::OWN, before) {
+            self.accepted_by.store(before.accepted_by.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 

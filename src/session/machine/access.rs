@@ -13,7 +13,7 @@ use super::{FailureClass, Note};
 
 /// How many other targets are remembered, but for those that want a renewal.
 const MOST_OTHERS: usize = 32;
-/// The same of those that keep a token request from being made.
+/// How many beside them that keep a token request from being made.
 const MOST_REFUSED: usize = 256;
 
 /// The access token for one target, as far as decisions about it go.
@@ -48,6 +48,11 @@ impl<E> Access<E> {
             refusal: None,
             refusals: 0,
         }
+    }
+
+    /// Without it there would be another token request.
+    fn prevents_request(&self) -> bool {
+        self.refusal.is_some() || self.rejected
     }
 
     /// There is no token in use.
@@ -101,10 +106,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     fn least_needed(&self) -> Option<usize> {
         let first = |most: usize, may_go: fn(&Access<E>) -> bool| {
             let idle = |access: &Access<E>| access.wanted.is_none() && may_go(access);
-            self.others.iter().position(idle).filter(|_| self.others.len() >= most)
+            let is_full = self.others.iter().filter(|access| may_go(access)).count() >= most;
+            self.others.iter().position(idle).filter(|_| is_full)
         };
-        first(MOST_OTHERS, |access| access.refusal.is_none() && !access.rejected)
-            .or_else(|| first(MOST_REFUSED, |_| true))
+        first(MOST_OTHERS, |access| !access.prevents_request())
+            .or_else(|| first(MOST_REFUSED, Access::prevents_request))
     }
 
     /// The serial of the token in use; zero: none.

@@ -128,6 +128,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             State::Ended(error) => Some(error.clone()),
             _ => None,
         };
+        let base = base.and_then(Record::token).cloned();
         if has_token {
             self.renewed = Some((record.login, record.generation, target.clone()));
         }
@@ -147,7 +148,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         }
         if has_token {
             if settings.home != Home::Memory {
-                self.unsaved = Some(Unsaved::since(now));
+                let saved = self.unsaved.take().and_then(|unsaved| unsaved.replaced);
+                let replaced = saved.or(base);
+                self.unsaved = Some(Unsaved { replaced, ..Unsaved::since(now) });
             }
             self.want_others(target, now);
             self.access_mut(target).refusal = None;

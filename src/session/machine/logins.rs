@@ -8,7 +8,7 @@ use super::{
 
 impl<T: Credential, E: Clone> Machine<T, E> {
     /// The application signs in with this token, or out with none. Work for the earlier login no
-    /// longer counts. The same token again, while it is being renewed, begins no other login: its refresh
+    /// longer counts. The same token again, before its renewal is saved, begins no other login: its refresh
     /// token may be consumed, and what the renewal brings is needed.
     pub(crate) fn set_login(
         &mut self,
@@ -53,9 +53,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.publish(settings, now);
     }
 
+    /// Whether its renewal is under way, or has brought a token that is not saved yet: whoever reads what is
+    /// saved still finds this one.
     fn is_being_renewed(&self, token: &T) -> bool {
         let is_it = |newest: &T| self.request.is_some() && newest.is_identical(token);
-        matches!(self.newest(), Some((_, _, State::Live(Some(newest)))) if is_it(&newest))
+        let replaced = self.unsaved.as_ref().and_then(|unsaved| unsaved.replaced.as_ref());
+        replaced.is_some_and(|replaced| replaced.is_identical(token))
+            || matches!(self.newest(), Some((_, _, State::Live(Some(newest)))) if is_it(&newest))
     }
 
     /// What was learned of a login does not count for the next one.
@@ -128,10 +132,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             under_way: false,
             error: None,
         });
-        revocation.error = None;
+        let has_failed = revocation.error.take().is_some();
         let Some(token) = token.filter(|_| settings.can_revoke) else { return };
         let at = revocation.tokens.iter().position(|other| other.is_identical(&token));
         match at {
+            // The provider may refuse the others for ever.
+            None if has_failed => revocation.tokens.insert(0, token),
             None => revocation.tokens.push(token),
             // It may have access tokens for more targets.
             Some(at) if at > 0 || !revocation.under_way => revocation.tokens[at] = token,
@@ -146,6 +152,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             match outcome {
                 Ok(()) => drop(revocation.tokens.drain(..1.min(revocation.tokens.len()))),
                 Err(error) => {
+                    // The others are next.
+                    let refused = 1.min(revocation.tokens.len());
+                    revocation.tokens.rotate_left(refused);
                     revocation.error = Some(error.clone());
                     self.note(Note::SignOutFailed(error));
                 }

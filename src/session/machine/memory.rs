@@ -67,7 +67,9 @@ pub(super) enum Outcome<T, E> {
 
 /// A token, a sign-in or a sign-out that is not saved yet.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Unsaved<E> {
+pub(super) struct Unsaved<T, E> {
+    /// The token that is saved still, where a renewal has brought the new one.
+    pub(super) replaced: Option<T>,
     pub(super) since: Duration,
     pub(super) failures: u32,
     pub(super) error: Option<Reason<E>>,

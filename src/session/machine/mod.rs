@@ -117,7 +117,7 @@ pub(crate) struct Machine<T, E> {
     outcome: Option<Outcome<T, E>>,
     /// A swap of the outcome got no answer: the store may have it.
     is_outcome_doubtful: bool,
-    unsaved: Option<Unsaved<E>>,
+    unsaved: Option<Unsaved<T, E>>,
     /// When the renewal or the sign-in began whose token is not in use yet.
     began: Option<Duration>,
     attempt: Option<Attempt>,
@@ -462,6 +462,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         settings: &Settings,
         now: &Now,
     ) -> Action<T, E> {
+        self.look = None;
         let limit = if refresh { settings.refresh_limit } else { settings.grant_limit };
         let until = now.at + limit;
         let attempt = self.attempt.get_or_insert(Attempt {

@@ -18,7 +18,12 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some(action) = self.next_save(settings, now) {
             return Some(action);
         }
-        if self.wanted().is_none() || self.request.is_some() {
+        if self.request.is_some() {
+            return None;
+        }
+        if self.wanted().is_none() {
+            // Then there is no second try either.
+            self.attempt = None;
             return None;
         }
         let may_present = match &self.attempt {
@@ -39,6 +44,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let Some(refresh) = Self::way_to_renew(&record, settings, now) else {
             let reason = self.why_not(self.known.as_ref(), settings, now);
             let retry_at = reason.retry_at(settings, now);
+            self.attempt = None;
             self.fail(&self.next_target(), reason, retry_at, false, now);
             return None;
         };

@@ -337,7 +337,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
 
     /// What is not saved yet of the sign-out with this id. Another sign-out continues this one, and a sign-in
     /// takes its place: in a store once that is stored.
-    fn unsaved_sign_out(&self, login: u64) -> Option<&Unsaved<E>> {
+    fn unsaved_sign_out(&self, login: u64) -> Option<&Unsaved<T, E>> {
         let is_newest = self.known.as_ref().is_some_and(|known| known.login == login)
             || matches!(self.newest(), Some((_, _, State::SignedOut)));
         self.unsaved.as_ref().filter(|_| is_newest || self.pending.is_some())

@@ -68,8 +68,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     }
 }
 
-impl<E> Unsaved<E> {
+impl<T, E> Unsaved<T, E> {
     pub(super) fn since(now: &Now) -> Self {
-        Self { since: now.at, failures: 0, error: None, retry_at: now.at, late: false }
+        let (since, retry_at) = (now.at, now.at);
+        Self { replaced: None, since, failures: 0, error: None, retry_at, late: false }
     }
 }

@@ -167,13 +167,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if now.at < confirmed + settings.lease / 3 {
             return None;
         }
-        if self.is_superseded() {
+        // A store that has lost its content has lost the mark as well.
+        let record = self.seen.as_ref()?.record.as_ref().or(self.known.as_ref()).cloned();
+        let Some(record) = record.filter(|_| !self.is_superseded()) else {
             self.attempt.as_mut()?.confirmed = None;
             return None;
-        }
-        // A store that has lost its content has lost the mark as well.
-        let record = self.seen.as_ref()?.record.as_ref().or(self.known.as_ref())?;
-        let record = record.clone().with_mark(self.mark(settings, now));
+        };
+        let record = record.with_mark(self.mark(settings, now));
         Some(self.swap(Purpose::Mark, record, now))
     }
 

@@ -179,3 +179,14 @@ async fn a_provider_that_fails_without_any_backoff_is_asked_once_by_those_who_wa
     assert!(outcomes.iter().all(Result::is_err));
     assert_eq!(world.provider.counts().token_requests, 1);
 }
+
+#[tokio::test]
+async fn a_client_without_a_limit_signs_out() {
+    let world = World::new().await;
+    let app = world.app().revocation_endpoint(world.provider.revocation_url()).unwrap();
+    let app = app.timeout(Duration::MAX);
+    let session = || Session::builder(app.clone()).token(world.token()).build();
+    session().sign_out().await.unwrap();
+    session().sign_out_locally().await.unwrap();
+    assert!(world.provider.counts().revocations >= 2);
+}

@@ -697,3 +697,24 @@ async fn a_sign_in_that_is_never_polled_changes_nothing_and_one_that_is_polled_g
     assert_eq!(session.token().await.unwrap().access_token(), new.access_token());
     assert_eq!(world.saved.access_tokens(), [new.access_token()]);
 }
+
+/// As an application does that loads its token anew for each job.
+#[tokio::test]
+async fn the_token_that_is_saved_still_set_again_loses_no_login() {
+    let world = World::new().await;
+    let old = world.expired_token();
+    let (builder, _) = failing(world.session(), 2, &world.saved);
+    let session = builder.token(old.clone()).build();
+    let renewed = session.token().await.unwrap();
+    session.set_token(old).await.unwrap();
+    assert_eq!(session.token().await.unwrap().access_token(), renewed.access_token());
+    while world.saved.count() == 0 {
+        pass(1).await;
+        world.round_trips().await;
+    }
+    assert_eq!(world.saved.last().access_token(), renewed.access_token());
+    world.clock.forward(3600.0);
+    session.token().await.unwrap();
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (2, 0));
+}

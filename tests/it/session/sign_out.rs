@@ -418,3 +418,18 @@ async fn a_login_that_begins_before_a_sign_out_gets_to_work_stays() {
     assert!(world.provider.accepts_refresh_token(new_login.refresh_token().unwrap()));
     assert_eq!(deletions.load(Ordering::SeqCst), 0);
 }
+
+#[tokio::test]
+async fn a_login_that_the_provider_does_not_revoke_keeps_no_later_one_from_being_revoked() {
+    let world = World::new().await;
+    let (session, _) = session(&world);
+    let logins = [session.current_token().unwrap(), world.token()];
+    for login in &logins {
+        session.set_token(login.clone()).await.unwrap();
+        for _ in 0..2 {
+            world.provider.refuse_next_revocation("invalid_request");
+        }
+        session.sign_out().await.unwrap_err();
+    }
+    assert_eq!(revoked(&world.provider), logins.each_ref().map(both).concat());
+}

@@ -548,3 +548,21 @@ async fn each_of_many_targets_that_are_refused_is_asked_for_once() {
     }
     assert_eq!(world.provider.counts().token_requests, 40);
 }
+
+#[tokio::test]
+async fn with_the_provider_down_a_401_for_another_target_takes_no_token_from_good_paths() {
+    let world = World::new().await;
+    let session = world.saving().token(world.token()).build();
+    let other = session.for_resource(A).unwrap();
+    other.token().await.unwrap();
+    let get = async |session: &Session, path: &str| {
+        world.provider.reject_all(path == "/bad");
+        world.http(session).get(world.provider.api_url() + path).send().await
+    };
+    assert_eq!(get(&session, "/good").await.unwrap().status(), 200);
+    world.provider.fail_always(Fault::Status(503));
+    for handle in [&other, &session] {
+        assert_eq!(ours(&get(handle, "/bad").await.unwrap_err()).status().unwrap(), 503);
+    }
+    assert_eq!(get(&session, "/good").await.unwrap().status(), 200);
+}

@@ -309,3 +309,26 @@ async fn shutdown_waits_for_users_whose_store_is_slow() {
     shutdown.await.unwrap().unwrap();
     assert_eq!(service.world.provider.counts().tokens_issued, 10);
 }
+
+#[tokio::test]
+async fn a_login_that_has_ended_and_is_kept_fresh_is_looked_up_twice_a_minute() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.expired_token()).await;
+    let session = fleet.sibling();
+    fleet.world.provider.revoke_families();
+    fleet.meanwhile(session.token()).await.unwrap_err();
+    let _guard = session.keep_fresh().unwrap();
+    fleet.world.round_trips().await;
+    let before = fleet.store.loads();
+    for _ in 0..60 {
+        pass(1).await;
+        fleet.world.plain_turns().await;
+    }
+    assert_eq!(fleet.store.loads() - before, 2);
+    // Another process has the next login.
+    let next = fleet.world.token();
+    fleet.signed_in(next.clone()).await;
+    pass(30).await;
+    fleet.world.plain_turns().await;
+    assert_eq!(session.current_token().unwrap().access_token(), next.access_token());
+}

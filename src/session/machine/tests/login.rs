@@ -305,14 +305,14 @@ fn of_one_token_with_more_targets_the_latest_is_revoked_unless_that_is_under_way
     machine.revoke(Some(Numbered(3, Stage::Due)), &settings);
     machine.revoked(Err("down"), &settings, &at(0));
     machine.revoke(None, &settings);
-    assert_eq!(revoked(&mut machine), more);
-    machine.revoked(Ok(()), &settings, &at(0));
-    // The first of two others is under way.
-    machine.revoke(Some(DUE), &settings);
+    // The first of three is under way.
     assert_eq!(revoked(&mut machine), Numbered(3, Stage::Due));
+    machine.revoke(Some(DUE), &settings);
     machine.revoke(Some(Numbered(2, Stage::Fresh)), &settings);
-    machine.revoked(Ok(()), &settings, &at(0));
-    assert_eq!(revoked(&mut machine), Numbered(2, Stage::Fresh));
+    for next in [more, Numbered(2, Stage::Fresh)] {
+        machine.revoked(Ok(()), &settings, &at(0));
+        assert_eq!(revoked(&mut machine), next);
+    }
 }
 
 #[test]
@@ -536,4 +536,74 @@ fn the_same_token_again_amid_its_renewal_begins_no_other_login() {
     let mut machine = given(EXPIRED);
     machine.set_login(2, Some(EXPIRED), &settings, &at(0));
     assert_eq!(machine.known.unwrap().login, 2);
+}
+
+#[test]
+fn a_token_that_the_provider_does_not_revoke_keeps_no_other_one_from_being_revoked() {
+    let settings = settings(Home::Memory);
+    let revoke = |machine: &mut Tested, token: Numbered, outcome: Result<(), &'static str>| {
+        assert_eq!(actions(machine, &settings, &at(0)), [Action::Revoke { token }]);
+        machine.revoked(outcome, &settings, &at(0));
+    };
+    let mut machine = given(FRESH);
+    machine.set_login(2, None, &settings, &at(0));
+    revoke(&mut machine, FRESH, Err("no"));
+    // The next login is revoked first.
+    machine.set_login(3, Some(DUE), &settings, &at(0));
+    machine.set_login(4, None, &settings, &at(0));
+    revoke(&mut machine, DUE, Ok(()));
+    revoke(&mut machine, FRESH, Err("no"));
+    assert_eq!(machine.poll_sign_out(4), Poll::Failed(Reason::Error("no")));
+    // What is refused is tried after the others.
+    machine.set_login(5, Some(EXPIRED), &settings, &at(0));
+    machine.set_login(6, None, &settings, &at(0));
+    revoke(&mut machine, EXPIRED, Err("later"));
+    machine.set_login(7, None, &settings, &at(0));
+    revoke(&mut machine, FRESH, Ok(()));
+    revoke(&mut machine, EXPIRED, Ok(()));
+    assert_eq!(machine.poll_sign_out(7), Poll::Wait);
+    assert_eq!(actions(&mut machine, &settings, &at(0)), []);
+    assert_eq!(machine.poll_sign_out(7), Poll::Ready(()));
+}
+
+/// Whoever reads what is saved finds it there.
+#[test]
+fn the_token_that_is_saved_still_begins_no_login_if_it_is_set_again() {
+    let new = |number| Answer::Token(Numbered(number, Stage::Fresh));
+    let settings = settings(Home::Saver);
+    let mut machine = given(EXPIRED);
+    wants(&mut machine, &settings, &at(0));
+    let request = presented(&mut machine, &settings, &at(0));
+    machine.answered(request, new(101), &settings, &at(0));
+    let call = save(&mut machine, &settings, &at(0));
+    machine.set_login(2, Some(EXPIRED), &settings, &at(0));
+    machine.saved(call, Err("disk full"), &settings, &at(0));
+    machine.set_login(3, Some(EXPIRED), &settings, &at(0));
+    assert_eq!(token_in_use(&machine), Some(&Numbered(101, Stage::Fresh)));
+    // One more renewal, and the first token is saved still.
+    let ticket = machine.ticket_for_another(&Target::OWN, Some(&Numbered(101, Stage::Fresh)), true);
+    assert_eq!(machine.poll(&ticket, &settings, &at(0)), Poll::Wait);
+    let request = presented(&mut machine, &settings, &at(0));
+    machine.answered(request, new(102), &settings, &at(0));
+    machine.set_login(4, Some(EXPIRED), &settings, &at(0));
+    let call = save(&mut machine, &settings, &at(1));
+    machine.saved(call, Ok(()), &settings, &at(1));
+    assert_eq!(token_in_use(&machine), Some(&Numbered(102, Stage::Fresh)));
+    // From then on it is the application's own.
+    machine.set_login(5, Some(EXPIRED), &settings, &at(2));
+    let call = save(&mut machine, &settings, &at(2));
+    machine.saved(call, Ok(()), &settings, &at(2));
+    assert_eq!(token_in_use(&machine), Some(&EXPIRED));
+}
+
+#[test]
+fn the_token_that_is_stored_still_begins_no_login_if_it_is_set_again() {
+    let settings = settings(Home::Store);
+    let (mut machine, request) = renewing(&settings);
+    machine.answered(request, Answer::Token(Numbered(101, Stage::Fresh)), &settings, &at(0));
+    let (call, record) = swap(&mut machine, Purpose::Outcome, &settings, &at(0));
+    machine.set_login(2, Some(EXPIRED), &settings, &at(0));
+    machine.swapped(call, Ok(Swapped::Stored(3)), &settings, &at(0));
+    assert_eq!(actions(&mut machine, &settings, &at(0)), []);
+    assert_eq!((record.login, token_in_use(&machine)), (1, record.token()));
 }

@@ -102,3 +102,35 @@ fn that_a_login_expires_soon_is_noted_once_for_each_login() {
     let notes = machine.take_notes();
     assert_eq!(notes.iter().filter(|note| **note == Note::LoginExpiresSoon).count(), 1);
 }
+
+/// A laptop may have slept between the two tries.
+#[test]
+fn there_is_no_second_try_once_the_refresh_token_has_expired() {
+    for home in [Home::Memory, Home::Saver] {
+        let settings = Settings { foreground: true, ..settings(home) };
+        let mut machine = EndingMachine::with_token(7, 1, Ending(EXPIRED, 100));
+        let ticket = machine.ticket(&Target::OWN);
+        assert_eq!(machine.poll(&ticket, &settings, &at(90)), Poll::Wait);
+        let Some(Action::Present { request, .. }) = machine.next(&settings, &at(90)) else {
+            panic!()
+        };
+        machine.answered(request, Answer::Lost("lost"), &settings, &at(90));
+        assert_eq!(machine.next(&settings, &at(100)), None);
+        assert_eq!((machine.wake_at(&settings), machine.is_busy()), (None, false));
+        assert_eq!(machine.poll(&ticket, &settings, &at(100)), Poll::Failed(Reason::LoginExpired));
+    }
+}
+
+#[test]
+fn there_is_no_second_try_if_another_target_finds_that_the_refresh_token_has_expired() {
+    let settings = settings(Home::Memory);
+    let mut machine = EndingMachine::with_token(7, 1, Ending(EXPIRED, 100));
+    let ticket = machine.ticket(&Target::OWN);
+    assert_eq!(machine.poll(&ticket, &settings, &at(99)), Poll::Wait);
+    let Some(Action::Present { request, .. }) = machine.next(&settings, &at(99)) else { panic!() };
+    machine.answered(request, Answer::Lost("lost"), &settings, &at(100));
+    let another = machine.ticket(&Target::other("a"));
+    assert_eq!(machine.poll(&another, &settings, &at(100)), Poll::Failed(Reason::LoginExpired));
+    assert_eq!(machine.next(&settings, &at(101)), None);
+    assert_eq!((machine.wake_at(&settings), machine.is_busy()), (None, false));
+}

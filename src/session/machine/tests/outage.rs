@@ -226,3 +226,35 @@ fn a_new_token_that_is_not_stored_yet_ends_the_backoff_that_is() {
     machine.outcome = Some(Outcome::Gained(Record { generation: 1, state, ..live(EXPIRED) }));
     assert!(machine.renewable_without_store(&settings, &at(10)).is_some());
 }
+
+#[test]
+fn whoever_renews_without_the_store_watches_no_mark() {
+    let settings = Settings { renew_without_store: true, ..settings(Home::Store) };
+    let mark = Some(Mark { holder: Some(8), at: 0, lease: settings.lease });
+    let mut machine = stored(&live(EXPIRED).with_mark(mark), &settings);
+    assert_eq!(actions(&mut machine, &settings, &at(0)), []);
+    let call = load(&mut machine, &settings, &at(1));
+    machine.loaded(call, Err(slow()), &settings, &at(6));
+    presented(&mut machine, &settings, &at(6));
+    assert_eq!(machine.wake_at(&settings), Some(Duration::from_secs(7)), "the store is asked");
+}
+
+#[test]
+fn a_mark_on_what_nobody_knows_any_more_is_not_kept() {
+    let settings =
+        Settings { has_grant: true, grant_limit: Duration::from_secs(60), ..settings(Home::Store) };
+    let mut machine = Tested::new(7);
+    wants(&mut machine, &settings, &at(0));
+    let call = load(&mut machine, &settings, &at(0));
+    machine.loaded(call, Ok(None), &settings, &at(0));
+    let (call, _) = swap(&mut machine, Purpose::Mark, &settings, &at(0));
+    machine.swapped(call, Ok(Swapped::Stored(1)), &settings, &at(0));
+    let request = presented(&mut machine, &settings, &at(0));
+    // The store has lost its content.
+    let (call, _) = swap(&mut machine, Purpose::Mark, &settings, &at(4));
+    machine.swapped(call, Ok(Swapped::Conflict(None)), &settings, &at(4));
+    assert_eq!(actions(&mut machine, &settings, &at(4)), []);
+    assert_eq!(machine.wake_at(&settings), None);
+    machine.answered(request, Answer::Token(Numbered(101, Stage::Fresh)), &settings, &at(5));
+    swap(&mut machine, Purpose::Outcome, &settings, &at(5));
+}

@@ -204,9 +204,9 @@ fn without_a_store_a_session_renewed_by_hand_knows_that_it_has_no_token() {
     assert_eq!(wants(&mut machine, &settings, &at(0)), Poll::Failed(Reason::NoToken));
 }
 
-fn unsaved(late: bool) -> Unsaved<&'static str> {
+fn unsaved(late: bool) -> Unsaved<Numbered, &'static str> {
     let at = Duration::from_secs(9);
-    Unsaved { since: Duration::ZERO, failures: 0, error: None, retry_at: at, late }
+    Unsaved { late, retry_at: at, ..Unsaved::since(&super::at(0)) }
 }
 
 fn call(swap: bool) -> StoreCall<Numbered, &'static str> {

@@ -122,17 +122,31 @@ fn of_32_targets_the_first_that_nothing_is_known_of_is_forgotten() {
     refuse(&mut machine, &numbered(0), &settings);
     machine.access_mut(&numbered(1)).rejected = true;
     machine.access_mut(&numbered(2)).wanted = Some(Duration::ZERO);
-    for number in 3..32 {
+    for number in 3..34 {
         machine.ticket(&numbered(number));
     }
     for forgotten in [3, 4] {
         assert!(machine.access(&numbered(forgotten)).is_some());
-        machine.ticket(&numbered(forgotten + 29));
+        machine.ticket(&numbered(forgotten + 31));
         assert_eq!(machine.access(&numbered(forgotten)), None);
     }
-    for kept in [0, 1, 2, 5, 32, 33] {
+    for kept in [0, 1, 2, 5, 34, 35] {
         assert!(machine.access(&numbered(kept)).is_some(), "{kept}");
     }
+}
+
+#[test]
+fn targets_that_are_refused_take_no_room_from_others() {
+    let settings = settings(Home::Memory);
+    let mut machine = SeveralMachine::with_token(7, 1, own(FRESH));
+    let numbered = |number: usize| other(&number.to_string());
+    for number in 0..40 {
+        refuse(&mut machine, &numbered(number), &settings);
+    }
+    for number in 40..72 {
+        machine.ticket(&numbered(number));
+    }
+    assert!((0..72).all(|number| machine.access(&numbered(number)).is_some()));
 }
 
 #[test]
