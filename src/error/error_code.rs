@@ -57,13 +57,14 @@ const CLIENT_NOT_ACCEPTED: [&str; 9] = [
 ];
 
 /// Codes that say "later".
-const LATER: [&str; 14] = [
+const LATER: [&str; 15] = [
     "server_error",
     "temporarily_unavailable",
     "slow_down",
     "authorization_pending",
     "internal_error",
     "internal_server_error",
+    "internal_failure",
     "fatal_error",
     "service_unavailable",
     "request_timeout",
@@ -171,16 +172,24 @@ pub(super) fn says_later(code: Option<&ErrorCode>, description: Option<&str>) ->
 }
 
 fn text_says_later(text: &str) -> bool {
-    const WORDS: [&str; 6] = [
+    const WORDS: [&str; 7] = [
         "too_many_requests",
         "rate_limit",
         "temporarily_unavailable",
         "try_again_later",
         "try_again_after",
+        "retry_your_request",
         "service_unavailable",
     ];
     let text = normal(text);
     WORDS.iter().any(|words| text.contains(words))
+}
+
+/// Whether the description says that the refresh token was not judged, whatever the code. Salesforce has
+/// `invalid_grant` while another request with the token is under way, Microsoft for too many requests.
+pub(super) fn is_not_judged(description: &str) -> bool {
+    let text = normal(description);
+    ["already_being_processed", "aadsts50196"].iter().any(|words| text.contains(words))
 }
 
 /// Whether the text is a code of [`ENDS_LOGIN`]. A sentence is one only if it names the refresh token or the

@@ -635,6 +635,32 @@ fn what_each_refusal_means() {
             Transient,
         ),
         (403, r#"{"message":"You have exceeded a secondary rate limit"}"#, None, Transient),
+        (400, r#"{"error":"internal_failure"}"#, Some("internal_failure"), Transient),
+        (
+            400,
+            r#"{"error":"unknown_error","error_description":"retry your request"}"#,
+            Some("unknown_error"),
+            Transient,
+        ),
+        // The token was not judged.
+        (
+            400,
+            r#"{"error":"invalid_grant","error_description":"token request is already being processed"}"#,
+            Some("invalid_grant"),
+            Transient,
+        ),
+        (
+            400,
+            r#"{"error":"invalid_grant","error_description":"AADSTS50196: The server terminated an operation because it encountered a client request loop."}"#,
+            Some("invalid_grant"),
+            Transient,
+        ),
+        (
+            407,
+            r#"{"error":"invalid_grant","error_description":"already being processed"}"#,
+            Some("invalid_grant"),
+            Foreign,
+        ),
         // Not the provider's word.
         (400, "", None, Foreign),
         (403, "", None, Foreign),
