@@ -24,9 +24,7 @@ pub(super) enum Body {
 
 pub(super) fn read(bytes: &[u8]) -> Body {
     let text = decoded(bytes);
-    // Each file of a PHP program may begin with a byte-order mark, and a C program may send the NUL at the end
-    // of its text.
-    let text = text.trim_matches(|c: char| c.is_whitespace() || "\u{feff}\0".contains(c));
+    let text = trimmed(&text);
     if text.is_empty() {
         Body::Empty
     } else if let Some(members) = lenient_json::read(text).ok().or_else(|| form(text)) {
@@ -36,6 +34,20 @@ pub(super) fn read(bytes: &[u8]) -> Body {
     } else {
         Body::Other
     }
+}
+
+/// As [`read`], where the end may be missing: of a form nobody can tell where a value ends.
+pub(super) fn read_part(bytes: &[u8]) -> Body {
+    match read(bytes) {
+        Body::Members(_) if !trimmed(&decoded(bytes)).starts_with('{') => Body::Other,
+        body => body,
+    }
+}
+
+/// Each file of a PHP program may begin with a byte-order mark, and a C program may send the NUL at the end of
+/// its text.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || "\u{feff}\0".contains(c))
 }
 
 /// The text in UTF-8, or in UTF-16: then there is a byte-order mark, or half of the first character is zero.

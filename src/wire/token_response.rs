@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::iter::once;
 
+use http::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
@@ -34,7 +35,7 @@ pub(crate) fn read_token(
     rules: &ResponseRules,
 ) -> Result<Token, Error> {
     let body = mapped(response, rules)?;
-    let issued = issued(response, &body);
+    let issued = issued(response.status, &body);
     let token = members(response, rules, body).and_then(|members| token(response, rules, members));
     token.map_err(|error| error.with_refresh_token(issued))
 }
@@ -80,16 +81,26 @@ pub(crate) fn token(
 /// A closure of the application's panicked over a response, so it cannot be used; a refresh token in it is
 /// kept.
 pub(crate) fn panicked(response: &HttpResponse<'_>, closure: &'static str) -> Error {
-    let issued = issued(response, &body::read(&response.body));
+    let issued = issued(response.status, &body::read(&response.body));
     let reason = format!("{closure} panicked; see the panic message on stderr");
     malformed(response, reason).with_refresh_token(issued)
 }
 
+/// Whether these bytes are a JSON object that nothing is missing of.
+pub(crate) fn is_whole_object(bytes: &[u8]) -> bool {
+    matches!(body::read_part(bytes), Body::Members(_))
+}
+
+/// The refresh token of a response of which only this has arrived.
+pub(crate) fn issued_in_part(status: StatusCode, bytes: &[u8]) -> Option<SecretString> {
+    issued(status, &body::read_part(bytes))
+}
+
 /// The refresh token that a success brings, whatever else is in it. If the application has not mapped what
 /// the provider nests or names otherwise, it is the one beside the access token there.
-fn issued(response: &HttpResponse<'_>, body: &Body) -> Option<SecretString> {
+fn issued(status: StatusCode, body: &Body) -> Option<SecretString> {
     let (Body::Members(members) | Body::BrokenJson(members)) = body else { return None };
-    if !response.status.is_success() {
+    if !status.is_success() {
         return None;
     }
     let own = refresh_token(members.get("refresh_token")).unwrap_or_default();
