@@ -60,7 +60,10 @@ pub(crate) fn error_response(
         None => return None,
     };
     let of_success = !is_error;
-    let code = found.code.map(|code| ErrorCode::new(code, response.secrets, of_success));
+    let suberror = members.and_then(|members| text(members.get("suberror")?));
+    let code = found
+        .code
+        .map(|code| ErrorCode::new(code, response.secrets, of_success).with_suberror(suberror));
     let shown = |text: &str| {
         let redact = if of_success { redact_words } else { redact };
         redact(text, DESCRIPTION, response.secrets)
