@@ -127,7 +127,7 @@ impl AuthorizationRequest {
     pub fn begin(&self) -> Result<PendingLogin, Error> {
         let proof = Proof::new(self)?;
         let state = self.choices.begin("code", &proof.params())?;
-        proof.login(state)
+        proof.login(state, &self.choices.client)
     }
 
     /// As [`begin`](Self::begin), with a pushed authorization request: the authenticated client sends the
@@ -151,7 +151,7 @@ impl AuthorizationRequest {
     pub async fn push(&self) -> Result<PendingLogin, Error> {
         let proof = Proof::new(self)?;
         let state = self.choices.push("code", &proof.params(), proof.form()).await?;
-        proof.login(state)
+        proof.login(state, &self.choices.client)
     }
 }
 
@@ -201,18 +201,16 @@ impl Proof {
         form
     }
 
-    fn login(self, state: LoginState) -> Result<PendingLogin, Error> {
+    #[cfg_attr(not(feature = "keys"), expect(unused_variables))]
+    fn login(self, state: LoginState, client: &OAuthClient) -> Result<PendingLogin, Error> {
         Ok(PendingLogin {
             state,
             verifier: self.challenge.map(|_| self.verifier),
             #[cfg(feature = "keys")]
-            dpop_key: self
-                .key
-                .as_ref()
-                .map(SigningKey::to_pem)
-                .transpose()?
-                .flatten()
-                .map(Into::into),
+            dpop_key: match &self.key {
+                Some(key) => client.login_key_as_pem(key)?,
+                None => None,
+            },
         })
     }
 }
