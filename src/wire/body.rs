@@ -16,7 +16,8 @@ pub(super) enum Body {
     Members(Map<String, Value>),
     /// Nothing, or only white space.
     Empty,
-    /// Begins as JSON: a list, a string, or an object that is not whole, with the members of it that are.
+    /// Begins as JSON: a list, a string, or an object that is not whole or has something behind it, with the
+    /// members of it that are whole.
     BrokenJson(Map<String, Value>),
     /// Anything else, such as a page.
     Other,

@@ -39,8 +39,8 @@ pub(super) fn members(
     body: Body,
 ) -> Result<Map<String, Value>, Error> {
     let members = match &body {
-        Body::Members(members) => Some(members),
-        Body::Empty | Body::BrokenJson(_) | Body::Other => None,
+        Body::Members(members) | Body::BrokenJson(members) => Some(members),
+        Body::Empty | Body::Other => None,
     };
     if let Some(refusal) = error_response(response, members, rules) {
         return Err(Error::new(Kind::Refused(refusal)));

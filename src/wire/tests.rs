@@ -363,6 +363,12 @@ fn of_an_object_that_is_cut_off_the_whole_refresh_token_is_kept() {
         (r#"{"refresh_token":"ne\u0077","name":"Bob \ud83d","scope":"a"#, true),
         (r#"{"refresh_token":"first","refresh_token":"new","x"#, true),
         (r#"{"error":"partial_scope","refresh_token":"new","x":{}"#, true),
+        // Something is behind it.
+        (r#"{"access_token":"at","refresh_token":"new"}<!-- 3 ms -->"#, true),
+        (r#"{"refresh_token":"new"}{"a":1,"b":2}"#, true),
+        (r#"{"refresh_token":"new","x":{"y":"}"}} , }"#, true),
+        (r#"{"a":1} "refresh_token":"new","b":2}"#, false),
+        (r#"{"a":1}{"refresh_token":"new","b":2}"#, false),
         // Its end may be missing.
         (r#"{"access_token":"at","refresh_token":"ne"#, false),
         (r#"{"access_token":"at","refresh_token":"new\"#, false),
@@ -569,6 +575,15 @@ fn what_each_refusal_means() {
             Some("invalid_grant"),
             Permanent,
         ),
+        // Cut off, with a comma too many, with something behind it.
+        (
+            400,
+            r#"{"error":"invalid_grant","error_description":"a"#,
+            Some("invalid_grant"),
+            Permanent,
+        ),
+        (400, r#"{"error":"invalid_grant",}"#, Some("invalid_grant"), Permanent),
+        (401, r#"{"error":"invalid_client"}<!-- x -->"#, Some("invalid_client"), Misconfigured),
         (
             400,
             r#"{"error":"Bad Request","error_description":"invalid_grant"}"#,
@@ -672,6 +687,8 @@ fn what_each_refusal_means() {
         (451, html, None, Foreign),
         (400, "{}", None, Foreign),
         (400, "[]", None, Foreign),
+        // The code may be cut off.
+        (400, r#"{"error":"invalid_grant"#, None, Foreign),
         (400, r#"{"access_token":"at","token_type":"bearer"}"#, None, Foreign),
         (
             404,
