@@ -19,8 +19,9 @@ pub(super) enum Body {
     /// Begins as JSON: a list, a string, or an object that is not whole or has something behind it, with the
     /// members of it that are whole.
     BrokenJson(Map<String, Value>),
-    /// Anything else, such as a page.
-    Other,
+    /// Anything else, such as a page; with the members of the first object in it: a debugging notice may stand
+    /// before the response.
+    Other(Map<String, Value>),
 }
 
 pub(super) fn read(bytes: &[u8]) -> Body {
@@ -33,14 +34,19 @@ pub(super) fn read(bytes: &[u8]) -> Body {
     } else if text.starts_with(['{', '[', '"']) {
         Body::BrokenJson(lenient_json::read_cut_object(text).unwrap_or_default())
     } else {
-        Body::Other
+        Body::Other(object_within(text).unwrap_or_default())
     }
+}
+
+fn object_within(text: &str) -> Option<Map<String, Value>> {
+    let mut objects = text.match_indices('{').map(|(at, _)| &text[at..]);
+    lenient_json::read_cut_object(objects.find(|text| text[1..].trim_start().starts_with('"'))?)
 }
 
 /// As [`read`], where the end may be missing: of a form nobody can tell where a value ends.
 pub(super) fn read_part(bytes: &[u8]) -> Body {
     match read(bytes) {
-        Body::Members(_) if !trimmed(&decoded(bytes)).starts_with('{') => Body::Other,
+        Body::Members(_) if !trimmed(&decoded(bytes)).starts_with('{') => Body::Empty,
         body => body,
     }
 }

@@ -421,6 +421,35 @@ fn a_refresh_token_that_is_nested_or_named_otherwise_is_kept_beside_an_access_to
 }
 
 #[test]
+fn behind_a_notice_the_refresh_token_is_kept_beside_an_access_token() {
+    let pair = r#"{"access_token":"at","refresh_token":"new","scope":{}}"#;
+    for (body, kept) in [
+        (
+            format!("<br />\n<b>Deprecated</b>: {{closure}}() in <b>/a.php</b><br />\n{pair}\n"),
+            true,
+        ),
+        (format!("Notice: undefined index\n{{ \"x\":1,{}", &pair[1..]), true),
+        (format!("(anonymous({pair});"), true),
+        (format!(")]}}',\n{pair}"), true),
+        (format!("Warning: no\n{}", &pair[..pair.len() - 4]), true),
+        // It may be cut, or another's.
+        (r#"Warning: no {"access_token":"at","refresh_token":"new"#.to_owned(), false),
+        (r#"Warning: no {"refresh_token":"new"}"#.to_owned(), false),
+        (format!(r#"Warning: no {{"x":{pair}}}"#), false),
+        (format!(r#"Warning: no {{"x":1}} {pair}"#), false),
+        ("<p>refresh_token=new&access_token=at".to_owned(), false),
+    ] {
+        for (status, kept) in [(200, kept), (400, false), (302, false)] {
+            let error = read(status, &body).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("new"), "{body}: {error:?}");
+            let (_, refresh_token) = error.split_refresh_token(Some("old"));
+            let refresh_token = refresh_token.as_ref().map(|text| text.expose_secret());
+            assert_eq!(refresh_token, kept.then_some("new"), "{status} {body}");
+        }
+    }
+}
+
+#[test]
 fn what_the_application_maps_brings_the_refresh_token_of_an_error_too() {
     let rules = ResponseRules {
         map_response: Some(std::sync::Arc::new(|mut members| match members.remove("data") {

@@ -99,10 +99,14 @@ pub(crate) fn issued_in_part(status: StatusCode, bytes: &[u8]) -> Option<SecretS
 /// The refresh token that a success brings, whatever else is in it. If the application has not mapped what
 /// the provider nests or names otherwise, it is the one beside the access token there.
 fn issued(status: StatusCode, body: &Body) -> Option<SecretString> {
-    let (Body::Members(members) | Body::BrokenJson(members)) = body else { return None };
     if !status.is_success() {
         return None;
     }
+    let members = match body {
+        Body::Members(members) | Body::BrokenJson(members) => members,
+        Body::Other(members) => return beside_access_token(members),
+        Body::Empty => return None,
+    };
     let own = refresh_token(members.get("refresh_token")).unwrap_or_default();
     if own.is_some() || has_text(members, "access_token") {
         return own;
