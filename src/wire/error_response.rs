@@ -46,7 +46,8 @@ const DESCRIPTIONS: [&str; 11] = [
 /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
 ///
 /// A response with the status of an error is one. So is a success with an `error`: GitHub and Slack send
-/// that; an empty one, or one that says ok, is none.
+/// that; an empty one, or one that says ok, is none. A code that the application names makes an error of a
+/// success without a token, wherever it is.
 pub(crate) fn error_response(
     response: &HttpResponse<'_>,
     members: Option<&Map<String, Value>>,
@@ -114,22 +115,22 @@ impl<'a> Found<'a> {
         rules: &ResponseRules,
     ) -> Option<Self> {
         let has_token = members.get("access_token").and_then(text).is_some();
-        match members.get("error")? {
-            Value::String(error) if says_ok(error) || (has_token && is_none(error)) => None,
-            Value::String(error) => {
-                let named = codes(members, rules).into_iter().find(|code| rules.names(code));
-                let code = named.unwrap_or(error.trim());
-                let description = description(members, 0).filter(|text| *text != code);
-                Some(Self { code: Some(code), description })
+        let named = || codes(members, rules).into_iter().find(|code| rules.names(code));
+        let code = match members.get("error") {
+            Some(Value::String(error)) if !says_ok(error) && !(has_token && is_none(error)) => {
+                named().unwrap_or(error.trim())
             }
-            Value::Object(error) => {
+            Some(Value::Object(error)) => {
                 let found = Self::anywhere(error, response, rules);
                 // `{"code":"ok"}` (TikTok), or nothing at all.
                 let is_empty = found.code.is_none() && (has_token || error.is_empty());
-                (!is_empty).then_some(found)
+                return (!is_empty).then_some(found);
             }
-            _ => None,
-        }
+            _ if has_token || response.endpoint != "token endpoint" => return None,
+            _ => named()?,
+        };
+        let description = description(members, 0).filter(|text| *text != code);
+        Some(Self { code: Some(code), description })
     }
 }
 

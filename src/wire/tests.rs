@@ -779,6 +779,29 @@ fn a_code_that_the_application_names_is_found_beside_one_that_is_known() {
         assert!(error.has_code("gone"), "{body}");
         assert_eq!(read("another").retry_class(), RetryClass::Misconfigured, "{body}");
     }
+    // In a success without an `error`.
+    for body in [
+        r#"{"ok":false,"code":"gone"}"#,
+        r#"{"errors":[{"errorType":"gone","message":"m"}],"success":false}"#,
+        r#"{"error":"","message":"gone"}"#,
+        r#"{"error":7,"error_code":"Gone"}"#,
+    ] {
+        let rules = |code: &str| ResponseRules {
+            ends_login: vec![code.to_owned()],
+            ..ResponseRules::default()
+        };
+        let error = read_as(200, body.as_bytes(), &rules("gone")).unwrap_err();
+        assert_eq!(error.retry_class(), RetryClass::Permanent, "{body}");
+        assert!(error.has_code("gone"), "{body}");
+        let error = read_as(200, body.as_bytes(), &rules("another")).unwrap_err();
+        assert!(error.is_malformed_response(), "{body}: {error}");
+        let with_token = body.replacen('{', r#"{"access_token":"at","#, 1);
+        assert!(read_as(200, with_token.as_bytes(), &rules("gone")).is_ok(), "{body}");
+        // Elsewhere these members mean something else.
+        let endpoint = "introspection endpoint";
+        let elsewhere = HttpResponse { endpoint, ..response(200, body.as_bytes()) };
+        assert!(read_members(&elsewhere, &rules("gone")).is_ok(), "{body}");
+    }
     // What is no code by its form, or repeats the status.
     for (status, code) in [
         (400, "this login has ended, and somebody has to begin it again"),
