@@ -322,12 +322,11 @@ impl PendingLogin {
     }
 
     async fn exchange(self, client: &OAuthClient, code: &str) -> Result<Token, Error> {
-        self.state.finish()?;
         let mut request = client
             .token_request("authorization_code")
             .param("code", code)
-            .param("redirect_uri", self.state.redirect_uri)
-            .after_asking_for(self.state.scope);
+            .param("redirect_uri", self.state.redirect_uri.clone())
+            .after_asking_for(self.state.scope.clone());
         if let Some(verifier) = &self.verifier {
             request = request.param("code_verifier", verifier.expose_secret());
         }
@@ -335,7 +334,12 @@ impl PendingLogin {
         if let Some(pem) = &self.dpop_key {
             request = request.bound_to(Some(SigningKey::from_pem(pem.expose_secret())?));
         }
-        request.send().await
+        self.state.finish()?;
+        let outcome = request.send().await;
+        if outcome.as_ref().is_err_and(Error::is_unsent) {
+            self.state.take_back();
+        }
+        outcome
     }
 }
 
