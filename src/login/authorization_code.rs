@@ -73,7 +73,8 @@ impl AuthorizationRequest {
     }
 
     /// Asks for what an API wants beyond the current token: the scope of both together, and `acr_values` and
-    /// `max_age` if the API named them ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
+    /// `max_age` if the API named them, in the place of earlier ones
+    /// ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
     ///
     /// ```no_run
     /// # async fn f(session: reqwest_oauth2::Session, client: reqwest_oauth2::OAuthClient) -> Result<(), Box<dyn std::error::Error>> {
@@ -94,12 +95,17 @@ impl AuthorizationRequest {
             self = self.scope(scope);
         }
         if let Some(acr_values) = challenge.acr_values() {
-            self = self.extra_param("acr_values", acr_values);
+            self = self.replace_param("acr_values", acr_values);
         }
         if let Some(max_age) = challenge.max_age() {
-            self = self.extra_param("max_age", max_age.as_secs().to_string());
+            self = self.replace_param("max_age", max_age.as_secs().to_string());
         }
         self
+    }
+
+    fn replace_param(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.choices.params.retain(|(earlier, _)| earlier != name);
+        self.extra_param(name, value)
     }
 
     /// Another PKCE method than `S256`
