@@ -28,7 +28,7 @@ const CODES: [&str; 10] = [
     "errors",
 ];
 /// Members that hold a description.
-const DESCRIPTIONS: [&str; 11] = [
+const DESCRIPTIONS: [&str; 14] = [
     "error_description",
     "errorDescription",
     "description",
@@ -39,6 +39,9 @@ const DESCRIPTIONS: [&str; 11] = [
     "msg",
     "detail",
     "title",
+    "reason",
+    "errorSummary",
+    "errmsg",
     "error",
 ];
 
@@ -168,7 +171,7 @@ fn collect_codes<'a>(
         }
     }
     // What is for people may be a code, too.
-    for name in ["message", "error_description"] {
+    for name in ["message", "error_description", "reason"] {
         let is_code = |text: &&str| is_known_code(text) || rules.names(text);
         codes.extend(members.get(name).and_then(text).filter(is_code));
     }

@@ -232,7 +232,8 @@ fn token_types() {
     ] {
         assert_eq!(token_with(members).token_type(), expected, "{members}");
     }
-    for other in ["mac", "N_A", "User Access Token", "example", "DPoP"] {
+    for other in ["mac", "N_A", "User Access Token", "example", "DPoP", "BearerToken", "jwt-bearer"]
+    {
         let body = json!({"access_token": "2YotnFZFEjr1zCsicMWpAA", "token_type": other, "expires_in": 3600}).to_string();
         let error = read(200, &body).unwrap_err();
         assert!(error.is_malformed_response());
@@ -398,6 +399,7 @@ fn a_refresh_token_that_is_nested_or_named_otherwise_is_kept_beside_an_access_to
         (format!(r#"{{"error":"x_y","result":{pair}}}"#), true),
         (r#"{"accessToken":"at","refreshToken":"new"}"#.to_owned(), true),
         (r#"{"data":{"accessToken":"at","refreshToken":"new"}}"#.to_owned(), true),
+        (format!(r#"{{"status":0,"body":{pair}}}"#), true),
         (format!(r#"{{"access_token":"","data":{pair}}}"#), true),
         (format!(r#"{{"refresh_token":"new","data":{}}}"#, pair.replace("new", "other")), true),
         // Nobody says that it is this login's.
@@ -765,6 +767,7 @@ fn a_code_that_the_application_names_is_found_beside_one_that_is_known() {
         (400, r#"{"error":"invalid_request","error_code":"gone"}"#),
         (400, r#"{"error":{"code":400,"message":"GONE","status":"INVALID_ARGUMENT"}}"#),
         (400, r#"{"error":"invalid_request","error_description":"gone"}"#),
+        (400, r#"{"error":"invalid_request","reason":"Gone"}"#),
         (200, r#"{"error":"invalid_request","code":"gone"}"#),
         (200, r#"{"error":{"type":"invalid_request","code":"gone"}}"#),
         (200, "error=invalid_request&error_description=gone"),
@@ -911,6 +914,9 @@ fn a_description_is_found_where_providers_put_it() {
         (r#"{"message":"why"}"#, "why"),
         (r#"{"error_message":"why"}"#, "why"),
         (r#"{"title":"t","detail":"why"}"#, "why"),
+        (r#"{"error":"x_y","reason":"why"}"#, "why"),
+        (r#"{"errorCode":"E0000011","errorSummary":"why"}"#, "why"),
+        (r#"{"errcode":40030,"errmsg":"why"}"#, "why"),
         (
             r#"{"error":"why it went wrong is told in a sentence"}"#,
             "why it went wrong is told in a sentence",

@@ -15,9 +15,10 @@ use crate::observe;
 use crate::token::{AccessToken, DPOP, Deadline, Parts, Token, is_dpop, take_scope};
 
 /// Where a token may be that is not among the members of the response itself, or has another name.
-const ELSEWHERE: [&str; 9] = [
+const ELSEWHERE: [&str; 10] = [
     "accessToken",
     "authed_user",
+    "body",
     "data",
     "errors",
     "id_token",
@@ -192,7 +193,7 @@ fn missing(members: &Map<String, Value>) -> String {
 
 /// The type, where it is one that is known here.
 fn shown_type(text: &str) -> String {
-    const TYPES: [&str; 11] = [
+    const TYPES: [&str; 13] = [
         "mac",
         "N_A",
         "User Access Token",
@@ -203,6 +204,8 @@ fn shown_type(text: &str) -> String {
         "bot",
         "user",
         "jwt",
+        "jwt-bearer",
+        "BearerToken",
         "access_token",
     ];
     match TYPES.into_iter().find(|known| known.eq_ignore_ascii_case(text)) {
