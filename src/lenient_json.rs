@@ -50,19 +50,25 @@ fn mend(text: &str) -> Zeroizing<String> {
     mended
 }
 
-/// Reads of an object whose text is cut off the members that are whole.
+/// Reads of an object whose text is cut off, or has something behind it, the members that are whole.
 pub(crate) fn read_cut_object(text: &str) -> Option<Map<String, Value>> {
     let (mut depth, mut rest, mut whole) = (0_usize, text, "");
+    let mut all = text;
     while let Some(first) = rest.chars().next() {
+        let before = &text[..text.len() - rest.len()];
         match first {
             '{' | '[' => depth += 1,
+            '}' | ']' if depth == 1 => {
+                all = before;
+                break;
+            }
             '}' | ']' => depth = depth.saturating_sub(1),
-            ',' if depth == 1 => whole = &text[..text.len() - rest.len()],
+            ',' if depth == 1 => whole = before,
             _ => {}
         }
         rest = &rest[token_length(rest, first)..];
     }
-    [text, whole].into_iter().find_map(|members| read(&Zeroizing::new(format!("{members}}}"))).ok())
+    [all, whole].into_iter().find_map(|members| read(&Zeroizing::new(format!("{members}}}"))).ok())
 }
 
 /// The length of the token that the text begins with: a string, a number or a word, or one character.

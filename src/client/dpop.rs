@@ -71,6 +71,14 @@ impl Dpop {
             Keys::None | Keys::OfLogin => None,
         }
     }
+
+    /// A login's binding to the key: the client's own is kept elsewhere.
+    fn binding(&self, key: &SigningKey) -> KeyBinding {
+        match self.key(key.thumbprint()) {
+            Some(key) => KeyBinding::Named(key.thumbprint().into()),
+            None => KeyBinding::Own(key.clone()),
+        }
+    }
 }
 
 /// Tokens that are bound to a key.
@@ -106,6 +114,14 @@ impl OAuthClient {
     /// The key for a new login, where its tokens are to be bound.
     pub(crate) fn new_login_key(&self) -> Result<Option<SigningKey>, Error> {
         self.settings().dpop.new_key()
+    }
+
+    /// The key of a login that has begun, to be stored until it ends; `None` where it is kept elsewhere.
+    pub(crate) fn login_key_as_pem(&self, key: &SigningKey) -> Result<Option<SecretString>, Error> {
+        match self.settings().dpop.binding(key) {
+            KeyBinding::Own(key) => Ok(key.to_pem()?.map(Into::into)),
+            KeyBinding::Named(_) => Ok(None),
+        }
     }
 
     /// The key of the token's login; a new one, where the login has none yet and is to have one.
@@ -231,12 +247,7 @@ impl Form {
         if confirmed.and_then(Value::as_str).is_some_and(|named| named != key.thumbprint()) {
             return Err(unusable("its token is bound to another key (cnf.jkt)"));
         }
-        let is_of_client = settings.dpop.key(key.thumbprint()).is_some();
-        Ok(token.with_binding(if is_of_client {
-            KeyBinding::Named(key.thumbprint().into())
-        } else {
-            KeyBinding::Own(key.clone())
-        }))
+        Ok(token.with_binding(settings.dpop.binding(key)))
     }
 }
 

@@ -82,9 +82,11 @@ async fn detect<T>(
             is_first = false;
             continue;
         }
-        // Any other code means that the server has accepted the client.
+        // Any other code means that the server has accepted the client, but for the one of servers that miss
+        // what the method does not send.
         let accepts_client = match &outcome {
             Ok(_) => true,
+            Err(error) if error.has_code("invalid_request") => false,
             Err(error) => error.error_code().is_some() && !rejects_client,
         };
         if accepts_client && !is_first {

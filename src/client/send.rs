@@ -17,7 +17,7 @@ use super::http_client::{HttpClient, HttpError};
 use crate::clock::{self, Clock};
 use crate::error::{Error, Kind};
 use crate::http_date::http_date;
-use crate::wire::HttpResponse;
+use crate::wire::{self, HttpResponse};
 
 /// Sends the request and reads the response up to the limit.
 pub(super) async fn send(
@@ -78,7 +78,8 @@ pub(super) fn read(
     }
 }
 
-/// Reads the body up to the limit.
+/// Reads the body up to the limit. The error of one whose end is missing has the refresh token that has
+/// arrived.
 async fn read_body(
     mut response: reqwest::Response,
     endpoint: &'static str,
@@ -87,20 +88,28 @@ async fn read_body(
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     let status = response.status();
     let mut body = Zeroizing::new(Vec::new());
-    loop {
-        let chunk = response.chunk().await.map_err(|error| {
-            Error::new(Kind::ResponseLost { endpoint, source: error.without_url().into() })
-        })?;
-        match chunk {
-            None => return Ok(body),
-            Some(chunk) if body.len() + chunk.len() <= limit => body.extend_from_slice(&chunk),
-            Some(_) => {
-                let reason =
-                    format!("it is longer than {limit} bytes (OAuthClient::max_response_bytes)");
-                return Err(unread(endpoint, status, reason, retry_after));
+    let error = loop {
+        match response.chunk().await {
+            Ok(None) => return Ok(body),
+            Ok(Some(chunk)) => {
+                let room = limit - body.len();
+                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                if chunk.len() > room {
+                    let reason = format!(
+                        "it is longer than {limit} bytes (OAuthClient::max_response_bytes)"
+                    );
+                    break unread(endpoint, status, reason, retry_after);
+                }
+            }
+            // What is missing would add nothing.
+            Err(_) if wire::is_whole_object(&body) => return Ok(body),
+            Err(error) => {
+                let source = error.without_url().into();
+                break Error::new(Kind::ResponseLost { endpoint, source });
             }
         }
-    }
+    };
+    Err(error.with_refresh_token(wire::issued_in_part(status, &body)))
 }
 
 /// A response whose body is not read.

@@ -42,6 +42,11 @@ const ENDS_LOGIN: [&str; 22] = [
 /// resource, they say that the person has not consented to that one (Microsoft).
 const WANTS_CONSENT: [&str; 2] = ["consent_required", "interaction_required"];
 
+/// What Microsoft sends as `suberror` beside `invalid_grant` where the refresh token itself is at fault. Any
+/// other asks for the person: for a second factor, say, which one resource wants and another does not.
+const BLAMES_TOKEN: [&str; 4] =
+    ["bad_token", "token_expired", "client_mismatch", "user_password_expired"];
+
 /// Codes that say that the server did not accept the client, and so has consumed nothing. GitHub and Slack
 /// have their own.
 const CLIENT_NOT_ACCEPTED: [&str; 9] = [
@@ -57,13 +62,14 @@ const CLIENT_NOT_ACCEPTED: [&str; 9] = [
 ];
 
 /// Codes that say "later".
-const LATER: [&str; 14] = [
+const LATER: [&str; 15] = [
     "server_error",
     "temporarily_unavailable",
     "slow_down",
     "authorization_pending",
     "internal_error",
     "internal_server_error",
+    "internal_failure",
     "fatal_error",
     "service_unavailable",
     "request_timeout",
@@ -98,6 +104,8 @@ const OTHER: [&str; 16] = [
 pub(crate) struct ErrorCode {
     received: String,
     shown: String,
+    /// Whether it comes with one of Microsoft's that asks for the person.
+    asks_person: bool,
 }
 
 impl ErrorCode {
@@ -112,17 +120,23 @@ impl ErrorCode {
         } else {
             redact(received, LONGEST, secrets)
         };
-        Self { received: received.to_owned(), shown }
+        Self { received: received.to_owned(), shown, asks_person: false }
+    }
+
+    /// The same code with the `suberror` beside it.
+    pub(crate) fn with_suberror(self, suberror: Option<&str>) -> Self {
+        let asks_person = suberror.is_some_and(|suberror| !BLAMES_TOKEN.contains(&suberror));
+        Self { asks_person, ..self }
     }
 
     /// One of this crate's own.
     pub(crate) fn known(code: &'static str) -> Self {
-        Self { received: code.to_owned(), shown: code.to_owned() }
+        Self { received: code.to_owned(), shown: code.to_owned(), asks_person: false }
     }
 
     /// From a record, where it is as it was shown.
     pub(super) fn recorded(shown: String) -> Self {
-        Self { received: shown.clone(), shown }
+        Self { received: shown.clone(), shown, asks_person: false }
     }
 
     /// For people: what may be a secret is masked.
@@ -140,9 +154,9 @@ impl ErrorCode {
         codes.contains(&received.as_str())
     }
 
-    /// Whether it asks for the person's consent.
+    /// Whether it asks for the person's consent, or for another proof of who they are.
     pub(super) fn wants_consent(&self) -> bool {
-        self.is_one_of(&WANTS_CONSENT)
+        self.is_one_of(&WANTS_CONSENT) || (self.asks_person && self.is("invalid_grant"))
     }
 
     /// Whether it is known to say that the refresh token is dead.
@@ -171,16 +185,24 @@ pub(super) fn says_later(code: Option<&ErrorCode>, description: Option<&str>) ->
 }
 
 fn text_says_later(text: &str) -> bool {
-    const WORDS: [&str; 6] = [
+    const WORDS: [&str; 7] = [
         "too_many_requests",
         "rate_limit",
         "temporarily_unavailable",
         "try_again_later",
         "try_again_after",
+        "retry_your_request",
         "service_unavailable",
     ];
     let text = normal(text);
     WORDS.iter().any(|words| text.contains(words))
+}
+
+/// Whether the description says that the refresh token was not judged, whatever the code. Salesforce has
+/// `invalid_grant` while another request with the token is under way, Microsoft for too many requests.
+pub(super) fn is_not_judged(description: &str) -> bool {
+    let text = normal(description);
+    ["already_being_processed", "aadsts50196"].iter().any(|words| text.contains(words))
 }
 
 /// Whether the text is a code of [`ENDS_LOGIN`]. A sentence is one only if it names the refresh token or the

@@ -290,6 +290,11 @@ impl Error {
         (self, new)
     }
 
+    /// Whether a request to the provider was not sent.
+    pub(crate) fn is_unsent(&self) -> bool {
+        matches!(self.outcome(), "unreachable" | "not_sent")
+    }
+
     /// How a request to the provider ended, in a word.
     pub(crate) fn outcome(&self) -> &'static str {
         match self.kind() {

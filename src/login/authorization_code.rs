@@ -73,7 +73,8 @@ impl AuthorizationRequest {
     }
 
     /// Asks for what an API wants beyond the current token: the scope of both together, and `acr_values` and
-    /// `max_age` if the API named them ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
+    /// `max_age` if the API named them, in the place of earlier ones
+    /// ([RFC 9470 §4](https://www.rfc-editor.org/rfc/rfc9470#section-4)).
     ///
     /// ```no_run
     /// # async fn f(session: reqwest_oauth2::Session, client: reqwest_oauth2::OAuthClient) -> Result<(), Box<dyn std::error::Error>> {
@@ -94,12 +95,17 @@ impl AuthorizationRequest {
             self = self.scope(scope);
         }
         if let Some(acr_values) = challenge.acr_values() {
-            self = self.extra_param("acr_values", acr_values);
+            self = self.replace_param("acr_values", acr_values);
         }
         if let Some(max_age) = challenge.max_age() {
-            self = self.extra_param("max_age", max_age.as_secs().to_string());
+            self = self.replace_param("max_age", max_age.as_secs().to_string());
         }
         self
+    }
+
+    fn replace_param(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.choices.params.retain(|(earlier, _)| earlier != name);
+        self.extra_param(name, value)
     }
 
     /// Another PKCE method than `S256`
@@ -127,7 +133,7 @@ impl AuthorizationRequest {
     pub fn begin(&self) -> Result<PendingLogin, Error> {
         let proof = Proof::new(self)?;
         let state = self.choices.begin("code", &proof.params())?;
-        proof.login(state)
+        proof.login(state, &self.choices.client)
     }
 
     /// As [`begin`](Self::begin), with a pushed authorization request: the authenticated client sends the
@@ -151,7 +157,7 @@ impl AuthorizationRequest {
     pub async fn push(&self) -> Result<PendingLogin, Error> {
         let proof = Proof::new(self)?;
         let state = self.choices.push("code", &proof.params(), proof.form()).await?;
-        proof.login(state)
+        proof.login(state, &self.choices.client)
     }
 }
 
@@ -201,18 +207,16 @@ impl Proof {
         form
     }
 
-    fn login(self, state: LoginState) -> Result<PendingLogin, Error> {
+    #[cfg_attr(not(feature = "keys"), expect(unused_variables))]
+    fn login(self, state: LoginState, client: &OAuthClient) -> Result<PendingLogin, Error> {
         Ok(PendingLogin {
             state,
             verifier: self.challenge.map(|_| self.verifier),
             #[cfg(feature = "keys")]
-            dpop_key: self
-                .key
-                .as_ref()
-                .map(SigningKey::to_pem)
-                .transpose()?
-                .flatten()
-                .map(Into::into),
+            dpop_key: match &self.key {
+                Some(key) => client.login_key_as_pem(key)?,
+                None => None,
+            },
         })
     }
 }
@@ -324,12 +328,11 @@ impl PendingLogin {
     }
 
     async fn exchange(self, client: &OAuthClient, code: &str) -> Result<Token, Error> {
-        self.state.finish()?;
         let mut request = client
             .token_request("authorization_code")
             .param("code", code)
-            .param("redirect_uri", self.state.redirect_uri)
-            .after_asking_for(self.state.scope);
+            .param("redirect_uri", self.state.redirect_uri.clone())
+            .after_asking_for(self.state.scope.clone());
         if let Some(verifier) = &self.verifier {
             request = request.param("code_verifier", verifier.expose_secret());
         }
@@ -337,7 +340,12 @@ impl PendingLogin {
         if let Some(pem) = &self.dpop_key {
             request = request.bound_to(Some(SigningKey::from_pem(pem.expose_secret())?));
         }
-        request.send().await
+        self.state.finish()?;
+        let outcome = request.send().await;
+        if outcome.as_ref().is_err_and(Error::is_unsent) {
+            self.state.take_back();
+        }
+        outcome
     }
 }
 

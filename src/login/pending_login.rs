@@ -257,6 +257,11 @@ impl LoginState {
         Ok(())
     }
 
+    /// Its code was not sent.
+    pub(super) fn take_back(&self) {
+        self.finished.store(false, Ordering::Relaxed);
+    }
+
     fn is_late(&self, client: &OAuthClient) -> bool {
         clock::to_date(client.clock_ref().now()).timestamp() >= self.expires_at
     }

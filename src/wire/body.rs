@@ -16,17 +16,17 @@ pub(super) enum Body {
     Members(Map<String, Value>),
     /// Nothing, or only white space.
     Empty,
-    /// Begins as JSON: a list, a string, or an object that is not whole, with the members of it that are.
+    /// Begins as JSON: a list, a string, or an object that is not whole or has something behind it, with the
+    /// members of it that are whole.
     BrokenJson(Map<String, Value>),
-    /// Anything else, such as a page.
-    Other,
+    /// Anything else, such as a page; with the members of the first object in it: a debugging notice may stand
+    /// before the response.
+    Other(Map<String, Value>),
 }
 
 pub(super) fn read(bytes: &[u8]) -> Body {
     let text = decoded(bytes);
-    // Each file of a PHP program may begin with a byte-order mark, and a C program may send the NUL at the end
-    // of its text.
-    let text = text.trim_matches(|c: char| c.is_whitespace() || "\u{feff}\0".contains(c));
+    let text = trimmed(&text);
     if text.is_empty() {
         Body::Empty
     } else if let Some(members) = lenient_json::read(text).ok().or_else(|| form(text)) {
@@ -34,8 +34,27 @@ pub(super) fn read(bytes: &[u8]) -> Body {
     } else if text.starts_with(['{', '[', '"']) {
         Body::BrokenJson(lenient_json::read_cut_object(text).unwrap_or_default())
     } else {
-        Body::Other
+        Body::Other(object_within(text).unwrap_or_default())
     }
+}
+
+fn object_within(text: &str) -> Option<Map<String, Value>> {
+    let mut objects = text.match_indices('{').map(|(at, _)| &text[at..]);
+    lenient_json::read_cut_object(objects.find(|text| text[1..].trim_start().starts_with('"'))?)
+}
+
+/// As [`read`], where the end may be missing: of a form nobody can tell where a value ends.
+pub(super) fn read_part(bytes: &[u8]) -> Body {
+    match read(bytes) {
+        Body::Members(_) if !trimmed(&decoded(bytes)).starts_with('{') => Body::Empty,
+        body => body,
+    }
+}
+
+/// Each file of a PHP program may begin with a byte-order mark, and a C program may send the NUL at the end of
+/// its text.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || "\u{feff}\0".contains(c))
 }
 
 /// The text in UTF-8, or in UTF-16: then there is a byte-order mark, or half of the first character is zero.

@@ -28,7 +28,7 @@ const CODES: [&str; 10] = [
     "errors",
 ];
 /// Members that hold a description.
-const DESCRIPTIONS: [&str; 11] = [
+const DESCRIPTIONS: [&str; 14] = [
     "error_description",
     "errorDescription",
     "description",
@@ -39,6 +39,9 @@ const DESCRIPTIONS: [&str; 11] = [
     "msg",
     "detail",
     "title",
+    "reason",
+    "errorSummary",
+    "errmsg",
     "error",
 ];
 
@@ -46,7 +49,8 @@ const DESCRIPTIONS: [&str; 11] = [
 /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
 ///
 /// A response with the status of an error is one. So is a success with an `error`: GitHub and Slack send
-/// that; an empty one, or one that says ok, is none.
+/// that; an empty one, or one that says ok, is none. A code that the application names makes an error of a
+/// success without a token, wherever it is.
 pub(crate) fn error_response(
     response: &HttpResponse<'_>,
     members: Option<&Map<String, Value>>,
@@ -60,7 +64,10 @@ pub(crate) fn error_response(
         None => return None,
     };
     let of_success = !is_error;
-    let code = found.code.map(|code| ErrorCode::new(code, response.secrets, of_success));
+    let suberror = members.and_then(|members| text(members.get("suberror")?));
+    let code = found
+        .code
+        .map(|code| ErrorCode::new(code, response.secrets, of_success).with_suberror(suberror));
     let shown = |text: &str| {
         let redact = if of_success { redact_words } else { redact };
         redact(text, DESCRIPTION, response.secrets)
@@ -111,22 +118,22 @@ impl<'a> Found<'a> {
         rules: &ResponseRules,
     ) -> Option<Self> {
         let has_token = members.get("access_token").and_then(text).is_some();
-        match members.get("error")? {
-            Value::String(error) if says_ok(error) || (has_token && is_none(error)) => None,
-            Value::String(error) => {
-                let named = codes(members, rules).into_iter().find(|code| rules.names(code));
-                let code = named.unwrap_or(error.trim());
-                let description = description(members, 0).filter(|text| *text != code);
-                Some(Self { code: Some(code), description })
+        let named = || codes(members, rules).into_iter().find(|code| rules.names(code));
+        let code = match members.get("error") {
+            Some(Value::String(error)) if !says_ok(error) && !(has_token && is_none(error)) => {
+                named().unwrap_or(error.trim())
             }
-            Value::Object(error) => {
+            Some(Value::Object(error)) => {
                 let found = Self::anywhere(error, response, rules);
                 // `{"code":"ok"}` (TikTok), or nothing at all.
                 let is_empty = found.code.is_none() && (has_token || error.is_empty());
-                (!is_empty).then_some(found)
+                return (!is_empty).then_some(found);
             }
-            _ => None,
-        }
+            _ if has_token || response.endpoint != "token endpoint" => return None,
+            _ => named()?,
+        };
+        let description = description(members, 0).filter(|text| *text != code);
+        Some(Self { code: Some(code), description })
     }
 }
 
@@ -164,7 +171,7 @@ fn collect_codes<'a>(
         }
     }
     // What is for people may be a code, too.
-    for name in ["message", "error_description"] {
+    for name in ["message", "error_description", "reason"] {
         let is_code = |text: &&str| is_known_code(text) || rules.names(text);
         codes.extend(members.get(name).and_then(text).filter(is_code));
     }

@@ -17,4 +17,4 @@ pub(crate) use http_response::HttpResponse;
 pub(crate) use response_members::unusable_token;
 pub(crate) use response_members::{malformed, read_members};
 pub(crate) use response_rules::ResponseRules;
-pub(crate) use token_response::{panicked, read_token, token};
+pub(crate) use token_response::{is_whole_object, issued_in_part, panicked, read_token, token};

@@ -39,8 +39,8 @@ pub(super) fn members(
     body: Body,
 ) -> Result<Map<String, Value>, Error> {
     let members = match &body {
-        Body::Members(members) => Some(members),
-        Body::Empty | Body::BrokenJson(_) | Body::Other => None,
+        Body::Members(members) | Body::BrokenJson(members) => Some(members),
+        Body::Empty | Body::Other(_) => None,
     };
     if let Some(refusal) = error_response(response, members, rules) {
         return Err(Error::new(Kind::Refused(refusal)));
@@ -55,7 +55,7 @@ pub(super) fn members(
         Body::BrokenJson(_) => {
             format!("it is not a JSON object, or not a whole one ({})", content(response))
         }
-        Body::Other => {
+        Body::Other(_) => {
             let content = content(response);
             let likely = if content.is_page {
                 "a proxy, a firewall or a captive portal may have answered instead of the provider, or the endpoint's URL is wrong"

@@ -232,7 +232,8 @@ fn token_types() {
     ] {
         assert_eq!(token_with(members).token_type(), expected, "{members}");
     }
-    for other in ["mac", "N_A", "User Access Token", "example", "DPoP"] {
+    for other in ["mac", "N_A", "User Access Token", "example", "DPoP", "BearerToken", "jwt-bearer"]
+    {
         let body = json!({"access_token": "2YotnFZFEjr1zCsicMWpAA", "token_type": other, "expires_in": 3600}).to_string();
         let error = read(200, &body).unwrap_err();
         assert!(error.is_malformed_response());
@@ -363,6 +364,12 @@ fn of_an_object_that_is_cut_off_the_whole_refresh_token_is_kept() {
         (r#"{"refresh_token":"ne\u0077","name":"Bob \ud83d","scope":"a"#, true),
         (r#"{"refresh_token":"first","refresh_token":"new","x"#, true),
         (r#"{"error":"partial_scope","refresh_token":"new","x":{}"#, true),
+        // Something is behind it.
+        (r#"{"access_token":"at","refresh_token":"new"}<!-- 3 ms -->"#, true),
+        (r#"{"refresh_token":"new"}{"a":1,"b":2}"#, true),
+        (r#"{"refresh_token":"new","x":{"y":"}"}} , }"#, true),
+        (r#"{"a":1} "refresh_token":"new","b":2}"#, false),
+        (r#"{"a":1}{"refresh_token":"new","b":2}"#, false),
         // Its end may be missing.
         (r#"{"access_token":"at","refresh_token":"ne"#, false),
         (r#"{"access_token":"at","refresh_token":"new\"#, false),
@@ -392,6 +399,7 @@ fn a_refresh_token_that_is_nested_or_named_otherwise_is_kept_beside_an_access_to
         (format!(r#"{{"error":"x_y","result":{pair}}}"#), true),
         (r#"{"accessToken":"at","refreshToken":"new"}"#.to_owned(), true),
         (r#"{"data":{"accessToken":"at","refreshToken":"new"}}"#.to_owned(), true),
+        (format!(r#"{{"status":0,"body":{pair}}}"#), true),
         (format!(r#"{{"access_token":"","data":{pair}}}"#), true),
         (format!(r#"{{"refresh_token":"new","data":{}}}"#, pair.replace("new", "other")), true),
         // Nobody says that it is this login's.
@@ -405,6 +413,35 @@ fn a_refresh_token_that_is_nested_or_named_otherwise_is_kept_beside_an_access_to
         (r#"{"data":{"access_token":"at","refresh_token":5}}"#.to_owned(), false),
     ] {
         for (status, kept) in [(200, kept), (400, false)] {
+            let error = read(status, &body).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("new"), "{body}: {error:?}");
+            let (_, refresh_token) = error.split_refresh_token(Some("old"));
+            let refresh_token = refresh_token.as_ref().map(|text| text.expose_secret());
+            assert_eq!(refresh_token, kept.then_some("new"), "{status} {body}");
+        }
+    }
+}
+
+#[test]
+fn behind_a_notice_the_refresh_token_is_kept_beside_an_access_token() {
+    let pair = r#"{"access_token":"at","refresh_token":"new","scope":{}}"#;
+    for (body, kept) in [
+        (
+            format!("<br />\n<b>Deprecated</b>: {{closure}}() in <b>/a.php</b><br />\n{pair}\n"),
+            true,
+        ),
+        (format!("Notice: undefined index\n{{ \"x\":1,{}", &pair[1..]), true),
+        (format!("(anonymous({pair});"), true),
+        (format!(")]}}',\n{pair}"), true),
+        (format!("Warning: no\n{}", &pair[..pair.len() - 4]), true),
+        // It may be cut, or another's.
+        (r#"Warning: no {"access_token":"at","refresh_token":"new"#.to_owned(), false),
+        (r#"Warning: no {"refresh_token":"new"}"#.to_owned(), false),
+        (format!(r#"Warning: no {{"x":{pair}}}"#), false),
+        (format!(r#"Warning: no {{"x":1}} {pair}"#), false),
+        ("<p>refresh_token=new&access_token=at".to_owned(), false),
+    ] {
+        for (status, kept) in [(200, kept), (400, false), (302, false)] {
             let error = read(status, &body).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("new"), "{body}: {error:?}");
             let (_, refresh_token) = error.split_refresh_token(Some("old"));
@@ -569,6 +606,15 @@ fn what_each_refusal_means() {
             Some("invalid_grant"),
             Permanent,
         ),
+        // Cut off, with a comma too many, with something behind it.
+        (
+            400,
+            r#"{"error":"invalid_grant","error_description":"a"#,
+            Some("invalid_grant"),
+            Permanent,
+        ),
+        (400, r#"{"error":"invalid_grant",}"#, Some("invalid_grant"), Permanent),
+        (401, r#"{"error":"invalid_client"}<!-- x -->"#, Some("invalid_client"), Misconfigured),
         (
             400,
             r#"{"error":"Bad Request","error_description":"invalid_grant"}"#,
@@ -635,6 +681,32 @@ fn what_each_refusal_means() {
             Transient,
         ),
         (403, r#"{"message":"You have exceeded a secondary rate limit"}"#, None, Transient),
+        (400, r#"{"error":"internal_failure"}"#, Some("internal_failure"), Transient),
+        (
+            400,
+            r#"{"error":"unknown_error","error_description":"retry your request"}"#,
+            Some("unknown_error"),
+            Transient,
+        ),
+        // The token was not judged.
+        (
+            400,
+            r#"{"error":"invalid_grant","error_description":"token request is already being processed"}"#,
+            Some("invalid_grant"),
+            Transient,
+        ),
+        (
+            400,
+            r#"{"error":"invalid_grant","error_description":"AADSTS50196: The server terminated an operation because it encountered a client request loop."}"#,
+            Some("invalid_grant"),
+            Transient,
+        ),
+        (
+            407,
+            r#"{"error":"invalid_grant","error_description":"already being processed"}"#,
+            Some("invalid_grant"),
+            Foreign,
+        ),
         // Not the provider's word.
         (400, "", None, Foreign),
         (403, "", None, Foreign),
@@ -646,6 +718,8 @@ fn what_each_refusal_means() {
         (451, html, None, Foreign),
         (400, "{}", None, Foreign),
         (400, "[]", None, Foreign),
+        // The code may be cut off.
+        (400, r#"{"error":"invalid_grant"#, None, Foreign),
         (400, r#"{"access_token":"at","token_type":"bearer"}"#, None, Foreign),
         (
             404,
@@ -693,6 +767,7 @@ fn a_code_that_the_application_names_is_found_beside_one_that_is_known() {
         (400, r#"{"error":"invalid_request","error_code":"gone"}"#),
         (400, r#"{"error":{"code":400,"message":"GONE","status":"INVALID_ARGUMENT"}}"#),
         (400, r#"{"error":"invalid_request","error_description":"gone"}"#),
+        (400, r#"{"error":"invalid_request","reason":"Gone"}"#),
         (200, r#"{"error":"invalid_request","code":"gone"}"#),
         (200, r#"{"error":{"type":"invalid_request","code":"gone"}}"#),
         (200, "error=invalid_request&error_description=gone"),
@@ -706,6 +781,29 @@ fn a_code_that_the_application_names_is_found_beside_one_that_is_known() {
         assert_eq!(error.retry_class(), RetryClass::Permanent, "{body}");
         assert!(error.has_code("gone"), "{body}");
         assert_eq!(read("another").retry_class(), RetryClass::Misconfigured, "{body}");
+    }
+    // In a success without an `error`.
+    for body in [
+        r#"{"ok":false,"code":"gone"}"#,
+        r#"{"errors":[{"errorType":"gone","message":"m"}],"success":false}"#,
+        r#"{"error":"","message":"gone"}"#,
+        r#"{"error":7,"error_code":"Gone"}"#,
+    ] {
+        let rules = |code: &str| ResponseRules {
+            ends_login: vec![code.to_owned()],
+            ..ResponseRules::default()
+        };
+        let error = read_as(200, body.as_bytes(), &rules("gone")).unwrap_err();
+        assert_eq!(error.retry_class(), RetryClass::Permanent, "{body}");
+        assert!(error.has_code("gone"), "{body}");
+        let error = read_as(200, body.as_bytes(), &rules("another")).unwrap_err();
+        assert!(error.is_malformed_response(), "{body}: {error}");
+        let with_token = body.replacen('{', r#"{"access_token":"at","#, 1);
+        assert!(read_as(200, with_token.as_bytes(), &rules("gone")).is_ok(), "{body}");
+        // Elsewhere these members mean something else.
+        let endpoint = "introspection endpoint";
+        let elsewhere = HttpResponse { endpoint, ..response(200, body.as_bytes()) };
+        assert!(read_members(&elsewhere, &rules("gone")).is_ok(), "{body}");
     }
     // What is no code by its form, or repeats the status.
     for (status, code) in [
@@ -816,6 +914,9 @@ fn a_description_is_found_where_providers_put_it() {
         (r#"{"message":"why"}"#, "why"),
         (r#"{"error_message":"why"}"#, "why"),
         (r#"{"title":"t","detail":"why"}"#, "why"),
+        (r#"{"error":"x_y","reason":"why"}"#, "why"),
+        (r#"{"errorCode":"E0000011","errorSummary":"why"}"#, "why"),
+        (r#"{"errcode":40030,"errmsg":"why"}"#, "why"),
         (
             r#"{"error":"why it went wrong is told in a sentence"}"#,
             "why it went wrong is told in a sentence",

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::iter::once;
 
+use http::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
@@ -14,9 +15,10 @@ use crate::observe;
 use crate::token::{AccessToken, DPOP, Deadline, Parts, Token, is_dpop, take_scope};
 
 /// Where a token may be that is not among the members of the response itself, or has another name.
-const ELSEWHERE: [&str; 9] = [
+const ELSEWHERE: [&str; 10] = [
     "accessToken",
     "authed_user",
+    "body",
     "data",
     "errors",
     "id_token",
@@ -34,7 +36,7 @@ pub(crate) fn read_token(
     rules: &ResponseRules,
 ) -> Result<Token, Error> {
     let body = mapped(response, rules)?;
-    let issued = issued(response, &body);
+    let issued = issued(response.status, &body);
     let token = members(response, rules, body).and_then(|members| token(response, rules, members));
     token.map_err(|error| error.with_refresh_token(issued))
 }
@@ -80,18 +82,32 @@ pub(crate) fn token(
 /// A closure of the application's panicked over a response, so it cannot be used; a refresh token in it is
 /// kept.
 pub(crate) fn panicked(response: &HttpResponse<'_>, closure: &'static str) -> Error {
-    let issued = issued(response, &body::read(&response.body));
+    let issued = issued(response.status, &body::read(&response.body));
     let reason = format!("{closure} panicked; see the panic message on stderr");
     malformed(response, reason).with_refresh_token(issued)
 }
 
+/// Whether these bytes are a JSON object that nothing is missing of.
+pub(crate) fn is_whole_object(bytes: &[u8]) -> bool {
+    matches!(body::read_part(bytes), Body::Members(_))
+}
+
+/// The refresh token of a response of which only this has arrived.
+pub(crate) fn issued_in_part(status: StatusCode, bytes: &[u8]) -> Option<SecretString> {
+    issued(status, &body::read_part(bytes))
+}
+
 /// The refresh token that a success brings, whatever else is in it. If the application has not mapped what
 /// the provider nests or names otherwise, it is the one beside the access token there.
-fn issued(response: &HttpResponse<'_>, body: &Body) -> Option<SecretString> {
-    let (Body::Members(members) | Body::BrokenJson(members)) = body else { return None };
-    if !response.status.is_success() {
+fn issued(status: StatusCode, body: &Body) -> Option<SecretString> {
+    if !status.is_success() {
         return None;
     }
+    let members = match body {
+        Body::Members(members) | Body::BrokenJson(members) => members,
+        Body::Other(members) => return beside_access_token(members),
+        Body::Empty => return None,
+    };
     let own = refresh_token(members.get("refresh_token")).unwrap_or_default();
     if own.is_some() || has_text(members, "access_token") {
         return own;
@@ -177,7 +193,7 @@ fn missing(members: &Map<String, Value>) -> String {
 
 /// The type, where it is one that is known here.
 fn shown_type(text: &str) -> String {
-    const TYPES: [&str; 11] = [
+    const TYPES: [&str; 13] = [
         "mac",
         "N_A",
         "User Access Token",
@@ -188,6 +204,8 @@ fn shown_type(text: &str) -> String {
         "bot",
         "user",
         "jwt",
+        "jwt-bearer",
+        "BearerToken",
         "access_token",
     ];
     match TYPES.into_iter().find(|known| known.eq_ignore_ascii_case(text)) {

@@ -121,6 +121,21 @@ async fn a_method_that_was_found_and_is_refused_later_is_looked_for_again() {
     assert!(world.provider.token_requests().pop().unwrap().authorization.is_some());
 }
 
+/// It may be what a server says that does not look for the client there.
+#[tokio::test]
+async fn a_method_that_the_server_calls_an_invalid_request_is_not_remembered() {
+    let world = World::new().await;
+    let app = world.app().authentication(ClientAuthentication::Detect);
+    world.provider.fail_next(json(401, r#"{"error":"invalid_client"}"#));
+    world.provider.fail_next(json(400, r#"{"error":"invalid_request"}"#));
+    let error = app.token_request("client_credentials").send().await.unwrap_err();
+    assert_eq!(error.error_code(), Some("invalid_request"));
+    app.token_request("client_credentials").send().await.unwrap();
+    let requests = world.provider.token_requests();
+    let are_basic: Vec<_> = requests.iter().map(|r| r.authorization.is_some()).collect();
+    assert_eq!(are_basic, [true, false, true]);
+}
+
 fn json(status: u16, body: &str) -> Fault {
     let content_type = "application/json".to_owned();
     Fault::Reply { status, content_type, body: body.to_owned() }

@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest_oauth2::serde_json::{Map, Value};
-use reqwest_oauth2::{BoxError, Session, Signer, SigningAlgorithm, SigningKey, Token};
+use reqwest_oauth2::{
+    BoxError, PendingLogin, Session, Signer, SigningAlgorithm, SigningKey, Token,
+};
 
+use super::logins::{callback, param};
 use super::{Proof, client, presented, token_proofs};
 use crate::support::{World, pass};
 
@@ -31,6 +34,23 @@ async fn one_key_for_the_client_is_named_and_not_saved() {
     let keys: Vec<String> = token_proofs(&world.provider).iter().map(Proof::key).collect();
     assert_eq!(keys.len(), 3);
     assert!(keys.iter().all(|key| *key == keys[0]));
+}
+
+#[tokio::test]
+async fn the_clients_key_is_not_stored_with_a_login_that_has_begun() {
+    let world = World::with(|p| p.redirect_uri("https://app.example/cb")).await;
+    let key = SigningKey::generate_for(SigningAlgorithm::Ps256).unwrap();
+    let app = client(&world).dpop_key(key.clone());
+    let app = app.authorization_endpoint(world.provider.authorize_url()).unwrap();
+    let login = app.authorization_code("https://app.example/cb").unwrap().begin().unwrap();
+    assert_eq!(param(login.url(), "dpop_jkt").unwrap(), key.thumbprint());
+    let stored = serde_json::to_value(&login).unwrap();
+    assert_eq!(stored.get("dpop_key"), None);
+    let login: PendingLogin = serde_json::from_value(stored).unwrap();
+    let callback = callback(&login).await;
+    let token = login.finish(&app, &callback).await.unwrap();
+    assert_eq!(token.dpop_thumbprint(), Some(key.thumbprint()));
+    assert_eq!(token_proofs(&world.provider)[0].header["alg"], "PS256");
 }
 
 #[tokio::test]

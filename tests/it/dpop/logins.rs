@@ -14,14 +14,14 @@ fn app(world: &World) -> OAuthClient {
 }
 
 /// What the browser brings back.
-async fn callback(login: &PendingLogin) -> String {
+pub async fn callback(login: &PendingLogin) -> String {
     let http = reqwest::Client::builder().no_proxy();
     let http = http.redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let response = http.get(login.url()).send().await.unwrap();
     response.headers()["location"].to_str().unwrap().to_owned()
 }
 
-fn param(url: &str, name: &str) -> Option<String> {
+pub fn param(url: &str, name: &str) -> Option<String> {
     let url: Url = url.parse().unwrap();
     url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest_oauth2::{OAuthClient, PendingLogin, Pkce, Session};
+use reqwest_oauth2::{OAuthClient, PendingLogin, Pkce, RequestKinds, Session};
 
 use super::{REDIRECT_URI, app, browse, get, query, world};
 use crate::support::World;
@@ -80,6 +80,34 @@ async fn a_public_client_sends_its_id_with_the_code() {
     let requests = world.provider.token_requests();
     assert_eq!(requests[0].param("client_id"), Some("cli"));
     assert_eq!(requests[0].authorization, None);
+}
+
+#[tokio::test]
+async fn a_login_whose_code_was_not_sent_can_be_finished_still() {
+    let world = world().await;
+    let app = app(&world);
+    let login = begin(&app);
+    let callback = browse(login.url()).await;
+    // A port that nobody listens on: bound, never listening.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let proxy = format!("http://{}", socket.local_addr().unwrap());
+    let no_way = reqwest::Client::builder().proxy(reqwest::Proxy::all(proxy).unwrap());
+    for (broken, reason) in [
+        (app.clone().http_client(no_way.build().unwrap()), "cannot be reached"),
+        (
+            app.clone().shape_requests(RequestKinds::ALL, |_| async { Err("no".into()) }),
+            "nothing was sent",
+        ),
+    ] {
+        let error = login.clone().finish(&broken, &callback).await.unwrap_err();
+        assert!(error.is_transient() && error.to_string().contains(reason), "{error}");
+    }
+    assert_eq!(world.provider.counts().token_requests, 0);
+    login.clone().finish(&app, &callback).await.unwrap();
+    let error = login.finish(&app, &callback).await.unwrap_err();
+    assert!(error.is_callback(), "{error}");
+    assert_eq!(world.provider.counts().token_requests, 1);
 }
 
 #[tokio::test]

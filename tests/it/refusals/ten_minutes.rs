@@ -43,6 +43,11 @@ fn kinds() -> Vec<Fault> {
             "application/json",
             r#"{"error":"Access Denied","error_description":"You have made too many requests"}"#,
         ),
+        reply(
+            400,
+            "application/json",
+            r#"{"error":"invalid_grant","error_description":"token request is already being processed"}"#,
+        ),
         reply(400, "application/json", r#"{"message":"no upstream"}"#),
         reply(401, "application/json", r#"{"message":"Login required"}"#),
         reply(403, "application/json", r#"{"error":"Token expired"}"#),

@@ -79,8 +79,11 @@ async fn c9470_4_a_a_stronger_login_is_asked_for_and_renews_nothing() {
     let more = error.step_up().unwrap();
     assert_eq!(more.challenge().acr_values(), Some("strong"));
     assert_eq!(more.challenge().max_age(), Some(Duration::from_secs(60)));
-    let login = app.authorization_code(CALLBACK).unwrap().step_up(more).begin().unwrap();
+    // It replaces what was asked for before.
+    let request = app.authorization_code(CALLBACK).unwrap().extra_param("max_age", "3600");
+    let login = request.step_up(more).step_up(more).begin().unwrap();
     assert!(login.url().contains("acr_values=strong&max_age=60"), "{}", login.url());
+    assert_eq!(login.url().matches("max_age=").count(), 1, "{}", login.url());
     let callback = browse(login.url()).await;
     session.set_token(login.finish(&app, callback).await.unwrap()).await.unwrap();
     assert_eq!(get(&world, &session, "/money").await.unwrap(), 200);

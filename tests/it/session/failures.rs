@@ -272,6 +272,34 @@ async fn after_an_answer_that_never_came_the_session_asks_again_by_itself() {
     assert_eq!((counts.tokens_issued, counts.reuse_detected), (2, 0));
 }
 
+/// Salesforce, while the first request is under way.
+#[tokio::test]
+async fn a_second_try_that_finds_the_first_under_way_ends_no_login() {
+    let world = World::new().await;
+    let session = world.saving().token(world.expired_token()).build();
+    world.provider.fail_next(Fault::CloseBeforeIssue);
+    world.provider.fail_next(Fault::Reply {
+        status: 400,
+        content_type: "application/json".to_owned(),
+        body: r#"{"error":"invalid_grant","error_description":"token request is already being processed"}"#
+            .to_owned(),
+    });
+    let refresh = tokio::spawn({
+        let session = session.clone();
+        async move { session.refresh().await.unwrap_err() }
+    });
+    world.provider.wait_for_token_requests(1).await;
+    world.round_trips().await;
+    pass(1).await;
+    let error = refresh.await.unwrap();
+    assert!(error.is_transient() && !error.is_reauthorization_required(), "{error}");
+    assert_eq!(error.error_code(), Some("invalid_grant"));
+    pass(30).await;
+    session.token().await.unwrap();
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.reuse_detected), (3, 0));
+}
+
 /// Without a grace period the login has ended, and nobody is asked for ever.
 #[tokio::test]
 async fn a_provider_that_answers_nothing_is_asked_by_itself_three_times_more() {

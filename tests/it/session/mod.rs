@@ -10,6 +10,7 @@ mod foreground;
 mod freshness;
 mod grants;
 mod login_deadline;
+mod lost_ends;
 mod origins;
 mod placement;
 mod redirects;

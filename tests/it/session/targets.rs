@@ -280,8 +280,10 @@ async fn what_asks_for_the_persons_consent_to_another_resource_ends_no_login() {
     let session = world.saving().token(world.token()).build();
     let of_microsoft =
         "AADSTS65001: The user or administrator has not consented to use the application";
+    let second_factor = "AADSTS50076: you must use multi-factor authentication to access 'x'";
     for (n, body) in [
         json!({"error": "invalid_grant", "error_description": of_microsoft}),
+        json!({"error": "invalid_grant", "error_description": second_factor, "suberror": "basic_action"}),
         json!({"error": "interaction_required"}),
         json!({"error": "consent_required"}),
         json!({"error": "invalid_request", "error_description": "unknown resource"}),
@@ -305,7 +307,27 @@ async fn what_asks_for_the_persons_consent_to_another_resource_ends_no_login() {
     let error = session.for_resource(A).unwrap().token().await.unwrap_err();
     assert!(error.is_reauthorization_required(), "{error}");
     assert!(session.refresh().await.unwrap_err().is_reauthorization_required());
-    assert_eq!(world.provider.counts().token_requests, 9);
+    assert_eq!(world.provider.counts().token_requests, 11);
+}
+
+#[tokio::test]
+async fn what_blames_the_refresh_token_ends_the_login_whichever_resource_it_is_for() {
+    for (own, suberror) in
+        [(true, "basic_action"), (false, "bad_token"), (false, "token_expired"), (false, "")]
+    {
+        let world = World::new().await;
+        let session = world.saving().token(world.token()).build();
+        world.provider.fail_next(Fault::Reply {
+            status: 400,
+            content_type: "application/json".to_owned(),
+            body: json!({"error": "invalid_grant", "suberror": suberror}).to_string(),
+        });
+        let error = match own {
+            true => session.refresh().await.unwrap_err(),
+            false => session.for_resource(A).unwrap().token().await.unwrap_err(),
+        };
+        assert!(error.is_reauthorization_required(), "{suberror}: {error}");
+    }
 }
 
 #[tokio::test]
