@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -108,8 +108,10 @@ pub struct Asked {
     pub(super) known_metadata: Option<String>,
     pub(super) scope: Option<String>,
     pub(super) client: Option<OAuthClient>,
-    /// The provider does not know that client any more.
-    pub(super) is_client_unknown: bool,
+    /// The id of a client that the provider does not know any more.
+    pub(super) unknown_client: Option<String>,
+    /// The id of the client whose stored registration was used, if one was.
+    pub(super) stored_client: Arc<OnceLock<String>>,
     pub(super) http: Option<HttpClient>,
     pub(super) clock: Clock,
     pub(super) keeper: Keeper,
@@ -215,7 +217,8 @@ impl Asked {
     /// The application as registered with this provider. A new registration is made if none is stored or the
     /// stored one cannot be read, if its secret has expired, or if the provider no longer knows it
     /// ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)). The registration is stored
-    /// in the session's store for this issuer and this metadata, for all users.
+    /// in the session's store for this issuer and this metadata, for all users. If a login with a stored one
+    /// ends with `invalid_client`, it begins once more, with a new registration.
     ///
     /// # Errors
     ///
@@ -230,13 +233,16 @@ impl Asked {
             Err(error) if error.is_replaceable() => None,
             kept => kept?,
         };
-        let unknown = self.client().filter(|_| self.is_client_unknown);
         let kept = kept.filter(|kept| {
             kept.secret_expires_at().is_none_or(|ends| now < ends)
-                && unknown.is_none_or(|client| client.client_id() != kept.client_id())
+                && self.unknown_client.as_deref() != Some(kept.client_id())
         });
         let registration = match kept {
-            Some(kept) => kept,
+            Some(kept) => {
+                // Of several the first one.
+                let _ = self.stored_client.set(kept.client_id().to_owned());
+                kept
+            }
             None => {
                 let new = provider.register(metadata).await?;
                 self.keeper.keep_registration(metadata, &new).await?;
@@ -244,6 +250,16 @@ impl Asked {
             }
         };
         provider.registered_client(&registration)
+    }
+
+    /// The same with a new registration; `None` if none was used that was stored.
+    pub(super) fn registering_anew(&self) -> Option<Self> {
+        let unknown_client = self.stored_client.get().cloned();
+        unknown_client.is_some().then(|| Self {
+            unknown_client,
+            stored_client: Arc::default(),
+            ..self.clone()
+        })
     }
 }
 

@@ -50,8 +50,10 @@ impl PresentLogin {
         is_unknown || is_over(error)
     }
 
-    pub(super) fn is_client_unknown(&self) -> bool {
-        self.is_unknown.load(Ordering::Relaxed)
+    /// The id of its client, if the provider does not know that any more.
+    pub(super) fn unknown_client(&self) -> Option<String> {
+        let is_unknown = self.is_unknown.load(Ordering::Relaxed);
+        is_unknown.then(|| self.client.client_id().to_owned())
     }
 
     /// Whether the same provider knows both as the same application. Some providers give every registration the

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 use super::asked::{Asked, Authorize, Authorized};
@@ -140,12 +140,32 @@ impl SharedSession {
             known_metadata,
             scope: need.scope,
             client: before.as_ref().map(|login| login.client.clone()),
-            is_client_unknown: before.as_ref().is_some_and(|login| login.is_client_unknown()),
+            unknown_client: before.as_ref().and_then(|login| login.unknown_client()),
+            stored_client: Arc::default(),
             http: self.http.clone(),
             clock: self.clock.clone(),
             keeper: self.keeper.clone(),
         };
-        let authorized = timeout(LONGEST_LOGIN, self.authorize.authorize(asked)).await;
+        let until = Instant::now() + LONGEST_LOGIN;
+        match self.authorized(asked.clone(), metadata.clone(), before.clone(), until).await {
+            // The provider may have forgotten what was registered long ago.
+            Err(error) if error.has_code("invalid_client") => match asked.registering_anew() {
+                Some(asked) => self.authorized(asked, metadata, before, until).await,
+                None => Err(error),
+            },
+            outcome => outcome,
+        }
+    }
+
+    /// Has somebody log in for what is asked, and uses that login from then on.
+    async fn authorized(
+        &self,
+        asked: Asked,
+        metadata: Option<String>,
+        before: Option<Arc<PresentLogin>>,
+        until: Instant,
+    ) -> Outcome {
+        let authorized = timeout_at(until, self.authorize.authorize(asked)).await;
         let Authorized { client, token, grant } =
             authorized.unwrap_or_else(|_| Err(Error::new(Kind::GrantTimeout(LONGEST_LOGIN))))?;
         // If the store is down, the next process needs a new login; this one does not.

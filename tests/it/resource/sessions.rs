@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest_oauth2::store::{FileStore, MemoryStore, TokenStore};
@@ -497,6 +497,41 @@ async fn a_client_that_the_provider_has_forgotten_is_registered_again() {
     world.clock.forward(3600.0);
     assert_eq!(get(&world, &start(), "").await, 200);
     assert_eq!(world.provider.counts().registrations, 3);
+}
+
+/// No renewal finds that out for somebody who was not logged in. The next program would not know either.
+#[tokio::test]
+async fn a_stored_registration_that_the_provider_has_forgotten_is_replaced_by_the_login_itself() {
+    let world = world(|p| p).await;
+    let store = Arc::new(MemoryStore::new());
+    let forgets = Arc::new(AtomicBool::new(false));
+    let in_browser = || {
+        let (provider, forgets) = (world.provider.clone(), forgets.clone());
+        let open = move |login: BrowserLogin| {
+            let (provider, forgets) = (provider.clone(), forgets.clone());
+            async move {
+                let callback = browse(login.url()).await;
+                // It does not ask about the client before it sees the code.
+                if forgets.swap(false, Ordering::Relaxed) {
+                    provider.forget_registered_clients();
+                }
+                login.finish(callback).await
+            }
+        };
+        OAuthClient::for_resource(world.provider.api_url()).in_browser(CALLBACK, open)
+    };
+    let start = |login: ResourceLogin, user: &'static str| {
+        let builder = login.session().unwrap().clock(world.clock.reader());
+        builder.store(store.clone(), user).build()
+    };
+    assert_eq!(get(&world, &start(in_browser(), "alice"), "").await, 200);
+    forgets.store(true, Ordering::Relaxed);
+    assert_eq!(get(&world, &start(in_browser(), "bob"), "").await, 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.registrations, counts.authorizations), (2, 1 + 2));
+    // The new one is stored.
+    assert_eq!(get(&world, &start(in_browser(), "carol"), "").await, 200);
+    assert_eq!(world.provider.counts().registrations, 2);
 }
 
 /// Some providers give every application the same id, and some secrets change.
