@@ -43,7 +43,8 @@ pub trait Authorize: Send + Sync + 'static {
 
     /// Completes the client of a stored login. The client comes with what could be stored: the provider's
     /// endpoints, the client id and the secret of a registration. Add what is missing, such as your own
-    /// secret. By default returns it unchanged.
+    /// secret. By default, and for a closure, returns it unchanged: if that client is refused at the next
+    /// renewal (`invalid_client`), somebody logs in again.
     ///
     /// # Errors
     ///

@@ -18,11 +18,19 @@ pub(super) struct PresentLogin {
     pub(super) metadata: Option<String>,
     /// The provider does not know the client any more.
     is_unknown: AtomicBool,
+    /// The client is from the store, and may lack what the application adds to it.
+    is_restored: bool,
 }
 
 impl PresentLogin {
     pub(super) fn new(session: Session, client: OAuthClient, metadata: Option<String>) -> Self {
-        Self { session, client, metadata, is_unknown: AtomicBool::new(false) }
+        let (is_unknown, is_restored) = (AtomicBool::new(false), false);
+        Self { session, client, metadata, is_unknown, is_restored }
+    }
+
+    /// From the store.
+    pub(super) fn restored(self) -> Self {
+        Self { is_restored: true, ..self }
     }
 
     /// A token that may be used; `None` if only a new login brings one.
@@ -40,10 +48,11 @@ impl PresentLogin {
     }
 
     /// Whether only a new login helps after this error. That includes a record that cannot be read, which the
-    /// new login replaces; and a registered client that the provider no longer knows: its secret has expired,
-    /// or the registration is gone.
+    /// new login replaces; a registered client that the provider no longer knows: its secret has expired,
+    /// or the registration is gone; and one from the store that lacks the application's own secret.
     pub(super) fn is_over(&self, error: &Error) -> bool {
-        let is_unknown = self.client.registration().is_some() && error.has_code("invalid_client");
+        let may_be_unknown = self.is_restored || self.client.registration().is_some();
+        let is_unknown = may_be_unknown && error.has_code("invalid_client");
         if is_unknown {
             self.is_unknown.store(true, Ordering::Relaxed);
         }

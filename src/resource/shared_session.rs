@@ -80,7 +80,7 @@ impl SharedSession {
         };
         let metadata = kept.resource_metadata.clone();
         let client = self.client_of(kept).and_then(|client| self.authorize.restore(client));
-        Ok(client.ok().map(|client| self.login_of(client, None, metadata)))
+        Ok(client.ok().map(|client| self.login_of(client, None, metadata).restored()))
     }
 
     fn client_of(&self, kept: KeptClient) -> Result<OAuthClient, Error> {
@@ -173,7 +173,10 @@ impl SharedSession {
             Err(error) if !error.is_store() => return Err(error),
             _ => {}
         }
-        let login = match before.filter(|login| grant.is_none() && login.is_of(&client)) {
+        let same = before.filter(|login| {
+            grant.is_none() && login.unknown_client().is_none() && login.is_of(&client)
+        });
+        let login = match same {
             Some(same) => PresentLogin::new(same.session.clone(), same.client.clone(), metadata),
             None => self.login_of(client, grant, metadata),
         };

@@ -420,6 +420,41 @@ async fn a_session_by_a_grant_renews_alone() {
     assert_eq!(world.provider.counts().token_requests, 12 + 2);
 }
 
+/// A closure has no say in how a stored client is completed.
+#[tokio::test]
+async fn a_stored_client_that_lacks_the_applications_secret_has_somebody_log_in() {
+    let world = world(|p| p).await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let hook = move |asked: Asked| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            let found = asked.discover().await?;
+            let client = found.for_resource(found.provider.client("foo").secret("potato"));
+            let token = client.password("johndoe", "A3ddj3w").send().await?;
+            Ok::<_, Error>(Authorized::new(client, token))
+        }
+    };
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let builder = Session::on_challenge(world.provider.api_url(), hook.clone()).unwrap();
+        builder.clock(world.clock.reader()).store(store.clone(), "").build()
+    };
+    let first = start();
+    for hours in 0..3 {
+        assert_eq!(get(&world, &first, "").await, 200, "{hours}");
+        world.clock.forward(3600.0);
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+    let next = start();
+    for hours in 0..3 {
+        assert_eq!(get(&world, &next, "").await, 200, "{hours}");
+        world.clock.forward(3600.0);
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+    assert_eq!(world.provider.counts().reuse_detected, 0);
+}
+
 #[tokio::test]
 async fn a_grant_that_is_refused_is_asked_once_a_minute() {
     let world = world(|p| p).await;
