@@ -276,8 +276,8 @@ pub struct Discovered {
 
 impl Discovered {
     /// The scope to ask for: that of the challenge, otherwise all that the resource names
-    /// (`scopes_supported`, if it has at most 4 KiB), otherwise none; and that of the current login. Includes
-    /// what the provider offers of these: `offline_access`, which asks for a refresh token and needs
+    /// (`scopes_supported`, if it has at most 4 KiB), otherwise none; and that of the current login, unless
+    /// another provider issued its token. Includes what this one offers of these: `offline_access`, which asks for a refresh token and needs
     /// `prompt=consent` in the authorization request
     /// ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess));
     /// and, if the resource wants a stronger or newer login, `openid`, since some providers accept
@@ -289,9 +289,15 @@ impl Discovered {
         let list = self.provider.member("scopes_supported").and_then(|list| list.as_array());
         let offered = |name: &str| list.is_some_and(|list| list.iter().any(|one| one == name));
         let is_stronger = asked.acr_values().is_some() || asked.max_age().is_some();
+        let before = asked.client().and_then(OAuthClient::provider);
+        let scope = match before.is_none_or(|before| before.issuer() == self.provider.issuer()) {
+            true => asked.scope(),
+            // This one may not know what another has granted.
+            false => asked.challenge().and_then(Challenge::scope),
+        };
         scope_union([
-            asked.scope(),
-            named.filter(|_| asked.scope().is_none() || asked.is_scope_unnamed()),
+            scope,
+            named.filter(|_| scope.is_none() || asked.is_scope_unnamed()),
             Some("openid").filter(|name| is_stronger && offered(name)),
             Some(OFFLINE_ACCESS).filter(|name| offered(name)),
         ])

@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::answer;
-use super::sessions::{get, login, login as login_of, session, world};
+use super::sessions::{asked, get, login, login as login_of, session, world};
 use crate::support::site::Site;
 use crate::support::{World, plain_http};
 
@@ -606,9 +606,10 @@ async fn c9728_5_2_a_and_mcp_tok_a_another_authorization_server_never_sees_what_
         let bearer = request.headers().get("authorization").map(|value| value.to_str().unwrap());
         let token = bearer.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
         let accepted = accepts.provider.accepts_access_token(token);
+        let scope = if std::ptr::eq(accepts, &world) { "Bearer scope=a" } else { "Bearer scope=b" };
         async move {
             let status = if accepted { 200 } else { 401 };
-            Ok::<_, std::convert::Infallible>(answer(&request, status, Some("Bearer")))
+            Ok::<_, std::convert::Infallible>(answer(&request, status, Some(scope)))
         }
     };
     let send = async || {
@@ -623,6 +624,8 @@ async fn c9728_5_2_a_and_mcp_tok_a_another_authorization_server_never_sees_what_
     assert_eq!(send().await, 200);
     assert_eq!(world.provider.counts().resource_metadata_requests, metadata + 1, "read anew, once");
     assert_eq!(other.provider.counts().registrations, 1);
+    // Nor which scope it had: this one may not know it.
+    assert_eq!(asked(&other, "scope").as_deref(), Some("b"));
     for request in other.provider.token_requests() {
         assert_eq!(request.param("grant_type"), Some("authorization_code"));
         let sent = format!("{:?}", request.params);
