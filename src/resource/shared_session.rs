@@ -147,10 +147,10 @@ impl SharedSession {
             keeper: self.keeper.clone(),
         };
         let until = Instant::now() + LONGEST_LOGIN;
-        match self.authorized(asked.clone(), metadata.clone(), before.clone(), until).await {
+        match self.authorized(asked.clone(), metadata.clone(), (before.clone(), sent), until).await {
             // The provider may have forgotten what was registered long ago.
             Err(error) if error.has_code("invalid_client") => match asked.registering_anew() {
-                Some(asked) => self.authorized(asked, metadata, before, until).await,
+                Some(asked) => self.authorized(asked, metadata, (before, sent), until).await,
                 None => Err(error),
             },
             outcome => outcome,
@@ -162,7 +162,7 @@ impl SharedSession {
         &self,
         asked: Asked,
         metadata: Option<String>,
-        before: Option<Arc<PresentLogin>>,
+        (before, sent): (Option<Arc<PresentLogin>>, &Snapshot),
         until: Instant,
     ) -> Outcome {
         let authorized = timeout_at(until, self.authorize.authorize(asked)).await;
@@ -183,7 +183,7 @@ impl SharedSession {
         // A token that cannot be saved is used from memory, and saving goes on.
         let saved = match token {
             Some(token) => login.session.set_token(token).await,
-            None => login.session.token().await.map(drop),
+            None => first_token(&login.session, sent).await,
         };
         if let Err(error) = saved
             && !error.is_save()
@@ -226,4 +226,14 @@ impl SharedSession {
         };
         self.keeper.keep_client(self.url.as_str(), &self.user, &kept).await
     }
+}
+
+/// Gets the first token of a session with a grant. The store may have one that the session could use, but the
+/// one that was sent is not enough.
+async fn first_token(session: &Session, sent: &Snapshot) -> Result<(), Error> {
+    let token = session.token().await?;
+    if sent.token().is_some_and(|sent| sent.access_token() == token.access_token()) {
+        session.refresh().await?;
+    }
+    Ok(())
 }

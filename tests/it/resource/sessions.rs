@@ -420,6 +420,29 @@ async fn a_session_by_a_grant_renews_alone() {
     assert_eq!(world.provider.counts().token_requests, 12 + 2);
 }
 
+#[tokio::test]
+async fn a_grant_for_more_is_asked_although_a_good_token_is_stored() {
+    let world = world(|p| p.require_scope("/api", "a").require_scope("/api/admin", "b")).await;
+    let hook = |asked: Asked| async move {
+        let found = asked.discover().await?;
+        let client = found.for_resource(found.provider.client("foo").secret("potato"));
+        let (own, scope) = (client.clone(), asked.scope().unwrap_or_default().to_owned());
+        // A grant of the application's, such as a vault's, does not say what it is for.
+        let grant = move || {
+            let (own, scope) = (own.clone(), scope.clone());
+            async move { own.token_request("client_credentials").scope(scope).send().await }
+        };
+        Ok::<_, Error>(Authorized::by_grant(client, grant))
+    };
+    let builder = Session::on_challenge(world.provider.api_url(), hook).unwrap();
+    let session = builder.clock(world.clock.reader()).store(MemoryStore::new(), "").build();
+    assert_eq!(get(&world, &session, "").await, 200);
+    assert_eq!(get(&world, &session, "/admin").await, 200);
+    let scopes = world.provider.token_requests();
+    let scopes: Vec<_> = scopes.iter().map(|request| request.param("scope")).collect();
+    assert_eq!(scopes, [Some("a"), Some("a b")]);
+}
+
 /// A closure has no say in how a stored client is completed.
 #[tokio::test]
 async fn a_stored_client_that_lacks_the_applications_secret_has_somebody_log_in() {
