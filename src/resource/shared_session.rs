@@ -211,7 +211,11 @@ impl SharedSession {
             }
             Aim::Authentication(..) => false,
         };
-        (is_enough && differ(&found, sent)).then_some(login)
+        // One that has expired, and that nothing renews, is none.
+        let is_login = is_enough
+            && differ(&found, sent)
+            && !matches!(login.usable(&self.target, None).await, Ok(None));
+        is_login.then_some(login)
     }
 
     /// Keeps which client the login belongs to, before its token is stored.

@@ -350,6 +350,35 @@ async fn what_another_process_has_is_no_use_where_it_is_not_enough() {
 }
 
 #[tokio::test]
+async fn a_login_of_another_process_that_has_expired_is_none() {
+    let world = world(|p| p.protected_resource([ResourceDocument::AtPath])).await;
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let login = login(&world).configure_client(|client| {
+            client.map_response(|mut members| {
+                members.remove("refresh_token");
+                members
+            })
+        });
+        let builder = login.session().unwrap().clock(world.clock.reader());
+        builder.store(store.clone(), "me").build()
+    };
+    let (one, other, third) = (start(), start(), start());
+    for session in [&one, &other, &third] {
+        assert!(session.session().await.unwrap().is_none());
+    }
+    assert_eq!(get(&world, &one, "").await, 200);
+    world.clock.forward(3600.0);
+    // Others who have found nothing before.
+    assert_eq!(get(&world, &other, "").await, 200);
+    assert_eq!(world.provider.counts().authorizations, 2);
+    world.clock.forward(3600.0);
+    let token = third.log_in().await.unwrap().token().await.unwrap();
+    assert!(world.provider.accepts_access_token(token.access_token()));
+    assert_eq!(world.provider.counts().authorizations, 3);
+}
+
+#[tokio::test]
 async fn c9728_5_1_where_the_metadata_is_need_not_be_said_again() {
     let world = world(|p| p.require_scope("/api", "a")).await;
     let store = Arc::new(MemoryStore::new());
