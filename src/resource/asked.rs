@@ -246,8 +246,11 @@ impl Asked {
             }
             None => {
                 let new = provider.register(metadata).await?;
-                self.keeper.keep_registration(metadata, &new).await?;
-                new
+                // If it cannot be stored, this login can use it all the same.
+                match self.keeper.keep_registration(metadata, &new).await {
+                    Err(error) if !error.is_store() => return Err(error),
+                    _ => new,
+                }
             }
         };
         provider.registered_client(&registration)

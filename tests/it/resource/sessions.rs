@@ -299,6 +299,20 @@ async fn while_the_store_is_down_nobody_is_asked() {
     assert_eq!((counts.authorizations, counts.registrations, counts.api_without_token), (1, 1, 1));
 }
 
+/// As for the token, and for the client that it belongs to.
+#[tokio::test]
+async fn while_nothing_can_be_stored_there_is_a_login_from_memory_and_one_registration() {
+    let world = world(|p| p).await;
+    let store = FaultyStore::default();
+    store.always(Calls::Swaps, Fault::FailBefore);
+    let session = process(&world, store.clone());
+    for _ in 0..3 {
+        assert_eq!(get(&world, &session, "").await, 200);
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.registrations, counts.authorizations), (1, 1));
+}
+
 #[tokio::test]
 async fn a_login_that_another_process_has_made_is_used_and_nobody_is_asked() {
     let world = world(|p| p.require_scope("/api", "a").require_scope("/api/admin", "b")).await;
