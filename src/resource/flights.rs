@@ -165,6 +165,11 @@ impl Flights {
         self.state().keep_quiet(aim, None);
     }
 
+    /// Somebody wants a login for this, whatever came of the last one.
+    pub(super) fn forget(&self, aim: &Aim) {
+        self.state().quiet.retain(|quiet| quiet.aim != *aim);
+    }
+
     /// Whether a login for this did not help, a short while ago.
     pub(super) fn is_in_vain(&self, aim: &Aim) -> bool {
         self.state().is_quiet(aim).is_some_and(|error| error.is_none())

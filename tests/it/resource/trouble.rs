@@ -51,6 +51,20 @@ async fn a_person_who_says_no_is_asked_once_a_minute() {
 }
 
 #[tokio::test]
+async fn who_logs_in_by_themselves_after_a_refusal_does_not_wait() {
+    let world = world(|p| p.protected_resource([ResourceDocument::AtPath])).await;
+    let session = session(&world, login(&world));
+    world.provider.deny_next_authorization("access_denied", None);
+    for _ in 0..2 {
+        assert_eq!(failing(&world, &session).await.error_code(), Some("access_denied"));
+    }
+    assert_eq!(world.provider.counts().authorizations, 1);
+    session.log_in().await.unwrap();
+    assert_eq!(get(&world, &session, "").await, 200);
+    assert_eq!(world.provider.counts().authorizations, 2);
+}
+
+#[tokio::test]
 async fn a_window_that_is_closed_is_an_error_with_its_cause() {
     let world = world(|p| p).await;
     let open = |_: BrowserLogin| async { Err::<Token, _>("the window was closed") };
