@@ -408,6 +408,39 @@ async fn a_401_that_is_not_about_the_token_has_nobody_log_in() {
     assert_eq!(logins.load(Ordering::Relaxed), 1);
 }
 
+/// The API of a rule of the application's: it says 403 where others say 401.
+#[tokio::test]
+async fn an_answer_that_the_applications_rule_names_has_somebody_log_in() {
+    let (session, logins) = counted(true);
+    let good = Mutex::new(true);
+    let api = |request: Request| {
+        let accepted = request.headers().contains_key("authorization") && *good.lock().unwrap();
+        let mut response = http::Response::from(answer(&request, 403, None));
+        if accepted {
+            response = answer(&request, 200, None).into();
+        } else {
+            let reason = http::HeaderValue::from_static("token_expired");
+            response.headers_mut().insert("x-error", reason);
+        }
+        async move { Ok::<_, std::convert::Infallible>(reqwest::Response::from(response)) }
+    };
+    let rule = |_, headers: &http::HeaderMap| headers.contains_key("x-error");
+    let by_rule = session.api().rejected_when(rule);
+    // Nobody is logged in.
+    assert_eq!(by_rule.execute(&api, request()).await.unwrap().status(), 200);
+    assert_eq!(logins.load(Ordering::Relaxed), 1);
+    // The token is not good any more, and nothing renews it: one login, in vain.
+    *good.lock().unwrap() = false;
+    for _ in 0..3 {
+        assert_eq!(by_rule.execute(&api, request()).await.unwrap().status(), 403);
+    }
+    assert_eq!(logins.load(Ordering::Relaxed), 2);
+    // Without the rule it is an answer like any other.
+    let (session, logins) = counted(true);
+    assert_eq!(session.execute(&api, request()).await.unwrap().status(), 403);
+    assert_eq!(logins.load(Ordering::Relaxed), 0);
+}
+
 #[tokio::test]
 async fn what_was_granted_is_not_asked_for_again() {
     let (session, logins) = counted(true);
