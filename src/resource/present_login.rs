@@ -14,6 +14,8 @@ pub(crate) type Usable = (Arc<Driver>, Arc<Snapshot>);
 pub(super) struct PresentLogin {
     pub(super) session: Session,
     pub(super) client: OAuthClient,
+    /// See [`KeptClient`](super::kept::KeptClient).
+    pub(super) issued_for: Vec<(String, String)>,
     /// Where the resource has said that its metadata is.
     pub(super) metadata: Option<String>,
     /// The provider does not know the client any more.
@@ -23,9 +25,14 @@ pub(super) struct PresentLogin {
 }
 
 impl PresentLogin {
-    pub(super) fn new(session: Session, client: OAuthClient, metadata: Option<String>) -> Self {
+    pub(super) fn new(
+        session: Session,
+        client: OAuthClient,
+        issued_for: Vec<(String, String)>,
+        metadata: Option<String>,
+    ) -> Self {
         let (is_unknown, is_restored) = (AtomicBool::new(false), false);
-        Self { session, client, metadata, is_unknown, is_restored }
+        Self { session, client, issued_for, metadata, is_unknown, is_restored }
     }
 
     /// From the store.
@@ -65,10 +72,12 @@ impl PresentLogin {
         is_unknown.then(|| self.client.client_id().to_owned())
     }
 
-    /// Whether the same provider knows both as the same application. Some providers give every registration the
-    /// same id, with another secret. A client from the store may lack the application's own secret.
-    pub(super) fn is_of(&self, client: &OAuthClient) -> bool {
-        self.client.identity() == client.identity()
+    /// Whether the same provider knows both as the same application, and their tokens are issued for the same.
+    /// Some providers give every registration the same id, with another secret. A client from the store may lack
+    /// the application's own secret.
+    pub(super) fn is_of(&self, client: &OAuthClient, issued_for: &[(String, String)]) -> bool {
+        self.issued_for == issued_for
+            && self.client.identity() == client.identity()
             && self.client.client_id() == client.client_id()
             && self.client.has_secret_of(client)
             && self.client.resources() == client.resources()

@@ -78,9 +78,10 @@ impl SharedSession {
         let Some(kept) = self.keeper.client(self.url.as_str(), &self.user).await? else {
             return Ok(None);
         };
-        let metadata = kept.resource_metadata.clone();
+        let (metadata, issued_for) = (kept.resource_metadata.clone(), kept.issued_for.clone());
         let client = self.client_of(kept).and_then(|client| self.authorize.restore(client));
-        Ok(client.ok().map(|client| self.login_of(client, None, metadata).restored()))
+        let login = |client| self.login_of(client, None, issued_for, metadata).restored();
+        Ok(client.ok().map(login))
     }
 
     fn client_of(&self, kept: KeptClient) -> Result<OAuthClient, Error> {
@@ -96,10 +97,12 @@ impl SharedSession {
         &self,
         client: OAuthClient,
         grant: Option<Arc<dyn Grant>>,
+        issued_for: Vec<(String, String)>,
         metadata: Option<String>,
     ) -> PresentLogin {
         let client = client.with_clock(self.clock.clone());
         let mut builder = (self.set_up)(Session::builder(client.clone()));
+        builder = builder.issued_for(issued_for.clone());
         if let Some(grant) = grant {
             builder = builder.shared_grant(grant);
         }
@@ -109,7 +112,7 @@ impl SharedSession {
         if let Some(store) = &self.store {
             builder = builder.store(store.clone(), self.user.clone());
         }
-        PresentLogin::new(builder.build(), client, metadata)
+        PresentLogin::new(builder.build(), client, issued_for, metadata)
     }
 
     /// The login under way, or a new one for this. `sent`: the token that is not enough.
@@ -169,16 +172,21 @@ impl SharedSession {
         let Authorized { client, token, grant } =
             authorized.unwrap_or_else(|_| Err(Error::new(Kind::GrantTimeout(LONGEST_LOGIN))))?;
         // If the store is down, the next process needs a new login; this one does not.
-        match self.keep(&client, metadata.clone()).await {
+        let issued_for = grant.as_ref().map(|grant| grant.issued_for()).unwrap_or_default();
+        match self.keep(&client, issued_for.clone(), metadata.clone()).await {
             Err(error) if !error.is_store() => return Err(error),
             _ => {}
         }
         let same = before.filter(|login| {
-            grant.is_none() && login.unknown_client().is_none() && login.is_of(&client)
+            let is_known = login.unknown_client().is_none();
+            grant.is_none() && is_known && login.is_of(&client, &issued_for)
         });
         let login = match same {
-            Some(same) => PresentLogin::new(same.session.clone(), same.client.clone(), metadata),
-            None => self.login_of(client, grant, metadata),
+            Some(same) => {
+                let (session, client) = (same.session.clone(), same.client.clone());
+                PresentLogin::new(session, client, issued_for, metadata)
+            }
+            None => self.login_of(client, grant, issued_for, metadata),
         };
         // A token that cannot be saved is used from memory, and saving goes on.
         let saved = match token {
@@ -200,7 +208,7 @@ impl SharedSession {
         self.store.as_ref()?;
         let login = self.kept_login().await.ok()??;
         let before = self.present.load_full();
-        let is_same = before.is_some_and(|before| before.is_of(&login.client));
+        let is_same = before.is_some_and(|before| before.is_of(&login.client, &login.issued_for));
         let found = login.session.0.stored_token().await?;
         let is_enough = match aim {
             // A session looks for a newer token by itself after a 401.
@@ -219,12 +227,18 @@ impl SharedSession {
     }
 
     /// Keeps which client the login belongs to, before its token is stored.
-    async fn keep(&self, client: &OAuthClient, metadata: Option<String>) -> Result<(), Error> {
+    async fn keep(
+        &self,
+        client: &OAuthClient,
+        issued_for: Vec<(String, String)>,
+        metadata: Option<String>,
+    ) -> Result<(), Error> {
         let Some(provider) = client.provider() else { return Ok(()) };
         let kept = KeptClient {
             client_id: client.client_id().to_owned(),
             registration: client.registration().cloned(),
             resources: client.resources(),
+            issued_for,
             resource_metadata: metadata,
             provider: provider.kept(),
         };

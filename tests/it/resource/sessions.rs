@@ -522,6 +522,39 @@ async fn a_stored_client_that_lacks_the_applications_secret_has_somebody_log_in(
 }
 
 #[tokio::test]
+async fn the_next_process_uses_the_token_of_a_grant_with_a_scope() {
+    let world = world(|p| p.require_scope("/api", "a")).await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let hook = move |asked: Asked| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            let found = asked.discover().await?;
+            let client = found.for_resource(found.provider.client("foo").secret("potato"));
+            let grant = ClientCredentials::new().scope(asked.scope().unwrap_or_default());
+            Ok::<_, Error>(Authorized::by_grant(client, grant))
+        }
+    };
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let builder = Session::on_challenge(world.provider.api_url(), hook.clone()).unwrap();
+        builder.clock(world.clock.reader()).store(store.clone(), "").build()
+    };
+    for _ in 0..3 {
+        assert_eq!(get(&world, &start(), "").await, 200);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.api_without_token), (1, 1));
+    // Then it asks its own.
+    world.clock.forward(3600.0);
+    for _ in 0..2 {
+        assert_eq!(get(&world, &start(), "").await, 200);
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
+    }
+}
+
+#[tokio::test]
 async fn a_grant_that_is_refused_is_asked_once_a_minute() {
     let world = world(|p| p).await;
     let hook = |asked: Asked| async move {
