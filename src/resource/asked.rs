@@ -30,8 +30,8 @@ const LONGEST_SCOPE: usize = 4096;
 /// [`ResourceSession`](crate::ResourceSession) runs one login at a time, in a task that goes on even if
 /// the requests that wait for it are gone. It gives up after 15 minutes. If the runtime ends meanwhile, or no
 /// thread drives it, the next request begins the login anew. After an error it does not ask for the same
-/// login again for a minute: requests get the error. Nor does it after a login whose token cannot be used:
-/// requests get the resource's answer.
+/// login again for a minute, or as long as a `Retry-After` says: requests get the error. Nor does it after a
+/// login whose token cannot be used: requests get the resource's answer.
 #[async_trait]
 pub trait Authorize: Send + Sync + 'static {
     /// Logs in, for what was asked.

@@ -150,13 +150,14 @@ impl SharedSession {
             keeper: self.keeper.clone(),
         };
         let until = Instant::now() + LONGEST_LOGIN;
-        match self.authorized(asked.clone(), metadata.clone(), (before.clone(), sent), until).await {
+        let present = (before, sent);
+        let outcome =
+            self.authorized(asked.clone(), metadata.clone(), present.clone(), until).await;
+        let is_refused = matches!(&outcome, Err(error) if error.has_code("invalid_client"));
+        match asked.registering_anew().filter(|_| is_refused) {
             // The provider may have forgotten what was registered long ago.
-            Err(error) if error.has_code("invalid_client") => match asked.registering_anew() {
-                Some(asked) => self.authorized(asked, metadata, (before, sent), until).await,
-                None => Err(error),
-            },
-            outcome => outcome,
+            Some(asked) => self.authorized(asked, metadata, present, until).await,
+            None => outcome,
         }
     }
 
