@@ -58,7 +58,8 @@ impl PresentLogin {
     /// new login replaces; a registered client that the provider no longer knows: its secret has expired,
     /// or the registration is gone; and one from the store that lacks the application's own secret.
     pub(super) fn is_over(&self, error: &Error) -> bool {
-        let may_be_unknown = self.is_restored || self.client.registration().is_some();
+        let lacks_secret = self.is_restored && self.client.is_public();
+        let may_be_unknown = lacks_secret || self.client.registration().is_some();
         let is_unknown = may_be_unknown && error.has_code("invalid_client");
         if is_unknown {
             self.is_unknown.store(true, Ordering::Relaxed);
@@ -74,12 +75,13 @@ impl PresentLogin {
 
     /// Whether the same provider knows both as the same application, and their tokens are issued for the same.
     /// Some providers give every registration the same id, with another secret. A client from the store may lack
-    /// the application's own secret.
+    /// the application's own secret or key.
     pub(super) fn is_of(&self, client: &OAuthClient, issued_for: &[(String, String)]) -> bool {
         self.issued_for == issued_for
             && self.client.identity() == client.identity()
             && self.client.client_id() == client.client_id()
             && self.client.has_secret_of(client)
+            && (client.is_public() || !self.client.is_public())
             && self.client.resources() == client.resources()
     }
 }

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest_oauth2::store::{FileStore, MemoryStore, TokenStore};
+#[cfg(feature = "keys")]
+use reqwest_oauth2::testing::AuthMethod;
 use reqwest_oauth2::testing::{ProviderBuilder, ResourceDocument};
 use reqwest_oauth2::{
     Asked, Authorized, BrowserLogin, ClientCredentials, Error, OAuthClient, ResourceLogin,
@@ -519,6 +521,46 @@ async fn a_stored_client_that_lacks_the_applications_secret_has_somebody_log_in(
     }
     assert_eq!(calls.load(Ordering::Relaxed), 2);
     assert_eq!(world.provider.counts().reuse_detected, 0);
+}
+
+/// Nor of a client without the application's key.
+#[cfg(feature = "keys")]
+#[tokio::test]
+async fn a_wider_login_replaces_a_stored_client_that_lacks_the_applications_key() {
+    let key = reqwest_oauth2::SigningKey::generate().unwrap();
+    let public = key.public_jwk();
+    let world = world(move |p| {
+        let p = p.require_scope("/api", "a").require_scope("/api/admin", "b").client_key(public);
+        p.auth_methods([AuthMethod::PrivateKeyJwt])
+    })
+    .await;
+    let clock = world.clock.clone();
+    let hook = move |asked: Asked| {
+        let (key, clock) = (key.clone(), clock.clone());
+        async move {
+            let found = asked.discover().await?;
+            let client = found.for_resource(found.provider.client("foo").signing_key(key));
+            let client = client.clock(clock.reader());
+            let scope = asked.scope().unwrap_or_default();
+            let token = client.password("johndoe", "A3ddj3w").scope(scope).send().await?;
+            Ok::<_, Error>(Authorized::new(client, token))
+        }
+    };
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let builder = Session::on_challenge(world.provider.api_url(), hook.clone()).unwrap();
+        builder.clock(world.clock.reader()).store(store.clone(), "").build()
+    };
+    assert_eq!(get(&world, &start(), "").await, 200);
+    let next = start();
+    for _ in 0..3 {
+        assert_eq!(get(&world, &next, "/admin").await, 200);
+        world.clock.forward(3600.0);
+    }
+    let grants = world.provider.token_requests();
+    let grants: Vec<_> = grants.iter().map(|request| request.param("grant_type")).collect();
+    let (login, renewal) = (Some("password"), Some("refresh_token"));
+    assert_eq!(grants, [login, login, renewal, renewal]);
 }
 
 #[tokio::test]
