@@ -58,7 +58,9 @@ impl ResourceSession {
     }
 
     /// Logs in now, as if the API had asked for a token, also if a login has failed within the last minute.
-    /// Returns at once if somebody is logged in, and what is stored of the login can be read.
+    /// Returns at once if somebody is logged in, and what is stored of the login can be read. The API's metadata
+    /// is read where an earlier challenge said, else at the well-known locations: for an API that only says it
+    /// in its challenge, send a request instead.
     ///
     /// # Errors
     ///
