@@ -209,16 +209,24 @@ impl SharedSession {
         self.store.as_ref()?;
         let login = self.kept_login().await.ok()??;
         let before = self.present.load_full();
-        let is_same = before.is_some_and(|before| before.is_of(&login.client, &login.issued_for));
+        let same = before.filter(|before| before.is_of(&login.client, &login.issued_for));
         let found = login.session.0.stored_token().await?;
         let is_enough = match aim {
             // A session looks for a newer token by itself after a 401.
-            Aim::Login => !is_same,
+            Aim::Login => same.is_none(),
             Aim::Scope(wanted) => {
                 let granted = found.token().and_then(|token| token.scope())?;
                 wanted.as_ref()?.is_subset(&names(granted))
             }
             Aim::Authentication(..) => false,
+        };
+        // The client in memory has what the application has added to it.
+        let login = match same {
+            Some(same) => {
+                let client = same.client.clone();
+                self.login_of(client, None, login.issued_for, login.metadata).restored()
+            }
+            None => login,
         };
         // One that has expired, and that nothing renews, is none.
         let is_login = is_enough

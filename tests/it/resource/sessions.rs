@@ -523,6 +523,41 @@ async fn a_stored_client_that_lacks_the_applications_secret_has_somebody_log_in(
     assert_eq!(world.provider.counts().reuse_detected, 0);
 }
 
+/// The login is another process's, and the client still that of this one.
+#[tokio::test]
+async fn a_wider_login_of_another_process_is_renewed_with_the_applications_secret() {
+    let world = world(|p| p.require_scope("/api", "a").require_scope("/api/admin", "b")).await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (count, clock) = (calls.clone(), world.clock.clone());
+    let hook = move |asked: Asked| {
+        count.fetch_add(1, Ordering::Relaxed);
+        let clock = clock.clone();
+        async move {
+            let found = asked.discover().await?;
+            let client = found.for_resource(found.provider.client("foo").secret("potato"));
+            let client = client.clock(clock.reader());
+            let scope = asked.scope().unwrap_or_default();
+            let token = client.password("johndoe", "A3ddj3w").scope(scope).send().await?;
+            Ok::<_, Error>(Authorized::new(client, token))
+        }
+    };
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let builder = Session::on_challenge(world.provider.api_url(), hook.clone()).unwrap();
+        builder.clock(world.clock.reader()).store(store.clone(), "").build()
+    };
+    let (one, other) = (start(), start());
+    assert_eq!(get(&world, &one, "").await, 200);
+    assert_eq!(get(&world, &other, "/admin").await, 200);
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+    for _ in 0..3 {
+        assert_eq!(get(&world, &one, "/admin").await, 200);
+        world.clock.forward(3600.0);
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+    assert_eq!(world.provider.counts().reuse_detected, 0);
+}
+
 /// Nor of a client without the application's key.
 #[cfg(feature = "keys")]
 #[tokio::test]
