@@ -252,6 +252,11 @@ impl OAuthClient {
         self.0.provider.as_ref()
     }
 
+    /// Whether nothing authenticates it: it has no secret, no key and no assertion.
+    pub(crate) fn is_public(&self) -> bool {
+        matches!(method::chosen(&self.0), Ok(ClientAuthentication::None))
+    }
+
     /// Whether this one has the secret of the other one, if that has one.
     pub(crate) fn has_secret_of(&self, other: &Self) -> bool {
         let is_own = |secret: &SecretString| {

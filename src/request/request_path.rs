@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Extensions;
+use http::{Extensions, StatusCode};
 
 use super::api::{Api, Source};
 use super::deadline::Deadline;
@@ -355,8 +355,12 @@ impl Api {
                 break;
             }
             let sent = exchange.snapshot.clone();
-            let (status, headers) = (response.status(), response.headers());
-            let Some(asked) = resource.asked_by(status, headers, &target, &sent) else { break };
+            // What the application's rule names is as good as a 401.
+            let rejected = self.verdict.is_refusal(&response).then_some(StatusCode::UNAUTHORIZED);
+            let mut statuses = [Some(response.status()), rejected].into_iter().flatten();
+            let asked = statuses
+                .find_map(|status| resource.asked_by(status, response.headers(), &target, &sent));
+            let Some(asked) = asked else { break };
             // A login for the same has not helped.
             if asked_before.as_ref() == Some(&asked) {
                 resource.was_in_vain(asked);

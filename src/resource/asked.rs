@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,8 +30,8 @@ const LONGEST_SCOPE: usize = 4096;
 /// [`ResourceSession`](crate::ResourceSession) runs one login at a time, in a task that goes on even if
 /// the requests that wait for it are gone. It gives up after 15 minutes. If the runtime ends meanwhile, or no
 /// thread drives it, the next request begins the login anew. After an error it does not ask for the same
-/// login again for a minute: requests get the error. Nor does it after a login whose token cannot be used:
-/// requests get the resource's answer.
+/// login again for a minute, or as long as a `Retry-After` says: requests get the error. Nor does it after a
+/// login whose token cannot be used: requests get the resource's answer.
 #[async_trait]
 pub trait Authorize: Send + Sync + 'static {
     /// Logs in, for what was asked.
@@ -43,7 +43,8 @@ pub trait Authorize: Send + Sync + 'static {
 
     /// Completes the client of a stored login. The client comes with what could be stored: the provider's
     /// endpoints, the client id and the secret of a registration. Add what is missing, such as your own
-    /// secret. By default returns it unchanged.
+    /// secret. By default, and for a closure, returns it unchanged: if that client is refused at the next
+    /// renewal (`invalid_client`), somebody logs in again.
     ///
     /// # Errors
     ///
@@ -108,8 +109,10 @@ pub struct Asked {
     pub(super) known_metadata: Option<String>,
     pub(super) scope: Option<String>,
     pub(super) client: Option<OAuthClient>,
-    /// The provider does not know that client any more.
-    pub(super) is_client_unknown: bool,
+    /// The id of a client that the provider does not know any more.
+    pub(super) unknown_client: Option<String>,
+    /// The id of the client whose stored registration was used, if one was.
+    pub(super) stored_client: Arc<OnceLock<String>>,
     pub(super) http: Option<HttpClient>,
     pub(super) clock: Clock,
     pub(super) keeper: Keeper,
@@ -215,7 +218,8 @@ impl Asked {
     /// The application as registered with this provider. A new registration is made if none is stored or the
     /// stored one cannot be read, if its secret has expired, or if the provider no longer knows it
     /// ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)). The registration is stored
-    /// in the session's store for this issuer and this metadata, for all users.
+    /// in the session's store for this issuer and this metadata, for all users. If a login with a stored one
+    /// ends with `invalid_client`, it begins once more, with a new registration.
     ///
     /// # Errors
     ///
@@ -230,20 +234,36 @@ impl Asked {
             Err(error) if error.is_replaceable() => None,
             kept => kept?,
         };
-        let unknown = self.client().filter(|_| self.is_client_unknown);
         let kept = kept.filter(|kept| {
             kept.secret_expires_at().is_none_or(|ends| now < ends)
-                && unknown.is_none_or(|client| client.client_id() != kept.client_id())
+                && self.unknown_client.as_deref() != Some(kept.client_id())
         });
         let registration = match kept {
-            Some(kept) => kept,
+            Some(kept) => {
+                // Of several the first one.
+                let _ = self.stored_client.set(kept.client_id().to_owned());
+                kept
+            }
             None => {
                 let new = provider.register(metadata).await?;
-                self.keeper.keep_registration(metadata, &new).await?;
-                new
+                // If it cannot be stored, this login can use it all the same.
+                match self.keeper.keep_registration(metadata, &new).await {
+                    Err(error) if !error.is_store() => return Err(error),
+                    _ => new,
+                }
             }
         };
         provider.registered_client(&registration)
+    }
+
+    /// The same with a new registration; `None` if none was used that was stored.
+    pub(super) fn registering_anew(&self) -> Option<Self> {
+        let unknown_client = self.stored_client.get().cloned();
+        unknown_client.is_some().then(|| Self {
+            unknown_client,
+            stored_client: Arc::default(),
+            ..self.clone()
+        })
     }
 }
 
@@ -259,8 +279,8 @@ pub struct Discovered {
 
 impl Discovered {
     /// The scope to ask for: that of the challenge, otherwise all that the resource names
-    /// (`scopes_supported`, if it has at most 4 KiB), otherwise none; and that of the current login. Includes
-    /// what the provider offers of these: `offline_access`, which asks for a refresh token and needs
+    /// (`scopes_supported`, if it has at most 4 KiB), otherwise none; and that of the current login, unless
+    /// another provider issued its token. Includes what this one offers of these: `offline_access`, which asks for a refresh token and needs
     /// `prompt=consent` in the authorization request
     /// ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess));
     /// and, if the resource wants a stronger or newer login, `openid`, since some providers accept
@@ -272,9 +292,15 @@ impl Discovered {
         let list = self.provider.member("scopes_supported").and_then(|list| list.as_array());
         let offered = |name: &str| list.is_some_and(|list| list.iter().any(|one| one == name));
         let is_stronger = asked.acr_values().is_some() || asked.max_age().is_some();
+        let before = asked.client().and_then(OAuthClient::provider);
+        let scope = match before.is_none_or(|before| before.issuer() == self.provider.issuer()) {
+            true => asked.scope(),
+            // This one may not know what another has granted.
+            false => asked.challenge().and_then(Challenge::scope),
+        };
         scope_union([
-            asked.scope(),
-            named.filter(|_| asked.scope().is_none() || asked.is_scope_unnamed()),
+            scope,
+            named.filter(|_| scope.is_none() || asked.is_scope_unnamed()),
             Some("openid").filter(|name| is_stronger && offered(name)),
             Some(OFFLINE_ACCESS).filter(|name| offered(name)),
         ])

@@ -80,6 +80,10 @@ impl ResourceSessionBuilder {
     /// application's own id for the user, which must never change. By default everything is only in
     /// memory.
     ///
+    /// A client is stored only if it was made from the provider's metadata
+    /// ([`Provider::client`](crate::Provider::client)). After a login with another one the next process asks
+    /// `authorize` again.
+    ///
     /// Each of these is a record of its own, so `FileStore::file`, which holds one, is not enough.
     pub fn store(mut self, store: impl TokenStore, user: impl Into<Arc<str>>) -> Self {
         self.store = Some(Arc::new(store));
@@ -87,8 +91,8 @@ impl ResourceSessionBuilder {
         self
     }
 
-    /// Settings for each login's session, such as `|session| session.refresh_lead(lead)`. A token, store or
-    /// user that the closure sets is ignored.
+    /// Settings for each login's session, such as `|session| session.refresh_lead(lead)`. Set no token, store,
+    /// user or grant there: those of the login apply.
     pub fn configure_sessions(
         mut self,
         set_up: impl Fn(SessionBuilder) -> SessionBuilder + Send + Sync + 'static,

@@ -23,8 +23,10 @@ use super::need::Aim;
 use crate::error::{Error, Kind};
 use crate::session::runtime;
 
-/// How long the same login is not asked for again after one that failed or did not help.
+/// How long the same login is not asked for again after one that failed or did not help. After a response with
+/// `Retry-After` longer, but not beyond this.
 const QUIET: Duration = Duration::from_secs(60);
+const LONGEST_QUIET: Duration = Duration::from_secs(3600);
 /// Of how many logins that is remembered.
 const MOST_QUIET: usize = 16;
 
@@ -52,7 +54,7 @@ struct Quiet {
     aim: Aim,
     /// `None`: it did not help.
     error: Option<Error>,
-    since: Instant,
+    until: Instant,
 }
 
 /// What comes of a login: whether somebody was asked.
@@ -165,6 +167,11 @@ impl Flights {
         self.state().keep_quiet(aim, None);
     }
 
+    /// Somebody wants a login for this, whatever came of the last one.
+    pub(super) fn forget(&self, aim: &Aim) {
+        self.state().quiet.retain(|quiet| quiet.aim != *aim);
+    }
+
     /// Whether a login for this did not help, a short while ago.
     pub(super) fn is_in_vain(&self, aim: &Aim) -> bool {
         self.state().is_quiet(aim).is_some_and(|error| error.is_none())
@@ -180,7 +187,7 @@ impl State {
     /// The result of the same login a short while ago.
     fn is_quiet(&self, aim: &Aim) -> Option<&Option<Error>> {
         let quiet = self.quiet.iter().find(|quiet| quiet.aim == *aim)?;
-        (quiet.since.elapsed() < QUIET).then_some(&quiet.error)
+        (Instant::now() < quiet.until).then_some(&quiet.error)
     }
 
     fn keep_quiet(&mut self, aim: Aim, error: Option<Error>) {
@@ -188,7 +195,9 @@ impl State {
         if self.quiet.len() == MOST_QUIET {
             self.quiet.pop_front();
         }
-        self.quiet.push_back(Quiet { aim, error, since: Instant::now() });
+        let wait = error.as_ref().and_then(Error::retry_after).unwrap_or_default();
+        let until = Instant::now() + wait.clamp(QUIET, LONGEST_QUIET);
+        self.quiet.push_back(Quiet { aim, error, until });
     }
 }
 

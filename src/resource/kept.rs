@@ -27,6 +27,9 @@ pub(super) struct KeptClient {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) registration: Option<Registration>,
     pub(super) resources: Vec<String>,
+    /// What the tokens of the login's grant are issued for, beside the resources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) issued_for: Vec<(String, String)>,
     /// Where the resource has said that its metadata is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) resource_metadata: Option<String>,

@@ -57,8 +57,10 @@ impl ResourceSession {
         Ok(self.0.login().await?.map(|login| login.session.clone()))
     }
 
-    /// Logs in now, as if the API had asked for a token. Returns at once if somebody is logged in, and what is
-    /// stored of the login can be read.
+    /// Logs in now, as if the API had asked for a token, also if a login has failed within the last minute.
+    /// Returns at once if somebody is logged in, and what is stored of the login can be read. The API's metadata
+    /// is read where an earlier challenge said, else at the well-known locations: for an API that only says it
+    /// in its challenge, send a request instead.
     ///
     /// # Errors
     ///
@@ -69,8 +71,9 @@ impl ResourceSession {
     /// Safe: the login goes on without the caller.
     pub async fn log_in(&self) -> Result<Session, Error> {
         if self.usable(self.target(), None).await?.is_none() {
-            let none = Arc::new(Snapshot::empty());
-            self.authorize(&Need::login(), self.target(), &none, None).await?;
+            let (need, none) = (Need::login(), Arc::new(Snapshot::empty()));
+            self.0.flights.forget(&need.aim);
+            self.authorize(&need, self.target(), &none, None).await?;
         }
         let session = self.session().await?;
         session.ok_or_else(|| Error::config("the login is gone, and there is no new one"))

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 use super::asked::{Asked, Authorize, Authorized};
@@ -78,9 +78,10 @@ impl SharedSession {
         let Some(kept) = self.keeper.client(self.url.as_str(), &self.user).await? else {
             return Ok(None);
         };
-        let metadata = kept.resource_metadata.clone();
+        let (metadata, issued_for) = (kept.resource_metadata.clone(), kept.issued_for.clone());
         let client = self.client_of(kept).and_then(|client| self.authorize.restore(client));
-        Ok(client.ok().map(|client| self.login_of(client, None, metadata)))
+        let login = |client| self.login_of(client, None, issued_for, metadata).restored();
+        Ok(client.ok().map(login))
     }
 
     fn client_of(&self, kept: KeptClient) -> Result<OAuthClient, Error> {
@@ -96,10 +97,12 @@ impl SharedSession {
         &self,
         client: OAuthClient,
         grant: Option<Arc<dyn Grant>>,
+        issued_for: Vec<(String, String)>,
         metadata: Option<String>,
     ) -> PresentLogin {
         let client = client.with_clock(self.clock.clone());
         let mut builder = (self.set_up)(Session::builder(client.clone()));
+        builder = builder.issued_for(issued_for.clone());
         if let Some(grant) = grant {
             builder = builder.shared_grant(grant);
         }
@@ -109,7 +112,7 @@ impl SharedSession {
         if let Some(store) = &self.store {
             builder = builder.store(store.clone(), self.user.clone());
         }
-        PresentLogin::new(builder.build(), client, metadata)
+        PresentLogin::new(builder.build(), client, issued_for, metadata)
     }
 
     /// The login under way, or a new one for this. `sent`: the token that is not enough.
@@ -140,27 +143,56 @@ impl SharedSession {
             known_metadata,
             scope: need.scope,
             client: before.as_ref().map(|login| login.client.clone()),
-            is_client_unknown: before.as_ref().is_some_and(|login| login.is_client_unknown()),
+            unknown_client: before.as_ref().and_then(|login| login.unknown_client()),
+            stored_client: Arc::default(),
             http: self.http.clone(),
             clock: self.clock.clone(),
             keeper: self.keeper.clone(),
         };
-        let authorized = timeout(LONGEST_LOGIN, self.authorize.authorize(asked)).await;
+        let until = Instant::now() + LONGEST_LOGIN;
+        let present = (before, sent);
+        let outcome =
+            self.authorized(asked.clone(), metadata.clone(), present.clone(), until).await;
+        let is_refused = matches!(&outcome, Err(error) if error.has_code("invalid_client"));
+        match asked.registering_anew().filter(|_| is_refused) {
+            // The provider may have forgotten what was registered long ago.
+            Some(asked) => self.authorized(asked, metadata, present, until).await,
+            None => outcome,
+        }
+    }
+
+    /// Has somebody log in for what is asked, and uses that login from then on.
+    async fn authorized(
+        &self,
+        asked: Asked,
+        metadata: Option<String>,
+        (before, sent): (Option<Arc<PresentLogin>>, &Snapshot),
+        until: Instant,
+    ) -> Outcome {
+        let authorized = timeout_at(until, self.authorize.authorize(asked)).await;
         let Authorized { client, token, grant } =
             authorized.unwrap_or_else(|_| Err(Error::new(Kind::GrantTimeout(LONGEST_LOGIN))))?;
         // If the store is down, the next process needs a new login; this one does not.
-        match self.keep(&client, metadata.clone()).await {
+        let issued_for = grant.as_ref().map(|grant| grant.issued_for()).unwrap_or_default();
+        match self.keep(&client, issued_for.clone(), metadata.clone()).await {
             Err(error) if !error.is_store() => return Err(error),
             _ => {}
         }
-        let login = match before.filter(|login| grant.is_none() && login.is_of(&client)) {
-            Some(same) => PresentLogin::new(same.session.clone(), same.client.clone(), metadata),
-            None => self.login_of(client, grant, metadata),
+        let same = before.filter(|login| {
+            let is_known = login.unknown_client().is_none();
+            grant.is_none() && is_known && login.is_of(&client, &issued_for)
+        });
+        let login = match same {
+            Some(same) => {
+                let (session, client) = (same.session.clone(), same.client.clone());
+                PresentLogin::new(session, client, issued_for, metadata)
+            }
+            None => self.login_of(client, grant, issued_for, metadata),
         };
         // A token that cannot be saved is used from memory, and saving goes on.
         let saved = match token {
             Some(token) => login.session.set_token(token).await,
-            None => login.session.token().await.map(drop),
+            None => first_token(&login.session, sent).await,
         };
         if let Err(error) = saved
             && !error.is_save()
@@ -177,30 +209,58 @@ impl SharedSession {
         self.store.as_ref()?;
         let login = self.kept_login().await.ok()??;
         let before = self.present.load_full();
-        let is_same = before.is_some_and(|before| before.is_of(&login.client));
+        let same = before.filter(|before| before.is_of(&login.client, &login.issued_for));
         let found = login.session.0.stored_token().await?;
         let is_enough = match aim {
             // A session looks for a newer token by itself after a 401.
-            Aim::Login => !is_same,
+            Aim::Login => same.is_none(),
             Aim::Scope(wanted) => {
                 let granted = found.token().and_then(|token| token.scope())?;
                 wanted.as_ref()?.is_subset(&names(granted))
             }
             Aim::Authentication(..) => false,
         };
-        (is_enough && differ(&found, sent)).then_some(login)
+        // The client in memory has what the application has added to it.
+        let login = match same {
+            Some(same) => {
+                let client = same.client.clone();
+                self.login_of(client, None, login.issued_for, login.metadata).restored()
+            }
+            None => login,
+        };
+        // One that has expired, and that nothing renews, is none.
+        let is_login = is_enough
+            && differ(&found, sent)
+            && !matches!(login.usable(&self.target, None).await, Ok(None));
+        is_login.then_some(login)
     }
 
     /// Keeps which client the login belongs to, before its token is stored.
-    async fn keep(&self, client: &OAuthClient, metadata: Option<String>) -> Result<(), Error> {
+    async fn keep(
+        &self,
+        client: &OAuthClient,
+        issued_for: Vec<(String, String)>,
+        metadata: Option<String>,
+    ) -> Result<(), Error> {
         let Some(provider) = client.provider() else { return Ok(()) };
         let kept = KeptClient {
             client_id: client.client_id().to_owned(),
             registration: client.registration().cloned(),
             resources: client.resources(),
+            issued_for,
             resource_metadata: metadata,
             provider: provider.kept(),
         };
         self.keeper.keep_client(self.url.as_str(), &self.user, &kept).await
     }
+}
+
+/// Gets the first token of a session with a grant. The store may have one that the session could use, but the
+/// one that was sent is not enough.
+async fn first_token(session: &Session, sent: &Snapshot) -> Result<(), Error> {
+    let token = session.token().await?;
+    if sent.token().is_some_and(|sent| sent.access_token() == token.access_token()) {
+        session.refresh().await?;
+    }
+    Ok(())
 }

@@ -60,6 +60,7 @@ impl SessionBuilder {
         let config = Config {
             client,
             grant: None,
+            issued_for: Vec::new(),
             saver: None,
             store: None,
             settings: Settings {
@@ -112,6 +113,12 @@ impl SessionBuilder {
 
     pub(crate) fn shared_grant(mut self, grant: Arc<dyn Grant>) -> Self {
         self.config.grant = Some(grant);
+        self
+    }
+
+    /// The stored tokens are those of a grant for this, which is not there.
+    pub(crate) fn issued_for(mut self, issued_for: Vec<(String, String)>) -> Self {
+        self.config.issued_for = issued_for;
         self
     }
 

@@ -22,6 +22,8 @@ use crate::token::Token;
 pub(crate) struct Config {
     pub(super) client: Option<OAuthClient>,
     pub(super) grant: Option<Arc<dyn Grant>>,
+    /// What the stored tokens are issued for, of a grant that is not there.
+    pub(super) issued_for: Vec<(String, String)>,
     pub(super) saver: Option<Arc<dyn TokenSaver>>,
     pub(super) store: Option<Arc<dyn TokenStore>>,
     pub(super) settings: Settings,
@@ -85,7 +87,10 @@ impl Config {
             None => ("", ""),
         };
         let key = TokenKey::new(issuer, client_id, user);
-        let of_grant: Vec<_> = self.grant.iter().flat_map(|grant| grant.issued_for()).collect();
+        let of_grant = match &self.grant {
+            Some(grant) => grant.issued_for(),
+            None => self.issued_for.clone(),
+        };
         let add = |key: TokenKey, name: &str, value: &str| match name {
             "scope" => key.scope(value),
             "resource" => key.resource(value),

@@ -191,6 +191,23 @@ async fn a_server_whose_metadata_is_none_is_asked_at_each_location_once_a_minute
     assert_eq!(elsewhere.provider.counts().token_requests, 0);
 }
 
+/// As renewals honour it, up to an hour.
+#[tokio::test]
+async fn a_server_that_says_when_it_may_be_asked_again_is_not_asked_before() {
+    for (retry_after, seconds) in [("600", 600), ("1", 60), ("1000000", 3600)] {
+        let world = world(|p| p).await;
+        let fault = Fault::TooManyRequests { retry_after: retry_after.to_owned() };
+        world.provider.fail_metadata(fault);
+        let session = session(&world, login(&world));
+        // There are two locations.
+        assert_eq!(five(&world, &session).await.1.metadata_requests, 2);
+        pass(seconds - 1).await;
+        assert_eq!(five(&world, &session).await.1.metadata_requests, 2, "{retry_after}");
+        pass(1).await;
+        assert_eq!(five(&world, &session).await.1.metadata_requests, 4, "{retry_after}");
+    }
+}
+
 /// A world whose API asks with this challenge; `{url}` stands for where the metadata is.
 async fn challenging(field: &str) -> World {
     let world = world(|p| p).await;

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest_oauth2::store::{FileStore, MemoryStore, TokenStore};
+#[cfg(feature = "keys")]
+use reqwest_oauth2::testing::AuthMethod;
 use reqwest_oauth2::testing::{ProviderBuilder, ResourceDocument};
 use reqwest_oauth2::{
     Asked, Authorized, BrowserLogin, ClientCredentials, Error, OAuthClient, ResourceLogin,
@@ -299,6 +301,20 @@ async fn while_the_store_is_down_nobody_is_asked() {
     assert_eq!((counts.authorizations, counts.registrations, counts.api_without_token), (1, 1, 1));
 }
 
+/// As for the token, and for the client that it belongs to.
+#[tokio::test]
+async fn while_nothing_can_be_stored_there_is_a_login_from_memory_and_one_registration() {
+    let world = world(|p| p).await;
+    let store = FaultyStore::default();
+    store.always(Calls::Swaps, Fault::FailBefore);
+    let session = process(&world, store.clone());
+    for _ in 0..3 {
+        assert_eq!(get(&world, &session, "").await, 200);
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.registrations, counts.authorizations), (1, 1));
+}
+
 #[tokio::test]
 async fn a_login_that_another_process_has_made_is_used_and_nobody_is_asked() {
     let world = world(|p| p.require_scope("/api", "a").require_scope("/api/admin", "b")).await;
@@ -347,6 +363,35 @@ async fn what_another_process_has_is_no_use_where_it_is_not_enough() {
     let counts = world.provider.counts();
     assert_eq!((counts.authorizations, counts.registrations), (3, 1));
     assert_eq!(counts.reuse_detected, 0);
+}
+
+#[tokio::test]
+async fn a_login_of_another_process_that_has_expired_is_none() {
+    let world = world(|p| p.protected_resource([ResourceDocument::AtPath])).await;
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let login = login(&world).configure_client(|client| {
+            client.map_response(|mut members| {
+                members.remove("refresh_token");
+                members
+            })
+        });
+        let builder = login.session().unwrap().clock(world.clock.reader());
+        builder.store(store.clone(), "me").build()
+    };
+    let (one, other, third) = (start(), start(), start());
+    for session in [&one, &other, &third] {
+        assert!(session.session().await.unwrap().is_none());
+    }
+    assert_eq!(get(&world, &one, "").await, 200);
+    world.clock.forward(3600.0);
+    // Others who have found nothing before.
+    assert_eq!(get(&world, &other, "").await, 200);
+    assert_eq!(world.provider.counts().authorizations, 2);
+    world.clock.forward(3600.0);
+    let token = third.log_in().await.unwrap().token().await.unwrap();
+    assert!(world.provider.accepts_access_token(token.access_token()));
+    assert_eq!(world.provider.counts().authorizations, 3);
 }
 
 #[tokio::test]
@@ -418,6 +463,172 @@ async fn a_session_by_a_grant_renews_alone() {
         assert_eq!(calls.load(Ordering::Relaxed), 2);
     }
     assert_eq!(world.provider.counts().token_requests, 12 + 2);
+}
+
+#[tokio::test]
+async fn a_grant_for_more_is_asked_although_a_good_token_is_stored() {
+    let world = world(|p| p.require_scope("/api", "a").require_scope("/api/admin", "b")).await;
+    let hook = |asked: Asked| async move {
+        let found = asked.discover().await?;
+        let client = found.for_resource(found.provider.client("foo").secret("potato"));
+        let (own, scope) = (client.clone(), asked.scope().unwrap_or_default().to_owned());
+        // A grant of the application's, such as a vault's, does not say what it is for.
+        let grant = move || {
+            let (own, scope) = (own.clone(), scope.clone());
+            async move { own.token_request("client_credentials").scope(scope).send().await }
+        };
+        Ok::<_, Error>(Authorized::by_grant(client, grant))
+    };
+    let builder = Session::on_challenge(world.provider.api_url(), hook).unwrap();
+    let session = builder.clock(world.clock.reader()).store(MemoryStore::new(), "").build();
+    assert_eq!(get(&world, &session, "").await, 200);
+    assert_eq!(get(&world, &session, "/admin").await, 200);
+    let scopes = world.provider.token_requests();
+    let scopes: Vec<_> = scopes.iter().map(|request| request.param("scope")).collect();
+    assert_eq!(scopes, [Some("a"), Some("a b")]);
+}
+
+/// A closure has no say in how a stored client is completed.
+#[tokio::test]
+async fn a_stored_client_that_lacks_the_applications_secret_has_somebody_log_in() {
+    let world = world(|p| p).await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let hook = move |asked: Asked| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            let found = asked.discover().await?;
+            let client = found.for_resource(found.provider.client("foo").secret("potato"));
+            let token = client.password("johndoe", "A3ddj3w").send().await?;
+            Ok::<_, Error>(Authorized::new(client, token))
+        }
+    };
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let builder = Session::on_challenge(world.provider.api_url(), hook.clone()).unwrap();
+        builder.clock(world.clock.reader()).store(store.clone(), "").build()
+    };
+    let first = start();
+    for hours in 0..3 {
+        assert_eq!(get(&world, &first, "").await, 200, "{hours}");
+        world.clock.forward(3600.0);
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+    let next = start();
+    for hours in 0..3 {
+        assert_eq!(get(&world, &next, "").await, 200, "{hours}");
+        world.clock.forward(3600.0);
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+    assert_eq!(world.provider.counts().reuse_detected, 0);
+}
+
+/// The login is another process's, and the client still that of this one.
+#[tokio::test]
+async fn a_wider_login_of_another_process_is_renewed_with_the_applications_secret() {
+    let world = world(|p| p.require_scope("/api", "a").require_scope("/api/admin", "b")).await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (count, clock) = (calls.clone(), world.clock.clone());
+    let hook = move |asked: Asked| {
+        count.fetch_add(1, Ordering::Relaxed);
+        let clock = clock.clone();
+        async move {
+            let found = asked.discover().await?;
+            let client = found.for_resource(found.provider.client("foo").secret("potato"));
+            let client = client.clock(clock.reader());
+            let scope = asked.scope().unwrap_or_default();
+            let token = client.password("johndoe", "A3ddj3w").scope(scope).send().await?;
+            Ok::<_, Error>(Authorized::new(client, token))
+        }
+    };
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let builder = Session::on_challenge(world.provider.api_url(), hook.clone()).unwrap();
+        builder.clock(world.clock.reader()).store(store.clone(), "").build()
+    };
+    let (one, other) = (start(), start());
+    assert_eq!(get(&world, &one, "").await, 200);
+    assert_eq!(get(&world, &other, "/admin").await, 200);
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+    for _ in 0..3 {
+        assert_eq!(get(&world, &one, "/admin").await, 200);
+        world.clock.forward(3600.0);
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+    assert_eq!(world.provider.counts().reuse_detected, 0);
+}
+
+/// Nor of a client without the application's key.
+#[cfg(feature = "keys")]
+#[tokio::test]
+async fn a_wider_login_replaces_a_stored_client_that_lacks_the_applications_key() {
+    let key = reqwest_oauth2::SigningKey::generate().unwrap();
+    let public = key.public_jwk();
+    let world = world(move |p| {
+        let p = p.require_scope("/api", "a").require_scope("/api/admin", "b").client_key(public);
+        p.auth_methods([AuthMethod::PrivateKeyJwt])
+    })
+    .await;
+    let clock = world.clock.clone();
+    let hook = move |asked: Asked| {
+        let (key, clock) = (key.clone(), clock.clone());
+        async move {
+            let found = asked.discover().await?;
+            let client = found.for_resource(found.provider.client("foo").signing_key(key));
+            let client = client.clock(clock.reader());
+            let scope = asked.scope().unwrap_or_default();
+            let token = client.password("johndoe", "A3ddj3w").scope(scope).send().await?;
+            Ok::<_, Error>(Authorized::new(client, token))
+        }
+    };
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let builder = Session::on_challenge(world.provider.api_url(), hook.clone()).unwrap();
+        builder.clock(world.clock.reader()).store(store.clone(), "").build()
+    };
+    assert_eq!(get(&world, &start(), "").await, 200);
+    let next = start();
+    for _ in 0..3 {
+        assert_eq!(get(&world, &next, "/admin").await, 200);
+        world.clock.forward(3600.0);
+    }
+    let grants = world.provider.token_requests();
+    let grants: Vec<_> = grants.iter().map(|request| request.param("grant_type")).collect();
+    let (login, renewal) = (Some("password"), Some("refresh_token"));
+    assert_eq!(grants, [login, login, renewal, renewal]);
+}
+
+#[tokio::test]
+async fn the_next_process_uses_the_token_of_a_grant_with_a_scope() {
+    let world = world(|p| p.require_scope("/api", "a")).await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let hook = move |asked: Asked| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            let found = asked.discover().await?;
+            let client = found.for_resource(found.provider.client("foo").secret("potato"));
+            let grant = ClientCredentials::new().scope(asked.scope().unwrap_or_default());
+            Ok::<_, Error>(Authorized::by_grant(client, grant))
+        }
+    };
+    let store = Arc::new(MemoryStore::new());
+    let start = || {
+        let builder = Session::on_challenge(world.provider.api_url(), hook.clone()).unwrap();
+        builder.clock(world.clock.reader()).store(store.clone(), "").build()
+    };
+    for _ in 0..3 {
+        assert_eq!(get(&world, &start(), "").await, 200);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+    let counts = world.provider.counts();
+    assert_eq!((counts.token_requests, counts.api_without_token), (1, 1));
+    // Then it asks its own.
+    world.clock.forward(3600.0);
+    for _ in 0..2 {
+        assert_eq!(get(&world, &start(), "").await, 200);
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
+    }
 }
 
 #[tokio::test]
@@ -497,6 +708,41 @@ async fn a_client_that_the_provider_has_forgotten_is_registered_again() {
     world.clock.forward(3600.0);
     assert_eq!(get(&world, &start(), "").await, 200);
     assert_eq!(world.provider.counts().registrations, 3);
+}
+
+/// No renewal finds that out for somebody who was not logged in. The next program would not know either.
+#[tokio::test]
+async fn a_stored_registration_that_the_provider_has_forgotten_is_replaced_by_the_login_itself() {
+    let world = world(|p| p).await;
+    let store = Arc::new(MemoryStore::new());
+    let forgets = Arc::new(AtomicBool::new(false));
+    let in_browser = || {
+        let (provider, forgets) = (world.provider.clone(), forgets.clone());
+        let open = move |login: BrowserLogin| {
+            let (provider, forgets) = (provider.clone(), forgets.clone());
+            async move {
+                let callback = browse(login.url()).await;
+                // It does not ask about the client before it sees the code.
+                if forgets.swap(false, Ordering::Relaxed) {
+                    provider.forget_registered_clients();
+                }
+                login.finish(callback).await
+            }
+        };
+        OAuthClient::for_resource(world.provider.api_url()).in_browser(CALLBACK, open)
+    };
+    let start = |login: ResourceLogin, user: &'static str| {
+        let builder = login.session().unwrap().clock(world.clock.reader());
+        builder.store(store.clone(), user).build()
+    };
+    assert_eq!(get(&world, &start(in_browser(), "alice"), "").await, 200);
+    forgets.store(true, Ordering::Relaxed);
+    assert_eq!(get(&world, &start(in_browser(), "bob"), "").await, 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.registrations, counts.authorizations), (2, 1 + 2));
+    // The new one is stored.
+    assert_eq!(get(&world, &start(in_browser(), "carol"), "").await, 200);
+    assert_eq!(world.provider.counts().registrations, 2);
 }
 
 /// Some providers give every application the same id, and some secrets change.

@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::answer;
-use super::sessions::{get, login, login as login_of, session, world};
+use super::sessions::{asked, get, login, login as login_of, session, world};
 use crate::support::site::Site;
 use crate::support::{World, plain_http};
 
@@ -48,6 +48,20 @@ async fn a_person_who_says_no_is_asked_once_a_minute() {
     crate::support::pass(60).await;
     assert_eq!(get(&world, &session, "").await, 200);
     assert_eq!(world.provider.counts().registrations, 1);
+}
+
+#[tokio::test]
+async fn who_logs_in_by_themselves_after_a_refusal_does_not_wait() {
+    let world = world(|p| p.protected_resource([ResourceDocument::AtPath])).await;
+    let session = session(&world, login(&world));
+    world.provider.deny_next_authorization("access_denied", None);
+    for _ in 0..2 {
+        assert_eq!(failing(&world, &session).await.error_code(), Some("access_denied"));
+    }
+    assert_eq!(world.provider.counts().authorizations, 1);
+    session.log_in().await.unwrap();
+    assert_eq!(get(&world, &session, "").await, 200);
+    assert_eq!(world.provider.counts().authorizations, 2);
 }
 
 #[tokio::test]
@@ -394,6 +408,39 @@ async fn a_401_that_is_not_about_the_token_has_nobody_log_in() {
     assert_eq!(logins.load(Ordering::Relaxed), 1);
 }
 
+/// The API of a rule of the application's: it says 403 where others say 401.
+#[tokio::test]
+async fn an_answer_that_the_applications_rule_names_has_somebody_log_in() {
+    let (session, logins) = counted(true);
+    let good = Mutex::new(true);
+    let api = |request: Request| {
+        let accepted = request.headers().contains_key("authorization") && *good.lock().unwrap();
+        let mut response = http::Response::from(answer(&request, 403, None));
+        if accepted {
+            response = answer(&request, 200, None).into();
+        } else {
+            let reason = http::HeaderValue::from_static("token_expired");
+            response.headers_mut().insert("x-error", reason);
+        }
+        async move { Ok::<_, std::convert::Infallible>(reqwest::Response::from(response)) }
+    };
+    let rule = |_, headers: &http::HeaderMap| headers.contains_key("x-error");
+    let by_rule = session.api().rejected_when(rule);
+    // Nobody is logged in.
+    assert_eq!(by_rule.execute(&api, request()).await.unwrap().status(), 200);
+    assert_eq!(logins.load(Ordering::Relaxed), 1);
+    // The token is not good any more, and nothing renews it: one login, in vain.
+    *good.lock().unwrap() = false;
+    for _ in 0..3 {
+        assert_eq!(by_rule.execute(&api, request()).await.unwrap().status(), 403);
+    }
+    assert_eq!(logins.load(Ordering::Relaxed), 2);
+    // Without the rule it is an answer like any other.
+    let (session, logins) = counted(true);
+    assert_eq!(session.execute(&api, request()).await.unwrap().status(), 403);
+    assert_eq!(logins.load(Ordering::Relaxed), 0);
+}
+
 #[tokio::test]
 async fn what_was_granted_is_not_asked_for_again() {
     let (session, logins) = counted(true);
@@ -606,9 +653,10 @@ async fn c9728_5_2_a_and_mcp_tok_a_another_authorization_server_never_sees_what_
         let bearer = request.headers().get("authorization").map(|value| value.to_str().unwrap());
         let token = bearer.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
         let accepted = accepts.provider.accepts_access_token(token);
+        let scope = if std::ptr::eq(accepts, &world) { "Bearer scope=a" } else { "Bearer scope=b" };
         async move {
             let status = if accepted { 200 } else { 401 };
-            Ok::<_, std::convert::Infallible>(answer(&request, status, Some("Bearer")))
+            Ok::<_, std::convert::Infallible>(answer(&request, status, Some(scope)))
         }
     };
     let send = async || {
@@ -623,6 +671,8 @@ async fn c9728_5_2_a_and_mcp_tok_a_another_authorization_server_never_sees_what_
     assert_eq!(send().await, 200);
     assert_eq!(world.provider.counts().resource_metadata_requests, metadata + 1, "read anew, once");
     assert_eq!(other.provider.counts().registrations, 1);
+    // Nor which scope it had: this one may not know it.
+    assert_eq!(asked(&other, "scope").as_deref(), Some("b"));
     for request in other.provider.token_requests() {
         assert_eq!(request.param("grant_type"), Some("authorization_code"));
         let sent = format!("{:?}", request.params);
