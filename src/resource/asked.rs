@@ -280,8 +280,8 @@ pub struct Discovered {
 impl Discovered {
     /// The scope to ask for: that of the challenge, otherwise all that the resource names
     /// (`scopes_supported`, if it has at most 4 KiB), otherwise none; and that of the current login, unless
-    /// another provider issued its token. Includes what this one offers of these: `offline_access`, which asks for a refresh token and needs
-    /// `prompt=consent` in the authorization request
+    /// another provider issued its token. Includes what this one offers of these: `offline_access`, which asks
+    /// for a refresh token and needs `prompt=consent` in the authorization request
     /// ([OpenID Connect Core §11](https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess));
     /// and, if the resource wants a stronger or newer login, `openid`, since some providers accept
     /// `acr_values` and `max_age` only with it
