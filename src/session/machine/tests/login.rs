@@ -515,6 +515,36 @@ fn a_token_that_comes_late_for_a_login_that_was_signed_out_is_revoked_after_a_si
     }
 }
 
+/// Another session has renewed the login meanwhile, or the sign-out is known already.
+#[test]
+fn a_token_that_comes_too_late_amid_a_sign_out_is_revoked() {
+    let late = Numbered(101, Stage::Fresh);
+    let store = settings(Home::Store);
+    let (mut machine, request) = renewing(&store);
+    machine.known = Some(Record { generation: 2, ..live(DUE) });
+    machine.seen.as_mut().unwrap().record = machine.known.clone();
+    machine.set_login(2, None, &store, &at(0));
+    machine.answered(request, Answer::Token(late.clone()), &store, &at(0));
+    let (call, record) = sign_in(&mut machine, &store, &at(0));
+    assert_eq!(record.state, State::SignedOut);
+    machine.swapped(call, Ok(Swapped::Stored(9)), &store, &at(0));
+    let memory = settings(Home::Memory);
+    let mut other = given(EXPIRED);
+    wants(&mut other, &memory, &at(0));
+    let request = presented(&mut other, &memory, &at(0));
+    other.set_login(2, None, &memory, &at(0));
+    other.answered(request, Answer::Token(late.clone()), &memory, &at(0));
+    for (machine, settings, before) in [(machine, store, DUE), (other, memory, EXPIRED)] {
+        let (mut machine, mut revoked) = (machine, Vec::new());
+        while let Some(Action::Revoke { token }) = actions(&mut machine, &settings, &at(0)).pop() {
+            revoked.push(token);
+            machine.revoked(Ok(()), &settings, &at(0));
+        }
+        revoked.sort_by_key(|token| token.0);
+        assert_eq!(revoked, [before, late.clone()]);
+    }
+}
+
 #[test]
 fn the_same_token_again_amid_its_renewal_begins_no_other_login() {
     let settings = settings(Home::Saver);
