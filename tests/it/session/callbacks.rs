@@ -7,7 +7,7 @@ use reqwest_oauth2::store::TokenKey;
 use reqwest_oauth2::{Error, Session, Token};
 
 use crate::faulty_store::FaultyStore;
-use crate::support::{World, pass};
+use crate::support::{World, bounded, pass};
 
 /// What a callback does with its session.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,22 +49,6 @@ impl CallBack {
             Call::SignOut => session.sign_out().await,
         }
     }
-}
-
-/// The outcome, and after how many seconds; whatever waits has its turn each second.
-async fn bounded<T: Send + 'static>(
-    world: &World,
-    future: impl Future<Output = T> + Send + 'static,
-) -> (u64, T) {
-    let task = tokio::spawn(future);
-    for seconds in 0..200 {
-        world.round_trips().await;
-        if task.is_finished() {
-            return (seconds, task.await.unwrap());
-        }
-        pass(1).await;
-    }
-    panic!("it hangs");
 }
 
 #[tokio::test]

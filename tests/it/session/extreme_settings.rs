@@ -8,7 +8,7 @@ use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{Session, SessionBuilder, Token};
 
 use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
-use crate::support::{World, pass};
+use crate::support::{World, bounded, pass};
 
 type Set = fn(SessionBuilder, Duration) -> SessionBuilder;
 
@@ -25,22 +25,6 @@ const ALL: [(&str, Set); 8] = [
 ];
 
 const EXTREMES: [Duration; 3] = [Duration::ZERO, Duration::from_nanos(1), Duration::MAX];
-
-/// The outcome, and after how many seconds.
-async fn bounded<T: Send + 'static>(
-    world: &World,
-    future: impl Future<Output = T> + Send + 'static,
-) -> (u64, T) {
-    let task = tokio::spawn(future);
-    for seconds in 0..200 {
-        world.round_trips().await;
-        if task.is_finished() {
-            return (seconds, task.await.unwrap());
-        }
-        pass(1).await;
-    }
-    panic!("it hangs");
-}
 
 fn stored(world: &World) -> (SessionBuilder, FaultyStore) {
     let store = FaultyStore::default();

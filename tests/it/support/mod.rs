@@ -239,6 +239,22 @@ pub fn beside(set_up: impl Future<Output = World>, test: impl FnOnce(&World)) {
     });
 }
 
+/// The outcome, and after how many seconds; whatever waits has its turn each second.
+pub async fn bounded<T: Send + 'static>(
+    world: &World,
+    future: impl Future<Output = T> + Send + 'static,
+) -> (u64, T) {
+    let task = tokio::spawn(future);
+    for seconds in 0..200 {
+        world.round_trips().await;
+        if task.is_finished() {
+            return (seconds, task.await.unwrap());
+        }
+        pass(1).await;
+    }
+    panic!("it hangs");
+}
+
 /// Moves the timers of the test's (single-threaded) runtime on.
 pub async fn pass(seconds: u64) {
     let frozen = FROZEN.get();
