@@ -120,7 +120,7 @@ impl<'a> Found<'a> {
         let has_token = members.get("access_token").and_then(text).is_some();
         let named = || codes(members, rules).into_iter().find(|code| rules.names(code));
         let code = match members.get("error") {
-            Some(Value::String(error)) if !says_ok(error) && !(has_token && is_none(error)) => {
+            Some(Value::String(error)) if !(says_ok(error) || (has_token && is_none(error))) => {
                 named().unwrap_or(error.trim())
             }
             Some(Value::Object(error)) => {
