@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::http_client::HttpClient;
+use super::limit::Limit;
 use super::send::send;
 use super::settings::{MAX_RESPONSE_BYTES, TIMEOUT};
-use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::redact::escape_and_truncate;
 use crate::wire::{HttpResponse, ResponseRules, read_members};
@@ -27,20 +27,11 @@ pub(super) async fn find<T>(
     locations: &[Url],
     read: impl Fn(&HttpResponse<'_>, Map<String, Value>) -> Result<T, (Miss, Error)>,
 ) -> Result<T, Error> {
-    let found = tokio::time::timeout(TIMEOUT, ask_each(http, of, locations, read)).await;
-    found.unwrap_or_else(|_| Err(Error::new(Kind::Timeout { endpoint: NAME, limit: TIMEOUT })))
-}
-
-async fn ask_each<T>(
-    http: &HttpClient,
-    of: &'static str,
-    locations: &[Url],
-    read: impl Fn(&HttpResponse<'_>, Map<String, Value>) -> Result<T, (Miss, Error)>,
-) -> Result<T, Error> {
+    let limit = Limit::new(TIMEOUT, TIMEOUT);
     let mut answers = String::new();
     let mut decisive: Option<(Miss, Error)> = None;
     for location in locations {
-        let (miss, error) = match ask(http, location, &read).await {
+        let (miss, error) = match ask(http, location, limit, &read).await {
             Ok(document) => return Ok(document),
             Err(missed) => missed,
         };
@@ -68,13 +59,13 @@ async fn ask_each<T>(
 async fn ask<T>(
     http: &HttpClient,
     location: &Url,
+    limit: Limit,
     read: impl Fn(&HttpResponse<'_>, Map<String, Value>) -> Result<T, (Miss, Error)>,
 ) -> Result<T, (Miss, Error)> {
     let judged = |error| (Miss::of(&error), error);
     let mut request = Request::new(Method::GET, location.clone());
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-    let clock = Clock::default();
-    let response = send(http, request, NAME, MAX_RESPONSE_BYTES, &clock).await.map_err(judged)?;
+    let response = send(http, request, NAME, MAX_RESPONSE_BYTES, limit).await.map_err(judged)?;
     let members = read_members(&response, &ResponseRules::default()).map_err(judged)?;
     read(&response, members)
 }

@@ -136,8 +136,9 @@ async fn send_once<T>(
     let proved = async { Ok(dpop::prove(settings, form, endpoint.url, &mut sent).await?) };
     #[cfg(feature = "keys")]
     limit.closure("the signer", proved).await?;
-    let work = exchange(http, sent, name, settings.max_response_bytes, &settings.clock);
-    let (response, sent_at) = limit.exchange(name, work).await?;
+    let most_bytes = settings.max_response_bytes;
+    let (response, sent_at) =
+        exchange(http, sent, name, most_bytes, limit, &settings.clock).await?;
     #[cfg(feature = "keys")]
     dpop::hear(settings, form, endpoint.url, response.status(), response.headers());
     let (response, has_panicked) = mapped(settings, endpoint.kind, response);

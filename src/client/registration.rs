@@ -10,11 +10,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::limit::Limit;
 use super::send::send;
 use super::settings::{MAX_RESPONSE_BYTES, TIMEOUT};
 use super::{ClientAuthentication, ClientMetadata, OAuthClient, Provider};
-use crate::clock::Clock;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::redact::escape_and_truncate;
 use crate::token::Deadline;
 use crate::wire::{HttpResponse, ResponseRules, malformed, read_members};
@@ -75,14 +75,10 @@ impl Provider {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *request.body_mut() = Some(body.into());
-        let clock = Clock::default();
-        let answer = async {
-            let response = send(self.http(), request, NAME, MAX_RESPONSE_BYTES, &clock).await?;
-            let members = read_members(&response, &ResponseRules::default())?;
-            read(&response, &members, self.issuer(), metadata)
-        };
-        let timeout = || Error::new(Kind::Timeout { endpoint: NAME, limit: TIMEOUT });
-        tokio::time::timeout(TIMEOUT, answer).await.unwrap_or_else(|_| Err(timeout()))
+        let limit = Limit::new(TIMEOUT, TIMEOUT);
+        let response = send(self.http(), request, NAME, MAX_RESPONSE_BYTES, limit).await?;
+        let members = read_members(&response, &ResponseRules::default())?;
+        read(&response, &members, self.issuer(), metadata)
     }
 
     /// The client that this registration is of. One that was registered with a key needs that key:

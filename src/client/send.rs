@@ -1,11 +1,12 @@
 //! Sends a request and reads the whole response.
 //!
-//! Invariants: it never holds more bytes than the limit; it accepts no redirect; it notes the moment
-//! before it sends, from which a token's deadline counts. The caller bounds the time.
+//! Invariants: it never holds more bytes than the limit, and takes no longer than the other one; it accepts no
+//! redirect; it notes the moment before it sends, from which a token's deadline counts.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::TryFutureExt;
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use reqwest::Request;
@@ -14,21 +15,23 @@ use url::Url;
 
 use super::guarded_resolver::LeadsElsewhere;
 use super::http_client::{HttpClient, HttpError};
+use super::limit::Limit;
 use crate::clock::{self, Clock};
 use crate::error::{Error, Kind};
 use crate::http_date::http_date;
 use crate::wire::{self, HttpResponse};
 
-/// Sends the request and reads the response up to the limit.
+/// Sends the request and reads the response, up to both limits.
 pub(super) async fn send(
     http: &HttpClient,
     request: Request,
     endpoint: &'static str,
-    limit: usize,
-    clock: &Clock,
+    most_bytes: usize,
+    limit: Limit,
 ) -> Result<HttpResponse<'static>, Error> {
     let url = request.url().clone();
-    let (response, sent_at) = exchange(http, request, endpoint, limit, clock).await?;
+    let clock = Clock::default();
+    let (response, sent_at) = exchange(http, request, endpoint, most_bytes, limit, &clock).await?;
     Ok(read(response, endpoint, &url, sent_at))
 }
 
@@ -37,12 +40,14 @@ pub(super) async fn exchange(
     http: &HttpClient,
     request: Request,
     endpoint: &'static str,
-    limit: usize,
+    most_bytes: usize,
+    limit: Limit,
     clock: &Clock,
 ) -> Result<(Response<Zeroizing<Vec<u8>>>, DateTime<Utc>), Error> {
     let url = request.url().clone();
     let sent_at = clock::to_date(clock.now());
-    let mut response = http.execute(request).await.map_err(|error| send_error(error, endpoint))?;
+    let head = http.execute(request).map_err(|error| send_error(error, endpoint));
+    let mut response = limit.exchange(endpoint, head).await?;
     let retry_after = retry_after(response.headers(), sent_at);
     // An application's own HTTP client may follow redirects, but a redirect leads away from the
     // configured endpoint.
@@ -53,7 +58,7 @@ pub(super) async fn exchange(
     let mut whole = Response::new(Zeroizing::default());
     *whole.status_mut() = response.status();
     *whole.headers_mut() = std::mem::take(response.headers_mut());
-    *whole.body_mut() = read_body(response, endpoint, limit, retry_after).await?;
+    *whole.body_mut() = read_body(response, endpoint, most_bytes, limit, retry_after).await?;
     Ok((whole, sent_at))
 }
 
@@ -78,35 +83,37 @@ pub(super) fn read(
     }
 }
 
-/// Reads the body up to the limit. The error of one whose end is missing has the refresh token that has
+/// Reads the body, up to both limits. The error of one whose end is missing has the refresh token that has
 /// arrived.
 async fn read_body(
     mut response: reqwest::Response,
     endpoint: &'static str,
-    limit: usize,
+    most_bytes: usize,
+    limit: Limit,
     retry_after: Option<Duration>,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     let status = response.status();
     let mut body = Zeroizing::new(Vec::new());
     let error = loop {
-        match response.chunk().await {
+        let lost = |error: reqwest::Error| {
+            let source = error.without_url().into();
+            Error::new(Kind::ResponseLost { endpoint, source })
+        };
+        match limit.exchange(endpoint, response.chunk().map_err(lost)).await {
             Ok(None) => return Ok(body),
             Ok(Some(chunk)) => {
-                let room = limit - body.len();
+                let room = most_bytes - body.len();
                 body.extend_from_slice(&chunk[..chunk.len().min(room)]);
                 if chunk.len() > room {
                     let reason = format!(
-                        "it is longer than {limit} bytes (OAuthClient::max_response_bytes)"
+                        "it is longer than {most_bytes} bytes (OAuthClient::max_response_bytes)"
                     );
                     break unread(endpoint, status, reason, retry_after);
                 }
             }
             // What is missing would add nothing.
             Err(_) if wire::is_whole_object(&body) => return Ok(body),
-            Err(error) => {
-                let source = error.without_url().into();
-                break Error::new(Kind::ResponseLost { endpoint, source });
-            }
+            Err(error) => break error,
         }
     };
     Err(error.with_refresh_token(wire::issued_in_part(status, &body)))

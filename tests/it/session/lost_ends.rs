@@ -4,17 +4,20 @@ use std::collections::VecDeque;
 use std::io::Error as IoError;
 use std::sync::{Arc, Mutex};
 
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use reqwest::{Body, Request, Response, ResponseBuilderExt as _};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{Session, SessionBuilder};
 
-use crate::support::{World, pass, plain_http};
+use crate::support::{World, bounded, pass, plain_http};
 
-/// A connection that breaks within the responses: before the given text, or at their end.
+/// A connection that breaks within the responses, or says no more: before the given text, or at their end.
 #[derive(Clone)]
-struct Breaks(Arc<Mutex<VecDeque<Option<&'static str>>>>);
+struct Breaks {
+    before: Arc<Mutex<VecDeque<Option<&'static str>>>>,
+    silently: bool,
+}
 
 #[async_trait::async_trait]
 impl Middleware for Breaks {
@@ -26,23 +29,29 @@ impl Middleware for Breaks {
     ) -> reqwest_middleware::Result<Response> {
         let url = request.url().clone();
         let response = next.run(request, extensions).await?;
-        let Some(before) = self.0.lock().unwrap().pop_front() else { return Ok(response) };
+        let Some(before) = self.before.lock().unwrap().pop_front() else { return Ok(response) };
         let status = response.status();
         let text = response.text().await?;
         let end = before.map_or(text.len(), |before| text.find(before).unwrap());
-        let parts = [Ok(text[..end].to_owned()), Err(IoError::other("it broke"))];
+        let part = stream::iter([Ok(text[..end].to_owned())]);
+        let broken = stream::iter((!self.silently).then(|| Err(IoError::other("it broke"))));
+        let rest =
+            if self.silently { stream::pending().left_stream() } else { broken.right_stream() };
         let response = http::Response::builder().status(status).url(url);
-        Ok(response.body(Body::wrap_stream(stream::iter(parts))).unwrap().into())
+        Ok(response.body(Body::wrap_stream(part.chain(rest))).unwrap().into())
     }
 }
 
-fn http(breaks: impl IntoIterator<Item = Option<&'static str>>) -> ClientWithMiddleware {
-    let breaks = Breaks(Arc::new(Mutex::new(breaks.into_iter().collect())));
-    ClientBuilder::new(plain_http()).with(breaks).build()
+fn http(
+    breaks: impl IntoIterator<Item = Option<&'static str>>,
+    silently: bool,
+) -> ClientWithMiddleware {
+    let before = Arc::new(Mutex::new(breaks.into_iter().collect()));
+    ClientBuilder::new(plain_http()).with(Breaks { before, silently }).build()
 }
 
-fn saving(world: &World, breaks: Option<&'static str>) -> SessionBuilder {
-    let (app, saved) = (world.app().http_client(http([breaks])), world.saved.clone());
+fn saving(world: &World, breaks: Option<&'static str>, silently: bool) -> SessionBuilder {
+    let (app, saved) = (world.app().http_client(http([breaks], silently)), world.saved.clone());
     Session::builder(app).clock(world.clock.reader()).on_new_token(move |token| {
         saved.push(token);
         async { Ok::<(), IoError>(()) }
@@ -50,29 +59,39 @@ fn saving(world: &World, breaks: Option<&'static str>) -> SessionBuilder {
 }
 
 #[tokio::test]
-async fn a_whole_token_is_used_though_the_connection_breaks_behind_it() {
-    let world = World::new().await;
-    let session = saving(&world, None).token(world.expired_token()).build();
-    let token = session.token().await.unwrap();
-    assert!(world.provider.accepts_access_token(token.access_token()));
-    assert!(world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
-    assert_eq!(world.provider.counts().token_requests, 1);
+async fn a_whole_token_is_used_though_its_end_does_not_come() {
+    for (silently, seconds) in [(false, 0), (true, 30)] {
+        let world = World::new().await;
+        let session = saving(&world, None, silently).token(world.expired_token()).build();
+        let (after, token) = bounded(&world, async move { session.token().await }).await;
+        let token = token.unwrap();
+        assert_eq!(after, seconds);
+        assert!(world.provider.accepts_access_token(token.access_token()));
+        assert!(world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+        assert_eq!(world.provider.counts().token_requests, 1);
+    }
 }
 
 #[tokio::test]
 async fn a_refresh_token_that_has_arrived_whole_is_kept_and_presented_next() {
-    let world = World::new().await;
-    let session = saving(&world, Some(r#","token_type""#)).token(world.expired_token()).build();
-    let error = session.token().await.unwrap_err();
-    assert!(error.is_transient() && !error.is_reauthorization_required(), "{error}");
-    assert!(error.to_string().ends_with("; the new refresh token in it is kept"), "{error}");
-    session.shutdown().await.unwrap();
-    let kept = world.saved.last();
-    assert!(world.provider.accepts_refresh_token(kept.refresh_token().unwrap()));
-    pass(2).await;
-    session.token().await.unwrap();
-    let counts = world.provider.counts();
-    assert_eq!((counts.token_requests, counts.reuse_detected), (2, 0));
+    for (silently, seconds) in [(false, 0), (true, 30)] {
+        let world = World::new().await;
+        let session = saving(&world, Some(r#","token_type""#), silently);
+        let session = session.token(world.expired_token()).build();
+        let caller = session.clone();
+        let (after, outcome) = bounded(&world, async move { caller.token().await }).await;
+        let error = outcome.unwrap_err();
+        assert_eq!((after, error.is_timeout()), (seconds, silently));
+        assert!(error.is_transient() && !error.is_reauthorization_required(), "{error}");
+        assert!(error.to_string().ends_with("; the new refresh token in it is kept"), "{error}");
+        session.shutdown().await.unwrap();
+        let kept = world.saved.last();
+        assert!(world.provider.accepts_refresh_token(kept.refresh_token().unwrap()));
+        pass(2).await;
+        session.token().await.unwrap();
+        let counts = world.provider.counts();
+        assert_eq!((counts.token_requests, counts.reuse_detected), (2, 0));
+    }
 }
 
 #[tokio::test]
@@ -86,7 +105,7 @@ async fn a_refresh_token_that_may_be_cut_is_not_kept() {
             content_type: "application/json".to_owned(),
             body: broken.to_owned(),
         });
-        let app = world.app().http_client(http([None, None]));
+        let app = world.app().http_client(http([None, None], false));
         let error = app.token_request("client_credentials").send().await.unwrap_err();
         assert!(error.is_response_lost(), "{error}");
     }
