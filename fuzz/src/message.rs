@@ -31,4 +31,10 @@ impl Message {
             body: body.to_vec(),
         }
     }
+
+    /// Whether this stands in a header: that is no place for a secret, and `Content-Type` is shown.
+    pub fn has_in_header(&self, text: &str) -> bool {
+        let has = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).contains(text);
+        self.headers.values().any(has)
+    }
 }

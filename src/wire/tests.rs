@@ -355,6 +355,19 @@ fn a_new_refresh_token_beside_an_error_code_is_kept() {
 }
 
 #[test]
+fn nobody_can_tell_whether_a_form_is_whole() {
+    let whole = br#" {"access_token":"at","refresh_token":"new"}"#;
+    let form = b"access_token=at&refresh_token=new";
+    assert!(is_whole_object(whole));
+    assert!(!is_whole_object(form) && !is_whole_object(&whole[..whole.len() - 1]));
+    let kept = |body: &[u8]| {
+        issued_in_part(StatusCode::OK, body).map(|token| token.expose_secret().to_owned())
+    };
+    assert_eq!(kept(&whole[..whole.len() - 1]).as_deref(), Some("new"));
+    assert_eq!(kept(form), None);
+}
+
+#[test]
 fn of_an_object_that_is_cut_off_the_whole_refresh_token_is_kept() {
     for (body, kept) in [
         (r#"{"access_token":"at","refresh_token":"new","expires_in":36"#, true),
