@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use browse::{REDIRECT_URI, agree, browse};
+use chrono::TimeDelta;
 use reqwest::redirect::Policy;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_oauth2::{
@@ -68,7 +69,6 @@ async fn many_tasks_over_many_expiries(server: &Server) {
     crowd.renewals(EXPIRIES * 2).await;
     let (crowd, one) = (crowd.stop().await, one.stop().await);
     let took = began.elapsed();
-    assert!(took > Duration::from_secs(3 * EXPIRIES as u64 / 2));
 
     for (who, load, client, before) in
         [("32 tasks", &crowd, "web", &before[0]), ("one task", &one, "web-post", &before[1])]
@@ -81,21 +81,22 @@ async fn many_tasks_over_many_expiries(server: &Server) {
             load.saved.len()
         );
         assert_eq!(load.failed, 0, "{who}: a request failed");
-        // One token request for each token that came to be due, as one task alone makes; and none
-        // before its time: half of the lifetime and a quarter of that.
+        // One token request for each token that came to be due, as one task alone makes; and none before its
+        // time. A deadline counts from the moment of the request, however long the answer takes.
         assert_eq!(refreshes, load.saved.len() as u64, "{who}");
         assert_eq!(since("/token_requests"), refreshes, "{who}");
         for pair in load.saved.windows(2) {
-            let apart = pair[1].1.duration_since(pair[0].1);
-            assert!(apart > Duration::from_millis(1000), "{who}: renewed after {apart:?}");
+            let [before, after] = [&pair[0], &pair[1]].map(|token| token.expires_at().unwrap());
+            let apart = after - before;
+            assert!(apart > TimeDelta::seconds(1), "{who}: renewed after {apart}");
         }
         assert_eq!(count(&stats, "/reuse_detected"), 0, "{who}");
         let errors = stats.pointer("/token_errors").and_then(Value::as_object).unwrap();
         assert!(errors.is_empty(), "{who}: {errors:?}");
         // The saver's last token is the one that the server holds valid.
-        let last = &load.saved.last().unwrap().0;
+        let last = load.saved.last().unwrap();
         assert!(server.is_valid(last.refresh_token().unwrap()).await, "{who}");
-        assert!(!server.is_valid(load.saved[0].0.refresh_token().unwrap()).await, "{who}");
+        assert!(!server.is_valid(load.saved[0].refresh_token().unwrap()).await, "{who}");
     }
     println!("ok: many tasks over many expiries");
 }
@@ -217,14 +218,14 @@ struct Shared {
     requests: AtomicU64,
     failed: AtomicU64,
     stop: std::sync::atomic::AtomicBool,
-    saved: Mutex<Vec<(Token, Instant)>>,
+    saved: Mutex<Vec<Token>>,
     saves: tokio::sync::Notify,
 }
 
 struct Outcome {
     requests: u64,
     failed: u64,
-    saved: Vec<(Token, Instant)>,
+    saved: Vec<Token>,
 }
 
 impl Load {
@@ -234,7 +235,7 @@ impl Load {
         let session = Session::builder(server.app(client, secret))
             .token(login)
             .on_new_token(move |token: Token| {
-                saver.saved.lock().unwrap().push((token, Instant::now()));
+                saver.saved.lock().unwrap().push(token);
                 saver.saves.notify_one();
                 async { Ok::<(), std::io::Error>(()) }
             })
