@@ -292,7 +292,9 @@ impl Error {
 
     /// Whether a request to the provider was not sent.
     pub(crate) fn is_unsent(&self) -> bool {
-        matches!(self.outcome(), "unreachable" | "not_sent")
+        use Kind::{Malformed, Refused, ResponseLost, Timeout};
+        let kind = self.kind();
+        !matches!(kind, Refused(_) | Malformed { .. } | ResponseLost { .. } | Timeout { .. })
     }
 
     /// How a request to the provider ended, in a word.

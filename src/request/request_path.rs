@@ -355,11 +355,13 @@ impl Api {
                 break;
             }
             let sent = exchange.snapshot.clone();
+            let mut asked =
+                resource.asked_by(response.status(), response.headers(), &target, &sent);
             // What the application's rule names is as good as a 401.
-            let rejected = self.verdict.is_refusal(&response).then_some(StatusCode::UNAUTHORIZED);
-            let mut statuses = [Some(response.status()), rejected].into_iter().flatten();
-            let asked = statuses
-                .find_map(|status| resource.asked_by(status, response.headers(), &target, &sent));
+            if asked.is_none() && self.verdict.is_refusal(&response) {
+                let status = StatusCode::UNAUTHORIZED;
+                asked = resource.asked_by(status, response.headers(), &target, &sent);
+            }
             let Some(asked) = asked else { break };
             // A login for the same has not helped.
             if asked_before.as_ref() == Some(&asked) {

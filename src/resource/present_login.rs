@@ -77,11 +77,12 @@ impl PresentLogin {
     /// Some providers give every registration the same id, with another secret. A client from the store may lack
     /// the application's own secret or key.
     pub(super) fn is_of(&self, client: &OAuthClient, issued_for: &[(String, String)]) -> bool {
-        self.issued_for == issued_for
+        let lacks_key = self.client.is_public() && !client.is_public();
+        !lacks_key
+            && self.issued_for == issued_for
             && self.client.identity() == client.identity()
             && self.client.client_id() == client.client_id()
             && self.client.has_secret_of(client)
-            && (client.is_public() || !self.client.is_public())
             && self.client.resources() == client.resources()
     }
 }

@@ -150,13 +150,12 @@ impl SharedSession {
             keeper: self.keeper.clone(),
         };
         let until = Instant::now() + LONGEST_LOGIN;
-        let present = (before, sent);
-        let outcome =
-            self.authorized(asked.clone(), metadata.clone(), present.clone(), until).await;
+        let again = asked.clone();
+        let outcome = self.authorized(asked, metadata.clone(), before.clone(), sent, until).await;
         let is_refused = matches!(&outcome, Err(error) if error.has_code("invalid_client"));
-        match asked.registering_anew().filter(|_| is_refused) {
+        match again.registering_anew().filter(|_| is_refused) {
             // The provider may have forgotten what was registered long ago.
-            Some(asked) => self.authorized(asked, metadata, present, until).await,
+            Some(asked) => self.authorized(asked, metadata, before, sent, until).await,
             None => outcome,
         }
     }
@@ -166,7 +165,8 @@ impl SharedSession {
         &self,
         asked: Asked,
         metadata: Option<String>,
-        (before, sent): (Option<Arc<PresentLogin>>, &Snapshot),
+        before: Option<Arc<PresentLogin>>,
+        sent: &Snapshot,
         until: Instant,
     ) -> Outcome {
         let authorized = timeout_at(until, self.authorize.authorize(asked)).await;

@@ -31,8 +31,13 @@ impl Provider {
     }
 
     pub(crate) async fn until_expired(&self, access_token: &str) {
-        while self.is_valid(access_token).await {
+        // A minute is far more than a token lives here.
+        for _ in 0..1200 {
+            if !self.is_valid(access_token).await {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        panic!("the access token does not expire");
     }
 }
