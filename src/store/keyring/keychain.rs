@@ -3,17 +3,20 @@
 use std::fmt;
 use std::sync::Arc;
 
-use keyring_core::api::CredentialStore;
-use keyring_core::{Entry, Error};
+use keyring_core::Error;
+#[cfg(not(all(unix, not(any(target_vendor = "apple", target_os = "android")))))]
+use keyring_core::{Entry, api::CredentialStore as Store};
 use secrecy::zeroize::Zeroizing;
 
 use super::parts::Entries;
+#[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
+use super::secret_service::{Entry, Store};
 use crate::error::BoxError;
 use crate::store::StoreError;
 
 /// The entries of one application.
 pub(super) struct Keychain {
-    store: Arc<CredentialStore>,
+    store: Arc<Store>,
     service: String,
 }
 
@@ -65,13 +68,13 @@ impl Entries for Keychain {
     }
 }
 
-fn platform_store() -> Result<Arc<CredentialStore>, Error> {
+fn platform_store() -> Result<Arc<Store>, Error> {
     #[cfg(target_os = "macos")]
     return Ok(apple_native_keyring_store::keychain::Store::new()?);
     #[cfg(windows)]
     return Ok(windows_native_keyring_store::Store::new()?);
     #[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
-    return Ok(zbus_secret_service_keyring_store::Store::new()?);
+    return Store::new();
     #[cfg(not(any(
         target_os = "macos",
         windows,

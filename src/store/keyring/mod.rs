@@ -12,5 +12,7 @@
 mod keychain;
 mod keyring_store;
 mod parts;
+#[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
+mod secret_service;
 
 pub use keyring_store::KeyringStore;

@@ -19,7 +19,7 @@ pub(crate) fn restart() {
     daemon("start");
 }
 
-async fn connect() -> SecretService<'static> {
+pub(crate) async fn connect() -> SecretService<'static> {
     SecretService::connect(EncryptionType::Plain).await.unwrap()
 }
 

@@ -38,6 +38,7 @@ fn main() {
         records::no_place_for_lock_files,
         records::entries_that_are_no_documents,
         records::two_entries_for_a_record,
+        records::many_connections_while_others_ask,
         records::a_restart,
         processes::no_swap_is_lost,
         processes::killed_amid_swaps,

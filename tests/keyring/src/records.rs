@@ -119,3 +119,24 @@ pub(crate) async fn a_restart() {
     assert_eq!(load(&store).await.as_deref(), Some(r#"{"n":1}"#), "the same store goes on");
     assert_eq!(load(&KeyringStore::new("restart")).await.as_deref(), Some(r#"{"n":1}"#));
 }
+
+/// GNOME Keyring aborts now and then if a connection begins with a session while others ask, too.
+pub(crate) async fn many_connections_while_others_ask() {
+    let store = KeyringStore::new("many connections");
+    store_first(&store, "1").await;
+    let connections = [keychain::connect().await, keychain::connect().await];
+    let others = connections.map(|connection| {
+        tokio::spawn(async move {
+            while let Err(secret_service::Error::NoResult) =
+                connection.get_collection_by_alias("none").await
+            {}
+        })
+    });
+    for _ in 0..1000 {
+        assert_eq!(load(&store).await.as_deref(), Some("1"));
+    }
+    for other in others {
+        assert!(!other.is_finished(), "the keychain still answers the others");
+        other.abort();
+    }
+}
