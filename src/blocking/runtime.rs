@@ -5,6 +5,8 @@
 //! - A call polls its future on the thread of its caller, who parks until it is woken. What the future spawns
 //!   (renewals, saves) runs on the runtime's thread, as do its sockets and timers. So a renewal goes on even
 //!   if its caller goes away.
+//! - A wake-up sets a flag of its own. Other code that parks this thread while it polls (a call within a call,
+//!   a channel of the standard library) may take the thread's own token.
 //! - A call never uses the caller's own runtime. It works within async code too, and blocks the calling
 //!   thread until it is done.
 //! - One thread cannot wait for itself: on the runtime's own thread (in a saver, a grant or a future of
@@ -17,6 +19,7 @@ use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
 
@@ -84,13 +87,17 @@ impl Runtime {
         self.expect_another_thread()?;
         let _entered = self.0.handle.enter();
         let mut future = pin!(future);
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let wakeup =
+            Arc::new(Wakeup { thread: thread::current(), has_come: AtomicBool::new(false) });
+        let waker = Waker::from(wakeup.clone());
         let mut context = Context::from_waker(&waker);
         loop {
             if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
                 return result;
             }
-            thread::park();
+            while !wakeup.has_come.swap(false, Ordering::Acquire) {
+                thread::park();
+            }
         }
     }
 
@@ -141,15 +148,20 @@ impl Drop for Driving {
     }
 }
 
-struct Unpark(Thread);
+/// Wakes a thread that waits for a future.
+struct Wakeup {
+    thread: Thread,
+    has_come: AtomicBool,
+}
 
-impl Wake for Unpark {
+impl Wake for Wakeup {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
+        self.has_come.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 

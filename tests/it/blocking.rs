@@ -400,3 +400,25 @@ fn the_last_handle_waits_when_it_is_dropped_within_async_code_too() {
         drop(renewal);
     }
 }
+
+/// Whatever a future does while it is polled, a wake-up of its other part is not lost.
+#[test]
+fn a_call_within_a_call_takes_no_wake_up_from_it() {
+    let runtime = Runtime::new().unwrap();
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || {
+        let (sender, waiting) = tokio::sync::oneshot::channel();
+        let inner = async {
+            sender.send(()).unwrap();
+            tokio::task::yield_now().await;
+            Ok::<_, Error>(())
+        };
+        let call = async { runtime.block_on(inner) };
+        let both = async { Ok::<_, Error>(futures_util::future::join(waiting, call).await) };
+        let (first, second) = runtime.block_on(both).unwrap();
+        first.unwrap();
+        second.unwrap();
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(Duration::from_secs(60)).expect("the outer call hangs");
+}
