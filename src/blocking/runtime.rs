@@ -11,6 +11,9 @@
 //!   thread until it is done.
 //! - One thread cannot wait for itself: on the runtime's own thread (in a saver, a grant or a future of
 //!   [`tokio::spawn`]) a call is an error, and dropping the last handle does not wait.
+//! - The last handle of a session may be in a thread-local variable. When its thread ends, another thread waits
+//!   for the sessions ([`owned`](super::owned)). On Windows nobody waits for that one: a thread that ends holds a
+//!   lock there that others need to begin and to end.
 //! - The thread ends with the last handle, whose drop waits for that. It drops what is still running,
 //!   so the last handle of a session, or of an API, waits for its sessions first ([`owned`](super::owned)).
 
@@ -79,12 +82,19 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// Those of the future; [`Error::is_config`] on the runtime's own thread, as in a saver.
+    /// Those of the future; [`Error::is_config`] on the runtime's own thread, as in a saver, and in a
+    /// destructor of a thread-local variable.
     pub fn block_on<T, E: From<Error>>(
         &self,
         future: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         self.expect_another_thread()?;
+        if is_thread_ending() {
+            return Err(Error::config(
+                "a call that blocks was made while its thread ends, in a destructor of a thread-local variable; make it before",
+            )
+            .into());
+        }
         let _entered = self.0.handle.enter();
         let mut future = pin!(future);
         let wakeup =
@@ -130,6 +140,17 @@ impl Runtime {
     }
 }
 
+/// Whether destructors of thread-local variables run, and that of Tokio's has run: then no runtime can be
+/// entered.
+pub(super) fn is_thread_ending() -> bool {
+    Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed())
+}
+
+/// Whether this thread may wait for another one to begin or to end.
+pub(super) fn may_wait_for_threads() -> bool {
+    !(cfg!(windows) && is_thread_ending())
+}
+
 impl Driving {
     fn is_own_thread(&self) -> bool {
         self.thread.as_ref().is_some_and(|own| own.thread().id() == thread::current().id())
@@ -140,6 +161,7 @@ impl Drop for Driving {
     fn drop(&mut self) {
         drop(self.stop.take());
         if !self.is_own_thread()
+            && may_wait_for_threads()
             && let Some(thread) = self.thread.take()
         {
             // It has not panicked: tasks do so by themselves.
