@@ -70,9 +70,8 @@ impl Api {
             let ready = match api.ready(extensions, &handling) {
                 Some(ready) => ready,
                 None => {
-                    let timeouts = [request.timeout(), handling.longest_wait];
-                    let limit = timeouts.into_iter().flatten().min();
-                    let ready = boxed(|| api.wait(extensions, &handling, limit)).await;
+                    let wait = |limit| api.wait(extensions, &handling, limit);
+                    let ready = boxed(|| deadline.wait(wait)).await;
                     // None is left if a renewal was waited for in vain and the token is still good: then the
                     // request has its time anew, for all its sendings.
                     match deadline.left() {
@@ -314,8 +313,8 @@ impl Api {
             }
             let path = exchange.path(&response);
             let (sent, can_replay) = (&exchange.snapshot, exchange.replay.is_some());
-            let limit = exchange.deadline.left_to_wait();
-            let another = match driver.rejected(sent, path, can_replay, limit).await {
+            let wait = |limit| driver.rejected(sent, path, can_replay, limit);
+            let another = match exchange.deadline.wait(wait).await {
                 Err(error) if handling.goes_bare_after(&error) => {
                     return Ok((exchange.replay_bare(response).await?, true));
                 }
@@ -368,9 +367,8 @@ impl Api {
                 resource.was_in_vain(asked);
                 break;
             }
-            let limit = exchange.deadline.left_to_wait();
-            let Some(((session, snapshot), is_for_this)) =
-                resource.authorize(&asked, &target, &sent, limit).await?
+            let wait = |limit| resource.authorize(&asked, &target, &sent, limit);
+            let Some(((session, snapshot), is_for_this)) = exchange.deadline.wait(wait).await?
             else {
                 break;
             };
