@@ -26,6 +26,7 @@ use super::request_error::RequestError;
 use super::request_options::{Handling, TokenUse, target, user};
 use super::sent::Sent;
 use super::stack::{Stack, StackRequest, StackResponse, path_of_url};
+use super::verdict::may_be_of_gateway;
 use crate::error::{Error, Kind};
 use crate::resource::ResourceSession;
 use crate::session::{Driver, Provenance, Snapshot, Target, offer_update};
@@ -134,7 +135,9 @@ impl Api {
                     response = api.placement.hide(response);
                 }
                 if !api.verdict.may_ask(&response) {
-                    mark_accepted(&response, &ready.snapshot, || sent.path(&send));
+                    if !may_be_of_gateway(&response) {
+                        mark_accepted(&response, &ready.snapshot, || sent.path(&send));
+                    }
                     show_update(&mut response, &ready.snapshot, extensions);
                     return Ok(response);
                 }
@@ -289,7 +292,7 @@ impl Api {
                 None => response,
             },
         };
-        if !self.verdict.is_refusal(&response) {
+        if self.verdict.is_acceptance(&response) {
             mark_accepted(&response, &exchange.snapshot, || exchange.path);
         }
         show_update(&mut response, &exchange.snapshot, exchange.extensions);
@@ -326,7 +329,7 @@ impl Api {
             exchange.snapshot = another;
             response = exchange.replay(response).await?;
             let is_rejected = exchange.is_token_rejected(&response);
-            if is_rejected || !self.verdict.is_refusal(&response) {
+            if is_rejected || self.verdict.is_acceptance(&response) {
                 driver.replayed(&exchange.snapshot, exchange.path(&response), is_rejected);
             }
         }
