@@ -555,7 +555,7 @@ async fn the_requests_own_timeout_bounds_a_signer_that_hangs() {
     crate::support::pass(3).await;
     let error = waiting.await.unwrap().unwrap_err();
     let RequestError::Token(error) = error else { panic!("{error:?}") };
-    assert!(error.is_signing(), "{error}");
+    assert!(error.is_signing() && error.is_timeout(), "{error}");
     assert_eq!(api_requests(&world), (0, 0));
 }
 
