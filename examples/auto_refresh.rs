@@ -24,8 +24,9 @@ async fn main() -> Result<(), BoxError> {
     let provider = Provider::builder().lifetime(ms(3000)).token_delay(ms(300)).start().await?;
     std::fs::File::create_new(&*FILE)?; // so that nobody else's file is written to
 
-    // This machine is not reached through a proxy; elsewhere this is `reqwest::Client::new()`.
-    let direct = reqwest::Client::builder().no_proxy().build()?;
+    // This machine is not reached through a proxy; elsewhere leave `no_proxy` out.
+    let redirects = reqwest_oauth2::redirect_policy(); // no token for a server that redirects twice
+    let direct = reqwest::Client::builder().redirect(redirects).no_proxy().build()?;
 
     // What an application does: a token, a session that saves, a client with the layer.
     let token: Token = serde_json::from_value(provider.log_in())?; // or as it was stored

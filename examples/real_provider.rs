@@ -107,7 +107,10 @@ async fn run(settings: Settings) -> Result<(), BoxError> {
 
 /// One request to the API. Returns the token that it was made with.
 async fn request(session: &Session, api_url: &Url) -> Result<Token, BoxError> {
-    let api = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
+    let api = reqwest::Client::builder()
+        .timeout(Duration::from_secs(30))
+        .redirect(reqwest_oauth2::redirect_policy())
+        .build()?;
     let http = ClientBuilder::new(api).with(session.middleware(api_url)?).build();
     let response = http.get(api_url.clone()).send().await;
     let response = response.map_err(reqwest_middleware::Error::without_url)?;

@@ -223,13 +223,16 @@ pub(crate) fn is_below(url: &Url, upper: &Url) -> bool {
 const DECODINGS: usize = 4;
 
 /// Whether some server may read this path as one that leads out of where it begins. `Url` has resolved
-/// plain dot segments. A server that decodes `%2F`, takes `\\` for a slash, or cuts parameters off
-/// (`/..;x/`) before it resolves them finds others.
+/// plain dot segments. A server that decodes `%2F`, takes `\\` for a slash, drops control characters (`/..%00/`),
+/// cuts parameters off (`/..;x/`), or looks for a query once more (`/..%3F`) before it resolves them finds others.
 fn may_lead_out(path: &str) -> bool {
     let mut path = Cow::from(path);
     for _ in 0..DECODINGS {
-        let dots =
-            |segment: &str| segment.split(';').next().is_some_and(|name| name.trim() == "..");
+        let is_seen = |c: &char| !c.is_whitespace() && !c.is_control();
+        let dots = |segment: &str| {
+            let name = segment.split([';', '?', '#']).next().unwrap_or_default();
+            name.chars().filter(is_seen).eq("..".chars())
+        };
         if path.split(['/', '\\']).any(dots) {
             return true;
         }
@@ -517,6 +520,10 @@ mod tests {
                 "https://api.example/a/b/..;x=y/c",
                 "https://api.example/a/b/..%3bx/c",
                 "https://api.example/a/b/..%09/c",
+                "https://api.example/a/b/..%00/c",
+                "https://api.example/a/b/.%00./c",
+                "https://api.example/a/b/..%3fx",
+                "https://api.example/a/b/..%2523x",
                 "https://user@api.example/a/b",
                 "https://api.example:444/a/b",
                 "http://api.example/a/b",

@@ -29,6 +29,8 @@ const SLOWEST_HEAD: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 16;
 /// Callbacks that are not the login's, before it is given up.
 const FORGED: usize = 20;
+/// After a connection that could not be accepted.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// How long the browser may take to fetch the last page.
 const LAST_PAGE: Duration = Duration::from_secs(1);
 
@@ -78,8 +80,15 @@ impl Loopback {
             let answer: Answer = tokio::select! {
                 Some(answer) = answered.recv() => answer,
                 Some(_) = connections.join_next() => continue,
-                Ok((stream, _)) = self.listener.accept(), if connections.len() < CONNECTIONS => {
-                    connections.spawn(serve(stream, self.address.to_string(), answers.clone()));
+                accepted = self.listener.accept(), if connections.len() < CONNECTIONS => {
+                    match accepted {
+                        Ok((stream, _)) => {
+                            let address = self.address.to_string();
+                            connections.spawn(serve(stream, address, answers.clone()));
+                        }
+                        // The browser broke it off, or there is no descriptor left for it.
+                        Err(_) => tokio::time::sleep(ACCEPT_AGAIN).await,
+                    }
                     continue;
                 }
             };

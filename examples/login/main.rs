@@ -295,7 +295,9 @@ async fn fetch(session: &Session, url: Option<&Url>) -> Result<bool, BoxError> {
         }
         return Ok(true);
     };
-    let mut api = reqwest::Client::builder().timeout(Duration::from_secs(30));
+    let mut api = reqwest::Client::builder()
+        .timeout(Duration::from_secs(30))
+        .redirect(reqwest_oauth2::redirect_policy());
     if url.host_str() == Some("127.0.0.1") {
         api = api.no_proxy();
     }

@@ -5,10 +5,15 @@
 //! - A call polls its future on the thread of its caller, who parks until it is woken. What the future spawns
 //!   (renewals, saves) runs on the runtime's thread, as do its sockets and timers. So a renewal goes on even
 //!   if its caller goes away.
+//! - A wake-up sets a flag of its own. Other code that parks this thread while it polls (a call within a call,
+//!   a channel of the standard library) may take the thread's own token.
 //! - A call never uses the caller's own runtime. It works within async code too, and blocks the calling
 //!   thread until it is done.
 //! - One thread cannot wait for itself: on the runtime's own thread (in a saver, a grant or a future of
 //!   [`tokio::spawn`]) a call is an error, and dropping the last handle does not wait.
+//! - The last handle of a session may be in a thread-local variable. When its thread ends, another thread waits
+//!   for the sessions ([`owned`](super::owned)). On Windows nobody waits for that one: a thread that ends holds a
+//!   lock there that others need to begin and to end.
 //! - The thread ends with the last handle, whose drop waits for that. It drops what is still running,
 //!   so the last handle of a session, or of an API, waits for its sessions first ([`owned`](super::owned)).
 
@@ -17,6 +22,7 @@ use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
 
@@ -76,21 +82,32 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// Those of the future; [`Error::is_config`] on the runtime's own thread, as in a saver.
+    /// Those of the future; [`Error::is_config`] on the runtime's own thread, as in a saver, and in a
+    /// destructor of a thread-local variable.
     pub fn block_on<T, E: From<Error>>(
         &self,
         future: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         self.expect_another_thread()?;
+        if is_thread_ending() {
+            return Err(Error::config(
+                "a call that blocks was made while its thread ends, in a destructor of a thread-local variable; make it before",
+            )
+            .into());
+        }
         let _entered = self.0.handle.enter();
         let mut future = pin!(future);
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let wakeup =
+            Arc::new(Wakeup { thread: thread::current(), has_come: AtomicBool::new(false) });
+        let waker = Waker::from(wakeup.clone());
         let mut context = Context::from_waker(&waker);
         loop {
             if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
                 return result;
             }
-            thread::park();
+            while !wakeup.has_come.swap(false, Ordering::Acquire) {
+                thread::park();
+            }
         }
     }
 
@@ -123,6 +140,17 @@ impl Runtime {
     }
 }
 
+/// Whether destructors of thread-local variables run, and that of Tokio's has run: then no runtime can be
+/// entered.
+pub(super) fn is_thread_ending() -> bool {
+    Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed())
+}
+
+/// Whether this thread may wait for another one to begin or to end.
+pub(super) fn may_wait_for_threads() -> bool {
+    !(cfg!(windows) && is_thread_ending())
+}
+
 impl Driving {
     fn is_own_thread(&self) -> bool {
         self.thread.as_ref().is_some_and(|own| own.thread().id() == thread::current().id())
@@ -133,6 +161,7 @@ impl Drop for Driving {
     fn drop(&mut self) {
         drop(self.stop.take());
         if !self.is_own_thread()
+            && may_wait_for_threads()
             && let Some(thread) = self.thread.take()
         {
             // It has not panicked: tasks do so by themselves.
@@ -141,15 +170,20 @@ impl Drop for Driving {
     }
 }
 
-struct Unpark(Thread);
+/// Wakes a thread that waits for a future.
+struct Wakeup {
+    thread: Thread,
+    has_come: AtomicBool,
+}
 
-impl Wake for Unpark {
+impl Wake for Wakeup {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
+        self.has_come.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 

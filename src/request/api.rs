@@ -31,7 +31,8 @@ use crate::sessions::UserSessions;
 ///   request again, once. A request whose body is a stream is sent once and its 401 is returned,
 ///   unless it has a [`ReplayBody`](crate::ReplayBody);
 /// - after a redirect to another listed origin, which reqwest follows without the token, sends the
-///   request there with it, and so after redirects that lead away and back. Give the client
+///   request there with it, and so after redirects that lead away and back. Cookies and credentials of the
+///   request's own stay behind, as with reqwest. Give the client
 ///   [`redirect_policy`](crate::redirect_policy).
 ///
 /// A request's own timeout ([`reqwest::RequestBuilder::timeout`]) limits all of this together. The

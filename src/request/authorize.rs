@@ -128,6 +128,11 @@ impl Session {
         }
         let header = snapshot.header.clone();
         let headers = request.headers_mut();
+        #[cfg(feature = "keys")]
+        if snapshot.bound().is_none() {
+            // That of another token, from an earlier call.
+            headers.remove(crate::dpop::PROOF);
+        }
         header.into_iter().for_each(|header| drop(headers.insert(AUTHORIZATION, header)));
         Ok(())
     }

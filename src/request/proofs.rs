@@ -14,7 +14,7 @@ use super::deadline::Deadline;
 use super::stack::{Stack, StackRequest, StackResponse};
 use crate::challenge::rejects_proof;
 use crate::dpop::{Basis, BoundToken, PROOF, gives_nonce};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::session::runtime;
 
 /// What the last proof of a request was made of.
@@ -65,7 +65,9 @@ pub(super) async fn prove(
         None => proof.await?,
         Some(left) => {
             runtime()?;
-            let late = |_| Error::signing("the request's own timeout is over");
+            let why = "the request's own timeout is over";
+            let late =
+                |_| Error::new(Kind::Signing { why: why.into(), is_timeout: true, source: None });
             let proved = timeout(left, proof).await.map_err(late)??;
             request.set_timeout(deadline.left());
             proved

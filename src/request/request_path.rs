@@ -26,6 +26,7 @@ use super::request_error::RequestError;
 use super::request_options::{Handling, TokenUse, target, user};
 use super::sent::Sent;
 use super::stack::{Stack, StackRequest, StackResponse, path_of_url};
+use super::verdict::may_be_of_gateway;
 use crate::error::{Error, Kind};
 use crate::resource::ResourceSession;
 use crate::session::{Driver, Provenance, Snapshot, Target, offer_update};
@@ -70,9 +71,8 @@ impl Api {
             let ready = match api.ready(extensions, &handling) {
                 Some(ready) => ready,
                 None => {
-                    let timeouts = [request.timeout(), handling.longest_wait];
-                    let limit = timeouts.into_iter().flatten().min();
-                    let ready = boxed(|| api.wait(extensions, &handling, limit)).await;
+                    let wait = |limit| api.wait(extensions, &handling, limit);
+                    let ready = boxed(|| deadline.wait(wait)).await;
                     // None is left if a renewal was waited for in vain and the token is still good: then the
                     // request has its time anew, for all its sendings.
                     match deadline.left() {
@@ -135,7 +135,9 @@ impl Api {
                     response = api.placement.hide(response);
                 }
                 if !api.verdict.may_ask(&response) {
-                    mark_accepted(&response, &ready.snapshot, || sent.path(&send));
+                    if !may_be_of_gateway(&response) {
+                        mark_accepted(&response, &ready.snapshot, || sent.path(&send));
+                    }
                     show_update(&mut response, &ready.snapshot, extensions);
                     return Ok(response);
                 }
@@ -290,7 +292,7 @@ impl Api {
                 None => response,
             },
         };
-        if !self.verdict.is_refusal(&response) {
+        if self.verdict.is_acceptance(&response) {
             mark_accepted(&response, &exchange.snapshot, || exchange.path);
         }
         show_update(&mut response, &exchange.snapshot, exchange.extensions);
@@ -314,8 +316,8 @@ impl Api {
             }
             let path = exchange.path(&response);
             let (sent, can_replay) = (&exchange.snapshot, exchange.replay.is_some());
-            let limit = exchange.deadline.left_to_wait();
-            let another = match driver.rejected(sent, path, can_replay, limit).await {
+            let wait = |limit| driver.rejected(sent, path, can_replay, limit);
+            let another = match exchange.deadline.wait(wait).await {
                 Err(error) if handling.goes_bare_after(&error) => {
                     return Ok((exchange.replay_bare(response).await?, true));
                 }
@@ -327,7 +329,7 @@ impl Api {
             exchange.snapshot = another;
             response = exchange.replay(response).await?;
             let is_rejected = exchange.is_token_rejected(&response);
-            if is_rejected || !self.verdict.is_refusal(&response) {
+            if is_rejected || self.verdict.is_acceptance(&response) {
                 driver.replayed(&exchange.snapshot, exchange.path(&response), is_rejected);
             }
         }
@@ -368,9 +370,8 @@ impl Api {
                 resource.was_in_vain(asked);
                 break;
             }
-            let limit = exchange.deadline.left_to_wait();
-            let Some(((session, snapshot), is_for_this)) =
-                resource.authorize(&asked, &target, &sent, limit).await?
+            let wait = |limit| resource.authorize(&asked, &target, &sent, limit);
+            let Some(((session, snapshot), is_for_this)) = exchange.deadline.wait(wait).await?
             else {
                 break;
             };

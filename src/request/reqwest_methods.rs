@@ -68,6 +68,9 @@ macro_rules! reqwest_methods {
         }
 
         fn redirect(&mut self, url: &Url) -> bool {
+            if url.origin() != self.url().origin() {
+                remove_what_is_of_an_origin(self.headers_mut());
+            }
             *self.url_mut() = url.clone();
             true
         }

@@ -10,7 +10,10 @@ use std::num::NonZeroU64;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT,
+    PROXY_AUTHORIZATION, WWW_AUTHENTICATE,
+};
 use http::{Extensions, HeaderMap, Method, StatusCode};
 use reqwest::Body;
 use url::{Position, Url};
@@ -172,4 +175,12 @@ pub(crate) fn head_of(headers: &HeaderMap) -> HeaderMap {
         head.remove(of_body);
     }
     head
+}
+
+/// Removes what is for one origin alone, as reqwest does where a redirect leads to another one.
+pub(crate) fn remove_what_is_of_an_origin(headers: &mut HeaderMap) {
+    for of_origin in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE] {
+        headers.remove(of_origin);
+    }
+    headers.remove("cookie2");
 }

@@ -28,6 +28,11 @@ impl Verdict {
         response.status() == StatusCode::UNAUTHORIZED || self.is_own(response)
     }
 
+    /// Whether the response says that the token is good.
+    pub(super) fn is_acceptance(&self, response: &impl StackResponse) -> bool {
+        !self.is_refusal(response) && !may_be_of_gateway(response)
+    }
+
     /// Whether the response may ask for something: it does not say that the token is good, or that it is
     /// enough.
     #[inline]
@@ -45,6 +50,14 @@ impl Verdict {
     fn is_own(&self, response: &impl StackResponse) -> bool {
         self.0.as_ref().is_some_and(|rule| ask(&**rule, response.status(), response.headers()))
     }
+}
+
+/// Whether the response may come from something that has not looked at the token: a gateway that limits the
+/// rate, or that does not reach the API.
+#[inline]
+pub(super) fn may_be_of_gateway(response: &impl StackResponse) -> bool {
+    let status = response.status();
+    status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
 }
 
 /// A rule that panics says nothing.

@@ -1,5 +1,6 @@
 //! Programs without async: `reqwest_oauth2::blocking`.
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Barrier, Mutex, mpsc};
@@ -399,4 +400,67 @@ fn the_last_handle_waits_when_it_is_dropped_within_async_code_too() {
         assert_eq!(world.saved.lock().unwrap().len(), 1);
         drop(renewal);
     }
+}
+
+/// Whatever a future does while it is polled, a wake-up of its other part is not lost.
+#[test]
+fn a_call_within_a_call_takes_no_wake_up_from_it() {
+    let runtime = Runtime::new().unwrap();
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || {
+        let (sender, waiting) = tokio::sync::oneshot::channel();
+        let inner = async {
+            sender.send(()).unwrap();
+            tokio::task::yield_now().await;
+            Ok::<_, Error>(())
+        };
+        let call = async { runtime.block_on(inner) };
+        let both = async { Ok::<_, Error>(futures_util::future::join(waiting, call).await) };
+        let (first, second) = runtime.block_on(both).unwrap();
+        first.unwrap();
+        second.unwrap();
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(Duration::from_secs(60)).expect("the outer call hangs");
+}
+
+/// Tokio's own variables of the thread are gone by then. On Windows the thread does not wait.
+#[cfg(not(windows))]
+#[test]
+fn the_last_handle_may_be_in_a_variable_of_a_thread() {
+    thread_local! {
+        static KEPT: RefCell<Option<reqwest_oauth2::blocking::Session>> = const { RefCell::new(None) };
+    }
+    let world = World::new();
+    let session = world.runtime.session(world.saving_late().build());
+    let token = thread::spawn(move || {
+        KEPT.set(Some(session));
+        KEPT.with_borrow(|session| session.as_ref().unwrap().refresh().unwrap())
+    });
+    let token = token.join().unwrap();
+    assert_eq!(*world.saved.lock().unwrap(), [token.access_token()]);
+}
+
+#[test]
+fn a_call_while_its_thread_ends_is_an_error() {
+    struct Calls(reqwest_oauth2::blocking::Session, mpsc::Sender<bool>);
+    impl Drop for Calls {
+        fn drop(&mut self) {
+            let error = self.0.token().unwrap_err();
+            self.1.send(error.is_config()).unwrap();
+        }
+    }
+    thread_local! {
+        static KEPT: RefCell<Option<Calls>> = const { RefCell::new(None) };
+    }
+    let world = World::new();
+    let session = world.session(world.token());
+    let (sender, receiver) = mpsc::channel();
+    let kept = session.clone();
+    thread::spawn(move || {
+        KEPT.set(Some(Calls(kept, sender)));
+        KEPT.with_borrow(|calls| calls.as_ref().unwrap().0.token().unwrap());
+    });
+    assert!(receiver.recv().unwrap());
+    session.token().unwrap();
 }

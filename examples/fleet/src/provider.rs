@@ -170,7 +170,7 @@ pub(crate) fn app(
 }
 
 pub(crate) fn plain_http() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().no_proxy().build()
+    reqwest::Client::builder().no_proxy().redirect(reqwest_oauth2::redirect_policy()).build()
 }
 
 impl Sub for TokenCounts {

@@ -109,9 +109,11 @@ async fn main() -> Result<(), BoxError> {
         .revocation_endpoint(provider.revocation_url())?;
     let api_url: reqwest::Url = provider.api_url().parse()?;
     let sessions = UserSessions::builder(app.clone()).build();
-    let http = ClientBuilder::new(reqwest::Client::builder().no_proxy().build()?)
-        .with(sessions.middleware(&api_url)?)
-        .build();
+    let redirects = reqwest_oauth2::redirect_policy(); // no token for a server that redirects twice
+    let http =
+        ClientBuilder::new(reqwest::Client::builder().redirect(redirects).no_proxy().build()?)
+            .with(sessions.middleware(&api_url)?)
+            .build();
     let logins = Arc::default();
     let service = Service { app, redirect_uri, api_url, sessions: sessions.clone(), http, logins };
     let router = Router::new()

@@ -148,7 +148,10 @@ impl Model {
             (ApiAnswer::Rejected, Some(facts)) => {
                 facts.first_401.get_or_insert(now);
             }
-            (ApiAnswer::Status(status), Some(facts)) => facts.accepted |= status != 401,
+            // A gateway that answers 500 has not looked at the token.
+            (ApiAnswer::Status(status), Some(facts)) => {
+                facts.accepted |= status != 401 && status < 500;
+            }
             _ => {}
         }
         let Some(call) = self.calls.get_mut(&id) else { return };

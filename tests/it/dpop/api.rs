@@ -485,6 +485,21 @@ async fn authorize_gives_header_and_proof_to_those_who_send_otherwise() {
     assert!(!request.headers().contains_key("dpop"));
 }
 
+/// A request that is kept for the next sending.
+#[tokio::test]
+async fn authorize_leaves_no_proof_of_an_earlier_token_beside_a_bearer_token() {
+    let world = World::new().await;
+    let session = session(&world).await;
+    let mut handshake = http::Request::get(world.provider.api_url()).body(()).unwrap();
+    session.authorize(&mut handshake).await.unwrap();
+    assert!(handshake.headers().contains_key("dpop"));
+    let bearer = world.token();
+    session.set_token(bearer.clone()).await.unwrap();
+    session.authorize(&mut handshake).await.unwrap();
+    assert_eq!(handshake.headers()[AUTHORIZATION], format!("Bearer {}", bearer.access_token()));
+    assert_eq!(handshake.headers().len(), 1);
+}
+
 /// Handshakes whose proofs were all made before the first answer came.
 #[tokio::test]
 async fn each_of_those_who_send_otherwise_learns_what_its_proof_lacked() {
@@ -555,7 +570,7 @@ async fn the_requests_own_timeout_bounds_a_signer_that_hangs() {
     crate::support::pass(3).await;
     let error = waiting.await.unwrap().unwrap_err();
     let RequestError::Token(error) = error else { panic!("{error:?}") };
-    assert!(error.is_signing(), "{error}");
+    assert!(error.is_signing() && error.is_timeout(), "{error}");
     assert_eq!(api_requests(&world), (0, 0));
 }
 

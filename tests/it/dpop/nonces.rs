@@ -202,6 +202,25 @@ async fn a_nonce_that_is_old_is_renewed_before_the_refresh_token_is_presented() 
     assert_eq!((world.provider.counts().refreshes, world.provider.counts().reuse_detected), (3, 0));
 }
 
+/// As after a start with a clock in local time, which is then set right.
+#[tokio::test]
+async fn a_clock_that_is_set_back_makes_no_old_nonce_young() {
+    let world = World::new().await;
+    let (session, _) = restored(&world).await;
+    world.provider.set_dpop(rules(|rules| {
+        rules.nonces = DpopNonces::EachAnswer { window: 1 };
+        rules.consumes_before_nonce = true;
+    }));
+    session.refresh().await.unwrap();
+    assert_eq!(world.provider.counts().token_requests, 3);
+    world.clock.back(3600.0);
+    world.provider.renew_dpop_nonces();
+    session.refresh().await.unwrap();
+    assert_eq!(presented(&world.provider)[3], None);
+    session.refresh().await.unwrap();
+    assert_eq!((world.provider.counts().refreshes, world.provider.counts().reuse_detected), (3, 0));
+}
+
 #[tokio::test]
 async fn a_server_that_wants_no_nonce_is_asked_once() {
     let world = World::new().await;

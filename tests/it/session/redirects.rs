@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use reqwest::{Body, Method, Url};
+use reqwest::{Body, Method, ResponseBuilderExt, Url};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next, RequestBuilder};
 use reqwest_oauth2::{Origins, ReplayBody, Session, redirect_policy};
 
@@ -229,6 +229,55 @@ async fn an_origin_that_is_not_listed_never_gets_the_token() {
     let http = gateway.http(&[&gateway.from]);
     assert_eq!(gateway.status(http.get(&gateway.from.origin)).await, 401);
     assert_eq!(gateway.to.seen(), seen(&[("GET", false, "")]));
+}
+
+/// reqwest removes it too.
+#[tokio::test]
+async fn what_is_for_the_first_origin_alone_is_not_sent_on_beside_the_token() {
+    let [cookie, request_id] = [("cookie", "sid=1"), ("x-request-id", "42")];
+    let [basic, of_proxy] =
+        [("authorization", "Basic own"), ("proxy-authorization", "Basic of-proxy")];
+    let cases = [
+        (vec![cookie, ("cookie2", "v"), of_proxy, request_id], false),
+        (vec![cookie, basic, request_id], true),
+    ];
+    let (from, to) = ("https://a.example/x", "https://b.example/y");
+    for (headers, is_elsewhere) in &cases {
+        let world = World::new().await;
+        let session = world.session().token(world.token()).build();
+        let api = session.api(["https://a.example", "https://b.example"]).unwrap();
+        let api = if *is_elsewhere { api.header("x-auth").unwrap() } else { api };
+        let mut request = reqwest::Request::new(Method::GET, from.parse().unwrap());
+        for (name, value) in headers {
+            request.headers_mut().append(*name, value.parse().unwrap());
+        }
+        let mut sent = Vec::new();
+        let send = |request: reqwest::Request| {
+            let is_redirected = request.url().as_str() == from;
+            sent.push(request);
+            let status = if is_redirected { 401 } else { 200 };
+            let response = Response::builder().status(status).url(to.parse().unwrap());
+            let response = reqwest::Response::from(response.body("").unwrap());
+            std::future::ready(Ok::<_, Infallible>(response))
+        };
+        assert_eq!(api.execute(send, request).await.unwrap().status(), 200);
+        let [first, second] = &sent[..] else { panic!("{sent:?}") };
+        for (name, value) in headers {
+            assert_eq!(first.headers()[*name], value);
+        }
+        assert_eq!(second.url().as_str(), to);
+        let token = session.current_token().unwrap();
+        let left: Vec<_> =
+            second.headers().iter().map(|(name, value)| (name.as_str(), value)).collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert_eq!(second.headers()["x-request-id"], "42");
+        let given = second
+            .headers()
+            .iter()
+            .filter(|(_, value)| value.to_str().unwrap().ends_with(token.access_token()));
+        assert_eq!(given.count(), 1);
+        assert_eq!(world.provider.counts().token_requests, 0);
+    }
 }
 
 #[tokio::test]

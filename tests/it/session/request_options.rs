@@ -179,6 +179,42 @@ async fn waits_for_a_token_have_a_bound_of_their_own() {
     }
 }
 
+/// Only waits count, and all of them together.
+#[tokio::test]
+async fn the_time_that_the_api_takes_is_no_wait_for_a_token() {
+    for waited in [0, 2] {
+        let world = World::new().await;
+        let token = if waited == 0 { world.token() } else { world.expired_token() };
+        let session = world.saving().token(token).build();
+        world.provider.reject_all(true);
+        let request = Request::new(Method::GET, world.provider.api_url().parse().unwrap());
+        let (sender, options) = (session.clone(), RequestOptions::new());
+        let options = options.wait_at_most(Duration::from_secs(3));
+        let api = world.provider.pause_api();
+        let before = world.provider.pause_token_requests();
+        let sent =
+            tokio::spawn(async move { sender.execute_with(&plain_http(), request, options).await });
+        if waited > 0 {
+            world.provider.wait_for_token_requests(1).await;
+            pass(waited).await;
+        }
+        drop(before);
+        world.provider.wait_for_api_requests(1).await;
+        let requests = world.provider.counts().token_requests;
+        let _hold = world.provider.pause_token_requests();
+        pass(7).await;
+        drop(api);
+        world.provider.wait_for_token_requests(requests + 1).await;
+        world.round_trips().await;
+        pass(3 - waited - 1).await;
+        world.round_trips().await;
+        assert!(!sent.is_finished(), "after {waited} s");
+        pass(1).await;
+        let RequestError::Token(error) = sent.await.unwrap().unwrap_err() else { panic!("sent") };
+        assert!(error.is_timeout(), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn bounds_of_nothing_and_of_for_ever() {
     let world = World::new().await;

@@ -107,6 +107,29 @@ async fn a_rule_that_panics_says_nothing() {
     assert_eq!(world.provider.counts().token_requests, 1);
 }
 
+/// A gateway before the API answers to the second request in a row, and the path rejects every token.
+#[tokio::test]
+async fn a_replay_that_a_gateway_refuses_says_nothing_of_the_renewed_token() {
+    for refusal in [408, 425, 429, 500, 503] {
+        let world = World::new().await;
+        let session = world.saving().token(world.token()).build();
+        let api = session.api(["https://api.example"]).unwrap();
+        for number in 0..10 {
+            let mut is_replay = false;
+            let send = |request: Request| {
+                let status = if std::mem::replace(&mut is_replay, true) { refusal } else { 401 };
+                let response = http::Response::builder().status(status).url(request.url().clone());
+                let response = Response::from(response.body("").unwrap());
+                std::future::ready(Ok::<_, std::convert::Infallible>(response))
+            };
+            let request = Request::new(Method::GET, "https://api.example/x".parse().unwrap());
+            let status = api.execute(send, request).await.unwrap().status();
+            assert_eq!(status.as_u16(), if number == 0 { refusal } else { 401 });
+        }
+        assert_eq!(world.provider.counts().token_requests, 1, "{refusal}");
+    }
+}
+
 #[tokio::test]
 async fn five_late_calls_for_one_token_renew_once() {
     let world = World::new().await;
