@@ -23,8 +23,8 @@ use crate::wire::{HttpResponse, ResponseRules};
 /// The client's registration with a provider, and the provider's token endpoint
 /// ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
 ///
-/// Cheap to clone; clones share connections and the detected authentication method. Setters take and
-/// return it by value, so set it up before you share it.
+/// Cheap to clone; clones share connections (on one runtime) and the detected authentication method. Setters
+/// take and return it by value, so set it up before you share it.
 ///
 /// ```
 /// use reqwest_oauth2::OAuthClient;
@@ -112,9 +112,11 @@ impl OAuthClient {
     /// `ClientWithMiddleware`: its proxy, TLS settings and layers (such as tracing) apply. Build it with
     /// [`reqwest::redirect::Policy::none`]: a response that came by way of a redirect is refused, but only after the
     /// redirect was followed. The default client follows no redirect, waits at most 10 seconds for a connection, and
-    /// uses the environment's proxy unless the token endpoint is on loopback. With your own client, this crate no
-    /// longer checks that endpoints from metadata stay out of your network: [`discover_with`](Self::discover_with),
-    /// [`PublicResolver`](crate::PublicResolver).
+    /// uses the environment's proxy unless the token endpoint is on loopback, and shares no connection between Tokio
+    /// runtimes. If several runtimes use yours, and one of them is not always driven, build it with
+    /// `pool_max_idle_per_host(0)`: a request over a connection of that runtime gets no answer. With your own client, this
+    /// crate no longer checks that endpoints from metadata stay out of your network:
+    /// [`discover_with`](Self::discover_with), [`PublicResolver`](crate::PublicResolver).
     pub fn http_client(self, http: impl Into<HttpClient>) -> Self {
         let http = http.into();
         self.with(|settings| settings.http = Some(http))
