@@ -148,7 +148,9 @@ impl OAuthClient {
     }
 
     /// The total time that one token request may take, from connecting to the last byte of the
-    /// response; a second try after a lost response is within it. 30 seconds by default.
+    /// response; a second try after a lost response is within it. 30 seconds by default. If closures, signatures or
+    /// a saver's check leave less than 3 seconds of it (or than a tenth), nothing is sent: nobody would hear the
+    /// answer.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.timeout = timeout)
     }
