@@ -383,6 +383,13 @@ fn of_an_object_that_is_cut_off_the_whole_refresh_token_is_kept() {
         (r#"{"refresh_token":"new","x":{"y":"}"}} , }"#, true),
         (r#"{"a":1} "refresh_token":"new","b":2}"#, false),
         (r#"{"a":1}{"refresh_token":"new","b":2}"#, false),
+        // A list of one, and what is encoded twice.
+        (r#"[{"access_token":"at","refresh_token":"new"}]"#, true),
+        (r#"[{"access_token":"at","refresh_token":"new"},{"access_token":"a"}]"#, false),
+        (r#"[[{"access_token":"at","refresh_token":"new"}]]"#, false),
+        (r#""{\"access_token\":\"at\",\"refresh_token\":\"new\"}""#, true),
+        (r#""{\"access_token\":\"at\",\"refresh_token\":\"new\""#, false),
+        (r#""access_token=at&refresh_token=new""#, false),
         // Its end may be missing.
         (r#"{"access_token":"at","refresh_token":"ne"#, false),
         (r#"{"access_token":"at","refresh_token":"new\"#, false),
@@ -627,6 +634,15 @@ fn what_each_refusal_means() {
             Permanent,
         ),
         (400, r#"{"error":"invalid_grant",}"#, Some("invalid_grant"), Permanent),
+        // In a list of one, and encoded twice.
+        (400, r#"[{"error":"invalid_grant"}]"#, Some("invalid_grant"), Permanent),
+        (400, r#""{\"error\":\"invalid_grant\"}""#, Some("invalid_grant"), Permanent),
+        (
+            401,
+            r#"[{"message":"m","errorCode":"INVALID_SESSION_ID"}]"#,
+            Some("INVALID_SESSION_ID"),
+            Misconfigured,
+        ),
         (401, r#"{"error":"invalid_client"}<!-- x -->"#, Some("invalid_client"), Misconfigured),
         (
             400,
