@@ -731,6 +731,18 @@ fn what_each_refusal_means() {
             Transient,
         ),
         (
+            400,
+            r#"{"error":"invalid_grant","error_description":"login rate exceeded"}"#,
+            Some("invalid_grant"),
+            Transient,
+        ),
+        (
+            429,
+            r#"{"error":"invalid_grant","error_description":"Too many requests"}"#,
+            Some("invalid_grant"),
+            Transient,
+        ),
+        (
             407,
             r#"{"error":"invalid_grant","error_description":"already being processed"}"#,
             Some("invalid_grant"),
