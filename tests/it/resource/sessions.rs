@@ -891,6 +891,33 @@ async fn known_ids_go_first_then_the_document_then_a_registration() {
     }
 }
 
+/// As an application may have it that names the API's resource in its own client.
+#[tokio::test]
+async fn a_resource_that_the_client_has_already_is_sent_once() {
+    let world = world(|p| p.redirect_uri(CALLBACK)).await;
+    let api = world.provider.api_url();
+    let store = Arc::new(MemoryStore::new());
+    for _ in 0..2 {
+        let id = api.clone();
+        let login = login(&world)
+            .client(move |provider| Some(provider.client("foo").secret("potato").resource(&id)));
+        let builder = login.session().unwrap().clock(world.clock.reader());
+        let session = builder.store(store.clone(), "me").build();
+        assert_eq!(get(&world, &session, "").await, 200);
+        world.clock.forward(3600.0);
+        assert_eq!(get(&world, &session, "").await, 200);
+    }
+    let query = world.provider.authorization_requests().pop().unwrap();
+    assert_eq!(query.matches("resource=").count(), 1);
+    // The code, and a refresh by each of two processes.
+    let requests = world.provider.token_requests();
+    assert_eq!(requests.len(), 3);
+    for request in requests {
+        let resources = request.params.iter().filter(|(name, _)| name == "resource");
+        assert_eq!(resources.map(|(_, value)| value).collect::<Vec<_>>(), [&api]);
+    }
+}
+
 #[tokio::test]
 async fn c9728_7_2_a_and_mcp_scope_a_of_the_challenge_else_all_else_none() {
     let offered = json!(["a", "b"]);
