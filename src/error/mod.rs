@@ -223,6 +223,13 @@ impl Error {
             && matches!(self.issued, Issued::Nothing)
     }
 
+    /// Whether the provider says, by a code, that it does not accept the client: it may have forgotten it. It may
+    /// also be recorded.
+    pub(crate) fn names_client(&self) -> bool {
+        let code = self.error_response().and_then(|response| response.code.as_ref());
+        code.is_some_and(ErrorCode::rejects_client)
+    }
+
     /// The `error_description` of the provider's response, escaped and truncated. Parts that repeat
     /// what the request sent are redacted
     /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
