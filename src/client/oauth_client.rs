@@ -170,7 +170,8 @@ impl OAuthClient {
 
     /// An error code of this provider that means that the refresh token is no longer valid. It ends the
     /// login, as `invalid_grant` does. LinkedIn, for example, sends `invalid_request`. It is found beside other
-    /// codes, and where others have a description. Letter case does not matter; may be called again.
+    /// codes, and where others have a description. It may be a number (`190`). Letter case does not matter; may be
+    /// called again.
     ///
     /// `invalid_grant` and codes that cannot mean anything else, such as GitHub's `bad_refresh_token`, are
     /// known. After any other code the refresh token is presented again later

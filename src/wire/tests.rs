@@ -846,6 +846,24 @@ fn a_code_that_the_application_names_is_found_beside_one_that_is_known() {
         let elsewhere = HttpResponse { endpoint, ..response(200, body.as_bytes()) };
         assert!(read_members(&elsewhere, &rules("gone")).is_ok(), "{body}");
     }
+    // A number.
+    for (status, body) in [
+        (400, r#"{"error":{"message":"m","type":"OAuthException","code":190}}"#),
+        (400, r#"{"code":190,"message":"m"}"#),
+        (200, r#"{"errcode":190,"errmsg":"invalid refresh_token"}"#),
+        (200, r#"{"error":{"code":190.0,"message":"m"}}"#),
+        (200, r#"{"error_code":"190"}"#),
+    ] {
+        let rules = |code: &str| ResponseRules {
+            ends_login: vec![code.to_owned()],
+            ..ResponseRules::default()
+        };
+        let error = read_as(status, body.as_bytes(), &rules("190")).unwrap_err();
+        assert_eq!(error.retry_class(), RetryClass::Permanent, "{body}");
+        assert!(error.has_code("190"), "{body}");
+        let error = read_as(status, body.as_bytes(), &rules("19")).unwrap_err();
+        assert_ne!(error.retry_class(), RetryClass::Permanent, "{body}");
+    }
     // What is no code by its form, or repeats the status.
     for (status, code) in [
         (400, "this login has ended, and somebody has to begin it again"),
