@@ -4,9 +4,8 @@ use oauth2::{ExtraTokenFields, StandardTokenResponse, TokenType};
 
 use serde_json::{Map, Value};
 
-use crate::clock::{self, Clock};
 use crate::error::Error;
-use crate::token::{Deadline, Token};
+use crate::token::Token;
 
 /// A token that the `oauth2` or `openidconnect` crate obtained. Its `expires_in` counts from this
 /// conversion, for the response does not say when it came: convert it at once
@@ -39,33 +38,25 @@ where
         let unfit =
             |error| Error::config(format!("the token of the oauth2 crate cannot be used: {error}"));
         let members = serde_json::to_value(response).and_then(serde_json::from_value);
-        let mut members: Map<String, Value> = members.map_err(unfit)?;
-        // It has just been issued, so its deadline is that of a response: not in the past, whatever date is
-        // among the extra fields.
-        let now = clock::to_date(Clock::default().now());
-        let deadline = Deadline::of_response(&members, now).from(now);
-        Self::settle_login_deadline(&mut members, now);
-        let token = Self::of_stored::<serde_json::Error>(members).map_err(unfit)?;
+        let members: Map<String, Value> = members.map_err(unfit)?;
+        let token = Self::just_issued::<serde_json::Error>(members).map_err(unfit)?;
         if !token.token_type().eq_ignore_ascii_case("bearer") {
             return Err(Error::config(
                 "the token of the oauth2 crate cannot be used: its type is not Bearer; if the provider means Bearer by it, make the token with Token::new",
             ));
         }
-        let token = match deadline {
-            Some(deadline) => token.with_expires_at(deadline),
-            None => token.without_expires_at(),
-        };
-        Ok(token.issued(now).0)
+        Ok(token)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::{DateTime, Utc};
+    use chrono::{DateTime, TimeDelta, Utc};
     use oauth2::basic::BasicTokenType;
     use serde::{Deserialize, Serialize};
     use serde_json::json;
+    use std::time::SystemTime;
 
     #[derive(Debug, Serialize, Deserialize)]
     struct Extra(Map<String, Value>);
@@ -79,7 +70,7 @@ mod tests {
         whole.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
         let response: StandardTokenResponse<Extra, BasicTokenType> =
             serde_json::from_value(whole).unwrap();
-        let now = || clock::to_date(Clock::default().now());
+        let now = || DateTime::<Utc>::from(SystemTime::now());
         let before = now();
         let token = Token::try_from(&response).unwrap();
         (token, [before, now()])
@@ -93,7 +84,7 @@ mod tests {
             json!({"expires_in": 3600}),
         ] {
             let (token, [before, after]) = converted(members);
-            let [earliest, latest] = [before, after].map(|at| clock::add_seconds(at, 3600));
+            let [earliest, latest] = [before, after].map(|at| at + TimeDelta::seconds(3600));
             let expires_at = token.expires_at().unwrap();
             assert!((earliest..=latest).contains(&expires_at), "{expires_at}");
             assert_eq!(token.lifetime().unwrap().as_secs(), 3600);
@@ -107,9 +98,9 @@ mod tests {
     #[test]
     fn the_refresh_tokens_lifetime_counts_from_the_conversion_too() {
         let (token, [before, after]) = converted(json!({"refresh_token_expires_in": 86_400}));
-        let [earliest, latest] = [before, after].map(|at| clock::add_seconds(at, 86_399));
+        let [earliest, latest] = [before, after].map(|at| at + TimeDelta::seconds(86_399));
         let expires_at = token.refresh_token_expires_at().unwrap();
         // It is kept to the microsecond.
-        assert!(earliest < expires_at && expires_at <= clock::add_seconds(latest, 2));
+        assert!(earliest < expires_at && expires_at <= latest + TimeDelta::seconds(2));
     }
 }
