@@ -203,7 +203,7 @@ mod tests {
     use std::net::{IpAddr, TcpListener};
 
     use super::*;
-    use crate::client::settings::own_http;
+    use crate::client::own_clients::own_http;
     use crate::client::{Endpoints, OAuthClient};
 
     fn url(text: &str) -> Url {

@@ -1,25 +1,25 @@
 //! `HttpClient`: what sends the requests to the provider.
 
 use std::fmt;
+use std::sync::Arc;
 
 use reqwest::{Client, Request, Response};
 #[cfg(feature = "middleware")]
 use reqwest_middleware::ClientWithMiddleware;
 
+use super::own_clients::OwnClients;
 use crate::error::BoxError;
 
 /// The client for requests to the provider, for
 /// [`OAuthClient::http_client`](crate::OAuthClient::http_client): from a [`reqwest::Client`], or with the
 /// feature `middleware` from a `reqwest_middleware::ClientWithMiddleware`.
 #[derive(Clone)]
-pub struct HttpClient {
-    inner: Inner,
-    /// Built here, not by the application.
-    is_ours: bool,
-}
+pub struct HttpClient(Inner);
 
 #[derive(Clone)]
 enum Inner {
+    /// Built here, not by the application.
+    Own(Arc<OwnClients>),
     Plain(Client),
     #[cfg(feature = "middleware")]
     Layered(ClientWithMiddleware),
@@ -27,7 +27,7 @@ enum Inner {
 
 impl From<Client> for HttpClient {
     fn from(client: Client) -> Self {
-        Self { inner: Inner::Plain(client), is_ours: false }
+        Self(Inner::Plain(client))
     }
 }
 
@@ -35,26 +35,28 @@ impl From<Client> for HttpClient {
 #[cfg_attr(docsrs, doc(cfg(feature = "middleware")))]
 impl From<ClientWithMiddleware> for HttpClient {
     fn from(client: ClientWithMiddleware) -> Self {
-        Self { inner: Inner::Layered(client), is_ours: false }
+        Self(Inner::Layered(client))
     }
 }
 
 impl HttpClient {
-    pub(super) fn ours(client: Client) -> Self {
-        Self { inner: Inner::Plain(client), is_ours: true }
+    pub(super) fn ours(clients: OwnClients) -> Self {
+        Self(Inner::Own(Arc::new(clients)))
     }
 
     /// Whether it was built here, so that it has no certificate.
     pub(super) fn is_ours(&self) -> bool {
-        self.is_ours
+        matches!(self.0, Inner::Own(_))
     }
 
     pub(super) async fn execute(&self, request: Request) -> Result<Response, HttpError> {
-        match &self.inner {
-            Inner::Plain(client) => {
-                let sent = client.execute(request).await;
-                sent.map_err(|error| HttpError(error.without_url().into()))
+        let plain = |error: reqwest::Error| HttpError(error.without_url().into());
+        match &self.0 {
+            Inner::Own(clients) => {
+                let client = clients.of_this_runtime().map_err(plain)?;
+                client.execute(request).await.map_err(plain)
             }
+            Inner::Plain(client) => client.execute(request).await.map_err(plain),
             #[cfg(feature = "middleware")]
             Inner::Layered(client) => {
                 let sent = client.execute(request).await;

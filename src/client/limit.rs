@@ -8,6 +8,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::{BoxError, Error, Kind};
 
+/// A request is sent only if at least this much is left to hear its answer, or a tenth of a shorter limit: the
+/// answer may bring the only refresh token.
+const LEAST_TIME: Duration = Duration::from_secs(3);
+
 /// Ends at a moment; errors name the whole of it, however little of it is left.
 #[derive(Clone, Copy)]
 pub(super) struct Limit {
@@ -22,6 +26,17 @@ impl Limit {
         // Far enough away where the time cannot be added.
         let far = || now + Duration::from_secs(365 * 24 * 3600);
         Self { chosen, ends_at: now.checked_add(left).unwrap_or_else(far) }
+    }
+
+    /// Whether enough of it is left to send a request and to hear the answer.
+    pub(super) fn has_room(self) -> bool {
+        self.ends_at.saturating_duration_since(Instant::now()) >= LEAST_TIME.min(self.chosen / 10)
+    }
+
+    /// What came before the request took so long that nobody would hear the answer.
+    pub(super) fn too_late(self) -> Error {
+        let name = "the preparation of the request";
+        Error::new(Kind::ClosureTimeout { name, limit: self.chosen })
     }
 
     /// Bounds an exchange with the provider: when the time is up, its response counts as lost.
@@ -57,5 +72,23 @@ fn failed(name: &'static str, source: BoxError) -> Error {
         Ok(ours) if matches!(ours.kind(), Kind::Config(_) | Kind::Signing { .. }) => *ours,
         Ok(source) => Error::new(Kind::Closure { name, source }),
         Err(source) => Error::new(Kind::Closure { name, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_has_room_while_its_answer_can_be_heard() {
+        let millis = Duration::from_millis;
+        for (chosen, least) in [(30_000, 3000), (1000, 100), (300_000, 3000), (0, 0)] {
+            let has_room = |left| Limit::new(millis(chosen), left).has_room();
+            assert!(has_room(millis(chosen)) && has_room(millis(least)), "{chosen}");
+            if let Some(less) = millis(least).checked_sub(Duration::from_nanos(1)) {
+                assert!(!has_room(less), "{chosen}");
+            }
+        }
+        assert!(Limit::new(Duration::MAX, Duration::MAX).has_room());
     }
 }

@@ -18,6 +18,7 @@ mod metadata;
 mod method;
 mod network;
 mod oauth_client;
+mod own_clients;
 mod post;
 mod protected_resource;
 mod provider;

@@ -23,8 +23,8 @@ use crate::wire::{HttpResponse, ResponseRules};
 /// The client's registration with a provider, and the provider's token endpoint
 /// ([RFC 6749 §2](https://www.rfc-editor.org/rfc/rfc6749#section-2)).
 ///
-/// Cheap to clone; clones share connections and the detected authentication method. Setters take and
-/// return it by value, so set it up before you share it.
+/// Cheap to clone; clones share connections (on one runtime) and the detected authentication method. Setters
+/// take and return it by value, so set it up before you share it.
 ///
 /// ```
 /// use reqwest_oauth2::OAuthClient;
@@ -112,9 +112,11 @@ impl OAuthClient {
     /// `ClientWithMiddleware`: its proxy, TLS settings and layers (such as tracing) apply. Build it with
     /// [`reqwest::redirect::Policy::none`]: a response that came by way of a redirect is refused, but only after the
     /// redirect was followed. The default client follows no redirect, waits at most 10 seconds for a connection, and
-    /// uses the environment's proxy unless the token endpoint is on loopback. With your own client, this crate no
-    /// longer checks that endpoints from metadata stay out of your network: [`discover_with`](Self::discover_with),
-    /// [`PublicResolver`](crate::PublicResolver).
+    /// uses the environment's proxy unless the token endpoint is on loopback, and shares no connection between Tokio
+    /// runtimes. If several runtimes use yours, and one of them is not always driven, build it with
+    /// `pool_max_idle_per_host(0)`: a request over a connection of that runtime gets no answer. With your own client, this
+    /// crate no longer checks that endpoints from metadata stay out of your network:
+    /// [`discover_with`](Self::discover_with), [`PublicResolver`](crate::PublicResolver).
     pub fn http_client(self, http: impl Into<HttpClient>) -> Self {
         let http = http.into();
         self.with(|settings| settings.http = Some(http))
@@ -146,7 +148,9 @@ impl OAuthClient {
     }
 
     /// The total time that one token request may take, from connecting to the last byte of the
-    /// response; a second try after a lost response is within it. 30 seconds by default.
+    /// response; a second try after a lost response is within it. 30 seconds by default. If closures, signatures or
+    /// a saver's check leave less than 3 seconds of it (or than a tenth), nothing is sent: nobody would hear the
+    /// answer.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.timeout = timeout)
     }
@@ -166,7 +170,8 @@ impl OAuthClient {
 
     /// An error code of this provider that means that the refresh token is no longer valid. It ends the
     /// login, as `invalid_grant` does. LinkedIn, for example, sends `invalid_request`. It is found beside other
-    /// codes, and where others have a description. Letter case does not matter; may be called again.
+    /// codes, and where others have a description. It may be a number (`190`). Letter case does not matter; may be
+    /// called again.
     ///
     /// `invalid_grant` and codes that cannot mean anything else, such as GitHub's `bad_refresh_token`, are
     /// known. After any other code the refresh token is presented again later

@@ -78,7 +78,7 @@ async fn detect<T>(
         };
         let outcome = attempt(settings, endpoint, form, method, limit, &read).await;
         let rejects_client = outcome.as_ref().is_err_and(Error::rejects_client);
-        if rejects_client && methods.peek().is_some() {
+        if rejects_client && methods.peek().is_some() && limit.has_room() {
             is_first = false;
             continue;
         }
@@ -136,6 +136,9 @@ async fn send_once<T>(
     let proved = async { Ok(dpop::prove(settings, form, endpoint.url, &mut sent).await?) };
     #[cfg(feature = "keys")]
     limit.closure("the signer", proved).await?;
+    if !limit.has_room() {
+        return Err(limit.too_late());
+    }
     let most_bytes = settings.max_response_bytes;
     let (response, sent_at) =
         exchange(http, sent, name, most_bytes, limit, &settings.clock).await?;

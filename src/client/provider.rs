@@ -18,7 +18,7 @@ use super::guarded_resolver::{Guard, GuardedResolver};
 use super::http_client::HttpClient;
 use super::metadata::{Miss, find, inserted, path_of, with_path};
 use super::network::Network;
-use super::settings::own_http;
+use super::own_clients::own_http;
 use super::{Endpoints, Issuer, OAuthClient, endpoint_url};
 use crate::error::{Error, Kind};
 use crate::redact::escape_and_truncate;

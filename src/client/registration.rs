@@ -9,6 +9,7 @@ use reqwest::Request;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::limit::Limit;
 use super::send::send;
@@ -147,7 +148,13 @@ fn read(
     // "The client or developer can check the values in the response to determine if the registration is
     // sufficient for use". One with other redirect URIs is another client's.
     if let Some(Value::Array(registered)) = members.get("redirect_uris") {
-        let is_there = |uri: &String| registered.iter().any(|one| one.as_str() == Some(uri));
+        let is_there = |uri: &String| {
+            // Some servers read a URI and write it anew (`http://127.0.0.1:8914/`).
+            let parsed = Url::parse(uri).ok();
+            registered.iter().filter_map(Value::as_str).any(|one| {
+                one == uri || parsed.as_ref().is_some_and(|uri| Url::parse(one).as_ref() == Ok(uri))
+            })
+        };
         if !asked.redirect_uris().iter().all(is_there) {
             return Err(unfit("it is for other redirect URIs than were asked for"));
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::TryFutureExt;
-use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use reqwest::Request;
 use secrecy::zeroize::Zeroizing;
@@ -176,14 +176,25 @@ fn no_tls(error: &reqwest::Error) -> bool {
 }
 
 /// `Retry-After`: seconds, or a date
-/// ([RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
+/// ([RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)). Parts of a second are rounded
+/// up. A date counts from the response's own (`Date`): our clock may be another one than the server's.
 fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
+    let text = |name| Some(headers.get(name)?.to_str().ok()?.trim());
+    let wait = text(RETRY_AFTER)?;
+    if let Some(seconds) = wait.parse().ok().or_else(|| rounded_up(wait)) {
         return Some(Duration::from_secs(seconds));
     }
-    let date = http_date(text, now)?;
-    Some((date - now).to_std().unwrap_or_default())
+    let date = http_date(wait, now)?;
+    let sent = text(DATE).and_then(|sent| http_date(sent, now)).unwrap_or(now);
+    Some((date - sent).to_std().unwrap_or_default())
+}
+
+/// The number of whole seconds that `12.3` stands for.
+fn rounded_up(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.')?;
+    let is_number = fraction.bytes().all(|b| b.is_ascii_digit());
+    let more = u64::from(fraction.bytes().any(|b| b != b'0'));
+    whole.parse::<u64>().ok().filter(|_| is_number).map(|seconds| seconds.saturating_add(more))
 }
 
 #[cfg(test)]
@@ -202,12 +213,34 @@ mod tests {
             ("Sunday, 06-Nov-94 08:49:37 GMT", Some(60)),
             ("Sunday, 06-Nov-94 08:47:37 GMT", Some(0)),
             ("Sun Nov  6 08:49:37 1994", Some(60)),
+            ("1.0", Some(1)),
+            ("0.3", Some(1)),
+            ("120.01", Some(121)),
             ("-1", None),
+            ("-1.5", None),
+            ("1.5s", None),
+            (".", None),
             ("soon", None),
             ("99999999999999999999999999", None),
         ] {
             let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
             assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{text}");
         }
+    }
+
+    #[test]
+    fn a_date_to_retry_after_counts_from_the_servers_own_date() {
+        let until = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
+        let seconds = |sent: &str, now: i64| {
+            let sent = HeaderValue::from_str(sent).unwrap();
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, until.clone()), (DATE, sent)]);
+            let now = DateTime::from_timestamp(784_111_717 + now, 0).unwrap();
+            retry_after(&headers, now).unwrap().as_secs()
+        };
+        for behind in [-3600, 0, 3600] {
+            assert_eq!(seconds("Sun, 06 Nov 1994 08:48:37 GMT", behind), 60, "{behind}");
+            assert_eq!(seconds("Sun Nov  6 08:49:38 1994", behind), 0, "{behind}");
+        }
+        assert_eq!(seconds("now", 0), 60);
     }
 }

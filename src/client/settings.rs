@@ -10,14 +10,13 @@ use url::Url;
 use super::client_assertion::AssertionSettings;
 #[cfg(feature = "keys")]
 use super::dpop::Dpop;
-use super::guarded_resolver::GuardedResolver;
 use super::http_client::HttpClient;
 use super::method::FoundMethods;
+use super::own_clients::own_http;
 use super::shape::Shape;
 use super::{BasicEncoding, ClientAuthentication, Provider, Registration, RequestKind};
 use crate::clock::Clock;
-use crate::error::{BoxError, Error};
-use crate::loopback::is_loopback;
+use crate::error::Error;
 use crate::wire::ResponseRules;
 
 /// The provider's endpoints, as far as they are known.
@@ -94,7 +93,6 @@ pub(super) struct Settings {
 
 /// The default limits.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
 impl Settings {
@@ -132,32 +130,4 @@ impl Settings {
         let built = own_http(&self.endpoints.token, None)?;
         Ok(self.own_http.get_or_init(|| built))
     }
-}
-
-/// What the default HTTP client calls itself: firewalls refuse requests without a name.
-const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
-
-/// The default HTTP client: it follows no redirect and bounds the wait for a connection. Requests to
-/// loopback bypass the proxy of the environment.
-pub(super) fn own_http(
-    endpoint: &Url,
-    resolver: Option<Arc<GuardedResolver>>,
-) -> Result<HttpClient, Error> {
-    let mut builder = reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT);
-    if is_loopback(endpoint) {
-        builder = builder.no_proxy();
-    }
-    if let Some(resolver) = resolver {
-        builder = builder.dns_resolver(resolver);
-    }
-    let built = builder.build();
-    built.map(HttpClient::ours).map_err(|error| {
-        let source: BoxError = error.without_url().into();
-        Error::config(format!(
-            "no HTTP client for token requests could be built ({source}); check reqwest's TLS features or pass one to OAuthClient::http_client"
-        ))
-    })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use http::Response;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::provider_request::header;
@@ -49,14 +49,23 @@ impl OAuthClient {
 
     /// An API that the tokens are for: `resource` in each authorization and device authorization request and
     /// in each token request, refreshes included: a [`request_param`](Self::request_param) of these
-    /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)). May be called again. A request
-    /// that has a parameter `resource` of its own sends that one instead.
+    /// ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)). May be called again; the same one is
+    /// sent once. A request that has a parameter `resource` of its own sends that one instead.
     ///
     /// A [store](crate::store) keeps logins for different resources apart. The URI must be absolute and
     /// without a fragment. Otherwise requests fail with [`Error::is_config`] before they are sent.
     pub fn resource(self, uri: impl Into<String>) -> Self {
         use RequestKind::{Authorization, DeviceAuthorization};
         let kinds = RequestKinds::TOKEN.and([Authorization, DeviceAuthorization]);
+        let uri = uri.into();
+        // A `ResourceLogin` adds the one of its API to a client that may have it already.
+        let is_same = |shape: &Shape| match &shape.edit {
+            Edit::Param(name, value) => name == "resource" && value.expose_secret() == uri,
+            _ => false,
+        };
+        if self.0.shapes.iter().any(|shape| shape.kinds == kinds && is_same(shape)) {
+            return self;
+        }
         self.request_param(kinds, "resource", uri)
     }
 

@@ -199,10 +199,18 @@ fn text_says_later(text: &str) -> bool {
 }
 
 /// Whether the description says that the refresh token was not judged, whatever the code. Salesforce has
-/// `invalid_grant` while another request with the token is under way, Microsoft for too many requests.
+/// `invalid_grant` while another request with the token is under way and for too many logins, Microsoft for too
+/// many requests.
 pub(super) fn is_not_judged(description: &str) -> bool {
+    const WORDS: [&str; 5] = [
+        "already_being_processed",
+        "aadsts50196",
+        "login_rate_exceeded",
+        "rate_limit",
+        "too_many_requests",
+    ];
     let text = normal(description);
-    ["already_being_processed", "aadsts50196"].iter().any(|words| text.contains(words))
+    WORDS.iter().any(|words| text.contains(words))
 }
 
 /// Whether the text is a code of [`ENDS_LOGIN`]. A sentence is one only if it names the refresh token or the

@@ -77,7 +77,9 @@ impl Error {
     }
 
     /// Finds this crate's error within another one: in the error of a `reqwest_middleware` client,
-    /// even if another layer (such as reqwest-retry) or a `Box<dyn Error>` has wrapped it.
+    /// even if another layer (such as reqwest-retry), a `Box`, an `Arc` or a [`std::io::Error`] has wrapped it.
+    ///
+    /// An error of your own that is `transparent` (thiserror) hides what is in it: pass the inner error.
     pub fn find_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -92,7 +94,7 @@ impl Error {
             {
                 return Some(ours);
             }
-            next = error.source();
+            next = within(error).or_else(|| error.source());
         }
         None
     }
@@ -221,6 +223,13 @@ impl Error {
             && matches!(self.issued, Issued::Nothing)
     }
 
+    /// Whether the provider says, by a code, that it does not accept the client: it may have forgotten it. It may
+    /// also be recorded.
+    pub(crate) fn names_client(&self) -> bool {
+        let code = self.error_response().and_then(|response| response.code.as_ref());
+        code.is_some_and(ErrorCode::rejects_client)
+    }
+
     /// The `error_description` of the provider's response, escaped and truncated. Parts that repeat
     /// what the request sent are redacted
     /// ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
@@ -340,6 +349,28 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// The error that this one is a box of: its `source()` is that of what is in it.
+fn within<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a (dyn std::error::Error + 'static)> {
+    fn boxed<'a, E: std::error::Error + 'static>(
+        error: &'a (dyn std::error::Error + 'static),
+    ) -> Option<&'a (dyn std::error::Error + 'static)> {
+        let in_box = || error.downcast_ref::<Box<E>>().map(|inner| &**inner as _);
+        error.downcast_ref::<Arc<E>>().map(|inner| &**inner as _).or_else(in_box)
+    }
+    if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        return error.get_ref().map(|inner| inner as _);
+    }
+    if let Some(shared) = error.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>() {
+        return Some(&**shared);
+    }
+    let found = boxed::<Error>(error).or_else(|| boxed::<std::io::Error>(error));
+    #[cfg(feature = "middleware")]
+    let found = found.or_else(|| boxed::<reqwest_middleware::Error>(error));
+    found
 }
 
 impl fmt::Debug for Error {
@@ -477,6 +508,29 @@ mod tests {
         let boxed: BoxError = Box::new(twice);
         assert!(Error::find_in(&*boxed).unwrap().is_expired());
         assert!(Error::find_in(&std::io::Error::other("none")).is_none());
+        // As clippy wants large errors, and as errors are shared: these have the source of what is in them.
+        let through = || reqwest_middleware::Error::from(Error::new(Kind::Expired));
+        #[derive(Debug, thiserror::Error)]
+        #[error("no list")]
+        enum Boxed {
+            Box(#[source] Box<reqwest_middleware::Error>),
+            Arc(#[source] Arc<reqwest_middleware::Error>),
+            Io(#[source] std::io::Error),
+        }
+        let all: [BoxError; 8] = [
+            Box::new(Boxed::Box(Box::new(through()))),
+            Box::new(Boxed::Arc(Arc::new(through()))),
+            Box::new(Boxed::Io(std::io::Error::other(through()))),
+            Box::new(Box::new(Error::new(Kind::Expired))),
+            Box::new(Arc::new(Error::new(Kind::Expired))),
+            Box::new(Arc::new(std::io::Error::other(Error::new(Kind::Expired)))),
+            Box::new(Arc::<dyn std::error::Error + Send + Sync>::from(BoxError::from(through()))),
+            Box::new(std::io::Error::other(Boxed::Box(Box::new(through())))),
+        ];
+        for error in all {
+            assert!(Error::find_in(&*error).is_some_and(Error::is_expired), "{error:?}");
+        }
+        let through = through();
         assert_eq!(
             through.to_string(),
             "the access token has expired and this session renews only when told to; call Session::refresh"

@@ -50,15 +50,21 @@ impl Callback {
             Part::Fragment if fragment.is_empty() => query,
             Part::Fragment => fragment,
         };
+        // What the redirect URI has in its query comes back as it is.
+        let redirect_uri = Url::parse(redirect_uri).ok();
+        let is_own = |name: &str| {
+            redirect_uri.iter().any(|uri| uri.query_pairs().any(|(own, _)| own == name))
+        };
         let mut once = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(parameters.as_bytes()) {
             // "Parameters sent without a value MUST be treated as if they were omitted".
             if value.is_empty() {
                 continue;
             }
-            if once.insert(name.into_owned(), Zeroizing::new(value.into_owned())).is_some() {
+            if once.contains_key(&*name) && !is_own(&name) {
                 return invalid("it has a parameter twice");
             }
+            once.insert(name.into_owned(), Zeroizing::new(value.into_owned()));
         }
         Ok(Self(once))
     }
@@ -109,6 +115,18 @@ mod tests {
         }
         for text in ["https://me.example/cb", "/cb", "", "?", "?code=", "#code=x", "?other=1"] {
             assert_eq!(code(text), Ok(None), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_redirect_uri_itself_has_twice_is_no_parameter_of_the_provider() {
+        let redirect_uri = "https://me.example/cb?tag=a&tag=b";
+        let parse = |text: &str| Callback::parse(text, Part::Query, redirect_uri);
+        for text in ["https://me.example/cb?tag=a&tag=b&code=a", "/cb?tag=a&tag=b&code=a"] {
+            assert_eq!(parse(text).unwrap().get("code"), Some("a"), "{text}");
+        }
+        for text in ["/cb?tag=a&tag=b&code=a&code=b", "/cb?tag=a&x=1&x=2&code=a"] {
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 

@@ -44,7 +44,7 @@ pub trait Authorize: Send + Sync + 'static {
     /// Completes the client of a stored login. The client comes with what could be stored: the provider's
     /// endpoints, the client id and the secret of a registration. Add what is missing, such as your own
     /// secret. By default, and for a closure, returns it unchanged: if that client is refused at the next
-    /// renewal (`invalid_client`), somebody logs in again.
+    /// renewal (`invalid_client`, or another code that says so), somebody logs in again.
     ///
     /// # Errors
     ///
@@ -219,7 +219,8 @@ impl Asked {
     /// stored one cannot be read, if its secret has expired, or if the provider no longer knows it
     /// ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)). The registration is stored
     /// in the session's store for this issuer and this metadata, for all users. If a login with a stored one
-    /// ends with `invalid_client`, it begins once more, with a new registration.
+    /// ends with `invalid_client`, or another code that says so (`unauthorized_client`), it begins once more, with a
+    /// new registration.
     ///
     /// # Errors
     ///

@@ -60,7 +60,7 @@ impl PresentLogin {
     pub(super) fn is_over(&self, error: &Error) -> bool {
         let lacks_secret = self.is_restored && self.client.is_public();
         let may_be_unknown = lacks_secret || self.client.registration().is_some();
-        let is_unknown = may_be_unknown && error.has_code("invalid_client");
+        let is_unknown = may_be_unknown && error.names_client();
         if is_unknown {
             self.is_unknown.store(true, Ordering::Relaxed);
         }

@@ -152,7 +152,7 @@ impl SharedSession {
         let until = Instant::now() + LONGEST_LOGIN;
         let again = asked.clone();
         let outcome = self.authorized(asked, metadata.clone(), before.clone(), sent, until).await;
-        let is_refused = matches!(&outcome, Err(error) if error.has_code("invalid_client"));
+        let is_refused = outcome.as_ref().is_err_and(Error::names_client);
         match again.registering_anew().filter(|_| is_refused) {
             // The provider may have forgotten what was registered long ago.
             Some(asked) => self.authorized(asked, metadata, before, sent, until).await,

@@ -141,6 +141,25 @@ impl Token {
     }
 }
 
+#[cfg(feature = "oauth2")]
+impl Token {
+    /// The token of a response with these members that has just come. Its deadline is that of a response: it
+    /// counts from now, and is not in the past, whatever date another clock has put beside it.
+    pub(crate) fn just_issued<E: serde::de::Error>(
+        mut members: Map<String, Value>,
+    ) -> Result<Self, E> {
+        let now = clock::to_date(Clock::default().now());
+        let deadline = Deadline::of_response(&members, now).from(now);
+        Self::settle_login_deadline(&mut members, now);
+        let token = Self::of_stored(members)?;
+        let token = match deadline {
+            Some(deadline) => token.with_expires_at(deadline),
+            None => token.without_expires_at(),
+        };
+        Ok(token.issued(now).0)
+    }
+}
+
 /// Seconds since 1970, to the microsecond, so that a token of two seconds does not lose one of them; whole
 /// seconds as an integer, which every reader takes.
 pub(super) fn epoch(date: DateTime<Utc>) -> Number {

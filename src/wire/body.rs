@@ -16,8 +16,9 @@ pub(super) enum Body {
     Members(Map<String, Value>),
     /// Nothing, or only white space.
     Empty,
-    /// Begins as JSON: a list, a string, or an object that is not whole or has something behind it, with the
-    /// members of it that are whole.
+    /// Begins as JSON: an object that is not whole or has something behind it, with the members of it that are
+    /// whole; a list, with the members of the only object in it; a string, with those of the object that it is
+    /// the text of.
     BrokenJson(Map<String, Value>),
     /// Anything else, such as a page; with the members of the first object in it: a debugging notice may stand
     /// before the response.
@@ -31,10 +32,24 @@ pub(super) fn read(bytes: &[u8]) -> Body {
         Body::Empty
     } else if let Some(members) = lenient_json::read(text).ok().or_else(|| form(text)) {
         Body::Members(members)
-    } else if text.starts_with(['{', '[', '"']) {
+    } else if text.starts_with('{') {
         Body::BrokenJson(lenient_json::read_cut_object(text).unwrap_or_default())
+    } else if text.starts_with(['[', '"']) {
+        Body::BrokenJson(only_object(text).unwrap_or_default())
     } else {
         Body::Other(object_within(text).unwrap_or_default())
+    }
+}
+
+/// Some programs encode what they send twice, or send a list of one.
+fn only_object(text: &str) -> Option<Map<String, Value>> {
+    match lenient_json::read(text).ok()? {
+        Value::Array(mut list) if list.len() == 1 => match list.pop()? {
+            Value::Object(members) => Some(members),
+            _ => None,
+        },
+        Value::String(inner) => lenient_json::read(inner.trim()).ok(),
+        _ => None,
     }
 }
 

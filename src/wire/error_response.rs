@@ -15,11 +15,12 @@ const LONGEST_CODE: usize = 60;
 
 /// Members that hold a code, or an object or a list that does. Google's APIs have `error.status`, Facebook's
 /// `error.type`, OpenAI `error.code`, Fitbit `errors[0].errorType`, HubSpot `status`.
-const CODES: [&str; 10] = [
+const CODES: [&str; 11] = [
     "error",
     "code",
     "errorCode",
     "error_code",
+    "errcode",
     "type",
     "errorType",
     "error_type",
@@ -99,7 +100,7 @@ impl<'a> Found<'a> {
     fn anywhere(
         members: &'a Map<String, Value>,
         response: &HttpResponse<'_>,
-        rules: &ResponseRules,
+        rules: &'a ResponseRules,
     ) -> Self {
         let mut codes = codes(members, rules);
         let phrase = response.status.canonical_reason().unwrap_or_default();
@@ -115,7 +116,7 @@ impl<'a> Found<'a> {
     fn in_success(
         members: &'a Map<String, Value>,
         response: &HttpResponse<'_>,
-        rules: &ResponseRules,
+        rules: &'a ResponseRules,
     ) -> Option<Self> {
         let has_token = members.get("access_token").and_then(text).is_some();
         let named = || codes(members, rules).into_iter().find(|code| rules.names(code));
@@ -138,7 +139,7 @@ impl<'a> Found<'a> {
 }
 
 /// What may be a code, in the order of [`CODES`]; the form of OAuth, text in `error`, first.
-fn codes<'a>(members: &'a Map<String, Value>, rules: &ResponseRules) -> Vec<&'a str> {
+fn codes<'a>(members: &'a Map<String, Value>, rules: &'a ResponseRules) -> Vec<&'a str> {
     let mut codes = Vec::new();
     collect_codes(members, 0, rules, &mut codes);
     codes
@@ -147,7 +148,7 @@ fn codes<'a>(members: &'a Map<String, Value>, rules: &ResponseRules) -> Vec<&'a 
 fn collect_codes<'a>(
     members: &'a Map<String, Value>,
     depth: u8,
-    rules: &ResponseRules,
+    rules: &'a ResponseRules,
     codes: &mut Vec<&'a str>,
 ) {
     for name in CODES {
@@ -167,6 +168,8 @@ fn collect_codes<'a>(
                     codes.push(text.trim());
                 }
             }
+            // Facebook, WeChat. A number says something only to who knows it.
+            Some(Value::Number(number)) => codes.extend(rules.name_of(number)),
             _ => {}
         }
     }

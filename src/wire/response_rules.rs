@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::error::is_same_code;
 
@@ -24,6 +24,15 @@ impl ResponseRules {
     /// Whether the application says that this code ends the login.
     pub(super) fn names(&self, code: &str) -> bool {
         self.ends_login.iter().any(|named| is_same_code(named, code))
+    }
+
+    /// The code that the application names and that is this number.
+    pub(super) fn name_of(&self, number: &Number) -> Option<&str> {
+        let is_same = |named: &&String| {
+            let named: Option<f64> = named.trim().parse().ok();
+            named.is_some_and(|named| number.as_f64() == Some(named))
+        };
+        self.ends_login.iter().find(is_same).map(String::as_str)
     }
 
     /// Whether the application says that this type means Bearer: compared without case and without the

@@ -383,6 +383,13 @@ fn of_an_object_that_is_cut_off_the_whole_refresh_token_is_kept() {
         (r#"{"refresh_token":"new","x":{"y":"}"}} , }"#, true),
         (r#"{"a":1} "refresh_token":"new","b":2}"#, false),
         (r#"{"a":1}{"refresh_token":"new","b":2}"#, false),
+        // A list of one, and what is encoded twice.
+        (r#"[{"access_token":"at","refresh_token":"new"}]"#, true),
+        (r#"[{"access_token":"at","refresh_token":"new"},{"access_token":"a"}]"#, false),
+        (r#"[[{"access_token":"at","refresh_token":"new"}]]"#, false),
+        (r#""{\"access_token\":\"at\",\"refresh_token\":\"new\"}""#, true),
+        (r#""{\"access_token\":\"at\",\"refresh_token\":\"new\""#, false),
+        (r#""access_token=at&refresh_token=new""#, false),
         // Its end may be missing.
         (r#"{"access_token":"at","refresh_token":"ne"#, false),
         (r#"{"access_token":"at","refresh_token":"new\"#, false),
@@ -627,6 +634,15 @@ fn what_each_refusal_means() {
             Permanent,
         ),
         (400, r#"{"error":"invalid_grant",}"#, Some("invalid_grant"), Permanent),
+        // In a list of one, and encoded twice.
+        (400, r#"[{"error":"invalid_grant"}]"#, Some("invalid_grant"), Permanent),
+        (400, r#""{\"error\":\"invalid_grant\"}""#, Some("invalid_grant"), Permanent),
+        (
+            401,
+            r#"[{"message":"m","errorCode":"INVALID_SESSION_ID"}]"#,
+            Some("INVALID_SESSION_ID"),
+            Misconfigured,
+        ),
         (401, r#"{"error":"invalid_client"}<!-- x -->"#, Some("invalid_client"), Misconfigured),
         (
             400,
@@ -711,6 +727,18 @@ fn what_each_refusal_means() {
         (
             400,
             r#"{"error":"invalid_grant","error_description":"AADSTS50196: The server terminated an operation because it encountered a client request loop."}"#,
+            Some("invalid_grant"),
+            Transient,
+        ),
+        (
+            400,
+            r#"{"error":"invalid_grant","error_description":"login rate exceeded"}"#,
+            Some("invalid_grant"),
+            Transient,
+        ),
+        (
+            429,
+            r#"{"error":"invalid_grant","error_description":"Too many requests"}"#,
             Some("invalid_grant"),
             Transient,
         ),
@@ -817,6 +845,24 @@ fn a_code_that_the_application_names_is_found_beside_one_that_is_known() {
         let endpoint = "introspection endpoint";
         let elsewhere = HttpResponse { endpoint, ..response(200, body.as_bytes()) };
         assert!(read_members(&elsewhere, &rules("gone")).is_ok(), "{body}");
+    }
+    // A number.
+    for (status, body) in [
+        (400, r#"{"error":{"message":"m","type":"OAuthException","code":190}}"#),
+        (400, r#"{"code":190,"message":"m"}"#),
+        (200, r#"{"errcode":190,"errmsg":"invalid refresh_token"}"#),
+        (200, r#"{"error":{"code":190.0,"message":"m"}}"#),
+        (200, r#"{"error_code":"190"}"#),
+    ] {
+        let rules = |code: &str| ResponseRules {
+            ends_login: vec![code.to_owned()],
+            ..ResponseRules::default()
+        };
+        let error = read_as(status, body.as_bytes(), &rules("190")).unwrap_err();
+        assert_eq!(error.retry_class(), RetryClass::Permanent, "{body}");
+        assert!(error.has_code("190"), "{body}");
+        let error = read_as(status, body.as_bytes(), &rules("19")).unwrap_err();
+        assert_ne!(error.retry_class(), RetryClass::Permanent, "{body}");
     }
     // What is no code by its form, or repeats the status.
     for (status, code) in [

@@ -122,6 +122,46 @@ async fn a_refresh_token_of_another_provider_in_an_error_of_a_closure_is_not_tak
     assert_eq!(requests[0].param("refresh_token"), token.refresh_token());
 }
 
+/// The provider would replace the refresh token, and nobody would hear of it.
+#[tokio::test]
+async fn after_a_closure_that_leaves_no_time_for_the_answer_nothing_is_sent() {
+    let world = World::new().await;
+    let mended = Arc::new(AtomicBool::new(false));
+    let is_mended = mended.clone();
+    let app = world.app().shape_requests(RequestKinds::ALL, move |request: ProviderRequest| {
+        let is_slow = !is_mended.load(Ordering::SeqCst);
+        async move {
+            if is_slow {
+                tokio::time::sleep(std::time::Duration::from_secs(28)).await;
+            }
+            Ok(request)
+        }
+    });
+    let token = world.expired_token();
+    let session = Session::builder(app).token(token.clone()).clock(world.clock.reader()).build();
+    let waiting = tokio::spawn({
+        let session = session.clone();
+        async move { session.token().await }
+    });
+    world.plain_turns().await;
+    pass(28).await;
+    world.round_trips().await;
+    assert_eq!(world.provider.counts().token_requests, 0);
+    let error = waiting.await.unwrap().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the preparation of the request did not finish within 30s, so nothing was sent to the provider"
+    );
+    assert!(error.is_timeout() && error.is_transient() && !error.is_response_lost());
+    mended.store(true, Ordering::SeqCst);
+    pass(60).await;
+    world.clock.forward(60.0);
+    session.token().await.unwrap();
+    let requests = world.provider.token_requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].param("refresh_token"), token.refresh_token());
+}
+
 #[tokio::test]
 async fn the_closures_time_is_part_of_the_requests() {
     let world = World::new().await;

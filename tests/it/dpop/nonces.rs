@@ -9,7 +9,7 @@ use super::{
     QUESTION, assert_all_differ, client, each_answer, lasting, nonces, presented, rules,
     token_proofs,
 };
-use crate::support::{World, pass};
+use crate::support::{World, bounded, pass, polled, runtime};
 
 const FIRST: &str = "nonce-of-the-token-endpoint-";
 
@@ -280,4 +280,43 @@ async fn many_sessions_without_a_nonce_ask_for_one_between_them() {
     assert_eq!(presented[8], None);
     assert!(presented[9..].iter().all(Option::is_some));
     assert_eq!((world.provider.counts().refreshes, world.provider.counts().reuse_detected), (8, 0));
+}
+
+#[test]
+fn a_question_for_a_nonce_on_a_runtime_that_nobody_drives_holds_nobody_up() {
+    let (first, second) = (runtime(), runtime());
+    let (world, [one, other]) = second.block_on(async {
+        let world = World::new().await;
+        let app = client(&world).dpop();
+        let log_in = || async { app.password("johndoe", "A3ddj3w").send().await.unwrap() };
+        let tokens = [log_in().await, log_in().await];
+        world.provider.set_dpop(rules(|rules| {
+            rules.nonces = DpopNonces::EachAnswer { window: 100 };
+            rules.consumes_before_nonce = true;
+        }));
+        (world, tokens)
+    });
+    // Another process, with a client that has heard nothing.
+    let app = client(&world).dpop();
+    let session = |token| Session::builder(app.clone()).token(token).build();
+    let (one, other) = (session(one), session(other));
+    let hold = world.provider.pause_token_requests();
+    first.block_on(async {
+        assert!(polled(1, one.refresh()).await.is_none());
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    });
+    second.block_on(async {
+        // The question has been sent; its answer comes, and nobody reads it.
+        world.provider.wait_for_token_requests(3).await;
+        drop(hold);
+        let (seconds, renewed) = bounded(&world, async move { other.refresh().await }).await;
+        renewed.unwrap();
+        // Half of the time of a renewal.
+        assert_eq!(seconds, 15);
+    });
+    let presented = presented(&world.provider);
+    assert_eq!(presented.len(), 2 + 2 + 1);
+    drop(first);
 }

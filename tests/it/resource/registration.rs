@@ -151,6 +151,14 @@ const ISSUER: &str = "https://issuer.example";
 
 /// A registration that is answered so.
 async fn answered(status: u16, body: String) -> Result<Registration, Error> {
+    answered_to(&metadata(), status, body).await
+}
+
+async fn answered_to(
+    metadata: &ClientMetadata,
+    status: u16,
+    body: String,
+) -> Result<Registration, Error> {
     let document = json!({
         "issuer": ISSUER,
         "token_endpoint": "https://issuer.example/token",
@@ -159,7 +167,7 @@ async fn answered(status: u16, body: String) -> Result<Registration, Error> {
     });
     let site = Site::new([(200, document.to_string()), (status, body)]);
     let provider = Provider::discover_with(ISSUER, site.http()).await.unwrap().unwrap();
-    let answer = provider.register(&metadata()).await;
+    let answer = provider.register(metadata).await;
     assert_eq!(site.asked_urls().len(), 2, "one registration request");
     answer
 }
@@ -200,6 +208,24 @@ async fn c7591_3_2_1_answers_that_are_no_registration_of_this_client() {
     let body = json!({ "error": "invalid_redirect_uri", "error_description": "no" }).to_string();
     let error = answered(400, body).await.unwrap_err();
     assert_eq!(error.error_code(), Some("invalid_redirect_uri"));
+}
+
+/// Some servers read a URI and write it anew, with its path.
+#[tokio::test]
+async fn c7591_3_2_1_a_redirect_uri_may_come_back_in_another_form() {
+    for (asked, registered, is_same) in [
+        ("http://127.0.0.1:8914", "http://127.0.0.1:8914/", true),
+        ("https://ME.example:443/cb", "https://me.example/cb", true),
+        ("com.example.app:/cb", "com.example.app:/cb", true),
+        ("http://127.0.0.1:8914/cb", "http://127.0.0.1:8914/cb/", false),
+        ("http://127.0.0.1:8914", "http://127.0.0.1:8915/", false),
+        ("http://127.0.0.1:8914", "8914", false),
+    ] {
+        let metadata = ClientMetadata::new("My tool").redirect_uri(asked);
+        let body = json!({ "client_id": "a", "redirect_uris": [registered] }).to_string();
+        let answer = answered_to(&metadata, 201, body).await;
+        assert_eq!(answer.is_ok(), is_same, "{asked} {registered}");
+    }
 }
 
 #[tokio::test]

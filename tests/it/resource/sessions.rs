@@ -684,6 +684,42 @@ async fn a_client_whose_secret_has_expired_is_registered_again() {
     assert_eq!((counts.registrations, counts.authorizations), (2, 3));
 }
 
+/// As servers made with an older SDK of the Model Context Protocol say it, and others in their own words.
+fn in_other_words(login: ResourceLogin, code: &'static str) -> ResourceLogin {
+    login.configure_client(move |client| {
+        client.map_response(move |mut members| {
+            if members.get("error").is_some_and(|error| error == "invalid_client") {
+                members.insert("error".to_owned(), code.into());
+            }
+            members
+        })
+    })
+}
+
+#[tokio::test]
+async fn a_client_that_is_forgotten_in_other_words_is_registered_again() {
+    for code in ["unauthorized_client", "unknown_client", "INVALID_CLIENT_ID"] {
+        let world = world(|p| p).await;
+        let directory = tempfile::tempdir().unwrap();
+        let start = |user: &'static str| {
+            let builder = in_other_words(login(&world), code).session().unwrap();
+            let store = FileStore::directory(directory.path());
+            builder.clock(world.clock.reader()).store(store, user).build()
+        };
+        let session = start("me");
+        assert_eq!(get(&world, &session, "").await, 200);
+        world.provider.forget_registered_clients();
+        world.clock.forward(3600.0);
+        assert_eq!(get(&world, &session, "").await, 200, "{code}");
+        let counts = world.provider.counts();
+        assert_eq!((counts.registrations, counts.authorizations), (2, 2), "{code}");
+        // The next process goes on as the new one.
+        world.clock.forward(3600.0);
+        assert_eq!(get(&world, &start("me"), "").await, 200, "{code}");
+        assert_eq!(world.provider.counts().registrations, 2, "{code}");
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_the_provider_has_forgotten_is_registered_again() {
     let world = world(|p| p).await;
@@ -716,7 +752,7 @@ async fn a_stored_registration_that_the_provider_has_forgotten_is_replaced_by_th
     let world = world(|p| p).await;
     let store = Arc::new(MemoryStore::new());
     let forgets = Arc::new(AtomicBool::new(false));
-    let in_browser = || {
+    let in_browser = |code| {
         let (provider, forgets) = (world.provider.clone(), forgets.clone());
         let open = move |login: BrowserLogin| {
             let (provider, forgets) = (provider.clone(), forgets.clone());
@@ -729,20 +765,23 @@ async fn a_stored_registration_that_the_provider_has_forgotten_is_replaced_by_th
                 login.finish(callback).await
             }
         };
-        OAuthClient::for_resource(world.provider.api_url()).in_browser(CALLBACK, open)
+        let login = OAuthClient::for_resource(world.provider.api_url()).in_browser(CALLBACK, open);
+        in_other_words(login, code)
     };
-    let start = |login: ResourceLogin, user: &'static str| {
-        let builder = login.session().unwrap().clock(world.clock.reader());
+    let start = |code: &'static str, user: &'static str| {
+        let builder = in_browser(code).session().unwrap().clock(world.clock.reader());
         builder.store(store.clone(), user).build()
     };
-    assert_eq!(get(&world, &start(in_browser(), "alice"), "").await, 200);
-    forgets.store(true, Ordering::Relaxed);
-    assert_eq!(get(&world, &start(in_browser(), "bob"), "").await, 200);
-    let counts = world.provider.counts();
-    assert_eq!((counts.registrations, counts.authorizations), (2, 1 + 2));
+    assert_eq!(get(&world, &start("invalid_client", "alice"), "").await, 200);
+    for (round, code, user) in [(1, "invalid_client", "bob"), (2, "unauthorized_client", "carol")] {
+        forgets.store(true, Ordering::Relaxed);
+        assert_eq!(get(&world, &start(code, user), "").await, 200, "{code}");
+        let counts = world.provider.counts();
+        assert_eq!((counts.registrations, counts.authorizations), (1 + round, 1 + 2 * round));
+    }
     // The new one is stored.
-    assert_eq!(get(&world, &start(in_browser(), "carol"), "").await, 200);
-    assert_eq!(world.provider.counts().registrations, 2);
+    assert_eq!(get(&world, &start("invalid_client", "dave"), "").await, 200);
+    assert_eq!(world.provider.counts().registrations, 3);
 }
 
 /// Some providers give every application the same id, and some secrets change.
@@ -888,6 +927,33 @@ async fn known_ids_go_first_then_the_document_then_a_registration() {
         assert_eq!(get(&world, &session, "").await, 200);
         assert_eq!(asked(&world, "client_id").as_deref(), Some(expected));
         assert_eq!(world.provider.counts().registrations, registrations);
+    }
+}
+
+/// As an application may have it that names the API's resource in its own client.
+#[tokio::test]
+async fn a_resource_that_the_client_has_already_is_sent_once() {
+    let world = world(|p| p.redirect_uri(CALLBACK)).await;
+    let api = world.provider.api_url();
+    let store = Arc::new(MemoryStore::new());
+    for _ in 0..2 {
+        let id = api.clone();
+        let login = login(&world)
+            .client(move |provider| Some(provider.client("foo").secret("potato").resource(&id)));
+        let builder = login.session().unwrap().clock(world.clock.reader());
+        let session = builder.store(store.clone(), "me").build();
+        assert_eq!(get(&world, &session, "").await, 200);
+        world.clock.forward(3600.0);
+        assert_eq!(get(&world, &session, "").await, 200);
+    }
+    let query = world.provider.authorization_requests().pop().unwrap();
+    assert_eq!(query.matches("resource=").count(), 1);
+    // The code, and a refresh by each of two processes.
+    let requests = world.provider.token_requests();
+    assert_eq!(requests.len(), 3);
+    for request in requests {
+        let resources = request.params.iter().filter(|(name, _)| name == "resource");
+        assert_eq!(resources.map(|(_, value)| value).collect::<Vec<_>>(), [&api]);
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
 use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
-use crate::support::{World, pass, polled};
+use crate::support::{World, beside, pass, polled};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -487,4 +487,21 @@ fn whoever_waits_without_a_runtime_gets_an_error_or_the_token() {
     first.block_on(async { session.token().await.unwrap() });
     assert!(session.token().now_or_never().unwrap().is_ok());
     assert_eq!(world.provider.counts().token_requests, 1);
+}
+
+#[test]
+fn a_request_takes_no_connection_of_a_runtime_that_nobody_drives() {
+    beside(World::new(), |world| {
+        let app = world.app();
+        let ask = || async { app.token_request("client_credentials").send().await };
+        let (first, second) = (runtime(), runtime());
+        first.block_on(async {
+            ask().await.unwrap();
+            // The connection goes back to where other requests find it.
+            world.plain_turns().await;
+        });
+        // Its answer would come to the first runtime, and nobody would read it.
+        second.block_on(ask()).unwrap();
+        drop(first);
+    });
 }
