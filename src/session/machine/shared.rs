@@ -22,6 +22,7 @@
 use std::iter::once;
 use std::time::Duration;
 
+use super::access::is_fresh_again;
 use super::backoff::between;
 use super::record::millis;
 use super::{
@@ -479,7 +480,10 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 continue;
             }
             is_good = true;
-            if !is_same {
+            // Some providers give the same access token again, for longer.
+            let is_renewed =
+                served.is_none_or(|served| is_fresh_again(target, &served.token, token, now.wall));
+            if !is_same || is_renewed {
                 access.wanted = None;
                 access.refusal = None;
             }
