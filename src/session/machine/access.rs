@@ -181,7 +181,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let wait = settings.backoff.after(class, attempts, now.jitter);
         let (reason, retry_at) = (Reason::Error(error.clone()), Some(now.at + wait));
         access.refusals = access.refusals.wrapping_add(1);
-        access.refusal = Some(Failure { reason, attempts, retry_at, of_store: false });
+        let is_local = false;
+        access.refusal = Some(Failure { reason, attempts, retry_at, of_store: false, is_local });
         let (target, took) = (target.clone(), self.took(now));
         self.note(Note::TargetRefused { target, error, attempt: attempts, took });
         self.release(None, settings);
