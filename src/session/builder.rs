@@ -98,9 +98,11 @@ impl SessionBuilder {
     }
 
     /// Begins with a refresh token and no access token: the first request renews
-    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
+    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). An empty text is no refresh token:
+    /// the session begins without any token.
     pub fn refresh_token(mut self, refresh_token: impl Into<String>) -> Self {
-        self.token = Some(Token::only_refresh_token(refresh_token.into()));
+        let text = refresh_token.into();
+        self.token = (!text.is_empty()).then(|| Token::only_refresh_token(text));
         self
     }
 

@@ -139,8 +139,9 @@ impl Session {
     /// Starts a new login with this token: saves it, then uses it
     /// ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)). An earlier failure no
     /// longer counts. A renewal of the earlier login that is still running has no effect on the new
-    /// one. The same token again changes nothing while it is being renewed, or while the token that its renewal
-    /// has brought is not saved yet: what was saved before may have been read.
+    /// one. The same token again changes nothing while it is being renewed, also by another session that shares
+    /// the [store](crate::SessionBuilder::store), or while the token that its renewal has brought is not saved
+    /// yet: what was saved before may have been read.
     ///
     /// With a [store](crate::SessionBuilder::store) all processes get the new login. Of two calls at the
     /// same time, the one that reaches the store last wins.

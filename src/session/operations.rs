@@ -275,12 +275,10 @@ impl Driver {
     /// Here a save that failed is a deletion.
     fn sign_out_error(error: Error) -> Error {
         match error.kind() {
-            Kind::Save(_) => {
-                Error::new(Kind::Delete(std::error::Error::source(&error).map_or_else(
-                    || "it could not be deleted".into(),
-                    |source| source.to_string().into(),
-                )))
-            }
+            Kind::Save(cause) => Error::new(Kind::Delete(match cause.downcast_ref::<Error>() {
+                Some(cause) => cause.clone().into(),
+                None => cause.to_string().into(),
+            })),
             Kind::SaveTimeout(limit) => {
                 Error::new(Kind::Delete(format!("it took longer than {limit:?}").into()))
             }

@@ -175,6 +175,7 @@ pub(super) fn decode(
     if let Some(token) = token.as_ref().filter(|token| is_strange(token)) {
         return Ok(foreign(token.clone(), snapshot));
     }
+    let is_strange = kept.generation > LARGEST_GENERATION;
     let state = match (kept.state, token) {
         (StoredState::Live, token) => State::Live(token.map(|token| Arc::new(snapshot(token)))),
         (StoredState::Ended, _) => State::Ended(Error::recorded(kept.error.unwrap_or_default())),
@@ -184,7 +185,7 @@ pub(super) fn decode(
         login: kept.login.0,
         // Kept for records without one.
         number: kept.number.min(UNNUMBERED - 1),
-        generation: kept.generation,
+        generation: if is_strange { LARGEST_GENERATION / 2 } else { kept.generation },
         state,
         mark: kept.mark.map(|mark| Mark {
             holder: mark.holder.map(|holder| holder.0),

@@ -61,6 +61,10 @@ pub(super) async fn present(
             Answer::Failed(error, FailureClass::Foreign { in_doubt, retry_after })
         }
         RetryClass::Transient => Answer::Failed(error, FailureClass::Transient(retry_after)),
+        // No other process need have this configuration.
+        RetryClass::Misconfigured if is_refresh && matches!(error.kind(), Kind::Config(_)) => {
+            Answer::Failed(error, FailureClass::Local)
+        }
         RetryClass::Misconfigured | RetryClass::Permanent => {
             Answer::Failed(error, FailureClass::Misconfigured(retry_after))
         }

@@ -5,7 +5,7 @@
 //! at a time: where several targets want a renewal, the one that has wanted it for the longest is next.
 
 use std::iter::once;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::unauthorized::Paths;
 use super::{Credential, Failure, Machine, Now, Reason, Settings, Stage, Target};
@@ -181,7 +181,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let wait = settings.backoff.after(class, attempts, now.jitter);
         let (reason, retry_at) = (Reason::Error(error.clone()), Some(now.at + wait));
         access.refusals = access.refusals.wrapping_add(1);
-        access.refusal = Some(Failure { reason, attempts, retry_at, of_store: false });
+        let is_local = false;
+        access.refusal = Some(Failure { reason, attempts, retry_at, of_store: false, is_local });
         let (target, took) = (target.clone(), self.took(now));
         self.note(Note::TargetRefused { target, error, attempt: attempts, took });
         self.release(None, settings);
@@ -200,9 +201,15 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.each_access_mut().for_each(Access::clear);
     }
 
-    /// Puts these access tokens into use. The targets whose token is another one than before, and its
-    /// serial.
-    pub(super) fn serve(&mut self, login: u64, generation: u64, token: T) -> Vec<(Target, u64)> {
+    /// Puts these access tokens into use. The targets whose token is another one than before, or lives longer,
+    /// and its serial.
+    pub(super) fn serve(
+        &mut self,
+        login: u64,
+        generation: u64,
+        token: T,
+        wall: SystemTime,
+    ) -> Vec<(Target, u64)> {
         let renewed = self.renewed.take().filter(|(l, g, _)| (*l, *g) == (login, generation));
         let renewed = renewed.map(|(.., target)| target);
         let before = self.served.take();
@@ -215,7 +222,10 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             let before = before.as_ref().filter(|_| access.serial != 0);
             let same_login = before.is_some_and(|before| before.login == login);
             let same = before.is_some_and(|before| before.token.is_same(&access.target, &token));
-            let is_renewed = renewed.as_ref() == Some(&access.target);
+            let lives_longer = before.is_some_and(|before| {
+                !access.rejected && is_fresh_again(&access.target, &before.token, &token, wall)
+            });
+            let is_renewed = renewed.as_ref() == Some(&access.target) || lives_longer;
             if same && same_login && !is_renewed {
                 // Only the refresh token is new, or that of another target.
                 continue;
@@ -233,4 +243,14 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.served = Some(super::Served { login, generation, token });
         new
     }
+}
+
+/// Whether the token is fresh for the target where the one before it was due, or had expired.
+pub(super) fn is_fresh_again<T: Credential>(
+    target: &Target,
+    before: &T,
+    token: &T,
+    wall: SystemTime,
+) -> bool {
+    before.stage(target, wall) != Stage::Fresh && token.stage(target, wall) == Stage::Fresh
 }

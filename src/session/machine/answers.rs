@@ -208,9 +208,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     ) {
         let (attempts, wait) = self.backoff(class, settings, now);
         self.follow_up = self.follow_up.take().and_then(|follow_up| follow_up.after(now.at + wait));
-        let pause = Pause::new(now.wall, wait, error.clone(), attempts);
-        let is_recorded = self.release(Some(pause), settings);
+        let is_local = class == FailureClass::Local;
+        let pause = (!is_local).then(|| Pause::new(now.wall, wait, error.clone(), attempts));
+        let is_recorded = self.release(pause, settings) && !is_local;
         self.fail_for(target, error, (attempts, wait), is_recorded, settings, now);
+        self.failure.iter_mut().for_each(|failure| failure.is_local = is_local);
     }
 
     /// The attempt is over without a new token: clears the mark, and records the pause beside it. Whether
@@ -279,6 +281,6 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             known_before,
             took,
         });
-        self.failure = Some(Failure { reason, attempts, retry_at, of_store });
+        self.failure = Some(Failure { reason, attempts, retry_at, of_store, is_local: false });
     }
 }

@@ -28,6 +28,8 @@ pub(crate) enum FailureClass {
     /// Somebody has to fix something first: the client's configuration, or a grant that the provider
     /// refuses. With what the provider said in `Retry-After`.
     Misconfigured(Option<Duration>),
+    /// Nothing was sent: the configuration of this process has to be fixed first. Another one may renew.
+    Local,
 }
 
 impl Default for Backoff {
@@ -58,6 +60,7 @@ impl Backoff {
                 let wait = doubled(Duration::from_secs(60), longest, attempts);
                 no_sooner(wait.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER)))
             }
+            FailureClass::Local => self.after(FailureClass::Misconfigured(None), attempts, jitter),
         }
     }
 

@@ -9,7 +9,8 @@ use super::{
 impl<T: Credential, E: Clone> Machine<T, E> {
     /// The application signs in with this token, or out with none. Work for the earlier login no
     /// longer counts. The same token again, before its renewal is saved, begins no other login: its refresh
-    /// token may be consumed, and what the renewal brings is needed.
+    /// token may be consumed, and what the renewal brings is needed. Whether another session renews it, the
+    /// store tells (`is_being_renewed_in_store`).
     pub(crate) fn set_login(
         &mut self,
         login: u64,

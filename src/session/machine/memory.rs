@@ -40,6 +40,8 @@ pub(super) struct Failure<E> {
     /// `None`: not before another login.
     pub(super) retry_at: Option<Duration>,
     pub(super) of_store: bool,
+    /// It says nothing of other sessions: one of them may have renewed meanwhile.
+    pub(super) is_local: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -186,7 +186,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         machine.known =
             Some(Record { login, number: 0, generation: 0, state, mark: None, pause: None });
         machine.is_given = true;
-        machine.serve(login, 0, token);
+        machine.serve(login, 0, token, SystemTime::UNIX_EPOCH);
         machine
     }
 
@@ -374,7 +374,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                     .served
                     .as_ref()
                     .is_none_or(|served| (served.login, served.generation) != (login, generation));
-                let new = if is_new { self.serve(login, generation, token) } else { Vec::new() };
+                let new = if is_new {
+                    self.serve(login, generation, token, now.wall)
+                } else {
+                    Vec::new()
+                };
                 if !new.is_empty() {
                     let took = self.took(now);
                     for (target, serial) in new {

@@ -113,7 +113,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             return answer;
         }
         let outcome = if may_renew {
-            self.want(target, settings, now)
+            self.want_or_look(target, settings, now)
         } else {
             self.want_read(settings, now)
         };
@@ -121,6 +121,29 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             Ok(()) => Poll::Wait,
             Err(reason) => Poll::Failed(reason),
         }
+    }
+
+    /// Wants a renewal. If only this session cannot renew, it wants what another one has stored.
+    fn want_or_look(
+        &mut self,
+        target: &Target,
+        settings: &Settings,
+        now: &Now,
+    ) -> Result<(), Reason<E>> {
+        let outcome = self.want(target, settings, now);
+        let is_local = self.failure.as_ref().is_some_and(|failure| failure.is_local);
+        if outcome.is_err() && is_local && self.pending.is_none() && self.may_look(settings, now) {
+            self.wants_read = true;
+            return Ok(());
+        }
+        outcome
+    }
+
+    /// Whether the store may be read now, and was not a moment ago.
+    fn may_look(&self, settings: &Settings, now: &Now) -> bool {
+        let is_down = self.store.retry_at.is_some_and(|at| now.at < at);
+        let is_known = self.read.is_some_and(|at| now.at < at + settings.moment());
+        settings.home == Home::Store && !is_down && !is_known
     }
 
     /// Wants what the store holds now, and no renewal, unless it is known.
@@ -132,9 +155,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some((reason, _)) = block {
             return Err(reason);
         }
-        let is_down = self.store.retry_at.is_some_and(|at| now.at < at);
-        let is_known = self.read.is_some_and(|at| now.at < at + settings.moment());
-        if settings.home == Home::Store && !is_down && !is_known {
+        if self.may_look(settings, now) {
             self.wants_read = true;
             return Ok(());
         }

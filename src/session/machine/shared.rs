@@ -3,8 +3,8 @@
 //! After every event it runs from the top, and does the first thing that applies:
 //!
 //! 1. Store a sign-in or sign-out. If an attempt got no answer and a higher number appeared since,
-//!    give way: the attempt may have been stored and then replaced. Only this rule replaces a record
-//!    that cannot be read.
+//!    give way: the attempt may have been stored and then replaced. A sign-in with the very token that
+//!    the store holds under a mark is that login. Only this rule replaces a record that cannot be read.
 //! 2. Store the result of a token request, if it is newer than the stored record; clear the mark if
 //!    there is no result.
 //! 3. A token request is under way: keep the mark young.
@@ -22,11 +22,12 @@
 use std::iter::once;
 use std::time::Duration;
 
+use super::access::is_fresh_again;
 use super::backoff::between;
 use super::record::millis;
 use super::{
-    Action, Attempt, Cause, Credential, Found, Look, Machine, Mark, Note, Now, Outcome, Presented,
-    Purpose, Reason, Record, Seen, Settings, State, StoreCall, Target,
+    Action, Attempt, Cause, Credential, Found, Look, Machine, Mark, Note, Now, Outcome, Pending,
+    Presented, Purpose, Reason, Record, Seen, Settings, State, StoreCall, Target,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -68,7 +69,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let pending = self.pending.clone()?;
         let seen = self.seen.as_ref().and_then(|seen| seen.record.clone());
         let number = seen.as_ref().map_or(0, |record| record.number);
-        let is_stored = seen.as_ref().is_some_and(|record| record.login == pending.login);
+        let is_stored = seen.as_ref().is_some_and(|record| record.login == pending.login)
+            || self.is_being_renewed_in_store(&pending);
         let yields = pending.unanswered.is_some_and(|tried| number > tried);
         if is_stored || yields {
             self.login_stored(is_stored, settings);
@@ -88,6 +90,21 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let record =
             Record { login: pending.login, number, generation: 0, state, mark: None, pause: None };
         Some(self.swap(Purpose::Login, record, now))
+    }
+
+    /// Whether the application signs in with the very token that the store holds, while that is being renewed,
+    /// maybe by another session. Its refresh token may be consumed, and what the renewal brings is needed: the
+    /// login goes on.
+    fn is_being_renewed_in_store(&self, pending: &Pending<T>) -> bool {
+        let Some(seen) = self.seen.as_ref().and_then(|seen| seen.record.as_ref()) else {
+            return false;
+        };
+        let is_known = self.known.as_ref().is_none_or(|known| known.login == seen.login);
+        let is_identical = seen
+            .token()
+            .zip(pending.token.as_ref())
+            .is_some_and(|(one, other)| one.is_identical(other));
+        seen.mark.is_some() && is_known && is_identical
     }
 
     /// A sign-in or sign-out of ours is in the store, or has been replaced there.
@@ -463,7 +480,10 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 continue;
             }
             is_good = true;
-            if !is_same {
+            // Some providers give the same access token again, for longer.
+            let is_renewed =
+                served.is_none_or(|served| is_fresh_again(target, &served.token, token, now.wall));
+            if !is_same || is_renewed {
                 access.wanted = None;
                 access.refusal = None;
             }

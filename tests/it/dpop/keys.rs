@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest_oauth2::serde_json::{Map, Value};
+use reqwest_oauth2::store::MemoryStore;
 use reqwest_oauth2::{
     BoxError, PendingLogin, Session, Signer, SigningAlgorithm, SigningKey, Token,
 };
@@ -77,6 +78,26 @@ async fn a_key_that_is_not_there_is_an_error_that_ends_nothing() {
     assert_eq!(presented(&world.provider), [None]);
     let session = Session::builder(client(&world).dpop_key(key)).token(token).build();
     session.refresh().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_process_without_the_key_keeps_no_other_one_from_renewing() {
+    let world = World::new().await;
+    let app = client(&world).dpop_key(SigningKey::from_jwk(JWK).unwrap());
+    let token = app.password("johndoe", "A3ddj3w").send().await.unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let session = |app| Session::builder(app).store(store.clone(), "alice").build();
+    let (with, without) = (session(app), session(client(&world)));
+    with.set_token(token.with_expires_at(std::time::UNIX_EPOCH.into())).await.unwrap();
+    for seconds in [1, 30, 1] {
+        let error = without.token().await.unwrap_err();
+        assert!(error.is_config(), "{error}");
+        pass(seconds).await;
+    }
+    let renewed = with.token().await.unwrap();
+    assert_eq!(without.token().await.unwrap().access_token(), renewed.access_token());
+    let counts = world.provider.counts();
+    assert_eq!((counts.refreshes, counts.reuse_detected), (1, 0));
 }
 
 /// A signer that fails, hangs or panics, as a test says.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{Session, Token, TokenUpdated};
 
+use crate::faulty_store::FaultyStore;
 use crate::support::{World, ours, pass};
 
 #[tokio::test]
@@ -80,6 +81,24 @@ async fn a_session_may_begin_with_a_refresh_token_alone() {
     assert_eq!(world.saved.last().access_token(), session.current_token().unwrap().access_token());
     let counts = world.provider.counts();
     assert_eq!((counts.token_requests, counts.api_requests), (1, 1));
+}
+
+/// As of a variable that is not set.
+#[tokio::test]
+async fn an_empty_refresh_token_is_none_and_is_never_presented() {
+    let world = World::new().await;
+    let store = FaultyStore::default();
+    for builder in [world.session(), world.saving(), world.session().store(store.clone(), "alice")]
+    {
+        let session = builder.refresh_token("").build();
+        let error = session.token().await.unwrap_err();
+        assert!(error.is_reauthorization_required(), "{error}");
+        session.set_token(world.token()).await.unwrap();
+        session.token().await.unwrap();
+    }
+    assert_eq!(world.provider.counts().token_requests, 0);
+    // Nothing was written that nobody could read.
+    assert_eq!(store.swaps(), 1, "that of the login");
 }
 
 #[tokio::test]

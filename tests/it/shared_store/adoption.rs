@@ -1,10 +1,11 @@
 //! What one session has renewed, the others take.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest_oauth2::store::MemoryStore;
-use reqwest_oauth2::{ClientCredentials, OAuthClient, Session, SessionBuilder};
+use reqwest_oauth2::{ClientCredentials, OAuthClient, Session, SessionBuilder, Token};
 
 use super::fleet::Fleet;
 use crate::faulty_store::{Calls, Fault as StoreFault, LOAD, SWAP};
@@ -356,6 +357,39 @@ async fn a_services_own_token_is_shared_too() {
     fleet.world.clock.forward(3600.0);
     one.token().await.unwrap();
     assert_eq!(fleet.token_requests(), 2);
+}
+
+/// Some providers give the same access token again, and let it live longer.
+#[tokio::test]
+async fn a_sibling_takes_a_renewal_that_brings_the_same_access_token_for_longer() {
+    let fleet = Fleet::new().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let service = || {
+        let (asked, clock) = (asked.clone(), fleet.world.clock.clone());
+        let grant = move || {
+            asked.fetch_add(1, Ordering::SeqCst);
+            let expires_at = clock.now() + Duration::from_secs(3600);
+            async move { Ok(Token::new("same")?.with_expires_at(expires_at.into())) }
+        };
+        fleet.builder().grant(grant).build()
+    };
+    let (one, other) = (service(), service());
+    one.token().await.unwrap();
+    other.token().await.unwrap();
+    for (renewals, seconds) in [(2, 3600.0), (3, 3500.0), (4, 3600.0)] {
+        fleet.world.clock.forward(seconds);
+        for session in [&one, &other, &one] {
+            fleet.meanwhile(session.token()).await.unwrap();
+            fleet.meanwhile(session.shutdown()).await.unwrap();
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), renewals, "{seconds}");
+        assert!(fleet.bookkeeping()["mark"].is_null());
+    }
+    // While both are kept fresh, too.
+    let _fresh = [one.keep_fresh().unwrap(), other.keep_fresh().unwrap()];
+    fleet.world.clock.forward(3500.0);
+    fleet.pass_slowly(60.0).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 5);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Records that other programs wrote, or other versions of this crate.
 
-use reqwest_oauth2::Token;
 use reqwest_oauth2::store::FileStore;
+use reqwest_oauth2::{ClientCredentials, Token};
 use serde_json::{Map, Value, json};
 
 use super::fleet::Fleet;
@@ -259,6 +259,33 @@ async fn numbers_at_their_limits_are_no_panic_and_lose_no_login() {
         fleet.world.clock.forward(3600.0);
         let error = fleet.meanwhile(one.token()).await.unwrap_err();
         assert!(error.is_reauthorization_required(), "{name} {value}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_without_a_token_and_with_a_generation_at_its_limit_is_no_panic_and_no_loop() {
+    for state in ["live", "ended", "signed_out"] {
+        let fleet = Fleet::new().await;
+        fleet.signed_in(fleet.world.expired_token()).await;
+        let mut kept = fleet.bookkeeping();
+        (kept["state"], kept["generation"]) = (json!(state), json!(u64::MAX));
+        fleet.store.put(&fleet.key(), &json!({"reqwest_oauth2": kept}).to_string());
+        let service = || fleet.builder().grant(ClientCredentials::new()).build();
+        let (one, other) = (service(), service());
+        if state == "signed_out" {
+            let error = fleet.meanwhile(one.token()).await.unwrap_err();
+            assert!(error.is_reauthorization_required(), "{error}");
+            one.set_token(fleet.world.token()).await.unwrap();
+            assert_eq!(fleet.token_requests(), 0);
+            continue;
+        }
+        for renewals in 1..=3 {
+            let token = fleet.meanwhile(one.token()).await.unwrap();
+            let taken = fleet.meanwhile(other.token()).await.unwrap();
+            assert_eq!(taken.access_token(), token.access_token(), "{state}");
+            fleet.assert_renewals(renewals);
+            fleet.world.clock.forward(3600.0);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use reqwest_oauth2::testing::Fault;
 
 use super::fleet::Fleet;
 use crate::faulty_store::{Calls, Fault as StoreFault};
+use crate::support::pass;
 use crate::support::provider_requests::refresh;
 
 /// The refresh tokens that the provider was shown, in order.
@@ -289,6 +290,38 @@ async fn the_same_token_set_again_amid_its_renewal_loses_no_login() {
     fleet.meanwhile(session.shutdown()).await.unwrap();
     fleet.assert_stored(&renewed);
     fleet.assert_renewals(1);
+}
+
+#[tokio::test]
+async fn the_same_token_set_again_while_a_sibling_renews_it_loses_no_login() {
+    // What the sibling does is in the store already when the application signs in, or meets its swap.
+    for has_looked in [false, true] {
+        let fleet = Fleet::new().await;
+        let old = fleet.world.expired_token();
+        fleet.signed_in(old.clone()).await;
+        let (session, sibling) = (fleet.sibling(), fleet.sibling());
+        if has_looked {
+            // A session that has read the record, and renews nothing.
+            fleet.store.next(Calls::Swaps, StoreFault::FailBefore, 2);
+            assert!(session.token().await.unwrap_err().is_store());
+            pass(60).await;
+        }
+        let hold = fleet.world.provider.pause_token_requests();
+        let renewal = fleet.ask(&sibling);
+        fleet.world.provider.wait_for_token_requests(1).await;
+        session.set_token(old.clone()).await.unwrap();
+        let waiting = fleet.ask(&session);
+        fleet.world.round_trips().await;
+        drop(hold);
+        let renewed = fleet.meanwhile(renewal).await.unwrap().unwrap();
+        assert_ne!(renewed.access_token(), old.access_token());
+        let taken = fleet.meanwhile(waiting).await.unwrap().unwrap();
+        assert_eq!(taken.access_token(), renewed.access_token(), "{has_looked}");
+        fleet.meanwhile(sibling.shutdown()).await.unwrap();
+        fleet.meanwhile(session.shutdown()).await.unwrap();
+        fleet.assert_stored(&renewed);
+        fleet.assert_renewals(1);
+    }
 }
 
 #[tokio::test]

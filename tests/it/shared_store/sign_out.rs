@@ -224,6 +224,38 @@ async fn a_sign_out_while_the_store_is_down_ends_the_login_here_and_is_stored_la
 }
 
 #[tokio::test]
+async fn the_error_of_a_sign_out_says_why_the_store_failed() {
+    let fleet = Fleet::new().await;
+    let token = fleet.world.token();
+    for locally in [false, true] {
+        let session = revoking(&fleet, &token).await;
+        fleet.store.always(Calls::All, StoreFault::FailBefore);
+        let outcome =
+            if locally { session.sign_out_locally().await } else { session.sign_out().await };
+        let error = outcome.unwrap_err();
+        assert!(error.is_save(), "{error}");
+        let mut next = Some(&error as &(dyn std::error::Error + 'static));
+        let chain = std::iter::from_fn(|| {
+            let error = next?;
+            next = error.source();
+            Some(error.to_string())
+        });
+        let chain: Vec<String> = chain.collect();
+        assert_eq!(
+            chain,
+            [
+                "what was saved could not be deleted; it is tried again",
+                "the token store cannot be used now; it may work later",
+                "the plug was pulled",
+            ]
+        );
+        fleet.store.heal();
+        pass(60).await;
+        session.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_revocation_that_fails_is_an_error_and_the_next_sign_out_makes_up_for_it() {
     let fleet = Fleet::new().await;
     fleet.signed_in(fleet.world.token()).await;

@@ -71,6 +71,33 @@ fn a_sign_out_is_not_stored_because_the_sign_in_before_it_is() {
     assert_eq!(actions(&mut machine, &settings, &at(1)), [Action::Revoke { token: FRESH }]);
 }
 
+/// Another session may be renewing it.
+#[test]
+fn the_very_token_that_is_stored_under_a_mark_begins_no_other_login() {
+    let settings = settings(Home::Store);
+    let mark = Some(Mark { holder: Some(9), at: 0, lease: Duration::from_secs(10) });
+    let marked = || live(EXPIRED).with_mark(mark);
+    let replaced = |record: &Record<Numbered, &'static str>, token: Option<Numbered>| {
+        let mut machine = stored(record, &settings);
+        machine.set_login(2, token, &settings, &at(1));
+        let actions = actions(&mut machine, &settings, &at(1));
+        let swaps = |action| matches!(action, &Action::Swap { purpose: Purpose::Login, .. });
+        let is_replaced = actions.iter().any(swaps);
+        assert_eq!(is_replaced, machine.pending.is_some());
+        assert_eq!(is_replaced, machine.poll_login(2, &settings) == Poll::Wait);
+        is_replaced
+    };
+    assert!(!replaced(&marked(), Some(EXPIRED)));
+    assert!(replaced(&live(EXPIRED), Some(EXPIRED)), "nobody renews it");
+    assert!(replaced(&marked(), Some(FRESH)));
+    assert!(replaced(&marked(), None), "a sign-out");
+    // The store has lost the login that is known, and holds one before it.
+    let mut machine = stored(&marked(), &settings);
+    machine.known = Some(Record { login: 5, number: 5, ..live(FRESH) });
+    machine.set_login(2, Some(EXPIRED), &settings, &at(1));
+    swap(&mut machine, Purpose::Login, &settings, &at(1));
+}
+
 #[test]
 fn a_login_that_never_had_a_token_does_not_outrank_what_the_store_has() {
     let settings = Settings { has_grant: true, ..settings(Home::Store) };

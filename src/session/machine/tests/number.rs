@@ -45,6 +45,7 @@ fn learned(record: Record<Numbered, &'static str>) -> Tested {
         attempts: 1,
         retry_at: Some(Duration::from_secs(100)),
         of_store: false,
+        is_local: false,
     });
     let (call, _) = swap(&mut machine, Purpose::Mark, &settings, &at(4));
     let conflict = Swapped::Conflict(Some((record, 3)));
@@ -72,10 +73,51 @@ fn a_good_token_from_the_store_ends_the_wait_and_the_failure() {
     let expired = Numbered(4, Stage::Expired);
     assert_eq!(state(learned(newer(expired))), (false, false));
     // The same access token is no other one: only the refresh token is new.
-    let same = Numbered(3, Stage::Fresh);
-    assert_eq!(state(learned(newer(same))), (false, true));
+    let same = |stage| Numbered(3, stage);
+    assert_eq!(state(learned(newer(same(Stage::Due)))), (false, true));
+    // Unless it lives longer.
+    assert_eq!(state(learned(newer(same(Stage::Fresh)))), (true, true));
     let pause = Some(Pause::new(UNIX_EPOCH, Duration::from_secs(30), "down", 1));
     assert_eq!(state(learned(Record { pause, ..newer(FRESH) })), (true, false));
+}
+
+#[test]
+fn the_same_access_token_for_longer_is_another_one_to_those_who_wait_for_that() {
+    let settings = settings(Home::Store);
+    for (before, after, is_another) in [
+        (Stage::Due, Stage::Fresh, true),
+        (Stage::Expired, Stage::Fresh, true),
+        (Stage::Fresh, Stage::Fresh, false),
+        (Stage::Due, Stage::Due, false),
+    ] {
+        let (before, after) = (Numbered(3, before), Numbered(3, after));
+        let mut machine = stored(&live(before.clone()), &settings);
+        let ticket = machine.ticket_for_another(&Target::OWN, Some(&before), true);
+        assert_eq!(machine.poll(&ticket, &settings, &at(0)), Poll::Wait);
+        let (call, _) = swap(&mut machine, Purpose::Mark, &settings, &at(0));
+        let newer = Record { generation: 1, ..live(after.clone()) };
+        let conflict = Swapped::Conflict(Some((newer, 3)));
+        machine.swapped(call, Ok(conflict), &settings, &at(0));
+        let answer = machine.poll(&ticket, &settings, &at(0));
+        let expected = if is_another { Poll::Ready(after) } else { Poll::Wait };
+        assert_eq!(answer, expected, "{before:?}");
+        assert_eq!(machine.wanted().is_none(), is_another, "{before:?}");
+    }
+}
+
+#[test]
+fn a_rejected_token_stays_rejected_however_long_it_lives() {
+    let settings = settings(Home::Store);
+    let mut machine = stored(&live(DUE), &settings);
+    let rejection = Rejection { path: 5, accepted_by: None };
+    assert!(machine.rejected(&Target::OWN, &DUE, rejection, &settings, &at(0)));
+    assert_eq!(wants(&mut machine, &settings, &at(0)), Poll::Wait);
+    let (call, _) = swap(&mut machine, Purpose::Mark, &settings, &at(0));
+    let newer = Record { generation: 1, ..live(Numbered(DUE.0, Stage::Fresh)) };
+    let conflict = Swapped::Conflict(Some((newer, 3)));
+    machine.swapped(call, Ok(conflict), &settings, &at(0));
+    assert!(machine.is_rejected(&Target::OWN));
+    assert!(machine.wanted().is_some());
 }
 
 #[test]
@@ -91,6 +133,7 @@ fn the_rejected_token_under_a_new_refresh_token_is_as_bad_as_before() {
             attempts: 1,
             retry_at: None,
             of_store: false,
+            is_local: false,
         });
         let (call, _) = swap(&mut machine, Purpose::Mark, &settings, &at(0));
         let newer = Record { generation: 1, ..live(token) };

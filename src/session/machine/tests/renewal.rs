@@ -60,3 +60,47 @@ fn only_token_requests_make_the_next_backoff_longer() {
     let (_, record) = swap(&mut machine, Purpose::Outcome, &settings, &at(30));
     assert_eq!(record.pause.map(|pause| pause.attempts), Some(2));
 }
+
+/// It has no key, say; another process may have one.
+#[test]
+fn what_keeps_only_this_process_from_renewing_is_not_recorded_and_the_store_is_looked_at() {
+    let settings = settings(Home::Store);
+    let (mut machine, request) = renewing(&settings);
+    machine.answered(request, Answer::Failed("no key", FailureClass::Local), &settings, &at(0));
+    let (call, record) = swap(&mut machine, Purpose::Outcome, &settings, &at(0));
+    assert_eq!((record.mark, &record.pause), (None, &None));
+    machine.swapped(call, Ok(Swapped::Stored(3)), &settings, &at(0));
+    for seconds in [2, 59] {
+        assert_eq!(wants(&mut machine, &settings, &at(seconds)), Poll::Wait);
+        let call = load(&mut machine, &settings, &at(seconds));
+        machine.loaded(call, Ok(Some((record.clone(), 3))), &settings, &at(seconds));
+        // What it has just read is true for a moment.
+        let error = Poll::Failed(Reason::Error("no key"));
+        assert_eq!(wants(&mut machine, &settings, &at(seconds)), error);
+        assert_eq!(actions(&mut machine, &settings, &at(seconds)), []);
+    }
+    assert_eq!(wants(&mut machine, &settings, &at(60)), Poll::Wait);
+    swap(&mut machine, Purpose::Mark, &settings, &at(60));
+}
+
+#[test]
+fn where_the_store_fails_or_a_sign_in_waits_for_it_nothing_is_looked_at() {
+    for is_down in [false, true] {
+        let settings = settings(Home::Store);
+        let (mut machine, request) = renewing(&settings);
+        machine.answered(request, Answer::Failed("no key", FailureClass::Local), &settings, &at(0));
+        let (call, _) = swap(&mut machine, Purpose::Outcome, &settings, &at(0));
+        machine.swapped(call, Ok(Swapped::Stored(3)), &settings, &at(0));
+        if is_down {
+            machine.store.retry_at = Some(Duration::from_secs(9));
+            assert_eq!(
+                wants(&mut machine, &settings, &at(2)),
+                Poll::Failed(Reason::Error("no key"))
+            );
+        } else {
+            machine.set_login(2, Some(FRESH), &settings, &at(2));
+            assert_eq!(wants(&mut machine, &settings, &at(2)), Poll::Wait);
+        }
+        assert!(!machine.wants_read, "{is_down}");
+    }
+}

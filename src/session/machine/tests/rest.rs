@@ -14,7 +14,13 @@ fn idle() -> Tested {
 }
 
 fn failure() -> Failure<&'static str> {
-    Failure { reason: Reason::Error("down"), attempts: 2, retry_at: None, of_store: false }
+    Failure {
+        reason: Reason::Error("down"),
+        attempts: 2,
+        retry_at: None,
+        of_store: false,
+        is_local: false,
+    }
 }
 
 /// What 401s of one path have taught.
