@@ -386,6 +386,7 @@ fn of_an_object_that_is_cut_off_the_whole_refresh_token_is_kept() {
         // A list of one, and what is encoded twice.
         (r#"[{"access_token":"at","refresh_token":"new"}]"#, true),
         (r#"[{"access_token":"at","refresh_token":"new"},{"access_token":"a"}]"#, false),
+        (r#"[{"access_token":"a"},{"access_token":"at","refresh_token":"new"}]"#, false),
         (r#"[[{"access_token":"at","refresh_token":"new"}]]"#, false),
         (r#""{\"access_token\":\"at\",\"refresh_token\":\"new\"}""#, true),
         (r#""{\"access_token\":\"at\",\"refresh_token\":\"new\""#, false),
