@@ -13,8 +13,8 @@ use url::Url;
 use crate::error::Error;
 use crate::origin::Origins;
 use crate::request::{
-    Stack, StackRequest, StackResponse, head_of, is_url_for, path_of_url,
-    remove_what_is_of_an_origin, reqwest_methods,
+    Stack, StackRequest, StackResponse, head_of, is_url_for, path_of_url, remove_credentials,
+    reqwest_methods,
 };
 
 /// Its sending blocks the thread that polls it: the caller's.

@@ -48,4 +48,4 @@ pub(crate) use stack::path_of;
 #[cfg(any(feature = "blocking", feature = "tower"))]
 pub(crate) use stack::{Stack, StackRequest, StackResponse};
 #[cfg(feature = "blocking")]
-pub(crate) use stack::{head_of, is_url_for, path_of_url, remove_what_is_of_an_origin};
+pub(crate) use stack::{head_of, is_url_for, path_of_url, remove_credentials};

@@ -69,7 +69,7 @@ macro_rules! reqwest_methods {
 
         fn redirect(&mut self, url: &Url) -> bool {
             if url.origin() != self.url().origin() {
-                remove_what_is_of_an_origin(self.headers_mut());
+                remove_credentials(self.headers_mut());
             }
             *self.url_mut() = url.clone();
             true

@@ -12,8 +12,7 @@ use url::Url;
 use super::reqwest_methods::reqwest_methods;
 use super::send_request::SendRequest;
 use super::stack::{
-    Stack, StackRequest, StackResponse, head_of, is_url_for, path_of_url,
-    remove_what_is_of_an_origin,
+    Stack, StackRequest, StackResponse, head_of, is_url_for, path_of_url, remove_credentials,
 };
 use crate::error::Error;
 use crate::origin::Origins;

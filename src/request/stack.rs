@@ -177,10 +177,11 @@ pub(crate) fn head_of(headers: &HeaderMap) -> HeaderMap {
     head
 }
 
-/// Removes what is for one origin alone, as reqwest does where a redirect leads to another one.
-pub(crate) fn remove_what_is_of_an_origin(headers: &mut HeaderMap) {
-    for of_origin in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE] {
-        headers.remove(of_origin);
+/// Removes cookies and credentials, which are for one origin alone, as reqwest does where a redirect leads to
+/// another one.
+pub(crate) fn remove_credentials(headers: &mut HeaderMap) {
+    for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE] {
+        headers.remove(name);
     }
     headers.remove("cookie2");
 }
