@@ -1,7 +1,7 @@
 //! What each peer does where processes share a login, and where the provider is not itself.
 //!
 //! A process is an instance of the peer, which begins with what is in the file. No peer lets a bench move
-//! its clock, so an outage lasts seconds, and the wait before another attempt is what each peer makes it.
+//! its clock, so an outage takes its time, and the wait before another attempt is what each peer makes it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,7 +31,6 @@ const FRESH: i64 = 3600;
 const LOOK: Duration = Duration::from_millis(500);
 
 const PROCESSES: usize = 8;
-const REQUESTS: usize = 60;
 const EVERY: Duration = Duration::from_millis(100);
 
 type Open = for<'a> fn(&'a Provider, &'a Path) -> BoxFuture<'a, Result<Arc<dyn Process>>>;
@@ -97,10 +96,11 @@ struct Row {
     commands: String,
 }
 
-pub async fn table(targets: &mut Targets) -> String {
+/// The provider is down for as long as each process takes for `requests`.
+pub async fn table(targets: &mut Targets, requests: u32) -> String {
     let mut downs = join(
-        join_all(PROGRAMS.map(down)),
-        join_all(WITHOUT_A_STORE.map(|(_, kind, _)| kind.down())),
+        join_all(PROGRAMS.map(|program| down(program, requests))),
+        join_all(WITHOUT_A_STORE.map(|(_, kind, _)| kind.down(requests))),
     )
     .await;
     let mut rows = Vec::new();
@@ -116,12 +116,13 @@ pub async fn table(targets: &mut Targets) -> String {
         });
     }
     let ours = &rows[0];
+    // The wait before another attempt doubles, for all processes together, less some jitter.
+    let most = 4 + u64::from((EVERY * requests).as_secs().ilog2());
     for (met, target) in [
         (ours.shared == "1, alive", "one token request of two processes"),
         (ours.replaced == "yes", "a new login outlives the renewal of the old one"),
         (ours.page == "yes", "a page ends no login"),
-        // It waits 1, 2 and 4 seconds before another attempt, of all processes together, less some jitter.
-        (downs_of(ours) <= 6, "at most six token requests of eight processes in an outage"),
+        (downs_of(ours) <= most, "few token requests of eight processes in an outage"),
         (ours.commands == "1, alive", "one token request of ten commands"),
     ] {
         targets.check(met, target);
@@ -144,7 +145,7 @@ pub async fn table(targets: &mut Targets) -> String {
          request each {} ms: token requests | ten commands over an expiry, a process each: token requests, the \
          login then |\n\
          |---|---|---|---|---|---|\n",
-        EVERY.as_millis() * REQUESTS as u128 / 1000,
+        (EVERY * requests).as_secs(),
         EVERY.as_millis(),
     );
     for Row { name, shared, replaced, page, down, commands } in rows {
@@ -265,19 +266,20 @@ async fn after(page: Fault, provider: &Provider, peer: &(impl Peer + ?Sized)) ->
     }
 }
 
-async fn down(program: Program) -> u64 {
+async fn down(program: Program, requests: u32) -> u64 {
     let (provider, directory) = (Provider::start().await.unwrap(), Directory::new());
     (program.write)(&Login::new(&provider, EXPIRED), &directory.file()).unwrap();
     let file = directory.file();
     let processes = join_all((0..PROCESSES).map(|_| (program.open)(&provider, &file))).await;
     provider.fail_always(Fault::Status(503));
-    join_all(processes.iter().map(|process| ask(process.as_ref().unwrap().as_ref()))).await;
+    join_all(processes.iter().map(|process| ask(process.as_ref().unwrap().as_ref(), requests)))
+        .await;
     provider.counts().token_requests
 }
 
-async fn ask(peer: &(impl Peer + ?Sized)) {
+async fn ask(peer: &(impl Peer + ?Sized), requests: u32) {
     let mut ticks = interval(EVERY);
-    for _ in 0..REQUESTS {
+    for _ in 0..requests {
         ticks.tick().await;
         peer.token().await.expect_err("the provider is down");
     }
@@ -351,16 +353,16 @@ impl WithoutStore {
     }
 
     /// Each process has a login of its own.
-    async fn down(self) -> u64 {
+    async fn down(self, requests: u32) -> u64 {
         let short = Provider::builder().lifetime(Duration::from_secs(1));
         let provider = short.start().await.unwrap();
         let peers = join_all((0..PROCESSES).map(|_| self.begin(&provider))).await;
         provider.fail_always(Fault::Status(503));
         let before = provider.counts().token_requests;
         if let Self::ByHand = self {
-            join_all(peers.iter().map(|peer| ask(peer.as_ref()))).await;
+            join_all(peers.iter().map(|peer| ask(peer.as_ref(), requests))).await;
         } else {
-            sleep(EVERY * REQUESTS as u32).await;
+            sleep(EVERY * requests).await;
         }
         provider.counts().token_requests - before
     }
