@@ -107,6 +107,29 @@ fn a_refused_target_is_left_alone_after_the_backoff_of_a_failure_before_that() {
     assert_eq!(machine.retry_at(&Target::OWN, &settings, &at(2)), until(1), "that is over");
 }
 
+#[test]
+fn after_a_refused_target_another_one_has_all_its_time_and_its_second_try() {
+    let settings = settings(Home::Memory);
+    let mut machine = SeveralMachine::with_token(7, 1, two(EXPIRED));
+    let (a, b) = (other("a"), other("b"));
+    let [refused, waits] = [&b, &a].map(|target| {
+        let ticket = machine.ticket(target);
+        assert_eq!(machine.poll(&ticket, &settings, &at(0)), Poll::Wait);
+        ticket
+    });
+    let request = requested(&mut machine, &settings, &at(0));
+    assert_eq!(request.target, b);
+    machine.answered(request, Answer::TargetRefused("no", None), &settings, &at(20));
+    assert_eq!(machine.poll(&refused, &settings, &at(20)), Poll::Failed(Reason::Error("no")));
+    let Some(Action::Present { request, limit }) = machine.next(&settings, &at(20)) else {
+        panic!("the other target is wanted");
+    };
+    assert_eq!((&request.target, limit), (&a, settings.refresh_limit));
+    machine.answered(request, Answer::Lost("cut"), &settings, &at(21));
+    assert_eq!(machine.poll(&waits, &settings, &at(21)), Poll::Wait);
+    assert_eq!(requested(&mut machine, &settings, &at(23)).target, a);
+}
+
 fn refuse(machine: &mut SeveralMachine, target: &Target, settings: &Settings) {
     let ticket = machine.ticket(target);
     machine.poll(&ticket, settings, &at(0));
