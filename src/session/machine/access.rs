@@ -8,7 +8,7 @@ use std::iter::once;
 use std::time::{Duration, SystemTime};
 
 use super::unauthorized::Paths;
-use super::{Credential, Failure, Machine, Now, Reason, Settings, Stage, Target};
+use super::{Credential, Failure, FailureOf, Machine, Now, Reason, Settings, Stage, Target};
 use super::{FailureClass, Note};
 
 /// How many other targets are remembered, but for those that want a renewal.
@@ -181,8 +181,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let wait = settings.backoff.after(class, attempts, now.jitter);
         let (reason, retry_at) = (Reason::Error(error.clone()), Some(now.at + wait));
         access.refusals = access.refusals.wrapping_add(1);
-        let is_local = false;
-        access.refusal = Some(Failure { reason, attempts, retry_at, of_store: false, is_local });
+        access.refusal = Some(Failure { reason, attempts, retry_at, of: FailureOf::Login });
         let (target, took) = (target.clone(), self.took(now));
         self.note(Note::TargetRefused { target, error, attempt: attempts, took });
         self.release(None, settings);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::backoff::between;
 use super::{
-    Answer, Credential, Failure, FailureClass, FollowUp, Home, Machine, Note, Now, Outcome, Pause,
-    Presented, Reason, Record, SECOND_TRY, Settings, State, Target, Unsaved,
+    Answer, Credential, Failure, FailureClass, FailureOf, FollowUp, Home, Machine, Note, Now,
+    Outcome, Pause, Presented, Reason, Record, SECOND_TRY, Settings, State, Target, Unsaved,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -163,7 +163,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some(error) = error.filter(|_| is_current && !settings.has_grant) {
             let retry_at = (settings.home == Home::Store).then(|| now.at + settings.moment());
             let reason = Reason::Ended { error, lost: self.response_lost };
-            self.fail(target, reason, retry_at, false, now);
+            self.fail(target, reason, retry_at, FailureOf::Login, now);
         }
         true
     }
@@ -208,11 +208,15 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     ) {
         let (attempts, wait) = self.backoff(class, settings, now);
         self.follow_up = self.follow_up.take().and_then(|follow_up| follow_up.after(now.at + wait));
-        let is_local = class == FailureClass::Local;
-        let pause = (!is_local).then(|| Pause::new(now.wall, wait, error.clone(), attempts));
-        let is_recorded = self.release(pause, settings) && !is_local;
+        if class == FailureClass::Local {
+            self.release(None, settings);
+            self.fail(target, Reason::Error(error), Some(now.at + wait), FailureOf::Session, now);
+            self.count_attempts(attempts);
+            return;
+        }
+        let pause = Pause::new(now.wall, wait, error.clone(), attempts);
+        let is_recorded = self.release(Some(pause), settings);
         self.fail_for(target, error, (attempts, wait), is_recorded, settings, now);
-        self.failure.iter_mut().for_each(|failure| failure.is_local = is_local);
     }
 
     /// The attempt is over without a new token: clears the mark, and records the pause beside it. Whether
@@ -241,7 +245,11 @@ impl<T: Credential, E: Clone> Machine<T, E> {
     ) {
         // The record says when to ask the provider again, but another session may sign in before that.
         let wait = if is_recorded { wait.min(settings.moment()) } else { wait };
-        self.fail(target, Reason::Error(error), Some(now.at + wait), false, now);
+        self.fail(target, Reason::Error(error), Some(now.at + wait), FailureOf::Login, now);
+        self.count_attempts(attempts);
+    }
+
+    fn count_attempts(&mut self, attempts: u32) {
         self.failure.iter_mut().for_each(|failure| failure.attempts = attempts);
     }
 
@@ -261,7 +269,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         target: &Target,
         reason: Reason<E>,
         retry_at: Option<Duration>,
-        of_store: bool,
+        of: FailureOf,
         now: &Now,
     ) {
         self.want_nothing();
@@ -281,6 +289,6 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             known_before,
             took,
         });
-        self.failure = Some(Failure { reason, attempts, retry_at, of_store, is_local: false });
+        self.failure = Some(Failure { reason, attempts, retry_at, of });
     }
 }

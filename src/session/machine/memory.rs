@@ -39,9 +39,18 @@ pub(super) struct Failure<E> {
     pub(super) attempts: u32,
     /// `None`: not before another login.
     pub(super) retry_at: Option<Duration>,
-    pub(super) of_store: bool,
+    pub(super) of: FailureOf,
+}
+
+/// What a failed renewal is a failure of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum FailureOf {
+    /// Every session of the login meets it.
+    Login,
+    /// It is over when the store answers.
+    Store,
     /// It says nothing of other sessions: one of them may have renewed meanwhile.
-    pub(super) is_local: bool,
+    Session,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -60,8 +60,8 @@ pub(crate) use action::{Action, Answer, Found, Presented, Purpose, StoreFailure,
 pub(crate) use backoff::{Backoff, FailureClass};
 pub(crate) use memory::Served;
 use memory::{
-    Attempt, Failure, FollowUp, Look, Outcome, Pending, Revocation, SaveCall, Seen, StoreCall,
-    StoreHealth, TokenRequest, Unsaved,
+    Attempt, Failure, FailureOf, FollowUp, Look, Outcome, Pending, Revocation, SaveCall, Seen,
+    StoreCall, StoreHealth, TokenRequest, Unsaved,
 };
 pub(crate) use note::{Cause, Note};
 pub(crate) use reason::Reason;

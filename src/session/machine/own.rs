@@ -9,8 +9,8 @@
 //! written the older one over it, so the newest is saved once more.
 
 use super::{
-    Action, Credential, Home, LONGEST_SAVE, MAX_SET_ASIDE, Machine, Now, Reason, Record, SaveCall,
-    Settings, State,
+    Action, Credential, FailureOf, Home, LONGEST_SAVE, MAX_SET_ASIDE, Machine, Now, Reason, Record,
+    SaveCall, Settings, State,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -45,7 +45,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             let reason = self.why_not(self.known.as_ref(), settings, now);
             let retry_at = reason.retry_at(settings, now);
             self.attempt = None;
-            self.fail(&self.next_target(), reason, retry_at, false, now);
+            self.fail(&self.next_target(), reason, retry_at, FailureOf::Login, now);
             return None;
         };
         Some(self.present(&record, refresh, settings, now))

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use super::{
-    Credential, Home, Machine, Note, Now, Reason, Settings, Stage, State, Target, Unsaved,
+    Credential, FailureOf, Home, Machine, Note, Now, Reason, Settings, Stage, State, Target,
+    Unsaved,
 };
 
 /// What somebody waits for.
@@ -131,8 +132,8 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         now: &Now,
     ) -> Result<(), Reason<E>> {
         let outcome = self.want(target, settings, now);
-        let is_local = self.failure.as_ref().is_some_and(|failure| failure.is_local);
-        if outcome.is_err() && is_local && self.pending.is_none() && self.may_look(settings, now) {
+        let is_own = self.failure.as_ref().is_some_and(|failure| failure.of == FailureOf::Session);
+        if outcome.is_err() && is_own && self.pending.is_none() && self.may_look(settings, now) {
             self.wants_read = true;
             return Ok(());
         }
@@ -272,7 +273,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             let reason = self.why_not(known, settings, now);
             if matches!(reason, Reason::LoginExpired) {
                 let retry_at = reason.retry_at(settings, now);
-                self.fail(target, reason.clone(), retry_at, false, now);
+                self.fail(target, reason.clone(), retry_at, FailureOf::Login, now);
             }
             return Err(reason);
         }

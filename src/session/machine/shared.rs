@@ -26,8 +26,8 @@ use super::access::is_fresh_again;
 use super::backoff::between;
 use super::record::millis;
 use super::{
-    Action, Attempt, Cause, Credential, Found, Look, Machine, Mark, Note, Now, Outcome, Pending,
-    Presented, Purpose, Reason, Record, Seen, Settings, State, StoreCall, Target,
+    Action, Attempt, Cause, Credential, FailureOf, Found, Look, Machine, Mark, Note, Now, Outcome,
+    Pending, Presented, Purpose, Reason, Record, Seen, Settings, State, StoreCall, Target,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -221,7 +221,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 &self.next_target(),
                 Reason::Busy,
                 Some(now.at + settings.moment()),
-                false,
+                FailureOf::Login,
                 now,
             );
             return Some(self.store_outcome(settings, now));
@@ -277,7 +277,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 Reason::NotRenewable if self.is_rejected(&target) => Reason::NoOther,
                 reason => reason,
             };
-            self.fail(&target, reason, Some(now.at + wait), false, now);
+            self.fail(&target, reason, Some(now.at + wait), FailureOf::Login, now);
             return None;
         }
         if now.at >= since + settings.patience() {
@@ -285,7 +285,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
                 &self.next_target(),
                 Reason::Busy,
                 Some(now.at + settings.moment()),
-                false,
+                FailureOf::Login,
                 now,
             );
             return None;

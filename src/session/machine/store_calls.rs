@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Credential, Found, Machine, Note, Now, Outcome, Purpose, Reason, Record, Settings, State,
-    StoreFailure, StoreHealth, Swapped,
+    Credential, FailureOf, Found, Machine, Note, Now, Outcome, Purpose, Reason, Record, Settings,
+    State, StoreFailure, StoreHealth, Swapped,
 };
 
 impl<T: Credential, E: Clone> Machine<T, E> {
@@ -133,7 +133,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         if let Some(seen) = self.seen.as_mut().filter(|_| before.is_down) {
             seen.since = now.at;
         }
-        if self.failure.as_ref().is_some_and(|failure| failure.of_store) {
+        if self.failure.as_ref().is_some_and(|failure| failure.of == FailureOf::Store) {
             self.failure = None;
         }
     }
@@ -184,7 +184,7 @@ impl<T: Credential, E: Clone> Machine<T, E> {
             } else {
                 Reason::Error(failure.error)
             };
-            self.fail(&self.next_target(), reason, Some(retry_at), true, now);
+            self.fail(&self.next_target(), reason, Some(retry_at), FailureOf::Store, now);
         }
     }
 }

@@ -44,8 +44,7 @@ fn learned(record: Record<Numbered, &'static str>) -> Tested {
         reason: Reason::Error("down"),
         attempts: 1,
         retry_at: Some(Duration::from_secs(100)),
-        of_store: false,
-        is_local: false,
+        of: FailureOf::Login,
     });
     let (call, _) = swap(&mut machine, Purpose::Mark, &settings, &at(4));
     let conflict = Swapped::Conflict(Some((record, 3)));
@@ -132,8 +131,7 @@ fn the_rejected_token_under_a_new_refresh_token_is_as_bad_as_before() {
             reason: Reason::Error("down"),
             attempts: 1,
             retry_at: None,
-            of_store: false,
-            is_local: false,
+            of: FailureOf::Login,
         });
         let (call, _) = swap(&mut machine, Purpose::Mark, &settings, &at(0));
         let newer = Record { generation: 1, ..live(token) };

@@ -134,7 +134,13 @@ fn a_store_that_fails_longer_than_a_backoff_is_what_a_renewal_waits_for() {
     let careful = settings(Home::Store);
     let without_store = Settings { renew_without_store: true, ..careful };
     let mut machine = stored(&live(EXPIRED), &careful);
-    machine.fail(&Target::OWN, Reason::Error("later"), Some(Duration::from_secs(3)), false, &at(0));
+    machine.fail(
+        &Target::OWN,
+        Reason::Error("later"),
+        Some(Duration::from_secs(3)),
+        FailureOf::Login,
+        &at(0),
+    );
     machine.store.error = Some("down");
     for (store, careful_until, until) in [(9, 9, 3), (2, 3, 3)] {
         machine.store.retry_at = Some(Duration::from_secs(store));

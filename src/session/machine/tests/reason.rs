@@ -74,7 +74,7 @@ fn final_reasons_are_known_the_second_time() {
     }
     let mut machine = given(EXPIRED);
     let mut known_before = |reason| {
-        machine.fail(&Target::OWN, reason, None, false, &at(0));
+        machine.fail(&Target::OWN, reason, None, FailureOf::Login, &at(0));
         match machine.take_notes()[..] {
             [Note::RenewalFailed { known_before, .. }] => known_before,
             ref other => panic!("{other:?}"),

@@ -14,13 +14,7 @@ fn idle() -> Tested {
 }
 
 fn failure() -> Failure<&'static str> {
-    Failure {
-        reason: Reason::Error("down"),
-        attempts: 2,
-        retry_at: None,
-        of_store: false,
-        is_local: false,
-    }
+    Failure { reason: Reason::Error("down"), attempts: 2, retry_at: None, of: FailureOf::Login }
 }
 
 /// What 401s of one path have taught.

@@ -271,13 +271,8 @@ fn what_was_learned_of_a_login_does_not_count_for_the_next_one_in_the_store() {
     let rejection = Rejection { path: 1, accepted_by: None };
     assert!(machine.rejected(&Target::OWN, &own(FRESH), rejection, &settings, &at(0)));
     let retry_at = Some(Duration::from_secs(60));
-    let refusal = Failure {
-        reason: Reason::Error("no"),
-        attempts: 1,
-        retry_at,
-        of_store: false,
-        is_local: false,
-    };
+    let refusal =
+        Failure { reason: Reason::Error("no"), attempts: 1, retry_at, of: FailureOf::Login };
     machine.access_mut(&a).refusal = Some(refusal);
     for (login, number, counts) in [(1, 1, true), (2, 2, false)] {
         let state = State::Live(Some(own(DUE)));
