@@ -547,6 +547,25 @@ fn large_tokens_are_fine() {
 }
 
 #[test]
+fn a_page_that_names_a_url_with_a_query_is_no_form() {
+    for body in [
+        "Found. Redirecting to /login?return=%2Ftoken&error=login_required",
+        "Found. Redirecting to https://sso.example/?rd=%2F&error=token_expired",
+        "https://sso.example/login?rd=%2F&error=login_required",
+        "/login?rd=%2F&error=invalid_grant&access_token=at",
+        "login?rd=%2F&error=login_required",
+    ] {
+        for status in [200, 302, 401, 403, 503] {
+            let error = read(status, body).unwrap_err();
+            assert_eq!(error.error_code(), None, "{status} {body}");
+            assert_ne!(error.retry_class(), RetryClass::Permanent, "{status} {body}");
+        }
+    }
+    let error = read(400, "error=login_required&error_uri=https://p.example/?a=b").unwrap_err();
+    assert_eq!(error.error_code(), Some("login_required"));
+}
+
+#[test]
 fn what_each_refusal_means() {
     use RetryClass::{Foreign, Misconfigured, Permanent, Transient};
     let html = "<html><body>nope</body></html>";

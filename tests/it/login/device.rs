@@ -396,6 +396,20 @@ fn codes() -> serde_json::Value {
 }
 
 #[tokio::test]
+async fn codes_in_form_encoding_are_read() {
+    let world = World::new().await;
+    let app = world.app().device_authorization_endpoint(world.provider.token_url()).unwrap();
+    world.provider.fail_next(Fault::Reply {
+        status: 200,
+        content_type: "application/x-www-form-urlencoded".to_owned(),
+        body: "device_code=D1&user_code=WDJB-MJHT&verification_uri=https%3A%2F%2Fexample.com%2Fdevice&expires_in=900&interval=5".to_owned(),
+    });
+    let login = app.device_authorization().begin().await.unwrap();
+    assert_eq!(login.user_code(), "WDJB-MJHT");
+    assert_eq!(login.verification_uri(), "https://example.com/device");
+}
+
+#[tokio::test]
 async fn a_client_that_authenticates_by_basic_names_its_id_too() {
     let (world, login) = begin_with(codes()).await;
     assert_eq!(login.unwrap().user_code(), "WDJB-MJHT");
