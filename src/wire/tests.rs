@@ -830,6 +830,7 @@ fn a_code_that_the_application_names_is_found_beside_one_that_is_known() {
         (400, r#"{"error":"invalid_request","error_description":"gone"}"#),
         (400, r#"{"error":"invalid_request","reason":"Gone"}"#),
         (200, r#"{"error":"invalid_request","code":"gone"}"#),
+        (400, r#"{"error":"invalid_request","suberror":"gone"}"#),
         (200, r#"{"error":{"type":"invalid_request","code":"gone"}}"#),
         (200, "error=invalid_request&error_description=gone"),
     ] {
@@ -871,6 +872,8 @@ fn a_code_that_the_application_names_is_found_beside_one_that_is_known() {
         (400, r#"{"error":{"message":"m","type":"OAuthException","code":190}}"#),
         (400, r#"{"code":190,"message":"m"}"#),
         (200, r#"{"errcode":190,"errmsg":"invalid refresh_token"}"#),
+        (400, r#"{"error":"invalid_request","error_codes":[65,190]}"#),
+        (400, r#"{"error":{"type":"OAuthException","code":1,"error_subcode":190}}"#),
         (200, r#"{"error":{"code":190.0,"message":"m"}}"#),
         (200, r#"{"error_code":"190"}"#),
     ] {
@@ -996,6 +999,11 @@ fn a_description_is_found_where_providers_put_it() {
         (r#"{"error":"x_y","reason":"why"}"#, "why"),
         (r#"{"errorCode":"E0000011","errorSummary":"why"}"#, "why"),
         (r#"{"errcode":40030,"errmsg":"why"}"#, "why"),
+        (r#"{"Message":"why"}"#, "why"),
+        (r#"{"Error":"x_y","ErrorDescription":"why"}"#, "why"),
+        (r#"{"detail":{"error":"x_y","error_description":"why"}}"#, "why"),
+        (r#"{"detail":[{"loc":["body"],"msg":"why","type":"missing"}]}"#, "why"),
+        (r#"{"fault":{"faultstring":"why","detail":{"errorcode":"x.y"}}}"#, "why"),
         (
             r#"{"error":"why it went wrong is told in a sentence"}"#,
             "why it went wrong is told in a sentence",
@@ -1005,6 +1013,40 @@ fn a_description_is_found_where_providers_put_it() {
     }
     let error = read(400, r#"{"error":{"error":{"error":{"message":"too deep"}}}}"#).unwrap_err();
     assert_eq!(error.error_description(), None);
+}
+
+#[test]
+fn codes_are_found_in_any_case_of_letters_and_where_frameworks_nest_them() {
+    use RetryClass::{Misconfigured, Permanent};
+    for (body, code, class) in [
+        // .NET, Apigee.
+        (r#"{"Error":"invalid_grant"}"#, "invalid_grant", Permanent),
+        (r#"{"ErrorCode":"invalid_client","Error":"no such id"}"#, "invalid_client", Misconfigured),
+        (
+            r#"{"ErrorCode":"invalid_request","Error":"Invalid Refresh Token"}"#,
+            "Invalid Refresh Token",
+            Permanent,
+        ),
+        (
+            r#"{"fault":{"faultstring":"m","detail":{"errorcode":"invalid_refresh_token"}}}"#,
+            "invalid_refresh_token",
+            Permanent,
+        ),
+        // FastAPI.
+        (r#"{"detail":{"error":"invalid_grant"}}"#, "invalid_grant", Permanent),
+        (r#"{"detail":{"code":"x_y"}}"#, "x_y", Misconfigured),
+        (r#"{"data":{"error":"invalid_grant"}}"#, "invalid_grant", Permanent),
+        (r#"{"meta":{"error_type":"invalid_grant"}}"#, "invalid_grant", Permanent),
+        // As it is written goes before another case.
+        (r#"{"ERROR":"x_y","error":"invalid_grant"}"#, "invalid_grant", Permanent),
+    ] {
+        let error = read(400, body).unwrap_err();
+        assert_eq!(error.error_code(), Some(code), "{body}");
+        assert_eq!(error.retry_class(), class, "{body}");
+    }
+    // A text there is for people.
+    let error = read(400, r#"{"detail":"expired"}"#).unwrap_err();
+    assert_eq!((error.error_code(), error.error_description()), (None, Some("expired")));
 }
 
 #[test]
