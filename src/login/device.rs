@@ -316,6 +316,7 @@ fn expired() -> Error {
         retry_after: None,
         content: None,
         class: RetryClass::Permanent,
+        of_refresh: false,
     }))
 }
 

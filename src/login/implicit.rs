@@ -135,6 +135,7 @@ impl PendingImplicitLogin {
             location: None,
             body: Zeroizing::default(),
             sent_at: clock::to_date(client.clock_ref().now()),
+            of_refresh: false,
             may_be_bound: false,
             secrets: &[state],
         };

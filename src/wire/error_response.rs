@@ -90,6 +90,7 @@ pub(crate) fn error_response(
         uri: uri.map(shown),
         retry_after: response.retry_after,
         content: Some(content(response)),
+        of_refresh: response.of_refresh,
     })
 }
 

@@ -30,6 +30,7 @@ fn response(status: u16, body: &[u8]) -> HttpResponse<'static> {
         location: None,
         body: Zeroizing::new(body.to_vec()),
         sent_at: sent_at(),
+        of_refresh: true,
         may_be_bound: false,
         secrets: &["s3cret"],
     }
