@@ -324,7 +324,10 @@ impl PendingLogin {
         code: impl AsRef<str>,
     ) -> Result<Token, Error> {
         self.state.check_bare(client)?;
-        self.exchange(client, code.as_ref()).await
+        match code.as_ref().trim() {
+            "" => Err(Error::new(Kind::Callback("it has no code".into()))),
+            code => self.exchange(client, code).await,
+        }
     }
 
     async fn exchange(self, client: &OAuthClient, code: &str) -> Result<Token, Error> {
