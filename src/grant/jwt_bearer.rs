@@ -9,7 +9,7 @@ use super::credential_source::CredentialSource;
 use super::params::GrantParams;
 use super::{Grant, GrantContext};
 use crate::error::{BoxError, Error};
-use crate::token::Token;
+use crate::token::{Token, asked_scope};
 
 /// A signed assertion in exchange for a token
 /// ([RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523#section-2.1)).
@@ -48,7 +48,7 @@ impl JwtBearer {
     /// The scope to ask for: names separated by spaces
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.params.scope = Some(scope.into());
+        self.params.scope = asked_scope(scope);
         self
     }
 

@@ -16,7 +16,7 @@ use crate::error::{Error, Kind};
 #[cfg(feature = "keys")]
 use crate::keys::SigningKey;
 use crate::step_up::StepUp;
-use crate::token::Token;
+use crate::token::{Token, asked_scope};
 
 impl OAuthClient {
     /// A login by a person in a browser: authorization code with PKCE
@@ -51,7 +51,7 @@ impl AuthorizationRequest {
     /// The scope to ask for: names separated by spaces
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.choices.scope = Some(scope.into());
+        self.choices.scope = asked_scope(scope);
         self
     }
 

@@ -23,7 +23,7 @@ pub(crate) use key_binding::KeyBinding;
 pub(crate) use lifetime::Lifetime;
 pub(crate) use other_tokens::OtherTokens;
 use rare::Rare;
-pub(crate) use scope::{is_scope, take_scope};
+pub(crate) use scope::{asked_scope, is_scope, take_scope};
 pub(crate) use token_target::{TokenTarget, is_resource};
 
 use std::borrow::Cow;
