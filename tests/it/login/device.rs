@@ -396,6 +396,33 @@ fn codes() -> serde_json::Value {
 }
 
 #[tokio::test]
+async fn a_hook_that_panics_over_the_token_ends_the_waiting() {
+    let token = r#"{"data":{"access_token":"x"}}"#;
+    let pending = r#"{"error":"authorization_pending"}"#;
+    for (status, body, ends) in [(200, token, true), (400, pending, false)] {
+        let world = World::new().await;
+        let login = app(&world)
+            .map_response(|_| panic!("over everything"))
+            .device_authorization()
+            .begin()
+            .await
+            .unwrap();
+        world.provider.fail_always(reply(status, "application/json", body));
+        let waiting = waiting!(login);
+        tokio::task::yield_now().await;
+        pass(5).await;
+        world.provider.wait_for_token_requests(1).await;
+        world.round_trips().await;
+        assert_eq!(waiting.is_finished(), ends, "{body}");
+        if ends {
+            let error = waiting.await.unwrap().unwrap_err();
+            assert!(error.is_malformed_response(), "{error}");
+            assert!(error.to_string().contains("map_response panicked"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn codes_in_form_encoding_are_read() {
     let world = World::new().await;
     let app = world.app().device_authorization_endpoint(world.provider.token_url()).unwrap();
