@@ -281,8 +281,8 @@ impl PendingLogin {
 
     /// Finishes the login with the callback: its whole URL (requests-oauthlib's
     /// `authorization_response`), or the part of it that a web framework gives, from the path or
-    /// the query on. White space around it does not matter. Checks the state, the issuer and the error, then exchanges the code, once
-    /// ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
+    /// the query on. White space around it does not matter. Checks the state, the issuer and the error, then
+    /// exchanges the code, once ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
     ///
     /// The client must be the one that the login was begun with.
     ///
