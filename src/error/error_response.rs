@@ -57,6 +57,9 @@ impl ErrorResponse {
         let is_empty = self.content.as_ref().is_some_and(|content| content.length == 0);
         let is_page = self.content.as_ref().is_some_and(|content| content.is_page);
         Some(match (self.class, status) {
+            _ if is("unauthorized_client") && self.rejects_client() => {
+                "let the client use this grant, in the provider's settings; if it may already, servers differ in how they take id and secret (ClientAuthentication, BasicEncoding): check the client id, its secret and the client authentication method"
+            }
             _ if self.rejects_client() => {
                 "servers differ in how they take id and secret (ClientAuthentication, BasicEncoding): check the client id, its secret and the client authentication method"
             }

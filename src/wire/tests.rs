@@ -964,6 +964,7 @@ fn a_refusal_says_what_was_sent_and_what_to_check() {
         (400, "", r#"{"error":"invalid_grant"}"#, "the token endpoint refused the request (status 400): invalid_grant".to_owned()),
         (401, "", r#"{"error":"invalid_client"}"#, format!("the token endpoint refused the request (status 401): invalid_client; {auth}")),
         (200, "", r#"{"error":"incorrect_client_credentials"}"#, format!("the token endpoint refused the request (status 200): incorrect_client_credentials; {auth}")),
+        (400, "", r#"{"error":"unauthorized_client"}"#, format!("the token endpoint refused the request (status 400): unauthorized_client; let the client use this grant, in the provider's settings; if it may already, {auth}")),
         (401, "", "", format!("the token endpoint answered with status 401 and no error code (an empty body); {auth}")),
         (401, "text/html", "<p>no", format!("the token endpoint answered with status 401 and no error code (text/html, 5 bytes); {auth}")),
         (401, "", r#"{"message":"who are you?"}"#, format!("the token endpoint refused the request (status 401): who are you?; {auth}")),
