@@ -35,7 +35,8 @@ pub struct JwtBearer {
 
 impl JwtBearer {
     /// With a closure that gives a signed assertion
-    /// ([RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523#section-2.1)).
+    /// ([RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523#section-2.1)). If it returns
+    /// [`Error::permanent`], requests get an error that asks for reauthorization; any other error may pass.
     pub fn new<F, Fut, E>(assertion: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,

@@ -55,7 +55,8 @@ pub struct TokenExchange {
 
 impl TokenExchange {
     /// With a closure that gives the subject token: whose access is asked for
-    /// ([RFC 8693 §2.1](https://www.rfc-editor.org/rfc/rfc8693#section-2.1)).
+    /// ([RFC 8693 §2.1](https://www.rfc-editor.org/rfc/rfc8693#section-2.1)). If it returns
+    /// [`Error::permanent`], requests get an error that asks for reauthorization; any other error may pass.
     pub fn new<F, Fut, E>(subject: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
