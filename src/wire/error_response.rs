@@ -125,6 +125,12 @@ impl<'a> Found<'a> {
         response: &HttpResponse<'_>,
         rules: &'a ResponseRules,
     ) -> Option<Self> {
+        // A token that is not active is no failed request, whatever a server adds to that
+        // (https://www.rfc-editor.org/rfc/rfc7662#section-2.2).
+        let is_verdict = members.get("active").is_some_and(Value::is_boolean);
+        if is_verdict && response.endpoint == "introspection endpoint" {
+            return None;
+        }
         let has_token = members.get("access_token").and_then(text).is_some();
         let named = || codes(members, rules).into_iter().find(|code| rules.names(code));
         let code = match members.get("error") {

@@ -954,6 +954,24 @@ fn an_error_that_is_empty_or_says_ok_hides_no_token() {
 }
 
 #[test]
+fn an_introspection_that_judges_the_token_is_no_error_of_the_request() {
+    let endpoint = "introspection endpoint";
+    for (body, is_error) in [
+        (r#"{"active":false,"error":"invalid_token","error_description":"expired"}"#, false),
+        (r#"{"active":true,"error":{"code":"x_y"}}"#, false),
+        (r#"{"active":"false","error":"invalid_token"}"#, true),
+        (r#"{"error":"invalid_client"}"#, true),
+    ] {
+        let response = HttpResponse { endpoint, ..response(200, body.as_bytes()) };
+        let read = read_members(&response, &ResponseRules::default());
+        assert_eq!(read.is_err(), is_error, "{body}");
+    }
+    let body = r#"{"active":false,"error":"invalid_token"}"#;
+    let refused = HttpResponse { endpoint, ..response(401, body.as_bytes()) };
+    assert!(read_members(&refused, &ResponseRules::default()).is_err());
+}
+
+#[test]
 fn a_refusal_says_what_was_sent_and_what_to_check() {
     let auth = "servers differ in how they take id and secret (ClientAuthentication, BasicEncoding): check the client id, its secret and the client authentication method";
     let names =
