@@ -101,9 +101,9 @@ pub fn slack(client_id: impl Into<String>) -> Result<OAuthClient, Error> {
 }
 
 fn unnest_slack_user(mut members: Map<String, Value>) -> Map<String, Value> {
-    if !members.contains_key("access_token")
-        && let Some(Value::Object(user)) = members.remove("authed_user")
-    {
+    let has_bot =
+        members.get("access_token").and_then(Value::as_str).is_some_and(|t| !t.is_empty());
+    if !has_bot && let Some(Value::Object(user)) = members.remove("authed_user") {
         members.extend(user);
     }
     members
@@ -212,6 +212,10 @@ mod tests {
             json!({"ok": true, "authed_user": {"access_token": "xoxp", "token_type": "user"}}),
         );
         assert_eq!(person["access_token"], "xoxp");
+        for none in [Value::Null, "".into()] {
+            let person = json!({"access_token": none, "authed_user": {"access_token": "xoxp"}});
+            assert_eq!(members(person)["access_token"], "xoxp");
+        }
         let bot = members(json!({"access_token": "xoxb", "authed_user": {"access_token": "xoxp"}}));
         assert_eq!(bot["access_token"], "xoxb");
         assert_eq!(bot["authed_user"]["access_token"], "xoxp");

@@ -3,6 +3,8 @@
 //! Invariant: the result has no control characters, no more than the given number of characters
 //! (and an ellipsis), none of the secrets given, and no run of characters long enough to be a token.
 
+use std::error::Error;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::zeroize::Zeroizing;
 
@@ -72,6 +74,14 @@ pub(crate) fn redact_secrets(text: &str, secrets: &[&str]) -> String {
         text = replace(&text, secret);
     }
     text
+}
+
+/// Whether an error of the application's, or a cause of it, repeats one of the secrets.
+pub(crate) fn error_tells(error: &(dyn Error + 'static), secrets: &[&str]) -> bool {
+    let tells = |text: &str| redact_secrets(text, secrets) != text;
+    tells(&error.to_string())
+        || tells(&format!("{error:?}"))
+        || error.source().is_some_and(|cause| error_tells(cause, secrets))
 }
 
 /// A secret shorter than this is redacted only where it is a word: letters are in every text.

@@ -167,7 +167,7 @@ fn wants_tls(error: &BoxError) -> bool {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&**error);
     while let Some(error) = next {
         let text = error.to_string();
-        if text.contains("TLS feature") || text.contains("scheme is not http") {
+        if text.contains("TLS feature") || text.ends_with("scheme is not http") {
             return true;
         }
         next = error.source();

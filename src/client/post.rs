@@ -148,7 +148,8 @@ async fn send_once<T>(
     let response = send::read(response, name, url, sent_at);
     #[cfg(feature = "keys")]
     let response = HttpResponse { may_be_bound: form.prover.is_some(), ..response };
-    let response = HttpResponse { secrets: &secrets, ..response };
+    let of_refresh = endpoint.kind == RequestKind::Refresh;
+    let response = HttpResponse { of_refresh, secrets: &secrets, ..response };
     if has_panicked {
         return Err(panicked(&response, "the closure of OAuthClient::map_http_response"));
     }

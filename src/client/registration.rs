@@ -70,7 +70,8 @@ impl Provider {
                 "the provider has no registration endpoint; register the application by hand, and give its client id",
             ));
         };
-        let body = Value::from(metadata.request(self)?).to_string();
+        let asked = metadata.request(self)?;
+        let body = Value::from(asked.clone()).to_string();
         let mut request = Request::new(Method::POST, url.clone());
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -79,7 +80,8 @@ impl Provider {
         let limit = Limit::new(TIMEOUT, TIMEOUT);
         let response = send(self.http(), request, NAME, MAX_RESPONSE_BYTES, limit).await?;
         let members = read_members(&response, &ResponseRules::default())?;
-        read(&response, &members, self.issuer(), metadata)
+        let method = asked.get("token_endpoint_auth_method").and_then(Value::as_str);
+        read(&response, &members, self.issuer(), metadata, method.unwrap_or_default())
     }
 
     /// The client that this registration is of. One that was registered with a key needs that key:
@@ -126,12 +128,14 @@ impl Registration {
     }
 }
 
-/// Reads the answer ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)).
+/// Reads the answer ([RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.1)). `asked_method`: the
+/// client authentication that was asked for.
 fn read(
     response: &HttpResponse<'_>,
     members: &Map<String, Value>,
     issuer: &str,
     asked: &ClientMetadata,
+    asked_method: &str,
 ) -> Result<Registration, Error> {
     let unfit = |reason: &str| malformed(response, reason.to_owned());
     let text = |name: &str| members.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
@@ -161,6 +165,9 @@ fn read(
     }
     let method = match (text("token_endpoint_auth_method"), secret) {
         (Some(method), _) => method,
+        // "The authorization server MUST return all registered metadata about this client": what it leaves out
+        // is as it was asked for.
+        (None, Some(_)) if asked_method == "client_secret_post" => asked_method,
         // "If unspecified or omitted, the default is "client_secret_basic"".
         (None, Some(_)) => "client_secret_basic",
         (None, None) => "none",

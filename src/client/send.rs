@@ -78,6 +78,7 @@ pub(super) fn read(
         location: header(LOCATION).and_then(|to| url.join(to).ok()),
         body: response.into_body(),
         sent_at,
+        of_refresh: false,
         may_be_bound: false,
         secrets: &[],
     }

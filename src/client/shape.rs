@@ -12,6 +12,10 @@ use super::limit::Limit;
 use super::renames::Renames;
 use super::{ProviderRequest, RequestKind, RequestKinds};
 use crate::error::{BoxError, Error};
+use crate::redact::{error_tells, redact};
+
+/// The longest text that is kept of a closure's error that repeats a secret, in characters.
+const LONGEST_ERROR: usize = 300;
 
 /// Changes requests of these kinds.
 #[derive(Clone)]
@@ -73,8 +77,9 @@ async fn ask(
     };
     let is_stored = request.kind.is_stored();
     let before = targets(&request);
+    let secrets: Vec<SecretString> = request.secrets().map(SecretString::from).collect();
     // The closure may panic before it has made its future.
-    let call = async { closure(request).await };
+    let call = async { closure(request).await.map_err(|error| without_secrets(error, &secrets)) };
     let shaped = limit.closure("the closure of OAuthClient::shape_requests", call).await?;
     if is_stored && targets(&shaped) != before {
         return Err(Error::config(
@@ -82,6 +87,16 @@ async fn ask(
         ));
     }
     Ok(shaped)
+}
+
+/// The closure's error as it is, unless it repeats a secret of the request, whose body the closure has seen: then
+/// its text without it.
+fn without_secrets(error: BoxError, secrets: &[SecretString]) -> BoxError {
+    let secrets: Vec<&str> = secrets.iter().map(ExposeSecret::expose_secret).collect();
+    if error_tells(&*error, &secrets) {
+        return redact(&error.to_string(), LONGEST_ERROR, &secrets).into();
+    }
+    error
 }
 
 /// The parameters that every request of this kind has.

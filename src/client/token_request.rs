@@ -9,7 +9,7 @@ use super::{Form, RequestKind};
 use crate::error::Error;
 #[cfg(feature = "keys")]
 use crate::keys::SigningKey;
-use crate::token::Token;
+use crate::token::{Token, asked_scope};
 use crate::wire::read_token;
 
 /// A request to the token endpoint
@@ -65,8 +65,10 @@ impl<'a> TokenRequest<'a> {
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)). It is the token's if the response
     /// names none ([§5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
     pub fn scope(self, scope: impl Into<String>) -> Self {
-        let scope = scope.into();
-        self.after_asking_for(Some(scope.clone())).param("scope", scope)
+        match asked_scope(scope) {
+            Some(scope) => self.after_asking_for(Some(scope.clone())).param("scope", scope),
+            None => self,
+        }
     }
 
     /// The scope that a request before this one has asked for.

@@ -24,6 +24,8 @@ pub(crate) struct ErrorResponse {
     /// What the body is, where there is one.
     pub(crate) content: Option<Content>,
     pub(crate) class: RetryClass,
+    /// Whether the request presented a refresh token.
+    pub(crate) of_refresh: bool,
 }
 
 impl ErrorResponse {
@@ -55,6 +57,9 @@ impl ErrorResponse {
         let is_empty = self.content.as_ref().is_some_and(|content| content.length == 0);
         let is_page = self.content.as_ref().is_some_and(|content| content.is_page);
         Some(match (self.class, status) {
+            _ if is("unauthorized_client") && self.rejects_client() => {
+                "let the client use this grant, in the provider's settings; if it may already, servers differ in how they take id and secret (ClientAuthentication, BasicEncoding): check the client id, its secret and the client authentication method"
+            }
             _ if self.rejects_client() => {
                 "servers differ in how they take id and secret (ClientAuthentication, BasicEncoding): check the client id, its secret and the client authentication method"
             }
@@ -62,7 +67,7 @@ impl ErrorResponse {
             _ if is("invalid_target") => {
                 "ask for a resource or audience that the provider knows, and that the client may have"
             }
-            (RetryClass::Misconfigured, Some(_)) if self.endpoint == "token endpoint" => {
+            (RetryClass::Misconfigured, Some(_)) if self.of_refresh => {
                 "if this code says that the refresh token is dead, name it with OAuthClient::ends_login"
             }
             (_, Some(407)) => "a proxy wants a login; check the settings of the proxy",
@@ -70,7 +75,7 @@ impl ErrorResponse {
             (RetryClass::Foreign, Some(404 | 405 | 410)) => {
                 "check the endpoint's URL; if it is right, a proxy or firewall has answered instead of the provider"
             }
-            (RetryClass::Foreign, Some(400 | 403)) if is_empty => {
+            (RetryClass::Foreign, Some(400 | 403)) if is_empty && self.of_refresh => {
                 "a proxy or firewall may have answered instead of the provider; some providers answer so if the refresh token is dead"
             }
             (RetryClass::Foreign, _) if self.code.is_none() && self.description.is_none() => {

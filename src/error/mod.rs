@@ -428,6 +428,7 @@ mod tests {
             retry_after: None,
             content: None,
             class,
+            of_refresh: false,
         }))
     }
 

@@ -32,6 +32,7 @@ fn samples() -> Vec<Error> {
         retry_after: None,
         content: None,
         class: RetryClass::Misconfigured,
+        of_refresh: false,
     });
     let recorded = Error::recorded(RecordedError::default());
     let kinds = [

@@ -78,6 +78,7 @@ impl Error {
                 retry_after: recorded.retry_after_s.map(Duration::from_secs),
                 content: None,
                 class,
+                of_refresh: false,
             },
         }))
     }
@@ -116,6 +117,7 @@ mod tests {
                 retry_after: Some(Duration::from_secs(7)),
                 content: None,
                 class,
+                of_refresh: false,
             }));
             // Twice: a recorded error is passed on unchanged.
             let told = Error::recorded(Error::recorded(error.to_recorded()).to_recorded());

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::params::GrantParams;
 use super::{Grant, GrantContext};
 use crate::error::Error;
-use crate::token::Token;
+use crate::token::{Token, asked_scope};
 
 /// The client acting for itself
 /// ([RFC 6749 §4.4](https://www.rfc-editor.org/rfc/rfc6749#section-4.4)).
@@ -33,7 +33,7 @@ impl ClientCredentials {
     /// use [`refresh_param`](crate::OAuthClient::refresh_param)
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.params.scope = Some(scope.into());
+        self.params.scope = asked_scope(scope);
         self
     }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::error::{BoxError, Error};
+use crate::error::{BoxError, Error, Kind};
 
 type Credential<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
@@ -26,9 +26,13 @@ impl<T> CredentialSource<T> {
         }))
     }
 
-    /// What to present now. An error of the application is transient.
+    /// What to present now. An error of the application is transient, unless it says otherwise.
     pub(super) async fn get(&self) -> Result<T, Error> {
-        (self.0)().await.map_err(Error::transient)
+        (self.0)().await.map_err(|error| match error.downcast::<Error>() {
+            Ok(ours) if matches!(ours.kind(), Kind::Grant { .. }) => *ours,
+            Ok(ours) => Error::transient(ours),
+            Err(other) => Error::transient(other),
+        })
     }
 }
 

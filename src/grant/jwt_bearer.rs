@@ -9,7 +9,7 @@ use super::credential_source::CredentialSource;
 use super::params::GrantParams;
 use super::{Grant, GrantContext};
 use crate::error::{BoxError, Error};
-use crate::token::Token;
+use crate::token::{Token, asked_scope};
 
 /// A signed assertion in exchange for a token
 /// ([RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523#section-2.1)).
@@ -35,7 +35,8 @@ pub struct JwtBearer {
 
 impl JwtBearer {
     /// With a closure that gives a signed assertion
-    /// ([RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523#section-2.1)).
+    /// ([RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523#section-2.1)). If it returns
+    /// [`Error::permanent`], requests get an error that asks for reauthorization; any other error may pass.
     pub fn new<F, Fut, E>(assertion: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -48,7 +49,7 @@ impl JwtBearer {
     /// The scope to ask for: names separated by spaces
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.params.scope = Some(scope.into());
+        self.params.scope = asked_scope(scope);
         self
     }
 

@@ -10,7 +10,7 @@ use super::credential_source::CredentialSource;
 use super::params::GrantParams;
 use super::{Grant, GrantContext};
 use crate::error::{BoxError, Error};
-use crate::token::Token;
+use crate::token::{Token, asked_scope};
 
 /// A token to present in an exchange, with its type
 /// ([RFC 8693 §3](https://www.rfc-editor.org/rfc/rfc8693#section-3)).
@@ -55,7 +55,8 @@ pub struct TokenExchange {
 
 impl TokenExchange {
     /// With a closure that gives the subject token: whose access is asked for
-    /// ([RFC 8693 §2.1](https://www.rfc-editor.org/rfc/rfc8693#section-2.1)).
+    /// ([RFC 8693 §2.1](https://www.rfc-editor.org/rfc/rfc8693#section-2.1)). If it returns
+    /// [`Error::permanent`], requests get an error that asks for reauthorization; any other error may pass.
     pub fn new<F, Fut, E>(subject: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -108,7 +109,7 @@ impl TokenExchange {
     /// The scope to ask for: names separated by spaces
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.params.scope = Some(scope.into());
+        self.params.scope = asked_scope(scope);
         self
     }
 

@@ -16,7 +16,7 @@ use crate::error::{Error, Kind};
 #[cfg(feature = "keys")]
 use crate::keys::SigningKey;
 use crate::step_up::StepUp;
-use crate::token::Token;
+use crate::token::{Token, asked_scope};
 
 impl OAuthClient {
     /// A login by a person in a browser: authorization code with PKCE
@@ -51,7 +51,7 @@ impl AuthorizationRequest {
     /// The scope to ask for: names separated by spaces
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.choices.scope = Some(scope.into());
+        self.choices.scope = asked_scope(scope);
         self
     }
 
@@ -281,8 +281,8 @@ impl PendingLogin {
 
     /// Finishes the login with the callback: its whole URL (requests-oauthlib's
     /// `authorization_response`), or the part of it that a web framework gives, from the path or
-    /// the query on. Checks the state, the issuer and the error, then exchanges the code, once
-    /// ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
+    /// the query on. White space around it does not matter. Checks the state, the issuer and the error, then
+    /// exchanges the code, once ([RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)).
     ///
     /// The client must be the one that the login was begun with.
     ///
@@ -324,7 +324,10 @@ impl PendingLogin {
         code: impl AsRef<str>,
     ) -> Result<Token, Error> {
         self.state.check_bare(client)?;
-        self.exchange(client, code.as_ref()).await
+        match code.as_ref().trim() {
+            "" => Err(Error::new(Kind::Callback("it has no code".into()))),
+            code => self.exchange(client, code).await,
+        }
     }
 
     async fn exchange(self, client: &OAuthClient, code: &str) -> Result<Token, Error> {

@@ -29,25 +29,30 @@ pub(super) struct Callback(BTreeMap<String, Zeroizing<String>>);
 
 impl Callback {
     /// Reads a whole callback URL, or a part of it from the path (`/cb?code=…`) or the query
-    /// (`?code=…`, `code=…`) on. A path must be that of the redirect URI.
+    /// (`?code=…`, `code=…`) on; without the white space around it, for people paste it. A path must be that of
+    /// the redirect URI.
     pub(super) fn parse(text: &str, part: Part, redirect_uri: &str) -> Result<Self, Error> {
         let invalid = |why: &'static str| Err(Error::new(Kind::Callback(why.into())));
         if text.len() > LONGEST {
             return invalid("it is too long");
         }
+        let text = text.trim();
         let (before, fragment) = text.split_once('#').unwrap_or((text, ""));
+        let begins_as_parameters =
+            |path: &str| path.contains('=') && !path.starts_with('/') && Url::parse(path).is_err();
         let (path, query) = match before.split_once('?') {
-            Some((path, query)) => (path, query),
+            Some((path, query)) if !begins_as_parameters(path) => (path, query),
             // Parameters by themselves, or a URL without any.
-            None if before.contains('=') => ("", before),
-            None => (before, ""),
+            _ if before.contains('=') => ("", before),
+            _ => (before, ""),
         };
         if !path.is_empty() && path_of(path) != path_of(redirect_uri) {
             return invalid("its path is not that of the redirect URI");
         }
         let parameters = match part {
             Part::Query => query,
-            Part::Fragment if fragment.is_empty() => query,
+            // Facebook adds `#_=_` to what it puts into the query.
+            Part::Fragment if matches!(fragment, "" | "_=_") => query,
             Part::Fragment => fragment,
         };
         // What the redirect URI has in its query comes back as it is.
@@ -110,6 +115,11 @@ mod tests {
             "/cb?code=a%2Bb",
             "?code=a%2Bb",
             "code=a%2Bb",
+            "state=s&code=a%2Bb&next=https://x.example/?y=1",
+            // As somebody has pasted them.
+            "https://me.example/cb?state=s&code=a%2Bb\n",
+            " https://me.example/cb?code=a%2Bb&state=s\r\n",
+            "\tcode=a%2Bb ",
         ] {
             assert_eq!(code(text), Ok(Some("a+b".to_owned())), "{text}");
         }
@@ -153,6 +163,10 @@ mod tests {
         let callback = Callback::parse(text, Part::Fragment, REDIRECT_URI).unwrap();
         assert_eq!(callback.get("access_token"), Some("2YotnFZFEjr1zCsicMWpAA"));
         assert_eq!(callback.members().len(), 4);
+        // Facebook adds that to every callback, and puts its errors into the query.
+        let text = "https://me.example/cb?error=access_denied&state=xyz#_=_";
+        let callback = Callback::parse(text, Part::Fragment, REDIRECT_URI).unwrap();
+        assert_eq!(callback.get("error"), Some("access_denied"));
         assert_eq!(
             Callback::parse(text, Part::Query, REDIRECT_URI).unwrap().get("access_token"),
             None

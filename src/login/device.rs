@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorCode, ErrorResponse, Kind, RetryClass};
 use crate::keys::SigningKey;
 use crate::loopback::is_loopback;
 use crate::redact::{escape_and_truncate, is_visible};
-use crate::token::{Lifetime, Token};
+use crate::token::{Lifetime, Token, asked_scope};
 use crate::wire::{HttpResponse, ResponseRules, malformed, read_members};
 
 /// "If no value is provided, clients MUST use 5 as the default."
@@ -57,7 +57,7 @@ impl DeviceAuthorization {
     /// The scope to ask for: names separated by spaces
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.scope = Some(scope.into());
+        self.scope = asked_scope(scope);
         self
     }
 
@@ -316,6 +316,7 @@ fn expired() -> Error {
         retry_after: None,
         content: None,
         class: RetryClass::Permanent,
+        of_refresh: false,
     }))
 }
 

@@ -12,7 +12,7 @@ use super::pending_login::{Choices, LoginState, joined};
 use crate::client::OAuthClient;
 use crate::clock;
 use crate::error::Error;
-use crate::token::Token;
+use crate::token::{Token, asked_scope};
 use crate::wire::{HttpResponse, token};
 
 impl OAuthClient {
@@ -44,7 +44,7 @@ impl ImplicitRequest {
     /// The scope to ask for: names separated by spaces
     /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.choices.scope = Some(scope.into());
+        self.choices.scope = asked_scope(scope);
         self
     }
 
@@ -135,6 +135,7 @@ impl PendingImplicitLogin {
             location: None,
             body: Zeroizing::default(),
             sent_at: clock::to_date(client.clock_ref().now()),
+            of_refresh: false,
             may_be_bound: false,
             secrets: &[state],
         };

@@ -244,6 +244,7 @@ impl LoginState {
             uri: shown("error_uri", LONGEST_DESCRIPTION),
             retry_after: None,
             content: None,
+            of_refresh: false,
         })))
     }
 

@@ -23,7 +23,7 @@ pub(crate) use key_binding::KeyBinding;
 pub(crate) use lifetime::Lifetime;
 pub(crate) use other_tokens::OtherTokens;
 use rare::Rare;
-pub(crate) use scope::{is_scope, take_scope};
+pub(crate) use scope::{asked_scope, is_scope, take_scope};
 pub(crate) use token_target::{TokenTarget, is_resource};
 
 use std::borrow::Cow;
@@ -485,7 +485,8 @@ impl Token {
             // Such as Salesforce's `instance_url`, and the `id_token` of most providers.
             for (name, value) in &old.extra {
                 let is_deadline = login_deadline::is_date(name);
-                let is_missing = rare.extra.get(name).is_none_or(Value::is_null);
+                let has_value = |new: &Value| !(new.is_null() || new.as_str() == Some(""));
+                let is_missing = !rare.extra.get(name).is_some_and(has_value);
                 if is_missing && (keeps_deadline || !is_deadline) {
                     rare.extra.insert(name.clone(), value.clone());
                 }
@@ -576,6 +577,22 @@ mod tests {
         )
         .unwrap();
         assert_eq!(other.granted_scope(), Some("a"));
+    }
+
+    #[test]
+    fn a_member_without_a_value_is_one_that_is_left_out() {
+        let token = |members: &str| -> Token {
+            serde_json::from_str(&format!(r#"{{"access_token": "at"{members}}}"#)).unwrap()
+        };
+        let old = token(r#", "id_token": "it", "instance_url": "https://i.example", "n": 1"#);
+        for renewed in ["", r#", "id_token": "", "instance_url": null, "n": "" "#] {
+            assert_eq!(token(renewed).fill_missing_from(&old).extra(), old.extra());
+        }
+        let renewed = token(r#", "id_token": "new", "n": 0"#).fill_missing_from(&old);
+        assert_eq!(
+            (&renewed.extra()["id_token"], &renewed.extra()["n"]),
+            (&"new".into(), &0.into())
+        );
     }
 
     #[test]

@@ -25,6 +25,13 @@ fn names(value: Value) -> Option<Box<str>> {
     (!text.is_empty()).then(|| text.into())
 }
 
+/// The scope that a request asks for. One without names is none: "Parameters sent without a value MUST be
+/// treated as if they were omitted from the request"
+/// ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)), and some servers refuse it.
+pub(crate) fn asked_scope(scope: impl Into<String>) -> Option<String> {
+    Some(scope.into()).filter(|scope| !scope.trim().is_empty())
+}
+
 /// Whether the text is scope names separated by spaces
 /// ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
 pub(crate) fn is_scope(text: &str) -> bool {

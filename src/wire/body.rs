@@ -86,7 +86,7 @@ fn decoded(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Old GitHub and Facebook respond in form encoding. A page is not a form, even with `=` in it, nor is a
-/// notice of PHP before JSON.
+/// notice of PHP before JSON, nor the text of a redirect, which names a URL: it may have an `error` in its query.
 fn form(text: &str) -> Option<Map<String, Value>> {
     if text.contains(|c: char| c.is_control() || "<>{}\"".contains(c)) || text.starts_with('[') {
         return None;
@@ -94,6 +94,9 @@ fn form(text: &str) -> Option<Map<String, Value>> {
     let members: Map<String, Value> = url::form_urlencoded::parse(text.as_bytes())
         .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
         .collect();
-    let tell = ["access_token", "refresh_token", "error"];
-    tell.iter().any(|name| members.contains_key(*name)).then_some(members)
+    let of_url = |name: &String| name.contains(|c: char| c.is_whitespace() || "/?".contains(c));
+    let tell = ["access_token", "refresh_token", "error", "device_code"];
+    let is_form =
+        tell.iter().any(|name| members.contains_key(*name)) && !members.keys().any(of_url);
+    is_form.then_some(members)
 }

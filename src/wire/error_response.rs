@@ -28,8 +28,13 @@ const CODES: [&str; 11] = [
     "name",
     "errors",
 ];
+/// Members whose objects hold codes and descriptions: FastAPI, Apigee and others. A text in them is for people.
+const NESTS: [&str; 4] = ["detail", "fault", "data", "meta"];
+/// Members that say more than the code beside them. Only the application knows what is in them: Microsoft,
+/// Facebook.
+const MORE_CODES: [&str; 3] = ["suberror", "error_codes", "error_subcode"];
 /// Members that hold a description.
-const DESCRIPTIONS: [&str; 14] = [
+const DESCRIPTIONS: [&str; 15] = [
     "error_description",
     "errorDescription",
     "description",
@@ -43,6 +48,7 @@ const DESCRIPTIONS: [&str; 14] = [
     "reason",
     "errorSummary",
     "errmsg",
+    "faultstring",
     "error",
 ];
 
@@ -84,6 +90,7 @@ pub(crate) fn error_response(
         uri: uri.map(shown),
         retry_after: response.retry_after,
         content: Some(content(response)),
+        of_refresh: response.of_refresh,
     })
 }
 
@@ -118,6 +125,12 @@ impl<'a> Found<'a> {
         response: &HttpResponse<'_>,
         rules: &'a ResponseRules,
     ) -> Option<Self> {
+        // A token that is not active is no failed request, whatever a server adds to that
+        // (https://www.rfc-editor.org/rfc/rfc7662#section-2.2).
+        let is_verdict = members.get("active").is_some_and(Value::is_boolean);
+        if is_verdict && response.endpoint == "introspection endpoint" {
+            return None;
+        }
         let has_token = members.get("access_token").and_then(text).is_some();
         let named = || codes(members, rules).into_iter().find(|code| rules.names(code));
         let code = match members.get("error") {
@@ -152,11 +165,7 @@ fn collect_codes<'a>(
     codes: &mut Vec<&'a str>,
 ) {
     for name in CODES {
-        let value = match members.get(name) {
-            Some(Value::Array(list)) => list.first(),
-            value => value,
-        };
-        match value {
+        match first(member(members, name)) {
             Some(Value::Object(nested)) if depth < 2 => {
                 collect_codes(nested, depth + 1, rules, codes);
             }
@@ -173,10 +182,45 @@ fn collect_codes<'a>(
             _ => {}
         }
     }
+    for name in NESTS {
+        if let Some(Value::Object(nested)) = first(member(members, name))
+            && depth < 2
+        {
+            collect_codes(nested, depth + 1, rules, codes);
+        }
+    }
+    for name in MORE_CODES {
+        let values = match member(members, name) {
+            Some(Value::Array(list)) => list.as_slice(),
+            value => value.map(std::slice::from_ref).unwrap_or_default(),
+        };
+        codes.extend(values.iter().filter_map(|value| match value {
+            Value::String(text) => Some(text.trim()).filter(|text| rules.names(text)),
+            Value::Number(number) => rules.name_of(number),
+            _ => None,
+        }));
+    }
     // What is for people may be a code, too.
     for name in ["message", "error_description", "reason"] {
         let is_code = |text: &&str| is_known_code(text) || rules.names(text);
-        codes.extend(members.get(name).and_then(text).filter(is_code));
+        codes.extend(member(members, name).and_then(text).filter(is_code));
+    }
+}
+
+/// The member with this name; .NET and others write it in another case of letters.
+fn member<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let in_other_case = || {
+        let mut all = members.iter();
+        all.find_map(|(other, value)| other.eq_ignore_ascii_case(name).then_some(value))
+    };
+    members.get(name).or_else(in_other_case)
+}
+
+/// The value, or the first one of a list.
+fn first(value: Option<&Value>) -> Option<&Value> {
+    match value {
+        Some(Value::Array(list)) => list.first(),
+        value => value,
     }
 }
 
@@ -209,14 +253,10 @@ fn is_none(text: &str) -> bool {
 
 /// The first description that there is.
 fn description(members: &Map<String, Value>, depth: u8) -> Option<&str> {
-    let own = DESCRIPTIONS.iter().find_map(|name| text(members.get(*name)?));
+    let own = DESCRIPTIONS.iter().find_map(|name| text(member(members, name)?));
     let nested = || {
-        ["error", "errors"].iter().find_map(|name| {
-            let value = match members.get(*name)? {
-                Value::Array(list) => list.first()?,
-                value => value,
-            };
-            match value {
+        ["error", "errors"].iter().chain(&NESTS).find_map(|name| {
+            match first(member(members, name))? {
                 Value::Object(nested) if depth < 2 => description(nested, depth + 1),
                 value => text(value),
             }

@@ -20,6 +20,8 @@ pub(crate) struct HttpResponse<'a> {
     pub(crate) body: Zeroizing<Vec<u8>>,
     /// The moment before the request was sent: `expires_in` counts from here.
     pub(crate) sent_at: DateTime<Utc>,
+    /// Whether the request presented a refresh token.
+    pub(crate) of_refresh: bool,
     /// Whether the request had a proof, so that the token may be bound to a key.
     pub(crate) may_be_bound: bool,
     /// The secrets of the request: the response may repeat them, and an error must not.

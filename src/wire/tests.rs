@@ -30,6 +30,7 @@ fn response(status: u16, body: &[u8]) -> HttpResponse<'static> {
         location: None,
         body: Zeroizing::new(body.to_vec()),
         sent_at: sent_at(),
+        of_refresh: true,
         may_be_bound: false,
         secrets: &["s3cret"],
     }
@@ -547,6 +548,25 @@ fn large_tokens_are_fine() {
 }
 
 #[test]
+fn a_page_that_names_a_url_with_a_query_is_no_form() {
+    for body in [
+        "Found. Redirecting to /login?return=%2Ftoken&error=login_required",
+        "Found. Redirecting to https://sso.example/?rd=%2F&error=token_expired",
+        "https://sso.example/login?rd=%2F&error=login_required",
+        "/login?rd=%2F&error=invalid_grant&access_token=at",
+        "login?rd=%2F&error=login_required",
+    ] {
+        for status in [200, 302, 401, 403, 503] {
+            let error = read(status, body).unwrap_err();
+            assert_eq!(error.error_code(), None, "{status} {body}");
+            assert_ne!(error.retry_class(), RetryClass::Permanent, "{status} {body}");
+        }
+    }
+    let error = read(400, "error=login_required&error_uri=https://p.example/?a=b").unwrap_err();
+    assert_eq!(error.error_code(), Some("login_required"));
+}
+
+#[test]
 fn what_each_refusal_means() {
     use RetryClass::{Foreign, Misconfigured, Permanent, Transient};
     let html = "<html><body>nope</body></html>";
@@ -811,6 +831,7 @@ fn a_code_that_the_application_names_is_found_beside_one_that_is_known() {
         (400, r#"{"error":"invalid_request","error_description":"gone"}"#),
         (400, r#"{"error":"invalid_request","reason":"Gone"}"#),
         (200, r#"{"error":"invalid_request","code":"gone"}"#),
+        (400, r#"{"error":"invalid_request","suberror":"gone"}"#),
         (200, r#"{"error":{"type":"invalid_request","code":"gone"}}"#),
         (200, "error=invalid_request&error_description=gone"),
     ] {
@@ -852,6 +873,8 @@ fn a_code_that_the_application_names_is_found_beside_one_that_is_known() {
         (400, r#"{"error":{"message":"m","type":"OAuthException","code":190}}"#),
         (400, r#"{"code":190,"message":"m"}"#),
         (200, r#"{"errcode":190,"errmsg":"invalid refresh_token"}"#),
+        (400, r#"{"error":"invalid_request","error_codes":[65,190]}"#),
+        (400, r#"{"error":{"type":"OAuthException","code":1,"error_subcode":190}}"#),
         (200, r#"{"error":{"code":190.0,"message":"m"}}"#),
         (200, r#"{"error_code":"190"}"#),
     ] {
@@ -931,6 +954,24 @@ fn an_error_that_is_empty_or_says_ok_hides_no_token() {
 }
 
 #[test]
+fn an_introspection_that_judges_the_token_is_no_error_of_the_request() {
+    let endpoint = "introspection endpoint";
+    for (body, is_error) in [
+        (r#"{"active":false,"error":"invalid_token","error_description":"expired"}"#, false),
+        (r#"{"active":true,"error":{"code":"x_y"}}"#, false),
+        (r#"{"active":"false","error":"invalid_token"}"#, true),
+        (r#"{"error":"invalid_client"}"#, true),
+    ] {
+        let response = HttpResponse { endpoint, ..response(200, body.as_bytes()) };
+        let read = read_members(&response, &ResponseRules::default());
+        assert_eq!(read.is_err(), is_error, "{body}");
+    }
+    let body = r#"{"active":false,"error":"invalid_token"}"#;
+    let refused = HttpResponse { endpoint, ..response(401, body.as_bytes()) };
+    assert!(read_members(&refused, &ResponseRules::default()).is_err());
+}
+
+#[test]
 fn a_refusal_says_what_was_sent_and_what_to_check() {
     let auth = "servers differ in how they take id and secret (ClientAuthentication, BasicEncoding): check the client id, its secret and the client authentication method";
     let names =
@@ -941,6 +982,7 @@ fn a_refusal_says_what_was_sent_and_what_to_check() {
         (400, "", r#"{"error":"invalid_grant"}"#, "the token endpoint refused the request (status 400): invalid_grant".to_owned()),
         (401, "", r#"{"error":"invalid_client"}"#, format!("the token endpoint refused the request (status 401): invalid_client; {auth}")),
         (200, "", r#"{"error":"incorrect_client_credentials"}"#, format!("the token endpoint refused the request (status 200): incorrect_client_credentials; {auth}")),
+        (400, "", r#"{"error":"unauthorized_client"}"#, format!("the token endpoint refused the request (status 400): unauthorized_client; let the client use this grant, in the provider's settings; if it may already, {auth}")),
         (401, "", "", format!("the token endpoint answered with status 401 and no error code (an empty body); {auth}")),
         (401, "text/html", "<p>no", format!("the token endpoint answered with status 401 and no error code (text/html, 5 bytes); {auth}")),
         (401, "", r#"{"message":"who are you?"}"#, format!("the token endpoint refused the request (status 401): who are you?; {auth}")),
@@ -977,6 +1019,11 @@ fn a_description_is_found_where_providers_put_it() {
         (r#"{"error":"x_y","reason":"why"}"#, "why"),
         (r#"{"errorCode":"E0000011","errorSummary":"why"}"#, "why"),
         (r#"{"errcode":40030,"errmsg":"why"}"#, "why"),
+        (r#"{"Message":"why"}"#, "why"),
+        (r#"{"Error":"x_y","ErrorDescription":"why"}"#, "why"),
+        (r#"{"detail":{"error":"x_y","error_description":"why"}}"#, "why"),
+        (r#"{"detail":[{"loc":["body"],"msg":"why","type":"missing"}]}"#, "why"),
+        (r#"{"fault":{"faultstring":"why","detail":{"errorcode":"x.y"}}}"#, "why"),
         (
             r#"{"error":"why it went wrong is told in a sentence"}"#,
             "why it went wrong is told in a sentence",
@@ -986,6 +1033,40 @@ fn a_description_is_found_where_providers_put_it() {
     }
     let error = read(400, r#"{"error":{"error":{"error":{"message":"too deep"}}}}"#).unwrap_err();
     assert_eq!(error.error_description(), None);
+}
+
+#[test]
+fn codes_are_found_in_any_case_of_letters_and_where_frameworks_nest_them() {
+    use RetryClass::{Misconfigured, Permanent};
+    for (body, code, class) in [
+        // .NET, Apigee.
+        (r#"{"Error":"invalid_grant"}"#, "invalid_grant", Permanent),
+        (r#"{"ErrorCode":"invalid_client","Error":"no such id"}"#, "invalid_client", Misconfigured),
+        (
+            r#"{"ErrorCode":"invalid_request","Error":"Invalid Refresh Token"}"#,
+            "Invalid Refresh Token",
+            Permanent,
+        ),
+        (
+            r#"{"fault":{"faultstring":"m","detail":{"errorcode":"invalid_refresh_token"}}}"#,
+            "invalid_refresh_token",
+            Permanent,
+        ),
+        // FastAPI.
+        (r#"{"detail":{"error":"invalid_grant"}}"#, "invalid_grant", Permanent),
+        (r#"{"detail":{"code":"x_y"}}"#, "x_y", Misconfigured),
+        (r#"{"data":{"error":"invalid_grant"}}"#, "invalid_grant", Permanent),
+        (r#"{"meta":{"error_type":"invalid_grant"}}"#, "invalid_grant", Permanent),
+        // As it is written goes before another case.
+        (r#"{"ERROR":"x_y","error":"invalid_grant"}"#, "invalid_grant", Permanent),
+    ] {
+        let error = read(400, body).unwrap_err();
+        assert_eq!(error.error_code(), Some(code), "{body}");
+        assert_eq!(error.retry_class(), class, "{body}");
+    }
+    // A text there is for people.
+    let error = read(400, r#"{"detail":"expired"}"#).unwrap_err();
+    assert_eq!((error.error_code(), error.error_description()), (None, Some("expired")));
 }
 
 #[test]

@@ -82,9 +82,27 @@ pub(crate) fn token(
 /// A closure of the application's panicked over a response, so it cannot be used; a refresh token in it is
 /// kept.
 pub(crate) fn panicked(response: &HttpResponse<'_>, closure: &'static str) -> Error {
-    let issued = issued(response.status, &body::read(&response.body));
+    let body = body::read(&response.body);
+    let issued = issued(response.status, &body);
     let reason = format!("{closure} panicked; see the panic message on stderr");
-    malformed(response, reason).with_refresh_token(issued)
+    let error = match body {
+        Body::Members(members) if response.status.is_success() && has_token(&members) => {
+            unusable_token(response, reason)
+        }
+        _ => malformed(response, reason),
+    };
+    error.with_refresh_token(issued)
+}
+
+/// Whether there is an access token, maybe nested or under another name.
+fn has_token(members: &Map<String, Value>) -> bool {
+    with_nested(members)
+        .any(|members| ["access_token", "accessToken"].iter().any(|name| has_text(members, name)))
+}
+
+/// The members, and those of them that are objects where a token may be.
+fn with_nested(members: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>> {
+    once(members).chain(ELSEWHERE.iter().filter_map(|name| members.get(*name)?.as_object()))
 }
 
 /// Whether these bytes are a JSON object that nothing is missing of.
@@ -112,8 +130,7 @@ fn issued(status: StatusCode, body: &Body) -> Option<SecretString> {
     if own.is_some() || has_text(members, "access_token") {
         return own;
     }
-    let nested = ELSEWHERE.iter().filter_map(|name| members.get(*name)?.as_object());
-    once(members).chain(nested).find_map(beside_access_token)
+    with_nested(members).find_map(beside_access_token)
 }
 
 /// The refresh token, where there is an access token too.

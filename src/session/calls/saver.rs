@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::error::{BoxError, Error, Kind};
 use crate::observe;
+use crate::redact::error_tells;
 use crate::saver::SaverGone;
 use crate::session::config::Config;
 use crate::session::machine::{Home, Presented};
@@ -73,14 +74,9 @@ pub(super) async fn save(config: &Config, snapshot: Option<&Arc<Snapshot>>) -> R
 fn without_secrets(token: &Token, error: BoxError) -> BoxError {
     // There may be no access token.
     let secrets = [Some(token.access_token()), token.refresh_token()];
-    let secrets = secrets.map(|secret| secret.filter(|secret| !secret.is_empty()));
-    let tells = |text: &str| secrets.iter().flatten().any(|secret| text.contains(secret));
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*error);
-    while let Some(error) = cause {
-        if tells(&error.to_string()) || tells(&format!("{error:?}")) {
-            return "the saver's own error repeats the token, so it is not shown".into();
-        }
-        cause = error.source();
+    let secrets: Vec<&str> = secrets.into_iter().flatten().collect();
+    if error_tells(&*error, &secrets) {
+        return "the saver's own error repeats the token, so it is not shown".into();
     }
     error
 }

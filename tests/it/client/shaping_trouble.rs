@@ -331,6 +331,34 @@ async fn what_tokens_are_issued_for_is_part_of_the_key_and_no_closures_business(
 }
 
 #[tokio::test]
+async fn an_error_of_a_closure_that_repeats_the_request_shows_no_secret() {
+    let world = World::new().await;
+    let app = world
+        .app()
+        .secret("p0tato pie")
+        .authentication(ClientAuthentication::ClientSecretPost)
+        .request_header(RequestKinds::ALL, "x-api-key", "h3ader-secret")
+        .unwrap()
+        .shape_requests(RequestKinds::ALL, |request: ProviderRequest| async move {
+            let body = String::from_utf8_lossy(request.body().as_ref()).into_owned();
+            let inner = std::io::Error::other(format!("cannot sign {body} with h3ader-secret"));
+            Err(format!("the HSM refused: {inner}").into())
+        });
+    let error = app.token_request("client_credentials").send().await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.starts_with("the HSM refused: cannot sign grant_type="), "{cause}");
+    for secret in ["p0tato", "h3ader-secret"] {
+        assert!(!format!("{error} {error:?} {cause}").contains(secret), "{error:?}");
+    }
+    // Any other one is as it was.
+    let app = world
+        .app()
+        .shape_requests(RequestKinds::ALL, |_| async { Err(std::io::Error::other("down").into()) });
+    let error = app.token_request("client_credentials").send().await.unwrap_err();
+    assert!(std::error::Error::source(&error).unwrap().is::<std::io::Error>());
+}
+
+#[tokio::test]
 async fn no_shaped_value_is_shown() {
     let world = World::new().await;
     let app = world

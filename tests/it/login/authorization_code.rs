@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{OAuthClient, PendingLogin, Pkce, RequestKinds, Session};
 
 use super::{REDIRECT_URI, app, browse, get, query, world};
@@ -119,6 +120,41 @@ async fn a_bare_code_is_enough_for_those_who_compared_the_state() {
     let value = |name: &str| callback.iter().find(|(n, _)| n == name).unwrap().1.clone();
     assert_eq!(value("state"), login.state());
     assert!(login.finish_with_code(&app, value("code")).await.is_ok());
+}
+
+#[tokio::test]
+async fn no_code_is_none_and_the_login_can_be_finished_still() {
+    let world = world().await;
+    let app = app(&world);
+    let login = begin(&app);
+    for none in ["", " \n"] {
+        let error = login.clone().finish_with_code(&app, none).await.unwrap_err();
+        assert!(error.is_callback() && error.to_string().contains("it has no code"), "{error}");
+    }
+    assert_eq!(world.provider.counts().token_requests, 0);
+    let callback = query(&browse(login.url()).await);
+    // As it is read from a terminal.
+    let line = get(&callback, "code") + "\r\n";
+    assert!(login.finish_with_code(&app, line).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_refused_but_a_refresh_is_not_told_of_refresh_tokens() {
+    let world = world().await;
+    let app = app(&world);
+    let refusals = [(400, r#"{"error":"redirect_uri_mismatch"}"#), (400, ""), (403, "")];
+    for (status, body) in refusals {
+        world.provider.fail_next(Fault::Reply {
+            status,
+            content_type: "application/json".to_owned(),
+            body: body.to_owned(),
+        });
+        let login = begin(&app);
+        let callback = browse(login.url()).await;
+        let error = login.finish(&app, callback).await.unwrap_err();
+        assert_eq!(error.status().unwrap(), status);
+        assert!(!error.to_string().contains("refresh token"), "{error}");
+    }
 }
 
 #[tokio::test]

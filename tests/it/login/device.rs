@@ -396,6 +396,47 @@ fn codes() -> serde_json::Value {
 }
 
 #[tokio::test]
+async fn a_hook_that_panics_over_the_token_ends_the_waiting() {
+    let token = r#"{"data":{"access_token":"x"}}"#;
+    let pending = r#"{"error":"authorization_pending"}"#;
+    for (status, body, ends) in [(200, token, true), (400, pending, false)] {
+        let world = World::new().await;
+        let login = app(&world)
+            .map_response(|_| panic!("over everything"))
+            .device_authorization()
+            .begin()
+            .await
+            .unwrap();
+        world.provider.fail_always(reply(status, "application/json", body));
+        let waiting = waiting!(login);
+        tokio::task::yield_now().await;
+        pass(5).await;
+        world.provider.wait_for_token_requests(1).await;
+        world.round_trips().await;
+        assert_eq!(waiting.is_finished(), ends, "{body}");
+        if ends {
+            let error = waiting.await.unwrap().unwrap_err();
+            assert!(error.is_malformed_response(), "{error}");
+            assert!(error.to_string().contains("map_response panicked"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn codes_in_form_encoding_are_read() {
+    let world = World::new().await;
+    let app = world.app().device_authorization_endpoint(world.provider.token_url()).unwrap();
+    world.provider.fail_next(Fault::Reply {
+        status: 200,
+        content_type: "application/x-www-form-urlencoded".to_owned(),
+        body: "device_code=D1&user_code=WDJB-MJHT&verification_uri=https%3A%2F%2Fexample.com%2Fdevice&expires_in=900&interval=5".to_owned(),
+    });
+    let login = app.device_authorization().begin().await.unwrap();
+    assert_eq!(login.user_code(), "WDJB-MJHT");
+    assert_eq!(login.verification_uri(), "https://example.com/device");
+}
+
+#[tokio::test]
 async fn a_client_that_authenticates_by_basic_names_its_id_too() {
     let (world, login) = begin_with(codes()).await;
     assert_eq!(login.unwrap().user_code(), "WDJB-MJHT");

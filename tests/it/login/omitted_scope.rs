@@ -137,3 +137,36 @@ async fn grants_have_it_too() {
         assert_eq!(session.token().await.unwrap().scope(), Some("read"));
     }
 }
+
+#[tokio::test]
+async fn an_empty_scope_is_none_and_is_not_sent() {
+    let world = world().await;
+    let app = naming(&world, None);
+    for empty in ["", " "] {
+        let request = app.authorization_code(REDIRECT_URI).unwrap().scope(empty);
+        let login = request.begin().unwrap();
+        assert!(!login.url().contains("scope="), "{}", login.url());
+        let callback = browse(login.url()).await;
+        assert_eq!(login.finish(&app, callback).await.unwrap().scope(), None);
+        let login = app.implicit(REDIRECT_URI).unwrap().scope(empty).begin().unwrap();
+        assert!(!login.url().contains("scope="), "{}", login.url());
+        assert!(app.device_authorization().scope(empty).begin().await.is_ok());
+        let token = app.password("johndoe", "A3ddj3w").scope(empty).send().await.unwrap();
+        assert_eq!(token.scope(), None);
+        let jwt = JwtBearer::new(|| async { Ok::<_, std::io::Error>("a.b.c".to_owned()) });
+        let subject = || async { Ok::<_, std::io::Error>(TypedToken::jwt("a.b.c")) };
+        for session in [
+            world.session().grant(ClientCredentials::new().scope(empty)).build(),
+            world.session().grant(jwt.scope(empty)).build(),
+            world.session().grant(TokenExchange::new(subject).scope(empty)).build(),
+        ] {
+            let _ = session.token().await;
+        }
+    }
+    let none: [&str; 0] = [];
+    let login = app.authorization_code(REDIRECT_URI).unwrap().scopes(none).begin().unwrap();
+    assert!(!login.url().contains("scope="), "{}", login.url());
+    for request in world.provider.token_requests() {
+        assert_eq!(request.param("scope"), None);
+    }
+}

@@ -261,6 +261,31 @@ async fn c7591_3_2_1_values_that_the_provider_leaves_out_or_changes() {
         .secret_expires_at();
 }
 
+/// "The authorization server MUST return all registered metadata about this client": one that does not has
+/// registered what was asked for.
+#[tokio::test]
+async fn c7591_3_2_1_a_method_that_is_left_out_is_the_one_that_was_asked_for() {
+    for (listed, method) in [
+        ("client_secret_post", "client_secret_post"),
+        ("client_secret_basic", "client_secret_basic"),
+        // A secret that nobody has asked for is for the default.
+        ("none", "client_secret_basic"),
+    ] {
+        let document = json!({
+            "issuer": ISSUER,
+            "token_endpoint": "https://issuer.example/token",
+            "registration_endpoint": "https://issuer.example/register",
+            "token_endpoint_auth_methods_supported": [listed],
+        });
+        let registered = json!({ "client_id": "a", "client_secret": "s" });
+        let site = Site::new([(200, document.to_string()), (201, registered.to_string())]);
+        let provider = Provider::discover_with(ISSUER, site.http()).await.unwrap().unwrap();
+        let registration = provider.register(&metadata()).await.unwrap();
+        let kept = serde_json::to_value(&registration).unwrap();
+        assert_eq!(kept["token_endpoint_auth_method"], method, "{listed}");
+    }
+}
+
 #[tokio::test]
 async fn a_provider_without_registration_is_an_error_that_says_what_to_do() {
     let world = World::new().await;

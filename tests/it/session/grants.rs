@@ -296,6 +296,15 @@ async fn a_jwt_bearer_session_asks_for_a_new_assertion_for_every_token() {
 async fn an_assertion_that_cannot_be_made_may_pass_and_one_that_is_refused_does_not() {
     let world = World::with(|p| p.accept_assertions(|_| false)).await;
     let failing = JwtBearer::new(|| async { Err::<String, _>(std::io::Error::other("no key")) });
+    // What will not pass by itself, the application says, as in a grant of its own.
+    let gone = JwtBearer::new(|| async { Err::<String, _>(Error::permanent("no such user")) });
+    let exchange = TokenExchange::new(|| async { Ok::<_, Error>(TypedToken::jwt("a.b.c")) });
+    let no_actor =
+        exchange.actor(|| async { Err::<TypedToken, _>(Error::permanent("no such actor")) });
+    for session in [world.session().grant(gone).build(), world.session().grant(no_actor).build()] {
+        let error = session.token().await.unwrap_err();
+        assert!(error.is_reauthorization_required() && !error.is_transient(), "{error}");
+    }
     let error = world.session().grant(failing).build().token().await.unwrap_err();
     assert!(error.is_transient());
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "no key");
