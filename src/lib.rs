@@ -138,6 +138,7 @@ mod jitter;
 #[cfg(feature = "keys")]
 mod keys;
 mod lenient_json;
+mod line_end;
 mod login;
 mod loopback;
 #[cfg(feature = "middleware")]

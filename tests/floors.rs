@@ -23,6 +23,7 @@ const FLOORS: [&[&str]; 10] = [
         "step_up",
         "lenient_json",
         "http_date",
+        "line_end",
     ],
     &["token", "origin", "keys"],
     &["wire", "dpop"],

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::line_end::without_line_end;
 use crate::observe::ClientFields;
 use crate::wire::{HttpResponse, ResponseRules};
 
@@ -71,7 +72,7 @@ impl OAuthClient {
     }
 
     pub(super) fn with_endpoints(id: String, endpoints: Endpoints) -> Self {
-        Self(Arc::new(Settings::new(id, endpoints)))
+        Self(Arc::new(Settings::new(without_line_end(id), endpoints)))
     }
 
     #[cfg(feature = "keys")]
@@ -86,9 +87,10 @@ impl OAuthClient {
 
     /// The client's secret. It is sent as HTTP Basic unless
     /// [`authentication`](Self::authentication) says otherwise
-    /// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
+    /// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)). A line end behind it, as in a
+    /// file, is removed.
     pub fn secret(self, secret: impl Into<String>) -> Self {
-        let secret = SecretString::from(secret.into());
+        let secret = SecretString::from(without_line_end(secret.into()));
         self.with(|settings| settings.secret = Some(secret))
     }
 

@@ -14,6 +14,7 @@ use crate::client::OAuthClient;
 use crate::clock::Clock;
 use crate::error::BoxError;
 use crate::grant::Grant;
+use crate::line_end::without_line_end;
 use crate::saver::{TokenSaver, WeakSaver, WithDelete};
 use crate::store::TokenStore;
 use crate::token::Token;
@@ -98,10 +99,10 @@ impl SessionBuilder {
     }
 
     /// Begins with a refresh token and no access token: the first request renews
-    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). An empty text is no refresh token:
-    /// the session begins without any token.
+    /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). A line end behind it is
+    /// removed. An empty text is no refresh token: the session begins without any token.
     pub fn refresh_token(mut self, refresh_token: impl Into<String>) -> Self {
-        let text = refresh_token.into();
+        let text = without_line_end(refresh_token.into());
         self.token = (!text.is_empty()).then(|| Token::only_refresh_token(text));
         self
     }

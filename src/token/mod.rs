@@ -43,6 +43,7 @@ use crate::clock;
 use crate::error::Error;
 #[cfg(feature = "keys")]
 use crate::keys::SigningKey;
+use crate::line_end::without_line_end;
 
 /// A bearer token with its refresh token and its absolute deadline.
 ///
@@ -216,7 +217,7 @@ impl Token {
     /// The same token with this refresh token, or without one if the text is empty. A different refresh
     /// token has no deadline yet ([RFC 6749 §1.5](https://www.rfc-editor.org/rfc/rfc6749#section-1.5)).
     pub fn with_refresh_token(mut self, refresh_token: impl Into<String>) -> Self {
-        let text = refresh_token.into();
+        let text = without_line_end(refresh_token.into());
         if self.refresh_token().is_some_and(|old| old != text) {
             self.clear_login_deadline();
         }

@@ -27,6 +27,22 @@ async fn basic_is_the_default_with_a_secret() {
 }
 
 #[tokio::test]
+async fn what_was_read_from_files_is_sent_without_their_line_ends() {
+    let world = World::new().await;
+    let token = world.expired_token();
+    let refresh_token = token.refresh_token().unwrap();
+    let url = world.provider.token_url();
+    let app = OAuthClient::new("foo\n", url).unwrap().secret("potato\r\n");
+    let read = format!("{refresh_token}\n");
+    assert_eq!(token.clone().with_refresh_token(&*read).refresh_token(), Some(refresh_token));
+    let session = Session::builder(app).refresh_token(read).clock(world.clock.reader()).build();
+    session.refresh().await.unwrap();
+    let requests = world.provider.token_requests();
+    assert_eq!(requests[0].authorization.as_deref(), Some("Basic Zm9vOnBvdGF0bw=="));
+    assert_eq!(requests[0].param("refresh_token"), Some(refresh_token));
+}
+
+#[tokio::test]
 async fn post_puts_id_and_secret_into_the_body_and_nowhere_else() {
     let world = World::with(|p| p.auth_methods([AuthMethod::ClientSecretPost])).await;
     let app = world.app().authentication(ClientAuthentication::ClientSecretPost);
