@@ -100,9 +100,8 @@ impl Miss {
     }
 }
 
-/// The document of that name for the URL: the well-known part goes before the path
-/// ([RFC 8414 §3.1](https://www.rfc-editor.org/rfc/rfc8414#section-3.1),
-/// [RFC 9728 §3.1](https://www.rfc-editor.org/rfc/rfc9728#section-3.1)).
+/// The document of that name for the issuer: the well-known part goes before the path
+/// ([RFC 8414 §3.1](https://www.rfc-editor.org/rfc/rfc8414#section-3.1)).
 pub(super) fn inserted(base: &Url, name: &str) -> Url {
     with_path(base, &format!("/.well-known/{name}{}", path_of(base)))
 }

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::guarded_resolver::Guard;
 use super::http_client::HttpClient;
-use super::metadata::{Miss, find, inserted, with_path};
+use super::metadata::{Miss, find, path_of, with_path};
 use super::provider::{http_of, if_any, parse_issuer};
 use super::{Provider, endpoint_url};
 use crate::challenge::Challenge;
@@ -193,17 +193,18 @@ fn named_location(text: &str, resource: &Url, guard: &Guard) -> Result<Url, Erro
     Ok(url)
 }
 
-/// The well-known part goes before path and query
-/// ([RFC 9728 §3.1](https://www.rfc-editor.org/rfc/rfc9728#section-3.1)).
+/// The well-known part goes before path and query: "any terminating slash (/) following the host component
+/// MUST be removed" ([RFC 9728 §3.1](https://www.rfc-editor.org/rfc/rfc9728#section-3.1)). Some servers
+/// remove the one at the end of the path too, as RFC 8414 does.
 fn locations(url: &Url) -> Vec<Url> {
     let mut base = url.clone();
     base.set_fragment(None);
-    let mut locations = vec![inserted(&base, NAME)];
-    base.set_query(None);
-    let root = with_path(&base, &format!("/.well-known/{NAME}"));
-    if locations[0] != root {
-        locations.push(root);
-    }
+    let path = Some(base.path()).filter(|path| *path != "/").unwrap_or_default();
+    let at = |path: &str| with_path(&base, &format!("/.well-known/{NAME}{path}"));
+    let mut root = at("");
+    root.set_query(None);
+    let mut locations = vec![at(path), at(path_of(&base)), root];
+    locations.dedup();
     locations
 }
 
@@ -291,19 +292,20 @@ mod tests {
     #[test]
     fn c9728_3_1_a_the_well_known_part_goes_before_path_and_query() {
         const ROOT: &str = "https://resource.example.com/.well-known/oauth-protected-resource";
-        for (resource, first) in [
-            ("https://resource.example.com", None),
-            ("https://resource.example.com/", None),
-            ("https://resource.example.com/#x", None),
-            ("https://resource.example.com/resource1", Some("/resource1")),
-            ("https://resource.example.com/a/b/", Some("/a/b")),
-            ("https://resource.example.com/a?b=c#d", Some("/a?b=c")),
-            ("https://resource.example.com/?b=c", Some("?b=c")),
+        for (resource, expected) in [
+            ("https://resource.example.com", &[""][..]),
+            ("https://resource.example.com/", &[""]),
+            ("https://resource.example.com/#x", &[""]),
+            ("https://resource.example.com/resource1", &["/resource1", ""]),
+            ("https://resource.example.com/a/b/", &["/a/b/", "/a/b", ""]),
+            ("https://resource.example.com/a/?b=c", &["/a/?b=c", "/a?b=c", ""]),
+            ("https://resource.example.com/a?b=c#d", &["/a?b=c", ""]),
+            ("https://resource.example.com/?b=c", &["?b=c", ""]),
         ] {
             let found = locations(&url(resource));
-            let first = first.map(|rest| format!("{ROOT}{rest}"));
-            let expected: Vec<&str> = first.as_deref().into_iter().chain([ROOT]).collect();
-            assert_eq!(found.iter().map(Url::as_str).collect::<Vec<_>>(), expected, "{resource}");
+            let found: Vec<_> = found.iter().map(|at| at.as_str().strip_prefix(ROOT)).collect();
+            let expected: Vec<_> = expected.iter().map(|rest| Some(*rest)).collect();
+            assert_eq!(found, expected, "{resource}");
         }
     }
 

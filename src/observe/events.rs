@@ -8,7 +8,7 @@ use std::time::Duration;
 
 #[cfg(feature = "metrics")]
 use super::metrics;
-use super::{TARGET, TargetFields};
+use super::{TARGET, TargetFields, guarded};
 use crate::error::Error;
 
 /// `LEVEL name(arguments) "message" { fields } => what is counted;`
@@ -20,16 +20,16 @@ macro_rules! events {
         $(
             #[cfg_attr(not(all(feature = "file-store", feature = "keys")), allow(dead_code))]
             pub(crate) fn $name($($argument: $type),*) {
-                tracing::event!(
+                guarded(|| tracing::event!(
                     target: TARGET,
                     tracing::Level::$level,
                     event = stringify!($name),
                     $($field = $value,)*
                     $message
-                );
+                ));
                 $(
                     #[cfg(feature = "metrics")]
-                    let () = $counted;
+                    guarded(|| $counted);
                 )?
             }
         )*
@@ -155,6 +155,15 @@ events! {
     WARN expires_in_invalid()
         "the token's expires_in is not a number: its lifetime counts as unknown" {}
         => metrics::anomaly("expires_in_invalid");
+}
+
+/// The session has something that is not saved, or has it no more. Called while no lock is held: the recorder
+/// is the application's.
+pub(crate) fn unsaved(is_unsaved: bool) {
+    #[cfg(feature = "metrics")]
+    guarded(|| metrics::unsaved(is_unsaved));
+    #[cfg(not(feature = "metrics"))]
+    let _ = is_unsaved;
 }
 
 fn ms(duration: Duration) -> u64 {

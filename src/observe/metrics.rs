@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
 const RENEWALS: &str = "oauth2_renewals_total";
 const RENEWAL_SECONDS: &str = "oauth2_renewal_duration_seconds";
@@ -68,8 +68,9 @@ pub(super) fn save(outcome: &'static str) {
     counter!(SAVES, "outcome" => outcome).increment(1);
 }
 
-pub(super) fn unsaved() -> Gauge {
-    metrics::gauge!(UNSAVED)
+pub(super) fn unsaved(is_unsaved: bool) {
+    let gauge = metrics::gauge!(UNSAVED);
+    if is_unsaved { gauge.increment(1) } else { gauge.decrement(1) }
 }
 
 pub(super) fn store_error(operation: &'static str) {

@@ -8,16 +8,22 @@ mod events;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod spans;
-mod unsaved_gauge;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(crate) use events::*;
 #[cfg(feature = "metrics")]
 pub use metrics::describe_metrics;
 pub(crate) use spans::{ClientFields, TargetFields, provider_request, renewal, saving};
-pub(crate) use unsaved_gauge::UnsavedGauge;
 
 /// The target of every event and span.
 const TARGET: &str = "reqwest_oauth2";
+
+/// The subscriber and the recorder are the application's, and may panic: one that prints does where standard
+/// error is a closed pipe. That must cost no refresh token that has just been received.
+fn guarded(tell: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(tell));
+}
 
 #[cfg(test)]
 mod docs_test;

@@ -108,7 +108,7 @@ impl RequestOptions {
     /// The request carries a token for this resource
     /// ([RFC 8707 §2.2](https://www.rfc-editor.org/rfc/rfc8707#section-2.2)), from the same login, as
     /// through [`Session::for_resource`](crate::Session::for_resource). It replaces the resource of the
-    /// session's handle.
+    /// session's handle; the scope of the handle stays.
     ///
     /// # Errors
     ///
@@ -122,8 +122,8 @@ impl RequestOptions {
 
     /// The request carries a token with this scope: names separated by spaces
     /// ([RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749#section-6)). As
-    /// [`Session::with_scope`](crate::Session::with_scope). May be combined with
-    /// [`resource`](Self::resource).
+    /// [`Session::with_scope`](crate::Session::with_scope): it replaces the scope of the session's handle;
+    /// the resource of the handle stays. May be combined with [`resource`](Self::resource).
     ///
     /// # Errors
     ///

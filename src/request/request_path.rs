@@ -7,9 +7,7 @@
 //! reference count), clone the header value (another), insert it. No lock, no allocation of our
 //! own, no formatting. Everything rarer is in futures that are boxed when they are needed.
 
-#[cfg(feature = "keys")]
-use std::borrow::Cow;
-use std::borrow::{Borrow, BorrowMut};
+use std::borrow::{Borrow, BorrowMut, Cow};
 use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -163,17 +161,17 @@ impl Api {
         }
         match &self.source {
             Source::One(session) => {
-                let snapshot = session.0.fresh_for(self.target(extensions, handling))?;
+                let snapshot = session.0.fresh_for(&self.target(extensions, handling))?;
                 Some(SelectedToken { snapshot, session: None })
             }
             Source::Many(sessions) => {
                 let session = sessions.cached(user(extensions)?)?;
-                let snapshot = session.fresh_for(self.target(extensions, handling))?;
+                let snapshot = session.fresh_for(&self.target(extensions, handling))?;
                 Some(SelectedToken { snapshot, session: Some(session) })
             }
             Source::Resource(resource) => {
                 let session = resource.present()?;
-                let snapshot = session.fresh_for(self.target(extensions, handling))?;
+                let snapshot = session.fresh_for(&self.target(extensions, handling))?;
                 Some(SelectedToken { snapshot, session: Some(session) })
             }
         }
@@ -181,13 +179,20 @@ impl Api {
 
     /// What the token is to be for.
     #[inline]
-    fn target<'a>(&'a self, extensions: &'a Extensions, handling: &Handling) -> &'a Target {
+    fn target<'a>(&'a self, extensions: &'a Extensions, handling: &Handling) -> Cow<'a, Target> {
         let own = match &self.source {
             Source::One(session) => &session.1,
             Source::Many(sessions) => sessions.target(),
             Source::Resource(resource) => resource.target(),
         };
-        if handling.has_target { target(extensions).unwrap_or(own) } else { own }
+        if !handling.has_target {
+            return Cow::Borrowed(own);
+        }
+        match target(extensions) {
+            Some(target) if own.is_own() => Cow::Borrowed(target),
+            Some(target) => Cow::Owned(own.with(target)),
+            None => Cow::Borrowed(own),
+        }
     }
 
     /// The token for a request that has none ready: of a user who is not in memory, or renewed first. `None`:
@@ -198,7 +203,7 @@ impl Api {
         handling: &Handling,
         limit: Option<Duration>,
     ) -> Result<Option<SelectedToken>, Error> {
-        let target = self.target(extensions, handling);
+        let target = &*self.target(extensions, handling);
         let sessions = match &self.source {
             Source::One(session) => {
                 let snapshot = session.0.usable(target, limit).await?;
@@ -349,7 +354,7 @@ impl Api {
         exchange: &mut Exchange<'_, S>,
         mut response: S::Response,
     ) -> Result<S::Response, RequestError<S::Error>> {
-        let target = self.target(exchange.extensions, &handling).clone();
+        let target = self.target(exchange.extensions, &handling).into_owned();
         let mut asked_before = None;
         for _ in 0..MOST_LOGINS {
             let may_log_in = handling.token != TokenUse::IfAny && exchange.replay.is_some();

@@ -152,15 +152,16 @@ impl Driver {
         let new_token = self.publish(state.machine());
         let notes = state.machine().take_notes();
         let under_way = notes.first().map(|_| state.machine().target_under_way());
-        if let Some(worker) = worker {
-            worker.count_unsaved(state.machine().is_unsaved());
-        }
+        let unsaved = worker.and_then(|worker| worker.count_unsaved(state.machine().is_unsaved()));
         state.rest();
         let update = new_token.and_then(|token| {
             let updates = state.updates.clone()?;
             Some((updates.number(), token, updates))
         });
         drop(state);
+        if let Some(is_unsaved) = unsaved {
+            observe::unsaved(is_unsaved);
+        }
         let under_way = under_way.unwrap_or_default();
         for note in notes {
             self.report(note, &under_way, worker);

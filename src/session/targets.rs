@@ -92,6 +92,12 @@ impl Target {
         TokenTarget::with_scope(self.key(), scope).map(|target| Self::other(target.into_key()))
     }
 
+    /// This target, with what another one names in place of what it has.
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        let Some(named) = other.key() else { return self.clone() };
+        Self::other(TokenTarget::with_those_of(self.key(), named).into_key())
+    }
+
     /// Whether it says which scope the token has.
     pub(crate) fn names_scope(&self) -> bool {
         let params = self.key().map(TokenTarget::params_of).unwrap_or_default();

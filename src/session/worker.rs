@@ -29,8 +29,8 @@ pub(super) struct Worker {
     born: Instant,
     /// Those of the renewals that are wanted or under way.
     spans: Mutex<Vec<(Target, Span)>>,
-    /// In the gauge while the session has something that is not saved.
-    unsaved: Mutex<Option<observe::UnsavedGauge>>,
+    /// Whether the session is in the gauge: it has something that is not saved.
+    unsaved: AtomicBool,
 }
 
 impl Worker {
@@ -44,7 +44,7 @@ impl Worker {
             overdue: AtomicU64::new(u64::MAX),
             born: Instant::now(),
             spans: Mutex::default(),
-            unsaved: Mutex::default(),
+            unsaved: AtomicBool::new(false),
         };
         worker.is_expected_by(Some(Instant::now()));
         worker
@@ -130,14 +130,15 @@ impl Worker {
     /// As `end_span`, and so are those of all other targets.
     pub(super) fn end_spans(&self, target: &Target) -> Span {
         let span = self.end_span(target);
-        self.spans().clear();
+        let others = std::mem::take(&mut *self.spans());
+        drop(others);
         span
     }
 
-    pub(super) fn count_unsaved(&self, is_unsaved: bool) {
-        let mut unsaved = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner);
-        let gauge = unsaved.take().filter(|_| is_unsaved);
-        *unsaved = gauge.or_else(|| is_unsaved.then(observe::UnsavedGauge::new));
+    /// What the gauge is to be told of it, when no lock is held any more; `None`: it knows.
+    pub(super) fn count_unsaved(&self, is_unsaved: bool) -> Option<bool> {
+        let was_unsaved = self.unsaved.swap(is_unsaved, Ordering::Relaxed);
+        (was_unsaved != is_unsaved).then_some(is_unsaved)
     }
 
     pub(super) fn is_replaced(&self) -> bool {
@@ -153,5 +154,13 @@ impl Worker {
     fn since_born(&self, at: Instant) -> u64 {
         let since = at.saturating_duration_since(self.born);
         since.as_millis().try_into().unwrap_or(u64::MAX)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if *self.unsaved.get_mut() {
+            observe::unsaved(false);
+        }
     }
 }

@@ -60,18 +60,29 @@ impl TokenTarget {
     }
 
     fn with(before: Option<&str>, name: &str, values: Vec<String>) -> Result<Self, Error> {
-        let mut params = before.map(Self::params_of).unwrap_or_default();
-        params.retain(|(other, _)| other != name);
-        params.extend(values.into_iter().map(|value| (name.to_owned(), value)));
-        params.sort_unstable();
-        params.dedup();
-        let key = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
-        if key.len() > LONGEST {
+        let named = values.into_iter().map(|value| (name.to_owned(), value)).collect();
+        let target = Self::with_params(before, named);
+        if target.0.len() > LONGEST {
             return Err(Error::config(format!(
                 "the resources and the scope are longer than {LONGEST} bytes; ask for fewer at once"
             )));
         }
-        Ok(Self(key.into()))
+        Ok(target)
+    }
+
+    /// The target with what another one names in place of what it has.
+    pub(crate) fn with_those_of(before: Option<&str>, other: &str) -> Self {
+        Self::with_params(before, Self::params_of(other))
+    }
+
+    fn with_params(before: Option<&str>, named: Vec<(String, String)>) -> Self {
+        let mut params = before.map(Self::params_of).unwrap_or_default();
+        params.retain(|(own, _)| named.iter().all(|(name, _)| name != own));
+        params.extend(named);
+        params.sort_unstable();
+        params.dedup();
+        let key = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+        Self(key.into())
     }
 
     pub(crate) fn into_key(self) -> Arc<str> {

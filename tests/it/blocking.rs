@@ -10,12 +10,14 @@ use std::time::Duration;
 use reqwest::blocking::{Body, Client};
 use reqwest::header::LOCATION;
 use reqwest_oauth2::blocking::{Api, Runtime};
-use reqwest_oauth2::testing::Provider;
+use reqwest_oauth2::testing::{Provider, ResourceDocument};
 use reqwest_oauth2::{
-    BoxError, Error, OAuthClient, RequestError, RequestOptions, Session, Token, UserSessions,
+    BoxError, BrowserLogin, Error, OAuthClient, RequestError, RequestOptions, Session, Token,
+    UserSessions,
 };
 
 use crate::faulty_store::{Calls, Fault, FaultyStore};
+use crate::login::browse;
 
 type Saved = Arc<Mutex<Vec<String>>>;
 
@@ -463,4 +465,52 @@ fn a_call_while_its_thread_ends_is_an_error() {
     });
     assert!(receiver.recv().unwrap());
     session.token().unwrap();
+}
+
+#[test]
+fn an_api_that_names_its_server_has_one_login_for_all_threads() {
+    let runtime = Runtime::new().unwrap();
+    let builder = Provider::builder().registration(true).require_pkce(true);
+    let builder = builder.protected_resource([ResourceDocument::InChallenge]);
+    let start = async { builder.start().await.map_err(Error::transient) };
+    let provider = runtime.block_on(start).unwrap();
+    let finish = |login: BrowserLogin| async move { login.finish(browse(login.url()).await).await };
+    let session = OAuthClient::for_resource(provider.api_url())
+        .in_browser("http://127.0.0.1:8914/callback", finish)
+        .session()
+        .unwrap()
+        .build();
+    let (api, http) = (runtime.api(session.api()), client());
+    thread::scope(|scope| {
+        for _ in 0..5 {
+            scope.spawn(|| {
+                let request = http.post(provider.api_url()).body("the body").build().unwrap();
+                assert_eq!(api.execute(&http, request).unwrap().status(), 200);
+            });
+        }
+    });
+    let counts = provider.counts();
+    assert_eq!((counts.registrations, counts.authorizations, counts.token_requests), (1, 1, 1));
+    drop(api);
+    runtime.block_on(session.shutdown()).unwrap();
+}
+
+#[cfg(feature = "keys")]
+#[test]
+fn bound_tokens_and_nonces_that_rotate() {
+    let world = World::new();
+    let app = world.app().dpop();
+    let token = world.runtime.block_on(app.password("johndoe", "A3ddj3w").send()).unwrap();
+    let session = world.runtime.session(Session::builder(app).token(token).build());
+    let mut rules = reqwest_oauth2::testing::DpopRules::default();
+    rules.nonces = reqwest_oauth2::testing::DpopNonces::EachAnswer { window: 1 };
+    world.provider.set_dpop(rules);
+    for requests in [2, 3, 4] {
+        assert_eq!(session.execute(&world.http, world.get()).unwrap().status(), 200);
+        assert_eq!(world.provider.counts().api_requests, requests);
+    }
+    world.provider.revoke_access_tokens();
+    assert_eq!(session.execute(&world.http, world.get()).unwrap().status(), 200);
+    let counts = world.provider.counts();
+    assert_eq!((counts.api_requests, counts.refreshes, counts.replayed_proofs), (6, 1, 0));
 }

@@ -12,7 +12,7 @@ use reqwest_oauth2::{
 use serde_json::json;
 
 use super::{Proof, assert_all_differ, client, each_answer, lasting, nonces, rules};
-use crate::support::{World, plain_http};
+use crate::support::{World, plain_http, polled};
 
 const JWK: &str = include_str!("../../../src/keys/test_keys/ec.jwk");
 
@@ -657,4 +657,24 @@ async fn tokens_for_other_resources_are_bound_to_the_key_of_the_login() {
     let response = other.execute(&http, get(world.provider.api_url())).await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(world.provider.counts().token_requests, before);
+}
+
+/// Without a nonce yet, and with a token that is rejected.
+#[tokio::test]
+async fn a_request_dropped_at_any_await_point_loses_nothing() {
+    for polls in 1..25 {
+        let world = World::new().await;
+        let token = client(&world).dpop().password("johndoe", "A3ddj3w").send().await.unwrap();
+        let session = Session::builder(client(&world).dpop()).token(token).build();
+        world.provider.set_dpop(lasting());
+        world.provider.revoke_access_tokens();
+        let http = plain_http();
+        let send = || session.execute(&http, get(world.provider.api_url()));
+        let _ = polled(polls, send()).await;
+        for _ in 0..2 {
+            assert_eq!(send().await.unwrap().status(), 200, "{polls}");
+        }
+        let counts = world.provider.counts();
+        assert_eq!((counts.refreshes, counts.reuse_detected), (1, 0), "{polls}");
+    }
 }

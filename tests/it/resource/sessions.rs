@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use crate::faulty_store::{Calls, Fault, FaultyStore};
 use crate::login::browse;
 use crate::support::site::Site;
-use crate::support::{World, pass, plain_http};
+use crate::support::{World, pass, plain_http, polled};
 
 pub const CALLBACK: &str = "http://127.0.0.1:8914/callback";
 
@@ -147,6 +147,19 @@ async fn a_login_goes_on_when_the_request_that_began_it_goes_away() {
     assert_eq!(second.await, 200);
     assert_eq!(world.provider.counts().authorizations, 1);
     assert_eq!(started.available_permits(), 0, "nobody was asked again");
+}
+
+#[tokio::test]
+async fn a_request_dropped_at_any_await_point_has_one_login() {
+    for polls in 1..40 {
+        let world = world(|p| p).await;
+        let session = process(&world, MemoryStore::new());
+        let _ = polled(polls, get(&world, &session, "")).await;
+        assert_eq!(get(&world, &session, "").await, 200);
+        let counts = world.provider.counts();
+        let asked = (counts.registrations, counts.authorizations, counts.token_requests);
+        assert_eq!(asked, (1, 1, 1), "{polls}");
+    }
 }
 
 #[tokio::test]

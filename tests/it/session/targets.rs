@@ -490,8 +490,8 @@ async fn a_request_may_choose_its_own_target() {
     // In place of what the handle is for.
     let b = session.for_resource(B).unwrap();
     b.execute_with(&plain, request(), options(A)).await.unwrap();
-    let narrow = RequestOptions::new().scope("read").unwrap();
-    b.execute_with(&plain, request(), narrow).await.unwrap();
+    let narrow = || RequestOptions::new().scope("read").unwrap();
+    session.execute_with(&plain, request(), narrow()).await.unwrap();
     let http = world.http(&session);
     http.get(world.provider.api_url()).with_extension(options(A)).send().await.unwrap();
     let a = token_of(&session.for_resource(A).unwrap()).await;
@@ -500,13 +500,21 @@ async fn a_request_may_choose_its_own_target() {
     assert_eq!(asked(&world), [A, "read"]);
     assert!(RequestOptions::new().resource("a b").unwrap_err().is_config());
     assert!(RequestOptions::new().scope("").unwrap_err().is_config());
+    // Each replaces what it names, and nothing else.
+    let of_b = b.with_scope("write").unwrap();
+    of_b.execute_with(&plain, request(), narrow()).await.unwrap();
+    let read_of_b = token_of(&b.with_scope("read").unwrap()).await;
+    of_b.execute_with(&plain, request(), options(A)).await.unwrap();
+    let write_of_a = token_of(&session.for_resource(A).unwrap().with_scope("write").unwrap()).await;
+    assert_eq!(world.shown()[4..], [read_of_b, write_of_a]);
+    assert_eq!(asked(&world)[2..], [format!("{B}+read"), format!("{A}+write")]);
     // A session that cannot have one says so, and sends nothing.
     let session = world.session().grant(ClientCredentials::new()).build();
     let error = session.execute_with(&plain, request(), options(A)).await.unwrap_err();
     let RequestError::Token(error) = error else { panic!("{error:?}") };
     assert!(error.is_config(), "{error}");
-    assert_eq!(world.provider.counts().token_requests, 2);
-    assert_eq!(world.shown().len(), 4);
+    assert_eq!(world.provider.counts().token_requests, 4);
+    assert_eq!(world.shown().len(), 6);
 }
 
 #[tokio::test]
