@@ -102,7 +102,9 @@ impl Driver {
             Some(token) => {
                 let login = stored_record::login_of(&token);
                 let snapshot = Arc::new(config.snapshot(token, Provenance::Given));
-                (Machine::with_token(name, login, snapshot.clone()), snapshot)
+                let machine = SessionMachine::with_token(name, login, snapshot.clone());
+                let awaits_store = machine.awaits_store(&config.settings);
+                (machine, if awaits_store { Arc::new(Snapshot::empty()) } else { snapshot })
             }
             None => (Machine::new(name), Arc::new(Snapshot::empty())),
         };
@@ -147,6 +149,11 @@ impl Driver {
         self.published.load().of(target).cloned()
     }
 
+    /// The newest token for a target that requests may get, fresh or not.
+    pub(super) fn served(&self, target: &Target) -> Option<Arc<Snapshot>> {
+        self.peek(|machine| machine.served()?.token.of(target).cloned())
+    }
+
     /// Publishes what has changed, for requests, subscribers and operators.
     pub(super) fn tell(&self, mut state: MutexGuard<'_, State>, worker: Option<&Worker>) {
         let new_token = self.publish(state.machine());
@@ -174,7 +181,8 @@ impl Driver {
     /// what subscribers want to hear of.
     fn publish(&self, machine: &SessionMachine) -> Option<Arc<Token>> {
         let published = self.published.load();
-        let Some(served) = machine.served() else {
+        let awaits_store = machine.awaits_store(&self.config.settings);
+        let Some(served) = machine.served().filter(|_| !awaits_store) else {
             if published.token().is_some() {
                 self.published.store(Arc::new(Snapshot::empty()));
             }

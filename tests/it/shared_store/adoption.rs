@@ -9,7 +9,7 @@ use reqwest_oauth2::{ClientCredentials, OAuthClient, Session, SessionBuilder, To
 
 use super::fleet::Fleet;
 use crate::faulty_store::{Calls, Fault as StoreFault, LOAD, SWAP};
-use crate::support::{World, ours, pass};
+use crate::support::{World, bounded, ours, pass};
 
 #[tokio::test]
 async fn a_session_begins_with_what_is_stored() {
@@ -321,6 +321,52 @@ async fn a_stored_token_goes_before_one_that_the_application_gives() {
     assert_eq!(session.token().await.unwrap().access_token(), stored.access_token());
     assert_eq!(fleet.token_requests(), 0);
     fleet.assert_stored(&stored);
+}
+
+/// The one that is given is not used before the store was read, however fresh it is.
+#[tokio::test]
+async fn a_stored_login_goes_before_a_fresh_token_that_the_application_gives() {
+    for manual in [false, true] {
+        let fleet = Fleet::new().await;
+        let stored = fleet.world.token();
+        fleet.signed_in(stored.clone()).await;
+        let given = fleet.world.token();
+        let build = || {
+            let builder = fleet.builder().token(given.clone());
+            if manual { builder.manual_refresh().build() } else { builder.build() }
+        };
+        let session = build();
+        assert!(session.header().is_none() && session.current_token().is_none());
+        assert_eq!(session.token().await.unwrap().access_token(), stored.access_token());
+        let session = build();
+        assert_eq!(session.refresh().await.unwrap().access_token(), stored.access_token());
+        fleet.sibling().sign_out().await.unwrap();
+        let session = build();
+        assert!(session.token().await.unwrap_err().is_reauthorization_required());
+        assert!(session.header().is_none());
+        assert_eq!(fleet.token_requests(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_the_application_gives_is_used_if_the_store_holds_none_or_is_down() {
+    for fault in [None, Some(StoreFault::FailBefore), Some(StoreFault::HangBefore)] {
+        let fleet = Fleet::new().await;
+        let given = fleet.world.token();
+        let session = fleet.builder().token(given.clone()).build();
+        fault.into_iter().for_each(|fault| fleet.store.always(Calls::All, fault));
+        let call = session.clone();
+        let (seconds, token) = bounded(&fleet.world, async move { call.token().await }).await;
+        assert_eq!(token.unwrap().access_token(), given.access_token());
+        assert_eq!(seconds, if fault == Some(StoreFault::HangBefore) { 5 } else { 0 });
+        assert!(session.header().is_some());
+        fleet.store.heal();
+        pass(30).await;
+        let renewed = session.refresh().await.unwrap();
+        assert_ne!(renewed.access_token(), given.access_token());
+        fleet.assert_stored(&renewed);
+        fleet.assert_renewals(1);
+    }
 }
 
 #[tokio::test]
