@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use reqwest_oauth2::store::MemoryStore;
 use reqwest_oauth2::{ClientCredentials, OAuthClient, Session, SessionBuilder, Token};
 
@@ -461,4 +462,30 @@ async fn a_plain_memory_store_serves_sessions_of_one_process() {
     build().set_token(world.expired_token()).await.unwrap();
     let token = build().token().await.unwrap();
     assert_eq!(build().token().await.unwrap().access_token(), token.access_token());
+}
+
+/// Each takes what any other one has renewed.
+#[tokio::test]
+async fn siblings_of_all_kinds_that_want_a_token_at_once_renew_it_once() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let by_hand = fleet.builder().manual_refresh().build();
+    let kinds = [
+        fleet.sibling(),
+        fleet.builder().foreground().build(),
+        fleet.builder().strict_saving().build(),
+        fleet.builder().renew_without_store().build(),
+        fleet.builder().grant(ClientCredentials::new()).build(),
+    ];
+    for round in 1..=3 {
+        fleet.world.clock.forward(3600.0);
+        let mut calls: Vec<_> = kinds.iter().map(|session| fleet.ask(session)).collect();
+        let by_hand = by_hand.clone();
+        calls.push(tokio::spawn(async move { by_hand.refresh().await }));
+        let (_, tokens) = bounded(&fleet.world, join_all(calls)).await;
+        let tokens = tokens.into_iter().map(|token| token.unwrap().unwrap());
+        let tokens: Vec<_> = tokens.map(|token| token.access_token().to_owned()).collect();
+        assert!(tokens.iter().all(|token| *token == tokens[0]));
+        fleet.assert_renewals(round);
+    }
 }
