@@ -136,7 +136,7 @@ impl Api {
                     if !may_be_of_gateway(&response) {
                         mark_accepted(&response, &ready.snapshot, || sent.path(&send));
                     }
-                    show_update(&mut response, &ready.snapshot, extensions);
+                    api.show_update(&mut response, &ready.snapshot, &ready.session, extensions);
                     return Ok(response);
                 }
                 let waits = (handling, deadline);
@@ -144,6 +144,40 @@ impl Api {
                 boxed(|| api.after_asking(response, ready, sent, waits, extensions, send))
             };
             after_asking.await.map_err(into_error)
+        }
+    }
+
+    /// Offers the token's update with the response. That of another target is its login's.
+    #[inline(always)]
+    fn show_update(
+        &self,
+        response: &mut impl StackResponse,
+        snapshot: &Arc<Snapshot>,
+        session: &Option<Arc<Driver>>,
+        extensions: &mut Extensions,
+    ) {
+        if snapshot.has_update() {
+            offer_update(response.extensions_mut(), snapshot, extensions);
+        } else if !snapshot.target().is_own() {
+            self.show_update_of_login(response.extensions_mut(), session, extensions);
+        }
+    }
+
+    #[cold]
+    fn show_update_of_login(
+        &self,
+        of_response: &mut Extensions,
+        session: &Option<Arc<Driver>>,
+        extensions: &mut Extensions,
+    ) {
+        let driver = match (session, &self.source) {
+            (Some(driver), _) => driver,
+            (None, Source::One(session)) => &session.0,
+            (None, Source::Many(_) | Source::Resource(_)) => return,
+        };
+        let login = driver.published.load_full();
+        if login.has_update() {
+            offer_update(of_response, &login, extensions);
         }
     }
 
@@ -300,7 +334,7 @@ impl Api {
         if self.verdict.is_acceptance(&response) {
             mark_accepted(&response, &exchange.snapshot, || exchange.path);
         }
-        show_update(&mut response, &exchange.snapshot, exchange.extensions);
+        self.show_update(&mut response, &exchange.snapshot, &session, exchange.extensions);
         Ok(response)
     }
 
@@ -424,16 +458,4 @@ fn mark_accepted(
     asked: impl FnOnce() -> NonZeroU64,
 ) {
     snapshot.mark_accepted(|| response.url().map_or_else(asked, path_of_url));
-}
-
-/// Offers the token's update with the response.
-#[inline(always)]
-fn show_update(
-    response: &mut impl StackResponse,
-    snapshot: &Arc<Snapshot>,
-    extensions: &mut Extensions,
-) {
-    if snapshot.has_update() {
-        offer_update(response.extensions_mut(), snapshot, extensions);
-    }
 }

@@ -198,9 +198,10 @@ impl SessionBuilder {
     /// the application's that never changes. The key of the record is everything that the token is
     /// issued for: issuer, client, user, and the scope, resource and audience of the session's grant.
     ///
-    /// A stored token takes precedence over one from [`token`](Self::token); [`Session::set_token`]
-    /// replaces it. While the store is down the token in memory works until it expires; for what happens
-    /// then see [`renew_without_store`](Self::renew_without_store).
+    /// A stored token takes precedence over one from [`token`](Self::token), and so does the record of a
+    /// sign-out. So the given token is not used before the store was read, or has failed.
+    /// [`Session::set_token`] replaces what is stored. While the store is down the token in memory works until it
+    /// expires; for what happens then see [`renew_without_store`](Self::renew_without_store).
     pub fn store(mut self, store: impl TokenStore, user: impl Into<Arc<str>>) -> Self {
         self.config.store = Some(Arc::new(store));
         self.user = user.into();

@@ -85,6 +85,11 @@ impl State {
         }
     }
 
+    /// Whether something is left to do, and nobody does it.
+    fn is_stranded(&self) -> bool {
+        self.worker.is_none() && self.is_busy()
+    }
+
     pub(super) fn is_busy(&self) -> bool {
         self.awake.as_ref().is_some_and(|machine| machine.is_busy())
     }
@@ -102,7 +107,9 @@ impl Driver {
             Some(token) => {
                 let login = stored_record::login_of(&token);
                 let snapshot = Arc::new(config.snapshot(token, Provenance::Given));
-                (Machine::with_token(name, login, snapshot.clone()), snapshot)
+                let machine = SessionMachine::with_token(name, login, snapshot.clone());
+                let awaits_store = machine.awaits_store(&config.settings);
+                (machine, if awaits_store { Arc::new(Snapshot::empty()) } else { snapshot })
             }
             None => (Machine::new(name), Arc::new(Snapshot::empty())),
         };
@@ -147,9 +154,15 @@ impl Driver {
         self.published.load().of(target).cloned()
     }
 
+    /// The newest token for a target that requests may get, fresh or not.
+    pub(super) fn served(&self, target: &Target) -> Option<Arc<Snapshot>> {
+        self.peek(|machine| machine.served()?.token.of(target).cloned())
+    }
+
     /// Publishes what has changed, for requests, subscribers and operators.
     pub(super) fn tell(&self, mut state: MutexGuard<'_, State>, worker: Option<&Worker>) {
-        let new_token = self.publish(state.machine());
+        let is_stranded = state.is_stranded();
+        let new_token = self.publish(state.machine(), is_stranded);
         let notes = state.machine().take_notes();
         let under_way = notes.first().map(|_| state.machine().target_under_way());
         let unsaved = worker.and_then(|worker| worker.count_unsaved(state.machine().is_unsaved()));
@@ -173,9 +186,10 @@ impl Driver {
 
     /// Publishes the machine's token, where it is another one than before; a renewed or given one is
     /// what subscribers want to hear of.
-    fn publish(&self, machine: &SessionMachine) -> Option<Arc<Token>> {
+    fn publish(&self, machine: &SessionMachine, is_stranded: bool) -> Option<Arc<Token>> {
         let published = self.published.load();
-        let Some(served) = machine.served() else {
+        let awaits_store = machine.awaits_store(&self.config.settings);
+        let Some(served) = machine.served().filter(|_| !awaits_store) else {
             if published.token().is_some() {
                 self.published.store(Arc::new(Snapshot::empty()));
             }
@@ -183,12 +197,22 @@ impl Driver {
         };
         let is_rejected = |target: &Target| machine.is_rejected(target);
         let is_new = !published.is_of(&served.token);
-        if is_new || !published.is_marked(&is_rejected) {
+        let is_right = published.is_marked(&is_rejected) && published.is_stranded() == is_stranded;
+        if is_new || !is_right {
             let next = served.token.marked(&is_rejected);
+            let next = if is_stranded { next.stranded() } else { next };
             next.keep_accepted(&published);
             self.published.store(next);
         }
         if is_new { served.token.token().cloned() } else { None }
+    }
+
+    /// The runtime has ended: the next request continues what is left to do.
+    pub(super) fn strand(&self, state: &State) {
+        let published = self.published.load();
+        if state.is_stranded() && published.token().is_some() && !published.is_stranded() {
+            self.published.store(published.stranded());
+        }
     }
 
     /// Looks at the machine.

@@ -82,7 +82,7 @@ impl Session {
     ///
     /// Safe: the renewal goes on without the caller.
     pub async fn refresh(&self) -> Result<Token, Error> {
-        let than = self.0.present(&self.1);
+        let than = self.0.served(&self.1);
         token_of(&*self.0.another(&self.1, than.as_ref()).await?)
     }
 

@@ -88,6 +88,7 @@ impl Wait {
 
 /// Renews if it is time to, and says when to look again.
 async fn look(driver: &Arc<Driver>, target: &Target) -> Wait {
+    driver.resume();
     let present = driver.present(target);
     let now = driver.config.clock.now();
     let fresh = present.as_ref().filter(|present| present.freshness.stage(now) == Stage::Fresh);

@@ -46,6 +46,8 @@ pub(crate) struct Snapshot {
     pub(crate) provenance: Provenance,
     /// A resource server said 401 to this token.
     is_rejected: bool,
+    /// Nobody works for the session, though something is left to do: each request asks the machine.
+    is_stranded: bool,
     /// The path that accepted this token first since it came into use, or since the last 401; zero: none.
     accepted_by: AtomicU64,
     /// No response needs to show the update any more.
@@ -96,6 +98,7 @@ impl Snapshot {
             freshness: Freshness::expired(),
             provenance: Provenance::Given,
             is_rejected: false,
+            is_stranded: false,
             accepted_by: AtomicU64::new(0),
             is_update_over: AtomicBool::new(true),
             is_update_taken: AtomicBool::new(true),
@@ -179,6 +182,26 @@ impl Snapshot {
     /// tokens.
     pub(crate) fn with_refresh_token(&self, token: Token) -> Self {
         self.copy(Some(Arc::new(token)))
+    }
+
+    /// The same tokens, which no request takes without asking the machine.
+    pub(super) fn stranded(self: &Arc<Self>) -> Arc<Self> {
+        let others = self.others().iter().map(Self::stranded).collect();
+        let freshness = Freshness { due: Freshness::expired().due, ..self.freshness };
+        Arc::new(Self {
+            rare: self.with_rare(|rare| rare.others = others),
+            freshness,
+            is_rejected: self.is_rejected,
+            is_stranded: true,
+            accepted_by: AtomicU64::new(self.accepted_by.load(Ordering::Relaxed)),
+            is_update_over: AtomicBool::new(self.is_update_over.load(Ordering::Relaxed)),
+            is_update_taken: AtomicBool::new(self.is_update_taken.load(Ordering::Relaxed)),
+            ..self.copy(self.token.clone())
+        })
+    }
+
+    pub(super) fn is_stranded(&self) -> bool {
+        self.is_stranded
     }
 
     pub(super) fn with_target(self, target: Target) -> Self {

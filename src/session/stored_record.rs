@@ -95,7 +95,24 @@ pub(super) fn encode(
     record: &Record<Arc<Snapshot>, Error>,
     key: &TokenKey,
 ) -> Result<store::Record, StoreError> {
+    encode_with(record, key, record.token().and_then(|snapshot| snapshot.token()))
+}
+
+/// The same without the access tokens for other targets.
+pub(super) fn encode_without_others(
+    record: &Record<Arc<Snapshot>, Error>,
+    key: &TokenKey,
+) -> Result<store::Record, StoreError> {
     let token = record.token().and_then(|snapshot| snapshot.token());
+    let token = token.map(|token| Arc::new(Token::clone(token).without_others()));
+    encode_with(record, key, token.as_ref())
+}
+
+fn encode_with(
+    record: &Record<Arc<Snapshot>, Error>,
+    key: &TokenKey,
+    token: Option<&Arc<Token>>,
+) -> Result<store::Record, StoreError> {
     let state = match &record.state {
         State::Live(_) => StoredState::Live,
         State::Ended(_) => StoredState::Ended,

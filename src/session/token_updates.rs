@@ -86,6 +86,9 @@ impl fmt::Debug for TokenUpdates {
 /// The new token, as an extension of the first response after a renewal, for applications that save
 /// it without a saver (requests-oauthlib's `TokenUpdated`).
 ///
+/// A request for [another resource](crate::Session::for_resource) gets the login's token too, with the access
+/// tokens of all resources in it: it is what is to be saved.
+///
 /// Only one request gets it. If a retrying layer outside sends that request again with the same
 /// extensions, each of its responses carries it.
 ///

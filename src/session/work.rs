@@ -39,6 +39,7 @@ impl Drop for End {
             let error = Error::new(Kind::Runtime);
             let sent = self.worker.has_sent_request();
             state.machine().calls_lost(&error, sent, &self.driver.config.settings, &now);
+            self.driver.strand(&state);
         }
         drop(state);
         self.worker.notify_changed();

@@ -49,7 +49,8 @@ impl UserSessionsBuilder {
     }
 
     /// How many users' sessions are in memory at most. When there are more, the least used ones are
-    /// evicted, but never a session that renews, has an unsaved token, or is held by the application.
+    /// evicted, but never a session that renews, has an unsaved token, is held by the application, or is kept
+    /// fresh ([`Session::keep_fresh`]).
     /// 100,000 by default; at least 1.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.capacity = sessions.max(1);

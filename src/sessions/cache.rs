@@ -10,8 +10,8 @@
 //! - A session is made without I/O, and loads its token by its own first renewal, which however many
 //!   requests share. So the cache is never locked across an await.
 //! - A session that is busy (renewing, or with a token that is not saved yet) is never dropped, nor is one
-//!   that somebody holds: it may become busy, and `busy` has to know of it. So there may be more of them
-//!   than the bound for a while. If its runtime has ended, it goes on when room is needed, and at a sweep.
+//!   that somebody holds or keeps fresh: it may become busy, and `busy` has to know of it. So there may be
+//!   more of them than the bound for a while. If its runtime has ended, it goes on when room is needed, and at a sweep.
 //! - Order of locks: the cache's, then a session's. Nothing of a session calls the cache.
 
 use std::convert::Infallible;
@@ -135,9 +135,9 @@ fn insert(entries: &Entries, user: &UserId, make: impl FnOnce() -> Arc<Driver>) 
     session
 }
 
-/// Whether it is busy, or somebody besides the cache holds it.
+/// Whether it is busy, or somebody besides the cache holds it, or keeps it fresh: such a guard holds it weakly.
 fn is_needed(session: &Arc<Driver>) -> bool {
-    session.resume() || Arc::strong_count(session) > 1
+    session.resume() || Arc::strong_count(session) > 1 || Arc::weak_count(session) > 0
 }
 
 /// Keeps sessions that are needed from being dropped for room.

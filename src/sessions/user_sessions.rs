@@ -183,7 +183,7 @@ impl UserSessions {
         outcomes.into_iter().collect()
     }
 
-    /// How many users with a token are in memory.
+    /// How many users with a token are in memory; also those that [`for_user`](Self::for_user) was asked for.
     pub fn loaded_sessions(&self) -> usize {
         self.0.cache.len()
     }

@@ -12,8 +12,8 @@ use super::{Record, StoreError, TokenKey, Version};
 /// (who renews, backoff, sign-out) is in the record itself, so a store knows nothing about it.
 ///
 /// A document is JSON text, plain or encrypted, and opaque to the store. A store must take documents
-/// of 64 KiB and may refuse larger ones with [`StoreError::config`]; the stores of this crate take
-/// 2 MiB.
+/// of 64 KiB and may refuse larger ones with [`StoreError::config`]: a session then leaves out the access tokens
+/// for other resources, since they can be had again. The stores of this crate take 2 MiB.
 ///
 /// `testing::check_store` is a test suite for every rule here.
 /// [`guides::own_store`](crate::guides::own_store) shows a complete store of about 60 lines.

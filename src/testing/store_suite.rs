@@ -2,19 +2,27 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use serde::Deserialize;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::store::{Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
 /// How many swaps run at once.
 const AT_ONCE: usize = 16;
-/// How often each of them goes on until it has won.
+/// How often each of them wins, at least.
 const WINS: usize = 4;
+/// The same on threads of their own, for at least so long. Without an `await` between compare and swap nothing
+/// else comes between them on one thread.
+const THREADS: usize = 4;
+const TIME_OF_THREADS: Duration = Duration::from_millis(200);
 /// Each store must take documents of this size; a token with its ID token is smaller.
 const LARGE: usize = 64 * 1024;
 /// A store may refuse documents of this size.
@@ -28,19 +36,20 @@ const DROPPED_AFTER: [Option<u64>; 8] =
 ///
 /// The suite uses random keys, so the store may be in use. It leaves about 40 records in it, since
 /// a store deletes nothing: better give it a table, directory or prefix of its own. With a store on
-/// the same host it takes some seconds at most.
+/// the same host it takes some seconds at most. A part of it calls the store from four threads.
 ///
 /// # Panics
 ///
 /// If the store breaks a rule, or if a call returns an error.
 pub async fn check_store<S: TokenStore>(open: impl AsyncFn() -> S) {
-    let suite = Suite { one: open().await, other: open().await };
+    let suite = Arc::new(Suite { one: open().await, other: open().await });
     suite.an_empty_key_has_no_record().await;
     suite.a_swap_needs_the_stored_version().await;
     suite.each_record_has_its_own_version().await;
     suite.an_old_version_never_fits_again().await;
     suite.of_many_swaps_one_is_stored().await;
     suite.no_swap_is_lost().await;
+    suite.no_swap_of_a_thread_is_lost().await;
     suite.equal_documents_under_two_keys_are_apart().await;
     suite.keys_are_apart().await;
     suite.a_document_comes_back_as_it_was().await;
@@ -64,6 +73,20 @@ fn key() -> TokenKey {
 /// Each document has a random value, as those of sessions have.
 fn record(text: &str) -> Record {
     Record::new(format!(r#"{{"access_token":"{text}","random":"{}"}}"#, random()))
+}
+
+/// The document of a counter.
+fn count(count: usize) -> Record {
+    Record::new(format!(r#"{{"count":{count},"random":"{}"}}"#, random()))
+}
+
+fn count_of(record: &Record) -> usize {
+    #[derive(Deserialize)]
+    struct Count {
+        count: usize,
+    }
+    let read = serde_json::from_str::<Count>(record.json());
+    read.unwrap_or_else(|error| panic!("the document was changed: {error}")).count
 }
 
 /// What a store returned, or should return. The documents of the suite are no secrets.
@@ -210,48 +233,84 @@ impl<S: TokenStore> Suite<S> {
         }
     }
 
-    /// Each of many counts on from what it meets.
     async fn no_swap_is_lost(&self) {
-        #[derive(Deserialize)]
-        struct Count {
-            count: usize,
+        let key = self.counter().await;
+        let counting = (0..AT_ONCE).map(|i| self.count_on(i, &key, Duration::ZERO));
+        let mut wins = 0;
+        for counted in join_all(counting).await {
+            wins += counted.unwrap_or_else(|error| panic!("counting: {error:?}"));
         }
-        let read = |record: &Record| {
-            let count = serde_json::from_str::<Count>(record.json());
-            count.unwrap_or_else(|error| panic!("the document was changed: {error}")).count
-        };
+        self.counted(&key, wins).await;
+    }
+
+    async fn no_swap_of_a_thread_is_lost(self: &Arc<Self>) {
+        let key = self.counter().await;
+        let start = Arc::new(Barrier::new(THREADS));
+        let counting = (0..THREADS).map(|i| {
+            let (suite, key, start) = (self.clone(), key.clone(), start.clone());
+            let runtime = Handle::current();
+            let (done, counted) = oneshot::channel();
+            std::thread::spawn(move || {
+                start.wait();
+                let count = || runtime.block_on(suite.count_on(i, &key, TIME_OF_THREADS));
+                // Nobody listens if the suite has failed.
+                let _ = done.send(catch_unwind(AssertUnwindSafe(count)));
+            });
+            counted
+        });
+        let mut wins = 0;
+        for counted in join_all(counting).await {
+            let counted = counted.unwrap_or_else(|_| panic!("a thread has not counted"));
+            wins += counted
+                .unwrap_or_else(|panic| resume_unwind(panic))
+                .unwrap_or_else(|error| panic!("counting: {error:?}"));
+        }
+        self.counted(&key, wins).await;
+    }
+
+    /// The key of a new counter.
+    async fn counter(&self) -> TokenKey {
         let key = key();
-        let first = Record::new(format!(r#"{{"count":0,"random":"{}"}}"#, random()));
-        self.stored(&key, None, &first).await;
-        let count_on = async |store: &S| {
-            let mut stored = store.load(&key).await?;
-            for _ in 0..WINS {
-                loop {
-                    let Some(found) = &stored else { panic!("the record went away") };
-                    let (expected, count) = (found.version(), read(found) + 1);
-                    let new =
-                        Record::new(format!(r#"{{"count":{count},"random":"{}"}}"#, random()));
-                    match store.compare_and_swap(&key, Some(expected), &new).await? {
-                        SwapOutcome::Stored(version) => {
-                            stored = Some(Record::with_version(version, new.json()));
-                            break;
-                        }
-                        SwapOutcome::Conflict(met) => {
-                            let later = met.as_ref().is_some_and(|met| read(met) >= count);
-                            assert!(later, "a conflict returns the winner or a later record");
-                            stored = met;
-                        }
+        self.stored(&key, None, &count(0)).await;
+        key
+    }
+
+    async fn counted(&self, key: &TokenKey, swaps: usize) {
+        let last = self.loaded(key).await.unwrap_or_else(|| panic!("no record"));
+        assert_eq!(count_of(&Record::new(last.json)), swaps, "each stored swap counts once");
+    }
+
+    /// Counts on from what it meets, for at least so long; returns how often.
+    async fn count_on(
+        &self,
+        handle: usize,
+        key: &TokenKey,
+        time: Duration,
+    ) -> Result<usize, StoreError> {
+        let store = self.handle(handle);
+        let began = Instant::now();
+        let mut stored = store.load(key).await?;
+        let mut wins = 0;
+        while wins < WINS || began.elapsed() < time {
+            loop {
+                let Some(found) = &stored else { panic!("the record went away") };
+                let (expected, next) = (found.version(), count_of(found) + 1);
+                let new = count(next);
+                match store.compare_and_swap(key, Some(expected), &new).await? {
+                    SwapOutcome::Stored(version) => {
+                        stored = Some(Record::with_version(version, new.json()));
+                        wins += 1;
+                        break;
+                    }
+                    SwapOutcome::Conflict(met) => {
+                        let later = met.as_ref().is_some_and(|met| count_of(met) >= next);
+                        assert!(later, "a conflict returns the winner or a later record");
+                        stored = met;
                     }
                 }
             }
-            Ok::<_, StoreError>(())
-        };
-        for done in join_all((0..AT_ONCE).map(|i| count_on(self.handle(i)))).await {
-            done.unwrap_or_else(|error| panic!("counting: {error:?}"));
         }
-        let last = self.loaded(&key).await.unwrap_or_else(|| panic!("no record"));
-        let count = read(&Record::new(last.json));
-        assert_eq!(count, AT_ONCE * WINS, "each stored swap counts once");
+        Ok(wins)
     }
 
     async fn equal_documents_under_two_keys_are_apart(&self) {

@@ -433,6 +433,12 @@ impl Token {
         self
     }
 
+    /// The same login without access tokens for other targets.
+    pub(crate) fn without_others(mut self) -> Self {
+        self.edit(|rare| rare.others = None);
+        self
+    }
+
     /// The access token without what belongs to the login.
     fn access_alone(mut self) -> Self {
         self.refresh_token = None;

@@ -14,7 +14,7 @@ use crate::session::config::Config;
 use crate::session::machine::{Purpose, Record, State, StoreFailure, Swapped};
 use crate::session::snapshot::{Provenance, Snapshot};
 use crate::session::stored_record;
-use crate::store::{StoreError, SwapOutcome, TokenKey, TokenStore, Version};
+use crate::store::{Record as Document, StoreError, SwapOutcome, TokenKey, TokenStore, Version};
 
 /// Of a conflict with the very version that the swap expects.
 const NOT_REPLACED: &str = "the record has the expected version and was not replaced; a policy or a trigger of \
@@ -63,11 +63,22 @@ pub(super) async fn swap(
     };
     let document =
         stored_record::encode(record, key).map_err(|error| as_save(failure(NAME, error)))?;
-    let document = if replaced.unreadable { document.replacing_unreadable() } else { document };
+    let for_this = |document: Document| {
+        if replaced.unreadable { document.replacing_unreadable() } else { document }
+    };
     let expected = replaced.version.map(Version::from_number);
-    let document = &document;
+    let document = &for_this(document);
+    let token = record.token().and_then(|snapshot| snapshot.token());
+    let has_others = token.is_some_and(|token| token.others().len() > 0);
     let swap = |store: Arc<dyn TokenStore>| async move {
-        store.compare_and_swap(key, expected, document).await
+        match store.compare_and_swap(key, expected, document).await {
+            // It may be too large. Access tokens for other resources can be had again.
+            Err(error) if error.is_config() && has_others => {
+                let smaller = for_this(stored_record::encode_without_others(record, key)?);
+                store.compare_and_swap(key, expected, &smaller).await
+            }
+            outcome => outcome,
+        }
     };
     let began = Instant::now();
     // Other sessions take over after a lease. Leave half of it for another attempt.
@@ -88,7 +99,7 @@ pub(super) async fn swap(
         }
         SwapOutcome::Conflict(found) => {
             // Nothing is learned from it, so the next attempt would be the same one, at once and for ever.
-            if found.as_ref().map(crate::store::Record::version) == expected {
+            if found.as_ref().map(Document::version) == expected {
                 return Err(as_save(failure(NAME, StoreError::unavailable(NOT_REPLACED))));
             }
             let found = found.map(|found| read(config, key, &found)).transpose();
@@ -97,11 +108,7 @@ pub(super) async fn swap(
     }
 }
 
-fn read(
-    config: &Config,
-    key: &TokenKey,
-    found: &crate::store::Record,
-) -> Result<StoredRecord, StoreError> {
+fn read(config: &Config, key: &TokenKey, found: &Document) -> Result<StoredRecord, StoreError> {
     let snapshot = |token| config.snapshot(token, Provenance::Adopted);
     let record = stored_record::decode(found, key, snapshot)
         .map_err(|error| error.with_version(found.version()))?;

@@ -195,6 +195,13 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         self.served.as_ref()
     }
 
+    /// Whether the token in use is the application's, and what the store holds goes before it: it is not known
+    /// yet.
+    pub(crate) fn awaits_store(&self, settings: &Settings) -> bool {
+        let is_known = self.seen.is_some() || self.store.is_down;
+        self.is_given && settings.home == Home::Store && !is_known
+    }
+
     /// Whether anything happened since the notes were last taken.
     pub(crate) fn has_notes(&self) -> bool {
         !self.notes.is_empty()

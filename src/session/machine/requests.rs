@@ -84,6 +84,9 @@ impl<T: Credential, E: Clone> Machine<T, E> {
         let served = self.served.as_ref().filter(|_| serial != 0 && ticket.not != Some(serial));
         let token = served.map(|served| served.token.clone());
         if let Some(token) = token.as_ref().filter(|_| stage != Stage::Expired) {
+            if self.awaits_store(settings) && self.want_read(settings, now).is_ok() {
+                return Poll::Wait;
+            }
             // One renewal a call, though what it brought may be due at once; in the foreground one attempt.
             let has_tried = settings.foreground && (has_failed || is_refused);
             let may_renew = may_renew && !has_tried && !self.is_just_renewed(ticket);

@@ -1,13 +1,18 @@
-//! Savers and grants that call back into their session.
+//! Savers, grants and subscribers that call back into their session.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use reqwest_oauth2::store::TokenKey;
+use reqwest_oauth2::testing::Fault;
 use reqwest_oauth2::{Error, Session, Token};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
 
-use crate::faulty_store::FaultyStore;
-use crate::support::{World, bounded, pass};
+use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
+use crate::support::{World, bounded, pass, runtime};
 
 /// What a callback does with its session.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -196,4 +201,97 @@ async fn a_grant_that_calls_back_keeps_no_mark_in_the_store() {
         let token = session.token().await.unwrap();
         assert!(world.provider.accepts_access_token(token.access_token()), "{call:?}");
     }
+}
+
+/// A subscriber that asks a session for all that takes no wait, at each event and each step of a span.
+struct Asks {
+    session: Arc<OnceLock<Session>>,
+    is_asking: AtomicBool,
+}
+
+impl Asks {
+    fn ask(&self) {
+        let Some(session) = self.session.get() else { return };
+        if self.is_asking.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        for handle in [session, &session.for_resource("https://a.example/").unwrap()] {
+            let _ = (handle.header(), handle.save_error(), handle.login_expires_at());
+            let _ = (format!("{handle:?}"), handle.subscribe());
+            let _ = handle.current_token().map(|token| handle.mark_rejected(&token));
+            let _ = handle.token().now_or_never();
+            let _ = handle.keep_fresh().map(drop);
+        }
+        self.is_asking.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Subscriber for Asks {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        self.ask();
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        if event.metadata().target() == "reqwest_oauth2" {
+            self.ask();
+        }
+    }
+
+    fn enter(&self, _: &Id) {
+        self.ask();
+    }
+
+    fn exit(&self, _: &Id) {
+        self.ask();
+    }
+
+    fn try_close(&self, _: Id) -> bool {
+        self.ask();
+        true
+    }
+}
+
+#[test]
+fn a_subscriber_may_ask_the_session_whose_event_it_gets() {
+    // A thread that waits for itself ends no test.
+    let (done, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        for has_store in [false, true] {
+            runtime().block_on(async {
+                let world = World::new().await;
+                let url = world.provider.revocation_url();
+                let app = world.app().revocation_endpoint(url).unwrap();
+                let builder = Session::builder(app).clock(world.clock.reader());
+                let store = FaultyStore::default();
+                let session = match has_store {
+                    true => builder.store(store.clone(), "alice").build(),
+                    false => builder.on_new_token(|_| async { Ok::<(), Error>(()) }).build(),
+                };
+                let slot = Arc::new(OnceLock::from(session.clone()));
+                let asks = Asks { session: slot, is_asking: AtomicBool::new(false) };
+                let _guard = tracing::subscriber::set_default(asks);
+                session.set_token(world.expired_token()).await.unwrap();
+                session.token().await.unwrap();
+                world.provider.fail_next(Fault::Status(503));
+                let _ = session.refresh().await;
+                pass(60).await;
+                store.next(Calls::Swaps, StoreFault::FailBefore, 3);
+                let _ = session.refresh().await;
+                let _ = session.sign_out().await;
+                session.shutdown().await.unwrap();
+                assert_eq!(world.provider.counts().reuse_detected, 0);
+            });
+        }
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(Duration::from_secs(60)).expect("it waits for itself");
 }

@@ -1,5 +1,7 @@
 //! Runtimes that go away, or were never there.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -7,6 +9,7 @@ use reqwest_oauth2::store::TokenKey;
 use reqwest_oauth2::testing::ProviderBuilder;
 use reqwest_oauth2::{Session, Token, UserSessions};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
@@ -95,6 +98,65 @@ fn a_token_received_before_the_runtime_went_away_is_saved_and_used_by_the_next()
     });
     let counts = world.provider.counts();
     assert_eq!((counts.token_requests, counts.reuse_detected), (1, 0));
+}
+
+/// Though its token is fresh, and was in use already.
+#[test]
+fn a_save_that_was_cut_off_is_made_again_after_the_next_request() {
+    beside(World::new(), |world| {
+        let (calls, again) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
+        let (count, done, saved) = (calls.clone(), again.clone(), world.saved.clone());
+        let session = world
+            .session()
+            .save_wait_timeout(Duration::ZERO)
+            .backoff(Duration::ZERO, Duration::ZERO)
+            .token(world.expired_token())
+            .on_new_token(move |token: Token| {
+                let is_first = count.fetch_add(1, Ordering::SeqCst) == 0;
+                let (done, saved) = (done.clone(), saved.clone());
+                async move {
+                    if is_first {
+                        std::future::pending::<()>().await;
+                    }
+                    saved.push(token);
+                    done.notify_one();
+                    Ok::<(), std::io::Error>(())
+                }
+            })
+            .build();
+        let renewed = runtime().block_on(session.token()).unwrap();
+        assert_eq!((calls.load(Ordering::SeqCst), world.saved.count()), (1, 0));
+        runtime().block_on(async {
+            let token = session.token().await.unwrap();
+            assert_eq!(token.access_token(), renewed.access_token());
+            let waits = tokio::time::timeout(Duration::from_secs(60), again.notified());
+            waits.await.expect("nothing is saved");
+            assert_eq!(world.saved.access_tokens(), [renewed.access_token()]);
+        });
+        runtime().block_on(session.shutdown()).unwrap();
+        assert!(session.header().is_some(), "it is used at once again");
+        assert_eq!(world.provider.counts().token_requests, 1);
+    });
+}
+
+#[test]
+fn a_sign_in_that_was_cut_off_is_stored_after_the_next_request() {
+    beside(World::new(), |world| {
+        let store = FaultyStore::default();
+        let session = world.session().store(store.clone(), "alice").build();
+        runtime().block_on(session.set_token(world.token())).unwrap();
+        let new = world.token();
+        runtime()
+            .block_on(async { assert!(polled(1, session.set_token(new.clone())).await.is_none()) });
+        assert!(session.header().is_none());
+        runtime().block_on(async {
+            session.token().await.unwrap();
+            world.plain_turns().await;
+            assert_eq!(session.token().await.unwrap().access_token(), new.access_token());
+        });
+        let key = TokenKey::new(&world.provider.token_url(), "foo", "alice");
+        assert!(store.stored(&key).unwrap().json().contains(new.access_token()));
+    });
 }
 
 /// A renewal whose runtime ends while the provider has its request, and then answers it; and what comes next.

@@ -71,6 +71,30 @@ async fn whichever_attempt_is_taken_its_response_shows_the_update() {
     }
 }
 
+/// A renewal for another target brings a new refresh token, which is the login's.
+#[tokio::test]
+async fn requests_for_another_target_show_the_update_of_their_login() {
+    let world = World::new().await;
+    let session = world.session().token(world.token()).build();
+    let mail = session.for_resource("https://mail.example/").unwrap();
+    let http = world.http(&mail);
+    for _ in 0..2 {
+        let shown = world.http(&mail).get(world.provider.api_url()).send().await.unwrap();
+        let TokenUpdated(token) = shown.extensions().get().expect("no update");
+        assert_eq!(token.refresh_token(), session.current_token().unwrap().refresh_token());
+        assert!(world.provider.accepts_refresh_token(token.refresh_token().unwrap()));
+        // What is saved brings the target's token back.
+        let saved = world.session().token(token.clone()).build();
+        let of_mail = saved.for_resource("https://mail.example/").unwrap();
+        assert_eq!(of_mail.header(), mail.header());
+        for handle in [&http, &world.http(&session)] {
+            assert_eq!(update(&world, handle).await, None, "it is shown once");
+        }
+        world.provider.revoke_access_tokens();
+        session.refresh().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn one_request_of_many_shows_the_update() {
     let world = World::new().await;

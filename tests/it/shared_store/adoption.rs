@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use reqwest_oauth2::store::MemoryStore;
 use reqwest_oauth2::{ClientCredentials, OAuthClient, Session, SessionBuilder, Token};
 
 use super::fleet::Fleet;
 use crate::faulty_store::{Calls, Fault as StoreFault, LOAD, SWAP};
-use crate::support::{World, ours, pass};
+use crate::support::{World, bounded, ours, pass};
 
 #[tokio::test]
 async fn a_session_begins_with_what_is_stored() {
@@ -323,6 +324,52 @@ async fn a_stored_token_goes_before_one_that_the_application_gives() {
     fleet.assert_stored(&stored);
 }
 
+/// The one that is given is not used before the store was read, however fresh it is.
+#[tokio::test]
+async fn a_stored_login_goes_before_a_fresh_token_that_the_application_gives() {
+    for manual in [false, true] {
+        let fleet = Fleet::new().await;
+        let stored = fleet.world.token();
+        fleet.signed_in(stored.clone()).await;
+        let given = fleet.world.token();
+        let build = || {
+            let builder = fleet.builder().token(given.clone());
+            if manual { builder.manual_refresh().build() } else { builder.build() }
+        };
+        let session = build();
+        assert!(session.header().is_none() && session.current_token().is_none());
+        assert_eq!(session.token().await.unwrap().access_token(), stored.access_token());
+        let session = build();
+        assert_eq!(session.refresh().await.unwrap().access_token(), stored.access_token());
+        fleet.sibling().sign_out().await.unwrap();
+        let session = build();
+        assert!(session.token().await.unwrap_err().is_reauthorization_required());
+        assert!(session.header().is_none());
+        assert_eq!(fleet.token_requests(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_the_application_gives_is_used_if_the_store_holds_none_or_is_down() {
+    for fault in [None, Some(StoreFault::FailBefore), Some(StoreFault::HangBefore)] {
+        let fleet = Fleet::new().await;
+        let given = fleet.world.token();
+        let session = fleet.builder().token(given.clone()).build();
+        fault.into_iter().for_each(|fault| fleet.store.always(Calls::All, fault));
+        let call = session.clone();
+        let (seconds, token) = bounded(&fleet.world, async move { call.token().await }).await;
+        assert_eq!(token.unwrap().access_token(), given.access_token());
+        assert_eq!(seconds, if fault == Some(StoreFault::HangBefore) { 5 } else { 0 });
+        assert!(session.header().is_some());
+        fleet.store.heal();
+        pass(30).await;
+        let renewed = session.refresh().await.unwrap();
+        assert_ne!(renewed.access_token(), given.access_token());
+        fleet.assert_stored(&renewed);
+        fleet.assert_renewals(1);
+    }
+}
+
 #[tokio::test]
 async fn clocks_a_minute_apart_present_no_refresh_token_twice() {
     let world = World::with(|provider| provider.lifetime(Duration::from_secs(90))).await;
@@ -415,4 +462,30 @@ async fn a_plain_memory_store_serves_sessions_of_one_process() {
     build().set_token(world.expired_token()).await.unwrap();
     let token = build().token().await.unwrap();
     assert_eq!(build().token().await.unwrap().access_token(), token.access_token());
+}
+
+/// Each takes what any other one has renewed.
+#[tokio::test]
+async fn siblings_of_all_kinds_that_want_a_token_at_once_renew_it_once() {
+    let fleet = Fleet::new().await;
+    fleet.signed_in(fleet.world.token()).await;
+    let by_hand = fleet.builder().manual_refresh().build();
+    let kinds = [
+        fleet.sibling(),
+        fleet.builder().foreground().build(),
+        fleet.builder().strict_saving().build(),
+        fleet.builder().renew_without_store().build(),
+        fleet.builder().grant(ClientCredentials::new()).build(),
+    ];
+    for round in 1..=3 {
+        fleet.world.clock.forward(3600.0);
+        let mut calls: Vec<_> = kinds.iter().map(|session| fleet.ask(session)).collect();
+        let by_hand = by_hand.clone();
+        calls.push(tokio::spawn(async move { by_hand.refresh().await }));
+        let (_, tokens) = bounded(&fleet.world, join_all(calls)).await;
+        let tokens = tokens.into_iter().map(|token| token.unwrap().unwrap());
+        let tokens: Vec<_> = tokens.map(|token| token.access_token().to_owned()).collect();
+        assert!(tokens.iter().all(|token| *token == tokens[0]));
+        fleet.assert_renewals(round);
+    }
 }

@@ -1,6 +1,6 @@
 //! Records that other programs wrote, or other versions of this crate.
 
-use reqwest_oauth2::store::FileStore;
+use reqwest_oauth2::store::{FileStore, TokenKey};
 use reqwest_oauth2::{ClientCredentials, Token};
 use serde_json::{Map, Value, json};
 
@@ -319,4 +319,38 @@ async fn a_huge_lease_is_an_error_in_time_and_a_takeover_after_an_hour() {
     pass(3600).await;
     fleet.meanwhile(session.token()).await.unwrap();
     fleet.assert_renewals(1);
+}
+
+/// A program that moves a login to another name, or from the store to a saver and back.
+#[tokio::test]
+async fn a_record_that_is_read_as_a_token_begins_a_login_of_its_own_elsewhere() {
+    let fleet = Fleet::new().await;
+    let resource = "https://a.example/";
+    fleet.signed_in(fleet.world.token()).await;
+    let _ = fleet.sibling().for_resource(resource).unwrap().token().await.unwrap();
+    let alice = fleet.document();
+
+    let session = |user: &str| fleet.world.session().store(fleet.store.clone(), user).build();
+    let bob = session("bob");
+    bob.set_token(serde_json::from_value(alice.clone()).unwrap()).await.unwrap();
+    let key = TokenKey::new(&fleet.world.provider.token_url(), "foo", "bob");
+    let stored = || fleet.store.stored(&key).unwrap().json().to_owned();
+    assert_eq!(stored().matches("\"reqwest_oauth2\"").count(), 1);
+    let login = |document: &Value| document["reqwest_oauth2"]["login"].clone();
+    assert_ne!(login(&serde_json::from_str(&stored()).unwrap()), login(&alice));
+    fleet.world.clock.forward(3600.0);
+    bob.token().await.unwrap();
+
+    let saving = fleet.world.saving().build();
+    saving.set_token(serde_json::from_str(&stored()).unwrap()).await.unwrap();
+    fleet.world.clock.forward(3600.0);
+    saving.token().await.unwrap();
+    let saved = serde_json::to_string(&fleet.world.saved.last()).unwrap();
+
+    let carol = session("carol");
+    carol.set_token(serde_json::from_str(&saved).unwrap()).await.unwrap();
+    fleet.world.clock.forward(3600.0);
+    carol.token().await.unwrap();
+    // That of the resource, and one of each holder.
+    fleet.assert_renewals(4);
 }

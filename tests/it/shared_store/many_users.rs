@@ -289,6 +289,33 @@ async fn a_session_that_somebody_holds_stays_after_a_sign_out_and_is_waited_for(
     }
 }
 
+/// The guard does not hold the session, and the application holds nothing else.
+#[tokio::test]
+async fn a_user_who_is_kept_fresh_stays_in_memory() {
+    let service = Service::new().await;
+    let sessions = service.builder().max_sessions(2).build();
+    sessions.sign_in("alice", service.world.token()).await.unwrap();
+    let guard = sessions.for_user("alice").keep_fresh().unwrap();
+    service.world.round_trips().await;
+    let crowd = async || {
+        for i in 0..50 {
+            let user = format!("user {i}");
+            sessions.sign_in(user.as_str(), service.world.token()).await.unwrap();
+            // They are seen more often.
+            let _ = (sessions.for_user(user.as_str()), sessions.for_user(user.as_str()));
+        }
+    };
+    crowd().await;
+    service.world.clock.forward(3400.0);
+    pass(30).await;
+    service.world.round_trips().await;
+    assert_eq!(service.world.provider.counts().token_requests, 1);
+    drop(guard);
+    service.world.plain_turns().await;
+    crowd().await;
+    assert!(sessions.for_user("alice").current_token().is_none());
+}
+
 #[tokio::test]
 async fn more_busy_users_than_the_bound_lose_nothing_and_make_room_afterwards() {
     let service = Service::new().await;

@@ -22,6 +22,40 @@ fn two_requests_want_one_renewal() {
     assert_eq!(started(&mut machine), 0);
 }
 
+/// What the store holds goes before the application's token.
+#[test]
+fn a_given_token_waits_until_the_store_was_read() {
+    for home in [Home::Store, Home::Saver, Home::Memory] {
+        let settings = settings(home);
+        let mut machine = given(FRESH);
+        let is_shared = home == Home::Store;
+        assert_eq!(machine.awaits_store(&settings), is_shared);
+        let answer = if is_shared { Poll::Wait } else { Poll::Ready(FRESH) };
+        assert_eq!(wants(&mut machine, &settings, &at(0)), answer);
+        let Some(Action::Load { call }) = machine.next(&settings, &at(0)) else {
+            assert!(!is_shared);
+            continue;
+        };
+        machine.loaded(call, Ok(None), &settings, &at(0));
+        assert!(!machine.awaits_store(&settings));
+        assert_eq!(wants(&mut machine, &settings, &at(0)), Poll::Ready(FRESH));
+    }
+}
+
+#[test]
+fn a_given_token_is_used_while_the_store_is_down() {
+    let settings = settings(Home::Store);
+    let mut machine = given(FRESH);
+    let ticket = machine.ticket(&Target::OWN);
+    for _ in 0..2 {
+        assert_eq!(machine.poll(&ticket, &settings, &at(0)), Poll::Wait);
+        let Some(Action::Load { call }) = machine.next(&settings, &at(0)) else { panic!() };
+        let failure = StoreFailure { error: "down", slow: false, unreadable: None };
+        machine.loaded(call, Err(failure), &settings, &at(0));
+    }
+    assert_eq!(machine.poll(&ticket, &settings, &at(0)), Poll::Ready(FRESH));
+}
+
 #[test]
 fn a_token_that_is_due_is_used_at_once_and_renewed_in_the_background() {
     let background = settings(Home::Memory);
@@ -297,6 +331,7 @@ fn a_foreground_request_waits_for_what_the_end_of_the_runtime_would_cut_off() {
         for foreground in [true, false] {
             let settings = Settings { foreground, ..settings(home) };
             let mut machine = given(FRESH);
+            machine.is_given = false;
             changes.iter().for_each(|change| change(&mut machine));
             let answer = if waits && foreground { Poll::Wait } else { Poll::Ready(FRESH) };
             assert_eq!(wants(&mut machine, &settings, &at(8)), answer, "{name}");
