@@ -193,32 +193,55 @@ impl Api {
         if self.is_foreground {
             return None;
         }
+        if handling.has_target {
+            return self.ready_for_chosen(extensions, handling);
+        }
+        self.ready_for(self.own_target(), extensions)
+    }
+
+    // Not in line: requests rarely choose.
+    #[inline(never)]
+    fn ready_for_chosen(
+        &self,
+        extensions: &Extensions,
+        handling: &Handling,
+    ) -> Option<SelectedToken> {
+        self.ready_for(&self.target(extensions, handling), extensions)
+    }
+
+    #[inline(always)]
+    fn ready_for(&self, target: &Target, extensions: &Extensions) -> Option<SelectedToken> {
         match &self.source {
             Source::One(session) => {
-                let snapshot = session.0.fresh_for(&self.target(extensions, handling))?;
+                let snapshot = session.0.fresh_for(target)?;
                 Some(SelectedToken { snapshot, session: None })
             }
             Source::Many(sessions) => {
                 let session = sessions.cached(user(extensions)?)?;
-                let snapshot = session.fresh_for(&self.target(extensions, handling))?;
+                let snapshot = session.fresh_for(target)?;
                 Some(SelectedToken { snapshot, session: Some(session) })
             }
             Source::Resource(resource) => {
                 let session = resource.present()?;
-                let snapshot = session.fresh_for(&self.target(extensions, handling))?;
+                let snapshot = session.fresh_for(target)?;
                 Some(SelectedToken { snapshot, session: Some(session) })
             }
         }
     }
 
-    /// What the token is to be for.
+    /// What tokens are for, unless a request chooses.
     #[inline]
-    fn target<'a>(&'a self, extensions: &'a Extensions, handling: &Handling) -> Cow<'a, Target> {
-        let own = match &self.source {
+    fn own_target(&self) -> &Target {
+        match &self.source {
             Source::One(session) => &session.1,
             Source::Many(sessions) => sessions.target(),
             Source::Resource(resource) => resource.target(),
-        };
+        }
+    }
+
+    /// What the token is to be for.
+    fn target<'a>(&'a self, extensions: &'a Extensions, handling: &Handling) -> Cow<'a, Target> {
+        let own = self.own_target();
         if !handling.has_target {
             return Cow::Borrowed(own);
         }

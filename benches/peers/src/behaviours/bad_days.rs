@@ -116,8 +116,9 @@ pub async fn table(targets: &mut Targets, requests: u32) -> String {
         });
     }
     let ours = &rows[0];
-    // The wait before another attempt doubles, for all processes together, less some jitter.
-    let most = 4 + u64::from((EVERY * requests).as_secs().ilog2());
+    // The longest wait before another attempt doubles, for all processes together, up to 30 seconds. Jitter takes
+    // half of it on average.
+    let most = 2 + 2 * u64::from((EVERY * requests).as_secs().ilog2());
     for (met, target) in [
         (ours.shared == "1, alive", "one token request of two processes"),
         (ours.replaced == "yes", "a new login outlives the renewal of the old one"),
