@@ -1074,6 +1074,24 @@ fn codes_are_found_two_levels_deep() {
     let code = |body: &str| read(400, body).unwrap_err().error_code().map(str::to_owned);
     assert_eq!(code(r#"{"error":{"error":{"code":"x_y"}}}"#).as_deref(), Some("x_y"));
     assert_eq!(code(r#"{"error":{"error":{"error":{"code":"x_y"}}}}"#), None);
+    assert_eq!(code(r#"{"detail":{"detail":{"code":"x_y"}}}"#).as_deref(), Some("x_y"));
+    assert_eq!(code(r#"{"detail":{"detail":{"detail":{"code":"x_y"}}}}"#), None);
+}
+
+#[test]
+fn a_panic_over_a_token_in_a_success_is_one_of_a_token_that_is_issued() {
+    for (status, body, is_issued) in [
+        (200, r#"{"access_token":"at"}"#, true),
+        (200, r#"{"data":{"accessToken":"at"}}"#, true),
+        (200, r#"{"interval":5}"#, false),
+        (400, r#"{"access_token":"at"}"#, false),
+        (400, r#"{"error":"x_y"}"#, false),
+        (200, "at", false),
+    ] {
+        let error = panicked(&response(status, body.as_bytes()), "the closure");
+        assert_eq!(error.is_unusable_token(), is_issued, "{body}");
+        assert!(error.to_string().contains("the closure panicked"), "{error}");
+    }
 }
 
 #[test]
