@@ -170,14 +170,19 @@ impl Api {
         session: &Option<Arc<Driver>>,
         extensions: &mut Extensions,
     ) {
-        let driver = match (session, &self.source) {
-            (Some(driver), _) => driver,
-            (None, Source::One(session)) => &session.0,
-            (None, Source::Many(_) | Source::Resource(_)) => return,
-        };
+        let Some(driver) = self.driver(session) else { return };
         let login = driver.published.load_full();
         if login.has_update() {
             offer_update(of_response, &login, extensions);
+        }
+    }
+
+    /// The session that a request's token is of: the one that was selected for it, or the only one.
+    fn driver<'a>(&'a self, selected: &'a Option<Arc<Driver>>) -> Option<&'a Arc<Driver>> {
+        match (selected, &self.source) {
+            (Some(driver), _) => Some(driver),
+            (None, Source::One(session)) => Some(&session.0),
+            (None, Source::Many(_) | Source::Resource(_)) => None,
         }
     }
 
@@ -335,12 +340,9 @@ impl Api {
             has_second_proof: false,
         };
         let response = exchange.follow(response).await?;
-        let (response, is_done) = match (&session, &self.source) {
-            (Some(driver), _) => self.renewed(driver, handling, &mut exchange, response).await?,
-            (None, Source::One(session)) => {
-                self.renewed(&session.0, handling, &mut exchange, response).await?
-            }
-            (None, Source::Many(_) | Source::Resource(_)) => (response, false),
+        let (response, is_done) = match self.driver(&session) {
+            Some(driver) => self.renewed(driver, handling, &mut exchange, response).await?,
+            None => (response, false),
         };
         if is_done {
             return Ok(response);

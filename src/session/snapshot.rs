@@ -169,12 +169,9 @@ impl Snapshot {
         let others = self.others().iter().map(|other| other.marked(rejected)).collect();
         let is_rejected = rejected(self.target());
         Arc::new(Self {
-            rare: self.with_rare(|rare| rare.others = others),
             freshness: if is_rejected { Freshness::expired() } else { self.freshness },
             is_rejected,
-            is_update_over: AtomicBool::new(self.is_update_over.load(Ordering::Relaxed)),
-            is_update_taken: AtomicBool::new(self.is_update_taken.load(Ordering::Relaxed)),
-            ..self.copy(self.token.clone())
+            ..self.with_update(others)
         })
     }
 
@@ -189,15 +186,22 @@ impl Snapshot {
         let others = self.others().iter().map(Self::stranded).collect();
         let freshness = Freshness { due: Freshness::expired().due, ..self.freshness };
         Arc::new(Self {
-            rare: self.with_rare(|rare| rare.others = others),
             freshness,
             is_rejected: self.is_rejected,
             is_stranded: true,
             accepted_by: AtomicU64::new(self.accepted_by.load(Ordering::Relaxed)),
+            ..self.with_update(others)
+        })
+    }
+
+    /// The same token beside these others; its update is shown as often as before.
+    fn with_update(&self, others: Vec<Arc<Self>>) -> Self {
+        Self {
+            rare: self.with_rare(|rare| rare.others = others),
             is_update_over: AtomicBool::new(self.is_update_over.load(Ordering::Relaxed)),
             is_update_taken: AtomicBool::new(self.is_update_taken.load(Ordering::Relaxed)),
             ..self.copy(self.token.clone())
-        })
+        }
     }
 
     pub(super) fn is_stranded(&self) -> bool {

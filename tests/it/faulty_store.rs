@@ -56,6 +56,8 @@ pub enum Fault {
     /// A swap that fits changes nothing, and the conflict that it meets is with the very version that it
     /// expects: as where a policy of the database lets nobody change rows. Loads are not affected.
     Refuse,
+    /// A swap of a document that is longer than so many bytes is an error. Loads are not affected.
+    TooLarge(usize),
 }
 
 pub const LOAD: &str = "load";
@@ -238,6 +240,9 @@ impl TokenStore for FaultyStore {
         record: &Record,
     ) -> Result<SwapOutcome, StoreError> {
         let (key, record, fault) = (key.clone(), record.clone(), self.fault(SWAP));
+        if matches!(fault, Some(Fault::TooLarge(most)) if record.json().len() > most) {
+            return Err(StoreError::config("the document is too large"));
+        }
         let swap = move |state: &mut State| match fault {
             Some(Fault::Refuse) => SwapOutcome::Conflict(state.now(&key)),
             _ => state.swap(&key, expected, &record),

@@ -4,11 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use async_trait::async_trait;
 use reqwest_middleware::ClientBuilder;
-use reqwest_oauth2::store::{
-    MemoryStore, Record, StoreError, SwapOutcome, TokenKey, TokenStore, Version,
-};
+use reqwest_oauth2::store::{MemoryStore, TokenKey};
 use reqwest_oauth2::testing::{Fault, RecordedTokenRequest};
 use reqwest_oauth2::{
     ClientCredentials, Error, RequestError, RequestOptions, Session, Token, UserId, UserSessions,
@@ -17,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
+use crate::faulty_store::{Calls, Fault as StoreFault, FaultyStore};
 use crate::support::{World, ours, pass};
 
 const A: &str = "https://a.example/";
@@ -600,33 +598,11 @@ async fn with_the_provider_down_a_401_for_another_target_takes_no_token_from_goo
     assert_eq!(get(&session, "/good").await.unwrap().status(), 200);
 }
 
-/// Takes what each store must take, and no more.
-#[derive(Default)]
-struct SmallStore(MemoryStore);
-
-#[async_trait]
-impl TokenStore for SmallStore {
-    async fn load(&self, key: &TokenKey) -> Result<Option<Record>, StoreError> {
-        self.0.load(key).await
-    }
-
-    async fn compare_and_swap(
-        &self,
-        key: &TokenKey,
-        expected: Option<Version>,
-        record: &Record,
-    ) -> Result<SwapOutcome, StoreError> {
-        if record.json().len() > 64 * 1024 {
-            return Err(StoreError::config("the document is too large"));
-        }
-        self.0.compare_and_swap(key, expected, record).await
-    }
-}
-
 #[tokio::test]
 async fn a_store_that_takes_no_more_than_it_must_has_the_newest_refresh_token() {
     let world = World::new().await;
-    let store = Arc::new(SmallStore::default());
+    let store = FaultyStore::default();
+    store.always(Calls::Swaps, StoreFault::TooLarge(64 * 1024));
     let open = || world.session().store(store.clone(), "u").build();
     let session = open();
     session.set_token(world.token()).await.unwrap();
@@ -636,7 +612,7 @@ async fn a_store_that_takes_no_more_than_it_must_has_the_newest_refresh_token() 
         session.shutdown().await.unwrap();
         assert!(session.save_error().is_none());
         let key = TokenKey::new(&world.provider.token_url(), "foo", "u");
-        let record = store.load(&key).await.unwrap().unwrap();
+        let record = store.stored(&key).unwrap();
         let stored: Token = serde_json::from_str(record.json()).unwrap();
         assert!(world.provider.accepts_refresh_token(stored.refresh_token().unwrap()), "{i}");
     }
